@@ -1,0 +1,58 @@
+"""Errors made for a person: one line that says what was wrong, where, and what to do."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+
+
+class UserError(Exception):
+    """A mistake of the user's or of the machine's, told in one line; programs print it and exit with 1."""
+
+
+def known(name: str, choices: Iterable[str], kind: str) -> str:
+    """Return `name` if it is one of `choices`; raise UserError with the nearest one and the whole list."""
+    choices = list(choices)
+    if name in choices:
+        return name
+    near = get_close_matches(name, choices, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise UserError(f"unknown {kind} {name!r}{hint} (one of: {', '.join(choices)})")
+
+
+def explain(error: OSError) -> str:
+    """One line for an operating system's error: which file, what happened, what to do."""
+    where = error.filename or "the disk"
+    remedy = {
+        errno.ENOSPC: "free some space or choose another folder with RUNS=",
+        errno.EDQUOT: "free some space or choose another folder with RUNS=",
+        errno.EACCES: "check its permissions or choose another folder with RUNS=",
+        errno.EROFS: "choose a folder that can be written",
+        errno.ENOENT: "check the path",
+    }.get(error.errno or 0)
+    return f"{where}: {os.strerror(error.errno or 0).lower()}" + (f"; {remedy}" if remedy else "")
+
+
+def run_cli(main: Callable[[], int | None]) -> None:
+    """Run a program's `main` and exit: 0, 1 after a one-line error, 130 when interrupted."""
+    try:
+        status = main() or 0
+        sys.stdout.flush()
+    except UserError as error:
+        status = _report(str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    except OSError as error:
+        status = _report(explain(error))
+    except KeyboardInterrupt:
+        status = _report("interrupted; run the same command again to go on", 130)
+    sys.exit(status)
+
+
+def _report(message: str, status: int = 1) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    return status

@@ -1,0 +1,51 @@
+"""Installs pycaffe_ext and builds the protobuf module from pycaffe_ext/proto/caffe.proto."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+HERE = Path(__file__).resolve().parent
+PROTO = HERE / "pycaffe_ext" / "proto"
+
+
+class BuildProto(build_py):
+    """Generate caffe_pb2.py beside caffe.proto, then build as usual."""
+
+    def run(self) -> None:
+        from importlib import resources
+
+        from grpc_tools import protoc
+
+        include = resources.files("grpc_tools") / "_proto"
+        if protoc.main(["protoc", f"-I{PROTO}", f"-I{include}", f"--python_out={PROTO}", "caffe.proto"]):
+            raise SystemExit("protoc could not compile pycaffe_ext/proto/caffe.proto")
+        super().run()
+
+
+setup(
+    name="pycaffe_ext",
+    version="0.1.0",
+    description="Convolutional neural networks for medical image analysis: full training or fine tuning?"
+    " A Caffe-faithful reproduction toolkit.",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="BSD-2-Clause",
+    python_requires=">=3.11",
+    packages=find_packages(include=["pycaffe_ext", "pycaffe_ext.*"]),
+    package_data={"pycaffe_ext": ["proto/caffe.proto", "proto/caffe_pb2.py", "donors/*"]},
+    cmdclass={"build_py": BuildProto},
+    install_requires=[
+        "torch==2.13.0",  # the version every conformance figure was measured with
+        "numpy>=2.0",
+        "protobuf>=7.34",  # the runtime must not be older than the protoc in pyproject.toml
+        "lmdb>=1.6",
+        "h5py>=3.12",
+        "opencv-python-headless>=4.10",
+        "scikit-learn>=1.5",
+        "scipy>=1.14",
+        "matplotlib>=3.9",
+        "tqdm>=4.66",
+    ],
+    extras_require={"dev": ["pytest>=8", "ruff>=0.8"]},
+)
