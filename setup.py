@@ -38,7 +38,7 @@ setup(
     install_requires=[
         "torch==2.13.0",  # the version every conformance figure was measured with
         "numpy>=2.0",
-        "protobuf>=7.34",  # the runtime must not be older than the protoc in pyproject.toml
+        "protobuf>=7.35.1,<8",  # the runtime must not be older than the protoc in pyproject.toml
         "lmdb>=1.6",
         "h5py>=3.12",
         "opencv-python-headless>=4.10",

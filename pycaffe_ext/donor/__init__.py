@@ -1,0 +1,1 @@
+"""The embedded donor: a narrow AlexNet pre-trained on procedural images, so that fine-tuning works offline."""
