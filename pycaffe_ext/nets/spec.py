@@ -1,0 +1,63 @@
+"""The record that a net is generated from."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.schemes import SCHEMES
+
+
+@dataclass(frozen=True)
+class NetSpec:
+    """One net; UserError if a value cannot make one. The paths are written into the prototxt as they are.
+
+    `width` multiplies every hidden layer's outputs (see `channels`); 1 is the paper's net.
+    """
+
+    app: str
+    scheme: str
+    classes: int
+    width: Fraction = Fraction(1)
+    train_source: str = ""
+    val_source: str = ""
+    mean_file: str = ""
+    batch_size: int = 256
+    val_batch_size: int = 50
+    dropout_ratio: float = 0.5
+
+    def __post_init__(self) -> None:
+        known(self.scheme, SCHEMES, "scheme")
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.app):
+            raise UserError(f"application {self.app!r}: a name is small letters, digits and _ (it names a layer)")
+        if self.classes < 2:
+            raise UserError(f"classes = {self.classes}: a classifier needs at least 2")
+        for name in ("batch_size", "val_batch_size"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} = {getattr(self, name)}: at least 1 patch makes a batch")
+        if not 0 <= self.dropout_ratio < 1:
+            raise UserError(f"dropout_ratio = {self.dropout_ratio}: allowed is 0 up to, but not including, 1")
+        object.__setattr__(self, "width", parse_width(self.width))
+
+    @property
+    def head(self) -> str:
+        """The last layer's name: new for each application, so that no donor's layer is copied into it."""
+        return f"fc8_{self.app}"
+
+    def channels(self, paper: int) -> int:
+        """Outputs of a hidden layer that has `paper` outputs at width 1: paper * width to the nearest even number
+        (halfway goes up), at least 2, because conv2, conv4 and conv5 work in two groups."""
+        return max(2, 2 * int(paper * self.width / 2 + Fraction(1, 2)))
+
+
+def parse_width(text: str | int | float | Fraction) -> Fraction:
+    """A width multiplier such as "1/8", "0.25" or 1; UserError unless it is above 0 and at most 1."""
+    try:
+        width = Fraction(text)
+    except (ValueError, ZeroDivisionError, OverflowError, TypeError):
+        width = Fraction(0)
+    if not 0 < width <= 1:
+        raise UserError(f"width {text!r}: allowed is a fraction above 0 and at most 1, such as 1/8 or 1")
+    return width
