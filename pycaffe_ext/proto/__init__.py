@@ -1,0 +1,38 @@
+"""Caffe's files: the schema, text and binary messages, HDF5 weights, mean files; old formats upgraded on reading."""
+
+from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.proto.binary import (
+    array_to_blob,
+    blob_to_array,
+    read_blobs,
+    read_mean,
+    read_message,
+    read_weights,
+    write_mean,
+    write_message,
+    write_weights,
+    write_weights_h5,
+)
+from pycaffe_ext.proto.text import parse, read_net, read_solver, to_text, write_text
+from pycaffe_ext.proto.upgrade import upgrade_net, upgrade_solver
+
+__all__ = [
+    "array_to_blob",
+    "blob_to_array",
+    "caffe_pb2",
+    "parse",
+    "read_blobs",
+    "read_mean",
+    "read_message",
+    "read_net",
+    "read_solver",
+    "read_weights",
+    "to_text",
+    "upgrade_net",
+    "upgrade_solver",
+    "write_mean",
+    "write_message",
+    "write_text",
+    "write_weights",
+    "write_weights_h5",
+]
