@@ -1,0 +1,102 @@
+"""The committed files: every application's nets and solvers at the paper's sizes, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from pycaffe_ext.applications import APPLICATIONS, Application
+from pycaffe_ext.files import writing
+from pycaffe_ext.nets.alexnet import deploy, train_val
+from pycaffe_ext.nets.solver import solver
+from pycaffe_ext.nets.spec import NetSpec
+from pycaffe_ext.proto import to_text
+from pycaffe_ext.schemes import SCHEMES
+
+BATCH_SIZE = 256  # BVLC AlexNet's; the paper gives none
+VAL_BATCH_SIZE = 50  # BVLC AlexNet's; it divides every validation count, so no patch is counted twice
+FOLDERS = ("prototxt", "solvers")  # hold nothing but emitted files
+
+
+def train_path(app: str, scheme: str) -> str:
+    return f"prototxt/{app}/{scheme}.prototxt"
+
+
+def deploy_path(app: str) -> str:
+    return f"prototxt/{app}/deploy.prototxt"
+
+
+def solver_path(app: str, scheme: str) -> str:
+    return f"solvers/{app}/{scheme}.prototxt"
+
+
+def split(patches: int) -> tuple[int, int]:
+    """(training, validation) patches: 80 % and 20 %."""
+    train = patches * 4 // 5
+    return train, patches - train
+
+
+def paper_spec(app: Application, scheme: str) -> NetSpec:
+    """The net at the paper's size, its data where the repository's commands would put it."""
+    return NetSpec(
+        app=app.slug,
+        scheme=scheme,
+        classes=app.classes,
+        train_source=f"data/{app.slug}/train_lmdb",
+        val_source=f"data/{app.slug}/val_lmdb",
+        mean_file=f"data/{app.slug}/mean.binaryproto",
+        batch_size=BATCH_SIZE,
+        val_batch_size=VAL_BATCH_SIZE,
+    )
+
+
+def emit() -> dict[str, str]:
+    """Path below the repository's root -> text, for each application and scheme; the same bytes each time."""
+    return {path: text for app in APPLICATIONS.values() for path, text in _emit_application(app)}
+
+
+def _emit_application(app: Application) -> Iterator[tuple[str, str]]:
+    train, val = split(app.patches)
+    yield deploy_path(app.slug), to_text(deploy(paper_spec(app, "scratch")))
+    for scheme in SCHEMES:
+        spec, net = paper_spec(app, scheme), train_path(app.slug, scheme)
+        prefix = f"runs/{app.slug}-{scheme}/snapshots/{app.slug}-{scheme}"
+        made = solver(spec, train_count=train, val_count=val, net=net, snapshot_prefix=prefix)
+        yield net, to_text(train_val(spec))
+        yield solver_path(app.slug, scheme), to_text(made)
+
+
+def write(root: Path) -> list[str]:
+    """Bring the files below `root` up to date, strays removed; returns the paths that changed, and why."""
+    found, files = differences(root), emit()
+    for line in found:
+        path = line.split(":")[0]
+        if path not in files:
+            (root / path).unlink()
+            continue
+        with writing(root / path) as file:
+            file.write(files[path])
+    return found
+
+
+def differences(root: Path) -> list[str]:
+    """One line for each file below `root` that is missing, differs, or is not emitted at all."""
+    files = emit()
+    lines = []
+    for path, text in files.items():
+        if not (root / path).is_file():
+            lines.append(f"{path}: missing")
+        elif (old := (root / path).read_bytes()) != text.encode():
+            lines.append(f"{path}: differs at line {_first_difference(old.decode(errors='replace'), text)}")
+    return lines + [f"{path}: not emitted by any generator" for path in sorted(_present(root) - set(files))]
+
+
+def _first_difference(old: str, new: str) -> int:
+    a, b = old.split("\n"), new.split("\n")
+    same = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    return same + 1
+
+
+def _present(root: Path) -> set[str]:
+    paths = (path for folder in FOLDERS for path in (root / folder).rglob("*.prototxt"))
+    return {str(PurePosixPath(path.relative_to(root))) for path in paths}

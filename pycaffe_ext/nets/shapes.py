@@ -1,0 +1,138 @@
+"""Shapes of a net's blobs and parameters, read off its prototxt with Caffe's rules and without an engine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.proto import caffe_pb2
+
+Shape = tuple[int, ...]
+Shapes = list[Shape]
+
+
+def blob_shapes(
+    net: caffe_pb2.NetParameter, phase: int = caffe_pb2.TEST, image: Shape = (3, 227, 227)
+) -> dict[str, Shape]:
+    """Blob name -> shape in `phase`, in the order of the layers; `image` is what the Data layers' files hold."""
+    return _infer(net, phase, image)[0]
+
+
+def parameter_shapes(
+    net: caffe_pb2.NetParameter, phase: int = caffe_pb2.TRAIN, image: Shape = (3, 227, 227)
+) -> dict[str, Shapes]:
+    """Layer name -> shapes of its learnable blobs (weight, bias), for the layers that have any."""
+    return _infer(net, phase, image)[1]
+
+
+def _infer(
+    net: caffe_pb2.NetParameter, phase: int, image: Shape
+) -> tuple[dict[str, Shape], dict[str, Shapes]]:
+    blobs: dict[str, Shape] = {}
+    parameters: dict[str, Shapes] = {}
+    for layer in net.layer:
+        if not _included(layer, phase):
+            continue
+        rule = RULES[known(layer.type, RULES, f"type of layer {layer.name!r}:")]
+        bottoms = [_bottom(blobs, layer, name) for name in layer.bottom]
+        tops, learned = rule(layer, bottoms, image)
+        blobs.update(zip(layer.top, tops, strict=False))
+        if learned:
+            parameters[layer.name] = learned
+    return blobs, parameters
+
+
+def _included(layer: caffe_pb2.LayerParameter, phase: int) -> bool:
+    """Caffe's rule for phases: with no include, all but the excluded; else only the included."""
+    if layer.include:
+        return any(not rule.HasField("phase") or rule.phase == phase for rule in layer.include)
+    return not any(not rule.HasField("phase") or rule.phase == phase for rule in layer.exclude)
+
+
+def _bottom(blobs: Mapping[str, Shape], layer: caffe_pb2.LayerParameter, name: str) -> Shape:
+    if name not in blobs:
+        raise UserError(f"layer {layer.name!r}: no layer before it makes its bottom {name!r}")
+    return blobs[name]
+
+
+def _data(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
+    batch, crop = layer.data_param.batch_size, layer.transform_param.crop_size
+    return [(batch, image[0], crop, crop) if crop else (batch, *image), (batch,)], []
+
+
+def _input(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
+    shapes = [tuple(shape.dim) for shape in layer.input_param.shape]
+    return shapes * len(layer.top) if len(shapes) == 1 else shapes, []
+
+
+def _convolution(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
+    p, (n, channels, *size) = layer.convolution_param, bottoms[0]
+    if p.num_output % p.group or channels % p.group:
+        raise UserError(f"layer {layer.name!r}: {channels} -> {p.num_output} channels do not divide into {p.group} groups")
+    kernel, stride, pad = _window(layer, p)
+    out = [(x + 2 * b - k) // s + 1 for x, k, s, b in zip(size, kernel, stride, pad, strict=True)]
+    weight = (p.num_output, channels // p.group, *kernel)
+    return [(n, p.num_output, *out)], [weight] + [(p.num_output,)] * p.bias_term
+
+
+def _pooling(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
+    p, (n, channels, *size) = layer.pooling_param, bottoms[0]
+    if p.global_pooling:
+        return [(n, channels, 1, 1)], []
+    kernel, stride, pad = _window(layer, p)
+    return [(n, channels, *map(_pooled, size, kernel, stride, pad))], []
+
+
+def _pooled(size: int, kernel: int, stride: int, pad: int) -> int:
+    """Rounded up; then a last window that would begin beyond the image and its padding is dropped."""
+    out = math.ceil((size + 2 * pad - kernel) / stride) + 1
+    return out - 1 if pad and (out - 1) * stride >= size + pad else out
+
+
+def _window(layer: Any, p: Any) -> list[tuple[int, int]]:
+    """(rows, columns) of kernel, stride and pad, from a number, a list of one or two, or the _h and _w fields."""
+    found = []
+    for name, letter, default in (("kernel_size", "kernel", 0), ("stride", "stride", 1), ("pad", "pad", 0)):
+        if p.HasField(f"{letter}_h") or p.HasField(f"{letter}_w"):
+            found.append((getattr(p, f"{letter}_h"), getattr(p, f"{letter}_w")))
+            continue
+        value = getattr(p, name)
+        values = [value] if isinstance(value, int) else list(value) or [default]
+        found.append((values[0], values[-1]))
+    if min(found[0]) < 1:
+        raise UserError(f"layer {layer.name!r}: kernel_size is missing")
+    return found
+
+
+def _inner_product(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
+    p, shape = layer.inner_product_param, bottoms[0]
+    axis = p.axis % len(shape)
+    inputs = math.prod(shape[axis:])
+    weight = (inputs, p.num_output) if p.transpose else (p.num_output, inputs)
+    return [(*shape[:axis], p.num_output)], [weight] + [(p.num_output,)] * p.bias_term
+
+
+def _same(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
+    return bottoms, []
+
+
+def _scalar(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
+    return [()], []
+
+
+Rule = Callable[[Any, Sequence[Shape], Shape], tuple[Shapes, Shapes]]
+RULES: dict[str, Rule] = {
+    "Data": _data,
+    "Input": _input,
+    "Convolution": _convolution,
+    "Pooling": _pooling,
+    "InnerProduct": _inner_product,
+    "ReLU": _same,
+    "LRN": _same,
+    "Dropout": _same,
+    "Softmax": _same,
+    "SoftmaxWithLoss": _scalar,
+    "Accuracy": _scalar,
+}
