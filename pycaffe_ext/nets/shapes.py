@@ -70,9 +70,10 @@ def _input(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
 def _convolution(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
     p, (n, channels, *size) = layer.convolution_param, bottoms[0]
     if p.num_output % p.group or channels % p.group:
-        raise UserError(f"layer {layer.name!r}: {channels} -> {p.num_output} channels do not divide into {p.group} groups")
+        raise UserError(f"layer {layer.name!r}: {channels} -> {p.num_output} channels do not fit {p.group} groups")
     kernel, stride, pad = _window(layer, p)
-    out = [(x + 2 * b - k) // s + 1 for x, k, s, b in zip(size, kernel, stride, pad, strict=True)]
+    reach = [(k - 1) * (p.dilation[-1] if p.dilation else 1) + 1 for k in kernel]
+    out = [(x + 2 * b - k) // s + 1 for x, k, s, b in zip(size, reach, stride, pad, strict=True)]
     weight = (p.num_output, channels // p.group, *kernel)
     return [(n, p.num_output, *out)], [weight] + [(p.num_output,)] * p.bias_term
 

@@ -1,0 +1,143 @@
+"""Donor weights: finding them, and proving the transfer into a net before its first step."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from pycaffe_ext import npy_weights, proto
+from pycaffe_ext.download import fetch
+from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.files import digest
+
+Blobs = Mapping[str, Sequence[np.ndarray]]
+Shapes = Mapping[str, Sequence[tuple[int, ...]]]
+
+SUFFIXES = (".caffemodel", ".caffemodel.h5", ".npy")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A published file: what it must be, and where it has been seen."""
+
+    file: str
+    sha1: str
+    size: int  # bytes, about: only to tell a person what is coming
+    urls: tuple[str, ...]
+
+
+KNOWN = {
+    "bvlc_alexnet": Source(
+        file="bvlc_alexnet.caffemodel",
+        sha1="9116a64c0fbe4459d18f4bb6b56d647b63920377",
+        size=243_862_414,
+        urls=(
+            "https://dl.caffe.berkeleyvision.org/bvlc_alexnet.caffemodel",
+            "http://dl.caffe.berkeleyvision.org/bvlc_alexnet.caffemodel",
+            "https://nvidia.box.com/shared/static/5j264j7mky11q8emy4q14w3r8hl5v6zh.caffemodel",
+            "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/caffe/models/bvlc_alexnet/bvlc_alexnet.caffemodel",
+        ),
+    )
+}
+
+
+def resolve(weights: str | os.PathLike[str], folder: Path) -> Path:
+    """The file that WEIGHTS= means: an existing .caffemodel (any age), .caffemodel.h5 or bvlc_alexnet.npy (converted
+    into `folder`), or a name of KNOWN, downloaded into `folder` unless it is there already."""
+    text = os.fspath(weights)
+    if text in KNOWN:
+        return get(text, folder)
+    path = Path(text)
+    if not path.is_file():
+        if "/" in text or text.endswith(SUFFIXES):
+            raise UserError(f"{text}: no such weights file; check WEIGHTS=")
+        known(text, KNOWN, "weights")
+    if not text.endswith(SUFFIXES):
+        raise UserError(f"{text}: weights are a file ending in {', '.join(SUFFIXES)} or one of: {', '.join(KNOWN)}")
+    return _converted(path, folder) if path.suffix == ".npy" else path
+
+
+def get(name: str, folder: Path) -> Path:
+    """Download weights of KNOWN into `folder`, once; a file already there must be right.
+
+    UserError if the file there is another one, or if no source delivers the right one.
+    """
+    source = KNOWN[known(name, KNOWN, "weights")]
+    path = folder / source.file
+    if not path.exists():
+        return fetch(source.urls, path, source.sha1, source.size)
+    if (found := digest(path, "sha1")) != source.sha1:
+        raise UserError(f"{path}: sha1 is {found}, {name} has {source.sha1}; move the file away and try again")
+    return path
+
+
+def _converted(path: Path, folder: Path) -> Path:
+    out = folder / f"{path.stem}-{digest(path)[:12]}.caffemodel"
+    if not out.exists():
+        net = proto.caffe_pb2.NetParameter(name=path.stem)
+        for name, arrays in npy_weights.read_npy(path).items():
+            layer = net.layer.add(name=name, type="Convolution" if arrays[0].ndim == 4 else "InnerProduct")
+            layer.blobs.extend(proto.array_to_blob(array) for array in arrays)
+        folder.mkdir(parents=True, exist_ok=True)
+        proto.write_weights(out, net)
+    return out
+
+
+def check_transfer(donor: Blobs, net: Shapes, fresh: Iterable[str]) -> None:
+    """Prove that exactly the layers `fresh` start from their fillers and every other one from the donor.
+
+    donor : layer name -> blobs; net : layer name -> shapes of its parameters (`nets.shapes.parameter_shapes`).
+    Caffe skips a layer that the donor lacks without a word and dies on a shape that differs; here both are a
+    UserError with the two lists, and so is a donor that holds NaN or infinity.
+    """
+    broken = [name for name, blobs in donor.items() if not all(np.isfinite(blob).all() for blob in blobs)]
+    if broken:
+        raise UserError(f"the donor's weights are not finite in {_names(broken)}; take another donor")
+    wanted = sorted(fresh)
+    absent = sorted(name for name in net if name not in donor)
+    differing = [_mismatch(name, donor[name], net[name]) for name in net if name in donor]
+    differing = [text for text in differing if text]
+    if absent != wanted or differing:
+        raise UserError(
+            f"the donor does not fit: layers that would start from their fillers: {_names(absent)}; wanted:"
+            f" {_names(wanted)}; shapes that differ: {_names(differing)}; choose another WEIGHTS= or width"
+        )
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _mismatch(name: str, blobs: Sequence[np.ndarray], shapes: Sequence[tuple[int, ...]]) -> str:
+    """What Caffe would refuse about a layer of that name, or nothing."""
+    have = [blob.shape for blob in blobs]
+    if len(have) == len(shapes) and all(map(_accepted, have, map(tuple, shapes))):
+        return ""
+    return f"{name} (donor {_text(have)}, net {_text(shapes)})"
+
+
+def _accepted(donor: tuple[int, ...], net: tuple[int, ...]) -> bool:
+    """Equal, or a legacy (num, channels, height, width) shape that is equal but for leading ones."""
+    return donor == net or (len(donor) == 4 and donor == (1,) * (4 - len(net)) + net)
+
+
+def _text(shapes: Sequence[tuple[int, ...]]) -> str:
+    return " and ".join("x".join(map(str, shape)) for shape in shapes) or "nothing"
+
+
+def donor_width(donor: Blobs) -> Fraction:
+    """Width multiplier of an AlexNet donor, from its fc6 (4096 outputs at width 1).
+
+    UserError if it has none or more than 4096; whether all other layers agree, `check_transfer` proves.
+    """
+    if "fc6" not in donor:
+        raise UserError(f"the donor is no AlexNet: it has no layer fc6 (layers: {_names(list(donor))})")
+    outputs = donor["fc6"][-1].size  # the bias has one value per output
+    if outputs > 4096:
+        raise UserError(f"the donor's fc6 has {outputs} outputs; AlexNet's has 4096 at most")
+    return Fraction(outputs, 4096)
