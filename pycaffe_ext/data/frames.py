@@ -109,7 +109,7 @@ def check_sizes(frames: Sequence[Frame], progress: bool = True) -> None:
                 f" {a[1]}x{a[0]}; they must be equal"
             )
 
-    _map(check, frames, "checking sizes", progress)
+    map_frames(check, frames, "checking sizes", progress)
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -135,7 +135,7 @@ def read_mask(frame: Frame) -> np.ndarray:
 
 def polyp_pixels(frames: Sequence[Frame], progress: bool = True) -> np.ndarray:
     """(n,) int64: polyp pixels of each frame; raises UserError if no frame has any."""
-    counts = _map(lambda frame: np.count_nonzero(read_mask(frame)), frames, "reading masks", progress)
+    counts = map_frames(lambda frame: np.count_nonzero(read_mask(frame)), frames, "reading masks", progress)
     areas = np.array(counts, np.int64)
     if not areas.any():
         where = frames[0].mask.parent if frames and frames[0].mask else "the data set"
@@ -151,9 +151,22 @@ def fingerprint(frames: Sequence[Frame], progress: bool = True) -> str:
         return f"{frame.name}\0{frame.group}\0{digest(frame.image)}\0{mask}\n"
 
     total = hashlib.sha256()
-    for line in _map(describe, frames, "hashing frames", progress):
+    for line in map_frames(describe, frames, "hashing frames", progress):
         total.update(line.encode())
     return total.hexdigest()
+
+
+def map_frames(
+    function: Callable[[Frame], Any], frames: Sequence[Frame], title: str, progress: bool = True
+) -> list[Any]:
+    """`function` of every frame, in order, on a few threads; a bar appears after two seconds."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        results = pool.map(function, frames)
+        try:
+            bar = tqdm(results, title, len(frames), unit="frame", disable=not progress, delay=2, leave=False)
+            return list(bar)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _files(folder: Path, part: str) -> dict[str, Path]:
@@ -189,17 +202,6 @@ def _unreadable(path: Path, error: Exception) -> UserError:
     if isinstance(error, OSError) and error.errno:
         return UserError(explain(error))
     return UserError(f"{path}: not a readable image, or cut off; replace it")
-
-
-def _map(function: Callable[[Frame], Any], frames: Sequence[Frame], title: str, progress: bool) -> list[Any]:
-    """`function` of every frame, in order, on a few threads; a bar appears after two seconds."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        results = pool.map(function, frames)
-        try:
-            bar = tqdm(results, title, len(frames), unit="frame", disable=not progress, delay=2, leave=False)
-            return list(bar)
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def _some(names: Sequence[str], most: int = 3) -> str:

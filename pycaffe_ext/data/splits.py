@@ -1,0 +1,146 @@
+"""Training, validation and test sets by group: drawn once with a seed, written, and checked for overlap.
+
+The paper splits 40 videos at random into halves for training and test (18 900 of 37 800 frames each), then the
+training half 80 % / 20 % into training and validation (section 6, set-up).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pycaffe_ext.data.frames import Frame
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.files import write_csv
+
+SPLITS = ("train", "val", "test")
+HEADER = ("frame", "group", "split")
+TEST_FRACTION = 0.5
+VAL_FRACTION = 0.2
+DRAWS = 1000
+CELLS = 500_000  # bounds the memory of the draws when there are many groups
+
+Splits = dict[str, list[Frame]]
+
+
+def split_frames(
+    frames: Sequence[Frame],
+    positive: np.ndarray,
+    test_fraction: float = TEST_FRACTION,
+    val_fraction: float = VAL_FRACTION,
+    seed: int = 0,
+) -> Splits:
+    """Frames of "train", "val" and "test", each sorted by name; a group is never divided.
+
+    positive : (n,) bool, the frame shows a polyp. test_fraction is of all frames, val_fraction of the others.
+    Of many random orders of the groups the cut is kept that comes nearest to the fractions in frames and in
+    frames with polyps, after what matters more: polyps, and frames without, in every split. Same input and seed,
+    same splits. Raises UserError if a fraction is outside (0, 1), or fewer than three groups exist or show polyps.
+    """
+    for name, value in (("test fraction", test_fraction), ("validation fraction", val_fraction)):
+        if not 0 < value < 1:
+            raise UserError(f"{name} {value}: must lie between 0 and 1, both excluded")
+    names, index = np.unique([frame.group for frame in frames], return_inverse=True)
+    counts = np.zeros((len(names), 2), np.int64)  # frames with and without polyps
+    np.add.at(counts, (index, np.where(positive, 0, 1)), 1)
+    _check_enough(counts)
+    rng = np.random.default_rng(seed)
+    part = np.zeros(len(names), np.int64)
+    part[_draw(counts, test_fraction, 2, rng)] = SPLITS.index("test")
+    rest = np.flatnonzero(part == 0)
+    part[rest[_draw(counts[rest], val_fraction, 1, rng)]] = SPLITS.index("val")
+    splits = {
+        split: sorted((frames[n] for n in np.flatnonzero(part[index] == i)), key=lambda frame: frame.name)
+        for i, split in enumerate(SPLITS)
+    }
+    check_overlap(splits)
+    return splits
+
+
+def check_overlap(splits: Mapping[str, Sequence[Frame]]) -> None:
+    """Raise UserError if a split is empty, or a frame or a group is in two splits; it names them."""
+    seen: dict[tuple[str, str], str] = {}
+    for split, frames in splits.items():
+        if not frames:
+            raise UserError(f"split {split!r} holds no frame; remove the file of splits and make them anew")
+        for frame in frames:
+            for key in (("frame", frame.name), ("group", frame.group)):
+                if seen.setdefault(key, split) != split:
+                    where = f"both in {seen[key]} and in {split}"
+                    raise UserError(f"{key[0]} {key[1]!r} is {where}; splits must not overlap")
+
+
+def write_splits(path: str | Path, splits: Mapping[str, Sequence[Frame]]) -> None:
+    """Write `frame,group,split`, sorted by frame, once: an existing file must say the same, else UserError."""
+    path = Path(path)
+    check_overlap(splits)
+    rows = sorted((frame.name, frame.group, split) for split, frames in splits.items() for frame in frames)
+    if not path.exists():
+        write_csv(path, HEADER, rows)
+    elif _read_rows(path) != rows:
+        raise UserError(f"{path}: holds other splits than these; remove it, or take another folder, to split anew")
+
+
+def read_splits(path: str | Path, frames: Sequence[Frame]) -> Splits:
+    """Splits of `frames` as written, with the groups written there.
+
+    Raises UserError if the file is missing or garbled, lists other frames than `frames`, or if a group, the one
+    written or the one that `frames` carry, is in two splits.
+    """
+    by_name = {frame.name: frame for frame in frames}
+    rows = _read_rows(Path(path))
+    if len({name for name, _, _ in rows}) < len(rows):
+        raise UserError(f"{path}: lists a frame twice; remove the file to split anew")
+    if wrong := sorted(by_name.keys() ^ {name for name, _, _ in rows}):
+        state = "not listed" if wrong[0] in by_name else "listed, but not in the data"
+        raise UserError(f"{path}: frame {wrong[0]!r} is {state}; remove the file to split anew")
+    found: Splits = {split: [] for split in SPLITS}
+    for name, _, split in rows:
+        found[split].append(by_name[name])
+    check_overlap(found)
+    groups = {name: group for name, group, _ in rows}
+    written = {split: [replace(f, group=groups[f.name]) for f in part] for split, part in found.items()}
+    check_overlap(written)
+    return written
+
+
+def _read_rows(path: Path) -> list[tuple[str, str, str]]:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; make the splits first")
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: not a CSV file in UTF-8 ({error})") from None
+    bad = [row for row in rows if len(row) != len(HEADER) or row[2] not in SPLITS]
+    if tuple(header) != HEADER or bad:
+        raise UserError(f"{path}: needs the header {','.join(HEADER)} and splits {', '.join(SPLITS)}")
+    return [(name, group, split) for name, group, split in rows]
+
+
+def _check_enough(counts: np.ndarray) -> None:
+    with_polyps = np.count_nonzero(counts[:, 0])
+    for number, what in ((len(counts), "groups of frames"), (with_polyps, "groups of frames with polyps")):
+        if number < len(SPLITS):
+            raise UserError(f"only {number} {what}; training, validation and test need one each")
+
+
+def _draw(counts: np.ndarray, fraction: float, keep: int, rng: np.random.Generator) -> np.ndarray:
+    """Indices of the groups taken: about `fraction` of frames with and without polyps, counts (g, 2).
+
+    Both sides get frames of either kind if the groups allow it: one group here, `keep` on the side that stays.
+    """
+    draws = max(1, min(DRAWS, CELLS // len(counts)))
+    orders = rng.permuted(np.tile(np.arange(len(counts)), (draws, 1)), axis=1)
+    taken = np.cumsum(counts[orders], axis=1)[:, :-keep]
+    groups = np.cumsum(counts[orders] > 0, axis=1)[:, :-keep]
+    total, total_groups = counts.sum(axis=0), np.count_nonzero(counts, axis=0)
+    lacking = np.maximum(1 - groups, 0) + np.maximum(keep - (total_groups - groups), 0)
+    share = taken.sum(axis=2) / total.sum(), taken[..., 0] / max(total[0], 1)
+    cost = 10 * lacking.sum(axis=2) + sum(abs(s - fraction) for s in share)
+    draw, cut = np.unravel_index(np.argmin(cost), cost.shape)
+    return np.sort(orders[draw, : cut + 1])
