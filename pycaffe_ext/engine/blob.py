@@ -1,0 +1,121 @@
+"""A blob: values, and the gradient of the loss with respect to them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+
+
+class Blob:
+    """A float32 tensor and its gradient, both allocated (zero) when first touched.
+
+    Layers may bind a new tensor to `data` or `diff` instead of copying into the old one, so hold the blob,
+    never its tensors.  A cleared gradient costs nothing until somebody reads it.
+    """
+
+    def __init__(self, shape: Iterable[int] = (), device: torch.device | str = "cpu") -> None:
+        self._shape = tuple(int(n) for n in shape)
+        self.device = torch.device(device)
+        self._data: torch.Tensor | None = None
+        self._diff: torch.Tensor | None = None
+        self._cleared = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._shape
+
+    @property
+    def count(self) -> int:
+        return math.prod(self._shape)
+
+    def reshape(self, shape: Iterable[int]) -> None:
+        """Take another shape; the values stay as long as their number does, else they become zero."""
+        shape = tuple(int(n) for n in shape)
+        if shape == self._shape:
+            return
+        same = math.prod(shape) == self.count
+        self._shape = shape
+        self._data = self._data.reshape(shape) if same and self._data is not None else None
+        self._diff = self._diff.reshape(shape) if same and self._diff is not None else None
+
+    @property
+    def data(self) -> torch.Tensor:
+        if self._data is None:
+            self._data = torch.zeros(self._shape, device=self.device)
+        return self._data
+
+    @data.setter
+    def data(self, value: torch.Tensor) -> None:
+        self._data = value
+        self._shape = tuple(value.shape)
+
+    @property
+    def diff(self) -> torch.Tensor:
+        if self._diff is None:
+            self._diff = torch.zeros(self._shape, device=self.device)
+        elif self._cleared:
+            self._diff.zero_()
+        self._cleared = False
+        return self._diff
+
+    @diff.setter
+    def diff(self, value: torch.Tensor) -> None:
+        self._diff = value
+        self._cleared = False
+
+    def clear_diff(self) -> None:
+        """Make the gradient zero; the memory is written only if somebody reads it before the next gradient."""
+        self._cleared = self._diff is not None
+
+    def accumulate(self, gradient: torch.Tensor) -> None:
+        """Add to the gradient; `gradient` may be kept and written to afterwards."""
+        gradient = gradient.reshape(self._shape)
+        if self._cleared or self._diff is None:
+            self.diff = gradient
+        else:
+            self._diff += gradient
+
+    def accumulate_product(self, a: torch.Tensor, b: torch.Tensor) -> None:
+        """Add the matrix product a @ b to the gradient of a two-dimensional blob, in the memory it already has."""
+        if self._diff is not None and not self._cleared:
+            self._diff.addmm_(a, b)
+            return
+        if self._diff is None:
+            self._diff = torch.empty(self._shape, device=self.device)
+        torch.mm(a, b, out=self._diff)
+        self._cleared = False
+
+
+class BlobView(Blob):
+    """Another blob's values and gradient under another shape (parameters shared permissively)."""
+
+    def __init__(self, owner: Blob, shape: Iterable[int]) -> None:
+        super().__init__(shape, owner.device)
+        self.owner = owner
+
+    @property
+    def data(self) -> torch.Tensor:
+        return self.owner.data.view(self._shape)
+
+    @data.setter
+    def data(self, value: torch.Tensor) -> None:
+        self.owner.data = value.reshape(self.owner.shape)
+
+    @property
+    def diff(self) -> torch.Tensor:
+        return self.owner.diff.view(self._shape)
+
+    @diff.setter
+    def diff(self, value: torch.Tensor) -> None:
+        self.owner.diff = value.reshape(self.owner.shape)
+
+    def clear_diff(self) -> None:
+        self.owner.clear_diff()
+
+    def accumulate(self, gradient: torch.Tensor) -> None:
+        self.owner.accumulate(gradient)
+
+    def accumulate_product(self, a: torch.Tensor, b: torch.Tensor) -> None:
+        self.owner.accumulate(a @ b)

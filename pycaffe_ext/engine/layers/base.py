@@ -1,0 +1,193 @@
+"""What every layer is: parameters, a shape rule, a forward and a backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.fillers import fill
+from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.proto import caffe_pb2
+
+_LAYERS: dict[str, type[Layer]] = {}
+
+
+class Layer:
+    """One layer of a net, as Caffe's `Layer`: the same order of calls, the same meaning of the gradients.
+
+    `setup` runs once, `reshape` before each forward pass.  `backward` writes the gradient of each bottom whose
+    `propagate_down` is true and ADDS to the gradient of each parameter whose `param_propagate_down` is true.
+    A top blob may be its bottom blob (in place).  Counts of blobs are None where Caffe does not restrict them.
+    """
+
+    exact_bottoms: int | None = None
+    min_bottoms: int | None = None
+    max_bottoms: int | None = None
+    exact_tops: int | None = None
+    min_tops: int | None = None
+    max_tops: int | None = None
+    equal_bottoms_tops = False
+    auto_top_blobs = False
+    is_loss = False
+    in_place = False  # whether a top may be its own bottom
+
+    def __init__(self, param: caffe_pb2.LayerParameter, phase: int, device: torch.device) -> None:
+        self.param = caffe_pb2.LayerParameter()
+        self.param.CopyFrom(param)
+        self.phase = phase
+        self.device = device
+        self.blobs: list[Blob] = []
+        self.param_propagate_down: list[bool] = []
+        self.loss_weights: list[float] = []
+
+    @property
+    def name(self) -> str:
+        return self.param.name
+
+    @property
+    def type(self) -> str:
+        return self.param.type
+
+    @property
+    def training(self) -> bool:
+        return self.phase == caffe_pb2.TRAIN
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        """Check the layer's settings and create its parameters."""
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        """Give each top its shape."""
+        raise NotImplementedError
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        raise NotImplementedError
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        if any(propagate_down):
+            self.fail("has no gradient")
+
+    def allow_force_backward(self, bottom_index: int) -> bool:
+        """Whether `force_backward` of the net reaches this bottom."""
+        return not self.is_loss or bottom_index != 1
+
+    def fail(self, message: str) -> None:
+        """Raise UserError that names this layer."""
+        raise UserError(f"layer {self.name!r} ({self.type}): {message}")
+
+    def check(self, condition: bool, message: str) -> None:
+        if not condition:
+            self.fail(message)
+
+    def axis(self, axis: int, blob: Blob, name: str = "axis") -> int:
+        """`axis`, negative ones counted from the end, checked against the blob."""
+        axes = len(blob.shape)
+        self.check(-axes <= axis < axes, f"{name} {axis} is outside a blob of shape {blob.shape}")
+        return axis % axes
+
+    def add_blob(self, shape: Sequence[int], filler: caffe_pb2.FillerParameter | None = None) -> None:
+        """Append a parameter, filled (zero without a filler)."""
+        blob = Blob(shape, self.device)
+        if filler is not None:
+            try:
+                fill(blob.data, filler)
+            except UserError as error:
+                self.fail(str(error))
+        self.blobs.append(blob)
+
+    def check_counts(self) -> None:
+        """Raise UserError unless the numbers of bottoms and tops are what this type of layer takes."""
+        for kind, given in (("bottom", len(self.param.bottom)), ("top", len(self.param.top))):
+            exact, least, most = (getattr(self, f"{rule}_{kind}s") for rule in ("exact", "min", "max"))
+            auto = kind == "top" and self.auto_top_blobs
+            if exact is not None and given != exact and not (auto and given < exact):
+                self.fail(f"takes {exact} {kind} blob(s), not {given}")
+            if least is not None and given < least and not auto:
+                self.fail(f"takes at least {least} {kind} blob(s), not {given}")
+            if most is not None and given > most:
+                self.fail(f"takes at most {most} {kind} blob(s), not {given}")
+        if self.equal_bottoms_tops and len(self.param.bottom) != len(self.param.top):
+            self.fail(f"takes as many tops as bottoms, not {len(self.param.top)} for {len(self.param.bottom)}")
+        if not self.in_place and set(self.param.bottom) & set(self.param.top):
+            self.fail("can't work in place: its top and bottom need different names")
+
+    def set_loss_weights(self, top: list[Blob]) -> None:
+        """Default and check the loss weight of each top: 1 for the first top of a loss layer, else 0."""
+        given = list(self.param.loss_weight)
+        if given and len(given) != len(top):
+            self.fail(f"loss_weight must be given once for each of its {len(top)} tops, not {len(given)} times")
+        self.loss_weights = given or [1.0 if self.is_loss and i == 0 else 0.0 for i in range(len(top))]
+        self.fill_loss_weights(top)
+
+    def fill_loss_weights(self, top: list[Blob]) -> None:
+        for blob, weight in zip(top, self.loss_weights, strict=True):
+            if weight:
+                blob.diff.fill_(weight)
+
+
+class NeuronLayer(Layer):
+    """Element-wise, one bottom, one top of the same shape, in place if wanted."""
+
+    exact_bottoms = exact_tops = 1
+    in_place = True
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        top[0].reshape(bottom[0].shape)
+
+
+class AutogradLayer(Layer):
+    """A layer given by one differentiable function; the gradients are torch's own.
+
+    `compute(bottoms, params)` returns one tensor for each top.  It is evaluated again for the gradient.
+    """
+
+    def compute(self, bottoms: list[torch.Tensor], params: list[torch.Tensor]) -> Sequence[torch.Tensor]:
+        raise NotImplementedError
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        self._inputs = [blob.data for blob in bottom]  # a top in place binds a new tensor: these stay as they are
+        tops = self.compute(self._inputs, [blob.data for blob in self.blobs])
+        for blob, value in zip(top, tops, strict=True):
+            blob.data = value.reshape(blob.shape).contiguous()
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        targets = [(i, blob, False) for i, blob in enumerate(bottom) if propagate_down[i]]
+        offset = len(bottom)
+        targets += [(offset + i, b, True) for i, b in enumerate(self.blobs) if self.param_propagate_down[i]]
+        if not targets:
+            return
+        leaves = [x.detach() for x in self._inputs] + [blob.data.detach() for blob in self.blobs]
+        wanted = [leaves[i].requires_grad_() for i, _, _ in targets]
+        with torch.enable_grad():
+            tops = self.compute(leaves[:offset], leaves[offset:])
+        pairs = [(value, blob.diff.view(value.shape)) for value, blob in zip(tops, top, strict=True)
+                 if value.requires_grad]
+        if not pairs:
+            return
+        gradients = torch.autograd.grad(*zip(*pairs, strict=True), inputs=wanted, allow_unused=True)
+        for (_, blob, is_param), gradient in zip(targets, gradients, strict=True):
+            if is_param and gradient is not None:
+                blob.accumulate(gradient.contiguous())
+            elif not is_param:
+                blob.diff = torch.zeros_like(blob.data) if gradient is None else gradient.contiguous()
+
+
+def register(name: str) -> Callable[[type[Layer]], type[Layer]]:
+    """Class decorator: make the layer known under Caffe's name of its type."""
+
+    def keep(cls: type[Layer]) -> type[Layer]:
+        _LAYERS[name] = cls
+        return cls
+
+    return keep
+
+
+def layer_types() -> list[str]:
+    """Names of all types that the engine has."""
+    return sorted(_LAYERS)
+
+
+def layer_class(param: caffe_pb2.LayerParameter) -> type[Layer]:
+    """The class for a layer; raises UserError that names the layer and the types there are."""
+    return _LAYERS[known(param.type, layer_types(), f"type of layer {param.name!r}:")]

@@ -1,0 +1,86 @@
+"""Element-wise layers with hand-written passes: ReLU, Dropout, Sigmoid, TanH."""
+
+from __future__ import annotations
+
+import torch
+
+from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.layers.base import NeuronLayer, register
+
+aten = torch.ops.aten
+
+
+@register("ReLU")
+class ReLU(NeuronLayer):
+    """max(x, 0) + negative_slope * min(x, 0)."""
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        self._slope = self.param.relu_param.negative_slope
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        x = bottom[0].data
+        if self._slope:
+            top[0].data = torch.nn.functional.leaky_relu(x, self._slope)
+        elif top[0] is bottom[0]:
+            x.relu_()
+        else:
+            top[0].data = x.relu()
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        if not propagate_down[0]:
+            return
+        x, gradient = bottom[0].data, top[0].diff  # in place x is the output: its sign is the input's
+        if self._slope:
+            bottom[0].diff = torch.where(x > 0, gradient, gradient * self._slope)
+        elif top[0] is bottom[0]:
+            aten.threshold_backward.grad_input(gradient, x, 0, grad_input=gradient)
+        else:
+            bottom[0].diff = aten.threshold_backward(gradient, x, 0)
+
+
+@register("Dropout")
+class Dropout(NeuronLayer):
+    """In training each value is dropped with probability dropout_ratio, the others divided by 1 - dropout_ratio."""
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        self._ratio = self.param.dropout_param.dropout_ratio
+        self.check(0 < self._ratio < 1 or self._ratio == 0, f"dropout_ratio {self._ratio} is not in [0, 1)")
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        x = bottom[0].data
+        if not self.training or not self._ratio:
+            if top[0] is not bottom[0]:
+                top[0].data = x.clone()
+            return
+        keep = 1 - self._ratio
+        self._mask = torch.empty_like(x).bernoulli_(keep).mul_(1 / keep)
+        top[0].data = x.mul_(self._mask) if top[0] is bottom[0] else x * self._mask
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        if not propagate_down[0]:
+            return
+        gradient = top[0].diff
+        if not self.training or not self._ratio:
+            bottom[0].diff = gradient if top[0] is bottom[0] else gradient.clone()
+        else:
+            bottom[0].diff = gradient.mul_(self._mask) if top[0] is bottom[0] else gradient * self._mask
+
+
+@register("Sigmoid")
+class Sigmoid(NeuronLayer):
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        top[0].data = torch.sigmoid(bottom[0].data)
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        if propagate_down[0]:
+            bottom[0].diff = aten.sigmoid_backward(top[0].diff, top[0].data)
+
+
+@register("TanH")
+class TanH(NeuronLayer):
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        top[0].data = torch.tanh(bottom[0].data)
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        if propagate_down[0]:
+            bottom[0].diff = aten.tanh_backward(top[0].diff, top[0].data)

@@ -1,0 +1,121 @@
+"""Pooling: the largest or the mean value of each window, with Caffe's own rounding and clipping."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch.nn.functional import avg_pool2d, pad
+
+from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.layers.base import Layer, register
+from pycaffe_ext.proto import caffe_pb2
+
+POOL = caffe_pb2.PoolingParameter
+aten = torch.ops.aten
+LOWEST = torch.finfo(torch.float32).min
+
+
+def output_size(size: int, kernel: int, stride: int, padding: int, floor: bool = False) -> int:
+    """Number of windows along an axis: rounded up, less a last one that would start behind image and padding."""
+    steps = (size + 2 * padding - kernel) / stride
+    windows = (math.floor(steps) if floor else math.ceil(steps)) + 1
+    if padding and (windows - 1) * stride >= size + padding:
+        windows -= 1
+    return windows
+
+
+@register("Pooling")
+class Pooling(Layer):
+    """MAX (a second top gives the position h * width + w of each maximum) or AVE."""
+
+    exact_bottoms = min_tops = 1
+    max_tops = 2
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        param = self.param.pooling_param
+        self.check(param.pool != POOL.STOCHASTIC, "stochastic pooling is not available; use MAX or AVE")
+        self.check(len(top) == 1 or param.pool == POOL.MAX, "only MAX has a second top")
+        pair = param.HasField("kernel_h") or param.HasField("kernel_w")
+        if param.global_pooling:
+            self.check(not (pair or param.HasField("kernel_size")), "global_pooling takes no kernel size")
+        else:
+            self.check(pair != param.HasField("kernel_size"), "give either kernel_size or kernel_h and kernel_w")
+            self.check(not pair or (param.HasField("kernel_h") and param.HasField("kernel_w")),
+                       "give both kernel_h and kernel_w")
+        self._kernel = self._pair("kernel")
+        self._stride, self._pad = self._pair("stride"), self._pair("pad")
+        if param.global_pooling:
+            self.check(self._stride == (1, 1) and self._pad == (0, 0), "global_pooling takes stride 1 and pad 0 only")
+        else:
+            self.check(min(self._kernel) > 0 and min(self._stride) > 0, "kernel and stride must be positive")
+            self.check(all(p < k for p, k in zip(self._pad, self._kernel, strict=True)),
+                       f"pad {self._pad} must be smaller than the kernel {self._kernel}")
+
+    def _pair(self, name: str) -> tuple[int, int]:
+        param = self.param.pooling_param
+        if param.HasField(f"{name}_h") or param.HasField(f"{name}_w"):
+            return getattr(param, f"{name}_h"), getattr(param, f"{name}_w")
+        both = getattr(param, "kernel_size" if name == "kernel" else name)
+        return both, both
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        shape = bottom[0].shape
+        self.check(len(shape) == 4, f"bottom must have 4 axes (N, C, H, W), not shape {shape}")
+        param = self.param.pooling_param
+        if param.global_pooling:
+            self._kernel = shape[2:]
+        floor = param.round_mode == POOL.FLOOR
+        self._out = tuple(output_size(shape[2 + i], self._kernel[i], self._stride[i], self._pad[i], floor)
+                          for i in range(2))
+        self.check(min(self._out) > 0, f"kernel {self._kernel} is larger than the bottom of shape {shape}")
+        # how far the windows reach beyond the image, at each side: left, right, top, bottom
+        reach = [(n - 1) * s + k - size - p for n, s, k, size, p in
+                 zip(self._out, self._stride, self._kernel, shape[2:], self._pad, strict=True)]
+        self._margins = (self._pad[1], reach[1], self._pad[0], reach[0])
+        for blob in top:
+            blob.reshape((*shape[:2], *self._out))
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        if self.param.pooling_param.pool == POOL.MAX:
+            self._forward_max(bottom[0], top)
+        else:
+            top[0].data = avg_pool2d(self._padded(bottom[0].data, 0), self._kernel, self._stride, divisor_override=1)
+            top[0].data *= self._scale(bottom[0])
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        if not propagate_down[0]:
+            return
+        size = list(bottom[0].shape)
+        size[2] += self._margins[2] + self._margins[3]
+        size[3] += self._margins[0] + self._margins[1]
+        like = top[0].diff.new_empty(size)
+        settings = self._kernel, self._stride, (0, 0)
+        if self.param.pooling_param.pool == POOL.MAX:
+            padded = aten.max_pool2d_with_indices_backward(top[0].diff, like, *settings, (1, 1), False, self._indices)
+        else:
+            scaled = top[0].diff * self._scale(bottom[0])
+            padded = aten.avg_pool2d_backward(scaled, like, *settings, False, True, 1)
+        bottom[0].diff = self._cropped(padded)
+
+    def _padded(self, x: torch.Tensor, value: float) -> torch.Tensor:
+        return pad(x, self._margins, value=value) if any(self._margins) else x
+
+    def _cropped(self, padded: torch.Tensor) -> torch.Tensor:
+        return pad(padded, [-n for n in self._margins]) if any(self._margins) else padded
+
+    def _forward_max(self, bottom: Blob, top: list[Blob]) -> None:
+        x = self._padded(bottom.data, LOWEST)
+        top[0].data, self._indices = aten.max_pool2d_with_indices(x, self._kernel, self._stride)
+        if len(top) > 1:
+            rows, columns = self._indices // x.shape[3] - self._margins[2], self._indices % x.shape[3]
+            top[1].data = (rows * bottom.shape[3] + columns - self._margins[0]).float()
+
+    def _scale(self, bottom: Blob) -> torch.Tensor:
+        """(rows, columns): 1 / size of each window, clipped to the padded image."""
+        parts = []
+        for i in range(2):
+            start = torch.arange(self._out[i], device=self.device) * self._stride[i] - self._pad[i]
+            end = (start + self._kernel[i]).clamp(max=bottom.shape[2 + i] + self._pad[i])
+            parts.append((end - start).float())
+        return 1 / torch.outer(*parts)
