@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -15,7 +16,14 @@ from pycaffe_ext.files import digest
 
 CHUNK = 1 << 18  # bytes
 TIMEOUT = 30  # seconds without an answer before the next source is tried
-NETWORK_ERRORS = (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, ValueError)
+NETWORK_ERRORS = (
+    urllib.error.URLError,
+    http.client.HTTPException,
+    ssl.SSLError,
+    TimeoutError,
+    ConnectionError,
+    ValueError,
+)
 
 
 def fetch(urls: Sequence[str], path: Path, sha1: str, size: int) -> Path:
@@ -41,15 +49,17 @@ def fetch(urls: Sequence[str], path: Path, sha1: str, size: int) -> Path:
 
 def _try(url: str, part: Path, sha1: str, size: int) -> str:
     """Continue `part` from `url`; returns what went wrong, or nothing when the whole file is there and right."""
+    continued = part.exists()
     try:
         _continue(url, part, size)
     except NETWORK_ERRORS as error:
-        return str(getattr(error, "reason", "") or error) or type(error).__name__
+        return str(error.reason if type(error) is urllib.error.URLError else error) or type(error).__name__
     found = digest(part, "sha1")
-    if found != sha1:
-        part.unlink()
-        return f"sha1 is {found}"
-    return ""
+    if found == sha1:
+        return ""
+    part.unlink()
+    # What was there before may have been the wrong half.
+    return _try(url, part, sha1, size) if continued else f"sha1 is {found}"
 
 
 def _continue(url: str, part: Path, size: int) -> None:
@@ -64,14 +74,19 @@ def _continue(url: str, part: Path, size: int) -> None:
             return  # nothing lies beyond what is here: whole, or not this file, as its sha1 will tell
         raise
     with answer:
-        have = have if answer.status == http.client.PARTIAL_CONTENT else 0
-        rest = answer.length
-        total = size if rest is None else have + rest
-        with open(part, "ab" if have else "wb") as file:
-            bar = tqdm(desc=part.stem, initial=have, total=total, unit="B", unit_scale=True)
-            with bar:
-                while chunk := answer.read(CHUNK):
-                    file.write(chunk)
-                    bar.update(len(chunk))
-        if rest is not None and part.stat().st_size < total:
-            raise ConnectionError(f"broke off at {part.stat().st_size} of {total} bytes; run again to continue")
+        _append(answer, part, have if answer.status == http.client.PARTIAL_CONTENT else 0, size)
+
+
+def _append(answer: http.client.HTTPResponse, part: Path, have: int, size: int) -> None:
+    """Write an answer's bytes after the first `have` of `part`, which a plainly wrong answer leaves untouched."""
+    rest = answer.length
+    total = size if rest is None else have + rest
+    if answer.headers.get_content_type() == "text/html" or total < 0.9 * size:
+        raise ConnectionError(f"answers with something else ({answer.headers.get_content_type()}, {total} bytes)")
+    bar = tqdm(desc=part.stem, initial=have, total=total, unit="B", unit_scale=True)
+    with bar, open(part, "ab" if have else "wb") as file:
+        while chunk := answer.read(CHUNK):
+            file.write(chunk)
+            bar.update(len(chunk))
+    if part.stat().st_size < total and rest is not None:
+        raise ConnectionError(f"broke off at {part.stat().st_size} of {total} bytes; run again to continue")

@@ -135,9 +135,9 @@ def donor_width(donor: Blobs) -> Fraction:
 
     UserError if it has none or more than 4096; whether all other layers agree, `check_transfer` proves.
     """
-    if "fc6" not in donor:
-        raise UserError(f"the donor is no AlexNet: it has no layer fc6 (layers: {_names(list(donor))})")
+    if not donor.get("fc6"):
+        raise UserError(f"the donor is no AlexNet: it has no weights of a layer fc6 (layers: {_names(list(donor))})")
     outputs = donor["fc6"][-1].size  # the bias has one value per output
-    if outputs > 4096:
-        raise UserError(f"the donor's fc6 has {outputs} outputs; AlexNet's has 4096 at most")
+    if not 0 < outputs <= 4096:
+        raise UserError(f"the donor's fc6 has {outputs} outputs; AlexNet's has 1 to 4096")
     return Fraction(outputs, 4096)
