@@ -1,0 +1,192 @@
+"""Free-response ROC: sensitivity against false positives per frame.
+
+Definitions.  A candidate is a scored place in a frame; it either hits one lesion (its centre lies inside the ground
+truth [S]) or is a false positive.  At a threshold t the candidates with score >= t are detections.
+- lesion-wise sensitivity: lesions hit by at least one detection / all lesions, also those without any candidate;
+- frame-wise sensitivity: frames with a lesion in which at least one detection hits / all frames with a lesion;
+- false positives per frame: detections that hit nothing / all frames, with lesions or without.
+Several detections on one lesion count once, and the further ones are not false positives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.evaluation.intervals import group_resamples
+
+SENSITIVITIES = ("lesion", "frame")
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Scored candidates of a set of frames.
+
+    frame : (n,) int, index of the candidate's frame        score : (n,) float, higher = more lesion-like
+    lesion : (n,) int, 0 = false positive, else the number, from 1, of the lesion of that frame which it hits
+    lesions : (frames,) int, how many lesions each frame has (frames without candidates included)
+    Raises UserError if there is no lesion or a score is not finite, ValueError for arrays that do not fit.
+    """
+
+    frame: np.ndarray
+    score: np.ndarray
+    lesion: np.ndarray
+    lesions: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name, kind in (("frame", np.int64), ("score", np.float64), ("lesion", np.int64), ("lesions", np.int64)):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), kind))
+        if not self.frame.shape == self.score.shape == self.lesion.shape == (self.frame.size,):
+            raise ValueError(f"frame {self.frame.shape}, score {self.score.shape}, lesion {self.lesion.shape} differ")
+        if self.frame.size and not 0 <= self.frame.min() <= self.frame.max() < self.lesions.size:
+            raise ValueError(f"candidates name frames outside 0..{self.lesions.size - 1}")
+        if ((self.lesion < 0) | (self.lesion > self.lesions[self.frame])).any():
+            raise ValueError("a candidate hits a lesion that its frame does not have")
+        if not np.isfinite(self.score).all():
+            raise UserError(f"{int((~np.isfinite(self.score)).sum())} candidate scores are not finite")
+        if self.lesions.sum() == 0:
+            raise UserError("sensitivity undefined: no frame of this set has a lesion; check its masks")
+
+    def false_scores(self) -> tuple[np.ndarray, np.ndarray]:
+        """Scores of the false positives, best first, and their frames."""
+        false = np.flatnonzero(self.lesion == 0)
+        order = false[np.argsort(-self.score[false], kind="stable")]
+        return self.score[order], self.frame[order]
+
+    def best_scores(self, by: str) -> tuple[np.ndarray, np.ndarray]:
+        """The best score on each lesion (or in each frame with a lesion), -inf if nothing hits; and its frame."""
+        if by not in SENSITIVITIES:
+            raise ValueError(f"{by!r} is not one of {SENSITIVITIES}")
+        per_frame = self.lesions if by == "lesion" else (self.lesions > 0).astype(np.int64)
+        first = np.cumsum(per_frame) - per_frame
+        hits = self.lesion > 0
+        target = first[self.frame[hits]] + (self.lesion[hits] - 1 if by == "lesion" else 0)
+        best = np.full(per_frame.sum(), -np.inf)
+        np.maximum.at(best, target, self.score[hits])
+        return best, np.repeat(np.arange(per_frame.size), per_frame)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Counts at each threshold, from above all scores (nothing detected) down to the lowest score.
+
+    All arrays are (thresholds,); the counts do not fall along the curve.
+    """
+
+    threshold: np.ndarray
+    false_positives: np.ndarray
+    lesion_hits: np.ndarray
+    frame_hits: np.ndarray
+    frames: int
+    lesions: int
+    lesion_frames: int
+
+    @property
+    def false_positives_per_frame(self) -> np.ndarray:
+        return self.false_positives / self.frames
+
+    def hits(self, by: str = "lesion") -> tuple[np.ndarray, int]:
+        """(hits at each threshold, of how many): what a binomial interval needs."""
+        return {"lesion": (self.lesion_hits, self.lesions), "frame": (self.frame_hits, self.lesion_frames)}[by]
+
+    def sensitivity(self, by: str = "lesion") -> np.ndarray:
+        hits, total = self.hits(by)
+        return hits / total
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    threshold: float
+    false_positives_per_frame: float  # reached, at most the rate that was asked for
+    hits: int
+    total: int
+
+    @property
+    def sensitivity(self) -> float:
+        return self.hits / self.total
+
+
+def curve(cases: Cases) -> Curve:
+    """The FROC curve over all thresholds that the candidates' scores make."""
+    threshold = np.r_[np.inf, np.unique(cases.score)[::-1]]
+    lesion, frame = (cases.best_scores(by)[0] for by in SENSITIVITIES)
+    return Curve(
+        threshold,
+        *(_at_least(scores, threshold) for scores in (cases.false_scores()[0], lesion, frame)),
+        frames=cases.lesions.size,
+        lesions=lesion.size,
+        lesion_frames=frame.size,
+    )
+
+
+def _at_least(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """How many scores reach each threshold."""
+    return scores.size - np.searchsorted(np.sort(scores), thresholds, side="left")
+
+
+def operating_point(curve: Curve, rate: float, by: str = "lesion") -> OperatingPoint:
+    """The point of highest sensitivity with at most `rate` false positives per frame.
+
+    No interpolation: the curve is a staircase, and only its steps can be operated.  Of the thresholds that give
+    this sensitivity the highest is taken.
+    """
+    hits, total = curve.hits(by)
+    allowed = np.flatnonzero(curve.false_positives <= rate * curve.frames)[-1]
+    at = int(np.argmax(hits == hits[allowed]))
+    return OperatingPoint(
+        float(curve.threshold[at]), float(curve.false_positives_per_frame[at]), int(hits[at]), total
+    )
+
+
+def sensitivity_at(curve: Curve, rate: float, by: str = "lesion") -> float:
+    """The highest sensitivity reached without exceeding `rate` false positives per frame."""
+    return operating_point(curve, rate, by).sensitivity
+
+
+def bootstrap_sensitivities(
+    cases: Cases,
+    group: Sequence[object] | np.ndarray,
+    rates: Sequence[float],
+    by: str = "lesion",
+    resamples: int = 1000,
+    seed: int = 0,
+) -> np.ndarray:
+    """(resamples, rates) sensitivities at false-positive rates, the groups of frames drawn with replacement.
+
+    group : (frames,) video or patient of each frame.  The threshold that gives the rate is found anew in each
+    resample.  Resamples depend only on group and seed, so the rows of two methods over the same frames are paired
+    and can be subtracted.  A row is nan where no lesion was drawn.  Raises UserError for fewer than two groups.
+    """
+    if len(group) != cases.lesions.size:
+        raise ValueError(f"{len(group)} groups for {cases.lesions.size} frames")
+    false, best = cases.false_scores(), cases.best_scores(by)
+    return np.array([
+        _weighted_sensitivities(false, best, weights, np.asarray(rates, np.float64))
+        for weights in group_resamples(group, resamples, seed)
+    ])
+
+
+def _weighted_sensitivities(
+    false: tuple[np.ndarray, np.ndarray], best: tuple[np.ndarray, np.ndarray], weights: np.ndarray, rates: np.ndarray
+) -> np.ndarray:
+    """Sensitivities when frame i counts weights[i] times: what scores above the false positive that is one too many."""
+    first_too_many = np.searchsorted(np.cumsum(weights[false[1]]), rates * weights.sum(), side="right")
+    limit = np.r_[false[0], -np.inf][first_too_many]
+    counts = weights[best[1]]
+    hit = ((best[0] > limit[:, None]) * counts).sum(axis=1)
+    return hit / counts.sum() if counts.any() else np.full(rates.shape, np.nan)
+
+
+def candidate_scores(candidate: np.ndarray, probability: np.ndarray, count: int) -> np.ndarray:
+    """(count,) mean probability of each candidate's patches [S].
+
+    candidate : (patches,) int, which candidate a patch shows        probability : (patches,) float
+    Raises ValueError if a candidate has no patch.
+    """
+    patches = np.bincount(candidate, minlength=count)
+    if patches.size != count or not patches.all():
+        raise ValueError(f"{int((patches == 0).sum())} of {count} candidates have no patch, or a patch has another's")
+    return np.bincount(candidate, weights=probability, minlength=count) / patches

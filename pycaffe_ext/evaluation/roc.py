@@ -1,0 +1,89 @@
+"""Area under the ROC curve, its interval, and the comparison of two (DeLong, DeLong and Clarke-Pearson 1988)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import norm, rankdata
+from sklearn.metrics import roc_auc_score
+
+from pycaffe_ext.errors import UserError
+
+
+class Interval(NamedTuple):
+    low: float
+    high: float
+
+
+class Difference(NamedTuple):
+    """value = first minus second; p is two-sided."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+def auc(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Area under the ROC curve; ties count one half.
+
+    labels : (n,) 0 or 1 (or bool)      scores : (n,) float, higher = more likely positive
+    Raises UserError if a class is absent or a score is not finite: the AUC is undefined then.
+    """
+    labels, scores = _checked(labels, scores)
+    return float(roc_auc_score(labels, scores))
+
+
+def auc_interval(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.95) -> Interval:
+    """DeLong's normal interval of the AUC, cut at 0 and 1.  It takes the cases as independent of each other.
+
+    It has no width at an AUC of exactly 0 or 1.
+    """
+    labels, scores = _checked(labels, scores)
+    areas, covariance = _delong(labels, scores[None])
+    reach = norm.ppf(0.5 + confidence / 2) * np.sqrt(covariance[0, 0])
+    return Interval(float(max(areas[0] - reach, 0)), float(min(areas[0] + reach, 1)))
+
+
+def auc_difference(
+    labels: np.ndarray, first: np.ndarray, second: np.ndarray, confidence: float = 0.95
+) -> Difference:
+    """DeLong's paired test of two scores of the same cases."""
+    labels, first = _checked(labels, first)
+    _, second = _checked(labels, second)
+    areas, covariance = _delong(labels, np.stack([first, second]))
+    value = areas[0] - areas[1]
+    # equal scores leave a rounding error here, which may be below zero
+    error = np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0))
+    reach = norm.ppf(0.5 + confidence / 2) * error
+    p = 2 * norm.sf(abs(value) / error) if error > 0 else float(value == 0)
+    return Difference(float(value), float(value - reach), float(value + reach), float(p))
+
+
+def _delong(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(k,) areas and their (k, k) covariance, for k scores of the same n cases (midranks: n log n)."""
+    positive = labels == 1
+    m, n = int(positive.sum()), int((~positive).sum())
+    if min(m, n) < 2:
+        raise UserError(f"DeLong's interval needs two cases of each class, there are {m} positive and {n} negative")
+    ranks = rankdata(scores, axis=1)
+    above = (ranks[:, positive] - rankdata(scores[:, positive], axis=1)) / n  # share of negatives below a positive
+    below = 1 - (ranks[:, ~positive] - rankdata(scores[:, ~positive], axis=1)) / m
+    covariance = np.atleast_2d(np.cov(above)) / m + np.atleast_2d(np.cov(below)) / n
+    return above.mean(axis=1), covariance
+
+
+def _checked(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    labels, scores = np.asarray(labels), np.asarray(scores, np.float64)
+    if labels.ndim != 1 or labels.shape != scores.shape:
+        raise ValueError(f"labels {labels.shape} and scores {scores.shape} must be two vectors of one length")
+    if not np.isin(labels, (0, 1)).all():
+        raise ValueError(f"labels must be 0 or 1, there are {np.unique(labels)[:5]}")
+    bad = int((~np.isfinite(scores)).sum())
+    if bad:
+        raise UserError(f"AUC undefined: {bad} of {scores.size} scores are not finite")
+    if not 0 < labels.sum() < labels.size:
+        kind = "positive" if labels.size and labels.all() else "negative"
+        raise UserError(f"AUC undefined: all {labels.size} cases are {kind}; the split needs both classes")
+    return labels.astype(np.int64), scores

@@ -1,0 +1,144 @@
+"""Driving a `caffe` executable by Caffe's own flags; which executable it is, nobody else knows."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.training.log import last_words
+
+EMBEDDED = (sys.executable, "-m", "pycaffe_ext")
+KEPT_LINES = 200  # of a test's log, to tell why it failed
+
+
+@dataclass(frozen=True)
+class Caffe:
+    """A caffe command and the GPUs it may use (Caffe's --gpu: "0", "0,1", "all"; None is the CPU)."""
+
+    command: tuple[str, ...] = EMBEDDED
+    gpu: str | None = None
+
+    @classmethod
+    def from_setting(cls, setting: str | None, gpu: str | None = None) -> Caffe:
+        """The command that CAFFE= says, split as a shell would; the embedded engine for an empty one."""
+        try:
+            words = tuple(shlex.split(setting or ""))
+        except ValueError as error:
+            raise UserError(f"CAFFE={setting}: {str(error).lower()}; give a command, such as CAFFE=caffe") from error
+        return cls(words or EMBEDDED, gpu or None)
+
+    def version(self) -> str:
+        """What `caffe --version` says, e.g. "caffe version 1.0.0"."""
+        process = self._start(["--version"], stdout=subprocess.PIPE)
+        said = process.communicate()[0].decode(errors="replace").splitlines()
+        if process.returncode:
+            raise UserError(f"{self} --version failed: {last_words(said)}")
+        return next((line.strip() for line in said if re.search(r"version \d", line)), "unknown version")
+
+    def train(
+        self, solver: Path, weights: Path | None, snapshot: Path | None, log: Path, hold: Sequence[int] = ()
+    ) -> subprocess.Popen[bytes]:
+        """Start `caffe train`: from `weights`, from a solverstate, or from the fillers (both None).
+
+        Everything it says is appended to `log`.  It runs in a process group of its own, so that Ctrl-C in the
+        terminal reaches only the caller: see `stop`.  It keeps the descriptors in `hold` open as long as it lives.
+        """
+        if weights and snapshot:
+            raise ValueError("caffe train takes weights or a snapshot, not both")
+        arguments = ["train", f"--solver={solver}"]
+        if weights or snapshot:
+            arguments.append(f"--weights={weights}" if weights else f"--snapshot={snapshot}")
+        with log.open("ab") as file:
+            return self._start(arguments + self._gpu(), stdout=file, pass_fds=tuple(hold))
+
+    def test(self, model: Path, weights: Path, iterations: int, log: Path | None = None) -> Iterator[str]:
+        """Run `caffe test`; yield its log lines as they come, and copy them to the file `log`.
+
+        Raises UserError with its last words when it fails.  Dropping the iterator ends the process.
+        """
+        arguments = ["test", f"--model={model}", f"--weights={weights}", f"--iterations={iterations}"]
+        process = self._start(arguments + self._gpu(), stdout=subprocess.PIPE)
+        kept: deque[str] = deque(maxlen=KEPT_LINES)
+        try:
+            with log.open("w", encoding="utf-8") if log else nullcontext() as copy:
+                for line in self._lines(process, copy):
+                    kept.append(line)
+                    yield line
+            if process.wait():
+                raise UserError(f"{self} test failed on {weights}: {last_words(kept)}")
+        finally:
+            process.stdout.close()
+            kill(process)
+
+    @staticmethod
+    def _lines(process: subprocess.Popen[bytes], copy: IO[str] | None) -> Iterator[str]:
+        for raw in process.stdout:
+            line = raw.decode(errors="replace")
+            if copy:
+                copy.write(line)
+            yield line
+
+    def _gpu(self) -> list[str]:
+        return [f"--gpu={self.gpu}"] if self.gpu else []
+
+    def _start(self, arguments: list[str], **options) -> subprocess.Popen[bytes]:
+        environment = {
+            **os.environ,
+            "GLOG_logtostderr": "1",  # else the genuine Caffe also writes every line to a file in /tmp
+            "PYTHONUNBUFFERED": "1",
+        }
+        try:
+            return subprocess.Popen(
+                [*self.command, *arguments],
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                process_group=0,
+                **options,
+            )
+        except OSError as error:
+            raise UserError(
+                f"CAFFE={self} cannot be started ({os.strerror(error.errno or 0).lower()}); give the path of a caffe"
+                " executable, or leave CAFFE unset to use the embedded engine"
+            ) from error
+
+    def __str__(self) -> str:
+        return shlex.join(self.command)
+
+
+def stop(process: subprocess.Popen[bytes], patience: float = 600) -> int:
+    """Stop a training Caffe with SIGINT, wait until it has written its snapshot, return its exit status.
+
+    It is killed when it takes longer than `patience` seconds, or on a second interrupt.
+    """
+    _signal(process, signal.SIGINT)
+    try:
+        return process.wait(patience)
+    except subprocess.TimeoutExpired:
+        return kill(process)
+    except KeyboardInterrupt:
+        kill(process)
+        raise
+
+
+def kill(process: subprocess.Popen[bytes]) -> int:
+    """End the process and its helpers at once (no snapshot); nothing happens to one that has ended."""
+    _signal(process, signal.SIGKILL)
+    return process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)

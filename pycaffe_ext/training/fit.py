@@ -1,0 +1,213 @@
+"""Training with early stopping: run `caffe train`, score each snapshot it writes, stop it, keep the best."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.evaluation import roc
+from pycaffe_ext.files import writing
+from pycaffe_ext.proto import read_solver
+from pycaffe_ext.training import early_stopping, snapshots
+from pycaffe_ext.training.command import Caffe
+from pycaffe_ext.training.log import parse
+from pycaffe_ext.training.scoring import cross_entropy, positive, score
+from pycaffe_ext.training.session import Session, locked, terminated_as_interrupted
+from pycaffe_ext.training.snapshots import Snapshot
+from pycaffe_ext.training.table import Row, print_row, read_rows, write_rows
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What `scoring.score` needs to score a snapshot; `count` patches of the score net's LMDB are read."""
+
+    model: Path
+    count: int
+    batch_size: int
+    head: str
+    classes: int
+
+
+@dataclass(frozen=True)
+class FitResult:
+    rows: tuple[Row, ...]  # every scored snapshot, by iteration
+    best: Row
+    reason: str  # "patience" or "max_iter"
+    weights: Path  # best.caffemodel or best.caffemodel.h5
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When Caffe writes the snapshots that are scored, and where."""
+
+    prefix: Path
+    interval: int
+    max_iter: int
+    last: bool  # one more at max_iter, where max_iter is no multiple of the interval
+
+    @classmethod
+    def read(cls, solver: Path) -> Schedule:
+        parameters = read_solver(solver)
+        if parameters.snapshot < 1 or parameters.max_iter < 1:
+            raise UserError(f"{solver}: snapshot and max_iter must be 1 or more, early stopping goes by snapshots")
+        prefix = parameters.snapshot_prefix or str(solver.with_suffix(""))
+        return cls(Path(prefix), parameters.snapshot, parameters.max_iter, parameters.snapshot_after_train)
+
+    def iterations(self) -> list[int]:
+        regular = list(range(self.interval, self.max_iter + 1, self.interval))
+        return regular + [self.max_iter] * (self.last and self.max_iter % self.interval > 0)
+
+
+def fit(
+    caffe: Caffe,
+    folder: Path,
+    solver: Path,
+    validation: Validation,
+    weights: Path | None,
+    epoch: float,
+    patience: int | None,
+    keep_all: bool = False,
+    progress: Callable[[Row, bool], None] | None = None,
+) -> FitResult:
+    """Train until the best validation AUC has not been beaten for `patience` snapshots, or to max_iter.
+
+    folder : gets train.log, auc.csv and best.caffemodel; the snapshots go where the solver's snapshot_prefix says
+    weights : the donor of a fine-tuning, None from scratch        epoch : iterations per epoch
+    progress : called with each new row and whether it is the best so far; prints a line where it is None
+    Training goes on while a snapshot is scored, yet the result depends on the rule alone: what Caffe wrote beyond
+    the stopping point is deleted.  Scored snapshots are thinned (see `snapshots.thin`) unless `keep_all`.
+
+    Called again it goes on: from the newest whole solverstate, without scoring twice; after the end it does
+    nothing.  Ctrl-C (or SIGTERM) stops Caffe with SIGINT, waits for its snapshot and raises KeyboardInterrupt.
+    Raises UserError if Caffe cannot start or dies, if the loss or an AUC is undefined, or if another process still
+    trains in `folder`.
+    """
+    with locked(folder) as lock, terminated_as_interrupted():
+        run = _Run(caffe, folder, Schedule.read(solver), validation, epoch, keep_all, progress or print_row)
+        if not run.finished(patience):
+            run.train(solver, weights, patience, lock)
+        return run.result(patience)
+
+
+class _Run:
+    """The state of one fit: its rows so far and the training process."""
+
+    def __init__(
+        self,
+        caffe: Caffe,
+        folder: Path,
+        schedule: Schedule,
+        validation: Validation,
+        epoch: float,
+        keep_all: bool,
+        progress: Callable[[Row, bool], None],
+    ) -> None:
+        self.caffe, self.folder, self.schedule, self.validation = caffe, folder, schedule, validation
+        self.epoch, self.keep_all, self.progress = epoch, keep_all, progress
+        self.table, self.log = folder / "auc.csv", folder / "train.log"
+        self.due = schedule.iterations()
+        self.rows = read_rows(self.table)
+        if [row.iteration for row in self.rows] != self.due[: len(self.rows)]:
+            raise UserError(f"{self.table} was made with another solver; move {folder} away to start again")
+
+    def aucs(self) -> dict[int, float]:
+        return {row.iteration: row.auc for row in self.rows}
+
+    def finished(self, patience: int | None) -> bool:
+        return len(self.rows) == len(self.due) or early_stopping.should_stop(self.aucs(), patience)
+
+    def train(self, solver: Path, weights: Path | None, patience: int | None, lock: int) -> None:
+        self.schedule.prefix.parent.mkdir(parents=True, exist_ok=True)
+        start = self._start_from()
+        with Session(self.caffe, solver, weights, start, self.log, self.schedule.max_iter, lock) as session:
+            while not self.finished(patience):
+                snapshot = session.wait_for(self.schedule.prefix, self.due[len(self.rows)])
+                self._score(snapshot)
+            if not early_stopping.should_stop(self.aucs(), patience):
+                session.wait_for_end()
+
+    def _start_from(self) -> Snapshot | None:
+        """The snapshot to go on from; rows beyond it, which would be trained again, are forgotten."""
+        start, problems = snapshots.resumable(self.schedule.prefix)
+        for problem in problems:
+            print(f"warning: {problem}", file=sys.stderr, flush=True)
+        reached = start.iteration if start else 0
+        snapshots.remove(s for s in snapshots.listing(self.schedule.prefix) if s.iteration > reached)
+        self.rows = [row for row in self.rows if row.iteration <= reached]
+        there = {s.iteration for s in snapshots.listing(self.schedule.prefix)}
+        needed = [i for i in self.due[len(self.rows) :] if i <= reached]
+        if self.rows:
+            needed.append(early_stopping.best(self.aucs()))
+        if missing := sorted(set(needed) - there):
+            raise UserError(
+                f"snapshot {missing[0]} of {self.schedule.prefix} is missing; move {self.folder} away to start again"
+            )
+        self._write()
+        return start
+
+    def _score(self, snapshot: Snapshot) -> None:
+        row = score_snapshot(self.caffe, snapshot, self.validation, self.epoch, self._train_loss(snapshot.iteration))
+        self.rows.append(row)
+        self._write()
+        best = early_stopping.best(self.aucs())
+        self.progress(row, best == row.iteration)
+        if not self.keep_all:
+            scored = [s for s in snapshots.listing(self.schedule.prefix) if s.iteration <= row.iteration]
+            snapshots.thin(scored, best, row.iteration)
+
+    def _train_loss(self, iteration: int) -> float | None:
+        """Mean displayed loss since the snapshot before `iteration`."""
+        since = self.rows[-1].iteration if self.rows else 0
+        with self.log.open(encoding="utf-8", errors="replace") as file:
+            losses = parse(file).losses
+        chosen = [loss for at, loss in losses.items() if since <= at < iteration]
+        return sum(chosen) / len(chosen) if chosen else None
+
+    def _write(self) -> None:
+        write_rows(self.table, self.rows)
+
+    def result(self, patience: int | None) -> FitResult:
+        """Delete what was trained beyond the end, keep the best weights as best.caffemodel."""
+        found = snapshots.listing(self.schedule.prefix)
+        snapshots.remove(s for s in found if s.iteration > self.rows[-1].iteration)
+        best = early_stopping.best(self.aucs())
+        kept = keep_best(found, best, self.folder)
+        reason = "patience" if early_stopping.should_stop(self.aucs(), patience) else "max_iter"
+        return FitResult(tuple(self.rows), next(row for row in self.rows if row.iteration == best), reason, kept)
+
+
+def score_snapshot(
+    caffe: Caffe, snapshot: Snapshot, validation: Validation, epoch: float, train_loss: float | None = None
+) -> Row:
+    """Score one snapshot on the validation patches; `epoch` is iterations per epoch."""
+    probabilities, labels = score(
+        caffe,
+        validation.model,
+        snapshot.weights,
+        validation.count,
+        validation.batch_size,
+        validation.head,
+        validation.classes,
+    )
+    return Row(
+        snapshot.iteration,
+        snapshot.iteration / epoch,
+        train_loss,
+        cross_entropy(probabilities, labels),
+        roc.auc(labels > 0, positive(probabilities)),
+    )
+
+
+def keep_best(found: Sequence[Snapshot], best: int, folder: Path) -> Path:
+    """Copy the weights of iteration `best` to best.caffemodel[.h5] in `folder`, whole or not at all."""
+    chosen = next((s for s in found if s.iteration == best and s.weights.exists()), None)
+    if chosen is None:
+        raise UserError(f"the weights of the best snapshot ({best}) are gone; move {folder} away to start again")
+    target = folder / ("best" + "".join(chosen.weights.suffixes[-2 if chosen.weights.suffix == ".h5" else -1 :]))
+    with chosen.weights.open("rb") as source, writing(target, "wb") as file:
+        shutil.copyfileobj(source, file)
+    return target

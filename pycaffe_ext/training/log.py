@@ -1,0 +1,81 @@
+"""Reading Caffe's own log lines (glog), as the genuine Caffe and the embedded engine write them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+TRAINING = re.compile(r"\] Iteration (\d+)(?: \(.*?\))?, loss = (\S+)")  # \S+ lets nan, -nan and inf through
+RATE = re.compile(r"\] Iteration (\d+), lr = (\S+)")
+TESTING = re.compile(r"\] Iteration (\d+), Testing net \(#(\d+)\)")
+TEST_OUTPUT = re.compile(r"\] +Test net output #\d+: (\S+) = (\S+)")
+SNAPSHOT = re.compile(r"\] Snapshotting to .* file (\S.*)$")
+FATAL = re.compile(r"^F\d{4} \S+ +\d+ \S+\] (.*)$")
+COMPLAINT = re.compile(r"^(?:error|ERROR): ")
+STACK = re.compile(r"^(?:\*\*\*|\s+@ |\s*$|PC: @|Aborted|Segmentation)")
+
+
+@dataclass
+class Log:
+    """What a train.log says, by iteration.  Of a log that was resumed, the later value of an iteration counts.
+
+    `losses` may hold nan and inf.  `test_outputs` maps iteration -> output -> its values in order (one for a
+    scalar such as loss); outputs of a second test net are called name#1.
+    """
+
+    losses: dict[int, float] = field(default_factory=dict)
+    rates: dict[int, float] = field(default_factory=dict)
+    test_outputs: dict[int, dict[str, list[float]]] = field(default_factory=dict)
+    snapshots: list[str] = field(default_factory=list)
+    finished: bool = False  # the last session ran to max_iter
+
+
+def parse(lines: Iterable[str]) -> Log:
+    """Parse log lines; lines that are cut off or belong to something else are passed over."""
+    log = Log()
+    testing: tuple[dict[str, list[float]], str] | None = None
+    for line in lines:
+        if found := TRAINING.search(line):
+            _put(log.losses, found)
+        elif found := RATE.search(line):
+            _put(log.rates, found)
+        elif found := TESTING.search(line):
+            iteration, net = map(int, found.groups())
+            outputs = log.test_outputs.setdefault(iteration, {})
+            if net == 0:
+                outputs.clear()
+            testing = outputs, f"#{net}" if net else ""
+        elif testing and (found := TEST_OUTPUT.search(line)) and (value := number(found[2])) is not None:
+            testing[0].setdefault(found[1] + testing[1], []).append(value)
+        elif found := SNAPSHOT.search(line.rstrip()):
+            log.snapshots.append(found[1])
+        elif "] Optimization Done." in line:
+            log.finished = True
+        elif "] Initializing solver from parameters" in line:
+            log.finished = False
+    log.test_outputs = {iteration: outputs for iteration, outputs in log.test_outputs.items() if outputs}
+    return log
+
+
+def number(text: str) -> float | None:
+    """The number that a log line ends in (nan, -nan and inf included), None for what a cut left over."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def last_words(lines: Iterable[str]) -> str:
+    """The line that tells why a caffe died: its fatal check, else its error line, else the last line said."""
+    said = [line.rstrip() for line in lines if not STACK.match(line)]
+    for line in reversed(said):
+        if found := FATAL.match(line):
+            return found[1]
+    complaints = [line for line in said if COMPLAINT.match(line)]
+    return (complaints or said or ["it said nothing"])[-1]
+
+
+def _put(values: dict[int, float], found: re.Match[str]) -> None:
+    if (value := number(found[2])) is not None:
+        values[int(found[1])] = value

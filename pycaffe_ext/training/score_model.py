@@ -1,0 +1,81 @@
+"""The score net of any train_val net: for snapshots that were not trained here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import lmdb
+
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.proto import caffe_pb2
+
+DATA = "Data"
+
+
+@dataclass(frozen=True)
+class ScoreModel:
+    """What `scoring.score` must know of a score net."""
+
+    source: Path
+    batch_size: int
+    head: str
+    classes: int
+
+
+def describe(net: caffe_pb2.NetParameter, head: str | None = None) -> ScoreModel:
+    """Read it off a score net; `head` is the last InnerProduct's top unless it is named."""
+    data = _data_layer(net)
+    layer = _head(net, head)
+    return ScoreModel(
+        Path(data.data_param.source), data.data_param.batch_size, layer.top[0], layer.inner_product_param.num_output
+    )
+
+
+def from_train_val(
+    net: caffe_pb2.NetParameter, source: Path, head: str | None = None, batch_size: int | None = None
+) -> caffe_pb2.NetParameter:
+    """The TEST phase of a train_val net over the LMDB `source`, cut after its head."""
+    score = caffe_pb2.NetParameter(name=net.name)
+    tested = caffe_pb2.NetParameter(layer=[layer for layer in net.layer if _in_test(layer)])
+    last = _head(tested, head)
+    _data_layer(tested)
+    for layer in tested.layer:
+        added = score.layer.add()
+        added.CopyFrom(layer)
+        if layer.type == DATA:
+            added.data_param.source = str(source)
+            added.data_param.batch_size = batch_size or layer.data_param.batch_size
+        if layer.name == last.name:
+            break
+    return score
+
+
+def entries(source: Path) -> int:
+    """How many Datums an LMDB holds."""
+    try:
+        with lmdb.open(str(source), readonly=True, lock=False, create=False) as environment:
+            return environment.stat()["entries"]
+    except lmdb.Error as error:
+        raise UserError(f"{source}: no LMDB that can be read ({error}); give the folder with data.mdb") from error
+
+
+def _in_test(layer: caffe_pb2.LayerParameter) -> bool:
+    """Whether a layer belongs to the TEST phase (rules by level or stage are left to Caffe)."""
+    phases = [rule.phase for rule in layer.include if rule.HasField("phase")]
+    barred = any(rule.HasField("phase") and rule.phase == caffe_pb2.TEST for rule in layer.exclude)
+    return not barred and (not phases or caffe_pb2.TEST in phases)
+
+
+def _data_layer(net: caffe_pb2.NetParameter) -> caffe_pb2.LayerParameter:
+    found = [layer for layer in net.layer if layer.type == DATA]
+    if len(found) != 1:
+        raise UserError(f"net {net.name or 'without a name'}: {len(found)} Data layers in the TEST phase, 1 expected")
+    return found[0]
+
+
+def _head(net: caffe_pb2.NetParameter, name: str | None) -> caffe_pb2.LayerParameter:
+    heads = {layer.name: layer for layer in net.layer if layer.type == "InnerProduct"}
+    if not heads or (name and name not in heads):
+        raise UserError(f"no InnerProduct layer {name or 'at all'} to score by (there are: {', '.join(heads) or '-'})")
+    return heads[name or list(heads)[-1]]
