@@ -16,6 +16,8 @@ def learning_rate(param: Any, iteration: int, current_step: int = 0) -> float:
     Raises UserError for an unknown policy or a setting that makes the rate undefined.
     """
     policy = known(param.lr_policy, POLICIES, "lr_policy")
+    if param.gamma < 0 and policy not in ("fixed", "poly"):
+        raise UserError(f"lr_policy {policy!r} needs gamma >= 0 in the solver, not {param.gamma:g}")
     try:
         rate = param.base_lr * POLICIES[policy](param, iteration, current_step)
     except (OverflowError, ZeroDivisionError, ValueError):

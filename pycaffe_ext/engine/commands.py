@@ -1,0 +1,161 @@
+"""What the commands of Caffe's command line do, once their flags are understood."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from time import perf_counter
+
+import numpy as np
+import torch
+
+from pycaffe_ext.engine import log
+from pycaffe_ext.engine.net import Net
+from pycaffe_ext.engine.net_log import build_net
+from pycaffe_ext.engine.solver import Solver, loss_note, output_values, outputs
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.proto import caffe_pb2, read_net
+
+
+def train(param: caffe_pb2.SolverParameter, gpu: str, snapshot: str, on_sigint: str, on_sighup: str) -> None:
+    """Train as `param` says, from solverstate `snapshot` if not empty; signals stop, snapshot or do nothing."""
+    _join_logs()
+    device = _device(gpu, "caffe.cpp:197", "Using GPUs")
+    solver = Solver(param, device)
+    effects = {"stop": solver.request_stop, "snapshot": solver.request_snapshot, "none": lambda: None}
+    for number, effect in ((signal.SIGINT, on_sigint), (signal.SIGHUP, on_sighup)):
+        signal.signal(number, lambda *_, act=effects[effect]: act())
+    if snapshot:
+        log.info("caffe.cpp:235", f"Resuming from {snapshot}")
+        solver.restore(snapshot)
+    log.info("caffe.cpp:239", "Starting Optimization")
+    solver.solve()
+    log.info("caffe.cpp:250", "Optimization Done.")
+
+
+def test(model: str, weights: str, iterations: int, gpu: str, level: int, stages: list[str]) -> None:
+    """Run the TEST net over `iterations` batches; log every value of every output, then the means."""
+    _join_logs()
+    device = _device(gpu, "caffe.cpp:275", "Use GPU with device ID")
+    net = build_net(read_net(model), caffe_pb2.TEST, level, stages, device)
+    net.copy_trained_layers_from(weights)
+    log.info("caffe.cpp:281", f"Running for {iterations} iterations.")
+    loss, sums = 0.0, np.zeros(0)
+    for batch in range(iterations):
+        loss += net.forward()
+        lines = (f"Batch {batch}, {name} = {value:g}" for name, _, values in outputs(net) for value in values)
+        log.info("caffe.cpp:304", *lines)
+        sums = output_values(net) + (sums if batch else 0.0)
+    log.info("caffe.cpp:309", f"Loss: {log.number(loss / iterations)}")
+    named = [(name, weight) for name, weight, values in outputs(net) for _ in values]
+    means = [(name, weight, float(total) / iterations) for (name, weight), total in zip(named, sums, strict=True)]
+    lines = (f"{name} = {log.number(mean)}{loss_note(weight, mean)}" for name, weight, mean in means)
+    log.info("caffe.cpp:321", *lines)
+
+
+def time(model: str, phase: str, iterations: int, gpu: str, level: int, stages: list[str]) -> None:
+    """Log the mean forward and backward time of each layer, in milliseconds."""
+    _join_logs()
+    device = _device(gpu, "caffe.cpp:343", "Use GPU with device ID")
+    net = build_net(read_net(model), caffe_pb2.Phase.Value(phase), level, stages, device)
+    log.info("caffe.cpp:351", "Performing Forward")
+    log.info("caffe.cpp:356", f"Initial loss: {log.number(net.forward())}")
+    log.info("caffe.cpp:357", "Performing Backward")
+    net.backward()
+    log.info("caffe.cpp:365", "*** Benchmark begins ***")
+    log.info("caffe.cpp:366", f"Testing for {iterations} iterations.")
+    started = perf_counter()
+    forward, backward = np.zeros(len(net.layers)), np.zeros(len(net.layers))
+    for i in range(iterations):
+        passed = _time_once(net, forward, backward, device)
+        log.info("caffe.cpp:394", f"Iteration: {i + 1} forward-backward time: {log.number(passed)} ms.")
+    _log_times(net, forward / iterations, backward / iterations, 1000 * (perf_counter() - started), iterations)
+
+
+def _time_once(net: Net, forward: np.ndarray, backward: np.ndarray, device: torch.device) -> float:
+    """Add each layer's milliseconds to the two arrays; returns those of the whole pass."""
+    count = len(net.layers)
+    net.clear_param_diffs()
+    steps = [(net.forward, i, forward) for i in range(count)]
+    steps += [(net.backward, i, backward) for i in reversed(range(count))]
+    begun = perf_counter()
+    for run, i, total in steps:
+        start = perf_counter()
+        run(i, i)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        total[i] += 1000 * (perf_counter() - start)
+    return 1000 * (perf_counter() - begun)
+
+
+def _log_times(net: Net, forward: np.ndarray, backward: np.ndarray, total: float, iterations: int) -> None:
+    log.info("caffe.cpp:397", "Average time per layer: ")
+    for name, ahead, back in zip(net.layer_names, forward, backward, strict=True):
+        log.info("caffe.cpp:400", f"{name:>10}\tforward: {log.number(ahead)} ms.")
+        log.info("caffe.cpp:403", f"{name:>10}\tbackward: {log.number(back)} ms.")
+    log.info("caffe.cpp:408", f"Average Forward pass: {log.number(forward.sum())} ms.")
+    log.info("caffe.cpp:410", f"Average Backward pass: {log.number(backward.sum())} ms.")
+    log.info("caffe.cpp:412", f"Average Forward-Backward: {log.number(total / iterations)} ms.")
+    log.info("caffe.cpp:414", f"Total Time: {log.number(total)} ms.")
+    log.info("caffe.cpp:415", "*** Benchmark ends ***")
+
+
+def device_query(gpu: str) -> None:
+    """Log the properties of the chosen GPUs ('all' or ids separated by ','); nothing is chosen by ''."""
+    ids = _gpu_ids(gpu)
+    log.info("caffe.cpp:138", f"Querying GPUs {gpu}")
+    for i in ids:
+        found = torch.cuda.get_device_properties(i)
+        facts = {
+            "Device id": i,
+            "Major revision number": found.major,
+            "Minor revision number": found.minor,
+            "Name": found.name,
+            "Total global memory": found.total_memory,
+            "Number of multiprocessors": found.multi_processor_count,
+        }
+        log.info("common.cpp:210", *(f"{name + ':':<30} {value}" for name, value in facts.items()))
+
+
+def _gpu_ids(gpu: str) -> list[int]:
+    """Device ids of a -gpu flag; UserError for what is no id or not there."""
+    if not gpu:
+        return []
+    count = torch.cuda.device_count()
+    if not count:
+        raise UserError(f"-gpu={gpu}: PyTorch finds no CUDA device here; leave -gpu out (and set solver_mode: CPU)")
+    try:
+        ids = list(range(count)) if gpu == "all" else [int(part) for part in gpu.split(",")]
+    except ValueError:
+        raise UserError(f"-gpu={gpu}: is neither 'all' nor a list of numbers such as 0") from None
+    if missing := [i for i in ids if not 0 <= i < count]:
+        raise UserError(f"-gpu={gpu}: there is no GPU {missing[0]}; there are 0 to {count - 1}")
+    return ids
+
+
+def _device(gpu: str, where: str, words: str) -> torch.device:
+    """The device of a -gpu flag, logged; several GPUs at once are refused."""
+    ids = _gpu_ids(gpu)
+    if not ids:
+        log.info(where, "Use CPU.")
+        return torch.device("cpu")
+    if len(ids) > 1:
+        raise UserError(f"-gpu={gpu}: this engine runs on one GPU at a time; name one, e.g. -gpu={ids[0]}")
+    log.info(where, f"{words} {ids[0]}")
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False  # float32 as Caffe computes it
+    return torch.device("cuda", ids[0])
+
+
+class _Handler(logging.Handler):
+    """Messages of the engine's modules, in the same form as the rest of the log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        write = log.warning if record.levelno >= logging.WARNING else log.info
+        write(f"{record.module}.cpp:{record.lineno}", record.getMessage())
+
+
+def _join_logs() -> None:
+    logger = logging.getLogger("pycaffe_ext")
+    logger.setLevel(logging.INFO)
+    if not any(isinstance(handler, _Handler) for handler in logger.handlers):
+        logger.addHandler(_Handler())

@@ -1,0 +1,103 @@
+"""Reading LMDB files of Datums: opened once in a process, checked before use, walked in key order for ever."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from weakref import WeakValueDictionary
+
+import cv2
+import lmdb
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from pycaffe_ext.engine import log
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.proto import caffe_pb2
+
+_opened: WeakValueDictionary[str, lmdb.Environment] = WeakValueDictionary()
+
+
+def open_lmdb(source: str) -> lmdb.Environment:
+    """The LMDB environment in folder `source`, read-only and without locks; shared within the process.
+
+    Raises UserError when it is missing, not an LMDB, empty or shorter than its own bookkeeping says.
+    """
+    path = os.path.realpath(source)
+    env = _opened.get(path)
+    if env is None:
+        env = _opened[path] = _open_checked(source, path)
+    return env
+
+
+def _open_checked(source: str, path: str) -> lmdb.Environment:
+    file = os.path.join(path, "data.mdb")
+    if not os.path.isfile(file):
+        raise UserError(f"{source}: no LMDB there (no data.mdb in that folder); check data_param.source, or pack it")
+    try:
+        env = lmdb.open(path, readonly=True, lock=False, readahead=True, create=False)
+    except lmdb.Error as error:
+        raise UserError(f"{source}: cannot be read as an LMDB ({error}); pack it again") from error
+    stat, used = env.stat(), env.info()["last_pgno"] + 1
+    size, needed = os.path.getsize(file), used * stat["psize"]
+    if size < needed:  # reading beyond a memory map's file would kill the process
+        raise UserError(f"{source}: LMDB is truncated ({size} of {needed} bytes); copy or pack it again")
+    if not stat["entries"]:
+        raise UserError(f"{source}: LMDB is empty; pack at least one image")
+    return env
+
+
+def first_record(env: lmdb.Environment) -> tuple[bytes, bytes]:
+    """Key and value that come first."""
+    with env.begin() as transaction, transaction.cursor() as cursor:
+        cursor.first()
+        return cursor.item()
+
+
+def endless_records(env: lmdb.Environment) -> Iterator[tuple[bytes, bytes]]:
+    """Every (key, value) in key order, again and again; each restart is logged as Caffe's data layer does."""
+    with env.begin() as transaction, transaction.cursor() as cursor:
+        while True:
+            yield from cursor.iternext(keys=True, values=True) if cursor.first() else ()
+            log.info("data_layer.cpp:73", "Restarting data prefetching from start.")
+
+
+def parse_datum(source: str, key: bytes, value: bytes) -> caffe_pb2.Datum:
+    """A Datum from its bytes; UserError names source and key."""
+    try:
+        return caffe_pb2.Datum.FromString(value)
+    except DecodeError as error:
+        raise bad_record(source, key, "is not a Datum") from error
+
+
+def bad_record(source: str, key: bytes, what: str) -> UserError:
+    """The error for one record of an LMDB."""
+    return UserError(f"{source}: record {key.decode(errors='replace')} {what}; pack the LMDB again")
+
+
+def datum_image(datum: caffe_pb2.Datum, color: bool | None = None) -> np.ndarray:
+    """The image of a Datum: (C, H, W) uint8, or float32 where it holds float_data; BGR where it has colours.
+
+    color : for encoded Datums only: True decodes to BGR, False to grey, None keeps what is stored.
+    Raises ValueError, without naming the record, when the content contradicts the Datum's own fields.
+    """
+    if datum.encoded:
+        return _decoded(datum.data, color)
+    shape = (datum.channels, datum.height, datum.width)
+    if datum.data or not datum.float_data:
+        pixels = np.frombuffer(datum.data, np.uint8)
+    else:
+        pixels = np.array(datum.float_data, np.float32)
+    if pixels.size != np.prod(shape) or not pixels.size:
+        raise ValueError(f"holds {pixels.size} values, its shape {shape} needs {np.prod(shape)}")
+    return pixels.reshape(shape)
+
+
+def _decoded(content: bytes, color: bool | None) -> np.ndarray:
+    flag = {None: cv2.IMREAD_UNCHANGED, True: cv2.IMREAD_COLOR, False: cv2.IMREAD_GRAYSCALE}[color]
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), flag) if content else None
+    if image is None:
+        raise ValueError("cannot be decoded as an image")
+    if image.dtype != np.uint8:
+        raise ValueError(f"is an image of {image.dtype}; only 8 bits a channel are supported")
+    return np.atleast_3d(image).transpose(2, 0, 1)

@@ -1,0 +1,59 @@
+"""A net's construction in Caffe's own log lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from pycaffe_ext.engine import log
+from pycaffe_ext.engine.graph import filter_layers, with_state
+from pycaffe_ext.engine.net import Net, shape_text
+from pycaffe_ext.proto import caffe_pb2, to_text
+
+
+def build_net(
+    param: caffe_pb2.NetParameter,
+    phase: int,
+    level: int = 0,
+    stages: Iterable[str] = (),
+    device: torch.device | str = "cpu",
+) -> Net:
+    """Make a Net and log what it is made of, as Caffe does while it makes one."""
+    stages = list(stages)
+    text = to_text(filter_layers(with_state(param, phase, level, stages))).rstrip("\n")
+    log.info("net.cpp:53", f"Initializing net from parameters: \n{text}")
+    net = Net(param, phase, level, stages, device)
+    memory = 0
+    for i in range(len(net.layers)):
+        memory = _log_layer(net, i, memory)
+    _log_backward(net)
+    log.info("net.cpp:244", *(f"This network produces output {name}" for name in net.outputs))
+    log.info("net.cpp:257", "Network initialization done.")
+    return net
+
+
+def _log_layer(net: Net, i: int, memory: int) -> int:
+    """Log one layer; returns the bytes of all tops so far."""
+    layer, name = net.layers[i], net.layer_names[i]
+    log.info("layer_factory.hpp:77", f"Creating layer {name}")
+    log.info("net.cpp:86", f"Creating Layer {name}")
+    log.info("net.cpp:408", *(f"{name} <- {bottom}" for bottom in net.bottom_names[i]))
+    for top in net.top_names[i]:
+        in_place = top in net.bottom_names[i]
+        log.info(f"net.cpp:{369 if in_place else 382}", f"{name} -> {top}{' (in-place)' if in_place else ''}")
+    log.info("net.cpp:124", f"Setting up {name}")
+    for blob, weight in zip(net.tops[i], layer.loss_weights, strict=True):
+        log.info("net.cpp:131", f"Top shape: {shape_text(blob.shape)}")
+        if weight:
+            log.info("net.cpp:134", f"    with loss weight {log.number(weight)}")
+        memory += 4 * blob.count
+    log.info("net.cpp:139", f"Memory required for data: {memory}")
+    return memory
+
+
+def _log_backward(net: Net) -> None:
+    for i in reversed(range(len(net.layers))):
+        needs = net.needs_backward(i)
+        verb = "needs" if needs else "does not need"
+        log.info(f"net.cpp:{200 if needs else 202}", f"{net.layer_names[i]} {verb} backward computation.")

@@ -1,0 +1,333 @@
+"""The solver: Caffe's order of testing, forward, backward, update and snapshot (facts: Solver, SGDSolver)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from time import perf_counter
+
+import numpy as np
+import torch
+
+from pycaffe_ext.engine import log, snapshot
+from pycaffe_ext.engine.lr_policy import advance_step, learning_rate
+from pycaffe_ext.engine.net import Net
+from pycaffe_ext.engine.net_log import build_net
+from pycaffe_ext.engine.random import set_seed
+from pycaffe_ext.engine.solver_nets import test_net_params, train_net_param
+from pycaffe_ext.engine.updates import UPDATES, check_settings, regularize
+from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.proto import caffe_pb2, to_text
+
+
+class Solver:
+    """Optimises a net as Caffe's solver of type `param.type` does.
+
+    param : a SolverParameter, already upgraded (proto.read_solver);  device : where nets live and run
+    net, test_nets : the Nets;  iter : updates made so far;  history : per learnable parameter (all first histories,
+    then all second ones) a tensor, or None as long as it is zero.
+    A parameter with lr_mult 0 costs nothing; its history stays zero in snapshots, also for the types where Caffe
+    would gather weight decay there, which never reaches the weights.
+    Raises UserError for settings that Caffe refuses.
+    """
+
+    def __init__(self, param: caffe_pb2.SolverParameter, device: torch.device | str = "cpu") -> None:
+        log.info("solver.cpp:45", f"Initializing solver from parameters: \n{to_text(param)}".rstrip("\n"))
+        self.param = param
+        self.device = torch.device(device)
+        self._check_settings()
+        if param.random_seed >= 0:
+            set_seed(param.random_seed)
+        self.net = self._make_net(train_net_param(param))
+        self.test_nets = [self._make_net(net) for net in test_net_params(param)]
+        self.update = UPDATES[param.type]
+        self.history: list[torch.Tensor | None] = [None] * (len(self.net.learnable_params) * self.update.histories)
+        self.iter = 0
+        self.current_step = 0
+        self.callbacks: list[tuple[Callable[[], None], Callable[[], None]]] = []
+        self._stop = self._snapshot = self._stopped = False
+        self._losses: list[float] = []
+        self._smoothed = 0.0
+        self._shown_at, self._shown_iter = perf_counter(), 0
+        log.info("solver.cpp:57", "Solver scaffolding done.")
+
+    def _check_settings(self) -> None:
+        param = self.param
+        known(param.type, UPDATES, "solver type")
+        known(param.regularization_type, ("L2", "L1"), "regularization_type")
+        check_settings(param)
+        learning_rate(param, 0)
+        for name in ("average_loss", "iter_size"):
+            if getattr(param, name) < 1:
+                raise UserError(f"{name} must be at least 1 in the solver, not {getattr(param, name)}")
+        if param.snapshot:
+            folder = os.path.dirname(param.snapshot_prefix) or "."
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise UserError(f"cannot write to snapshot_prefix {param.snapshot_prefix!r}; make the folder {folder}")
+
+    def _make_net(self, param: caffe_pb2.NetParameter) -> Net:
+        net = build_net(param, param.state.phase, device=self.device)
+        for names in self.param.weights:
+            for source in filter(None, (name.strip() for name in names.split(","))):
+                log.info("solver.cpp:72", f"Finetuning from {source}")
+                net.copy_trained_layers_from(source)
+        return net
+
+    # ---- control
+
+    def request_stop(self) -> None:
+        """Stop after the current iteration, with a snapshot; may be called from a signal handler."""
+        self._stop = True
+
+    def request_snapshot(self) -> None:
+        """Write a snapshot after the current iteration; may be called from a signal handler."""
+        self._snapshot = True
+
+    def add_callback(self, on_start: Callable[[], None], on_gradient: Callable[[], None]) -> None:
+        """Call `on_start` before each iteration's first forward pass and `on_gradient` before each update."""
+        self.callbacks.append((on_start, on_gradient))
+
+    # ---- training
+
+    def solve(self, resume_file: str | None = None) -> None:
+        """Train up to max_iter, from `resume_file`'s state if given."""
+        log.info("solver.cpp:289", f"Solving {self.net.name}")
+        log.info("solver.cpp:290", f"Learning Rate Policy: {self.param.lr_policy}")
+        self._stopped = False
+        if resume_file:
+            log.info("solver.cpp:297", f"Restoring previous solver status from {resume_file}")
+            self.restore(resume_file)
+        start = self.iter
+        self.step(self.param.max_iter - self.iter)
+        if self.param.snapshot_after_train and not _due(self.iter, self.param.snapshot):
+            self.snapshot()
+        if self._stopped:
+            log.info("solver.cpp:311", "Optimization stopped early.")
+            return
+        if _due(self.iter, self.param.display):
+            self._smooth(self.net.forward(), start)
+            log.info("solver.cpp:327", f"Iteration {self.iter}, loss = {log.number(self._smoothed)}")
+        if _due(self.iter, self.param.test_interval):
+            self.test_all()
+        log.info("solver.cpp:332", "Optimization Done.")
+
+    @torch.no_grad()
+    def step(self, count: int) -> None:
+        """Do `count` iterations, fewer when a stop is requested."""
+        start, end = self.iter, self.iter + count
+        self._losses, self._smoothed = [], 0.0
+        self._shown_at, self._shown_iter = perf_counter(), self.iter
+        while self.iter < end:
+            self.net.clear_param_diffs()
+            if _due(self.iter, self.param.test_interval) and (self.iter or self.param.test_initialization):
+                self.test_all()
+                if self._stopped:
+                    break
+            self._iterate(start)
+            if self._after_iteration():
+                break
+
+    def _iterate(self, start: int) -> None:
+        for on_start, _ in self.callbacks:
+            on_start()
+        loss = 0.0
+        for _ in range(self.param.iter_size):
+            loss += self.net.forward()
+            self.net.backward()
+        self._smooth(loss / self.param.iter_size, start)
+        if _due(self.iter, self.param.display):
+            self._display()
+        for _, on_gradient in self.callbacks:
+            on_gradient()
+        self.apply_update()
+        self.iter += 1
+
+    def _after_iteration(self) -> bool:
+        """Snapshot if due or asked for; whether to stop.  As in Caffe, a wish to snapshot is served first."""
+        wish = self._take_request()
+        if _due(self.iter, self.param.snapshot) or wish == "snapshot":
+            self.snapshot()
+        self._stopped = self._stopped or wish == "stop"
+        return self._stopped
+
+    def _take_request(self) -> str | None:
+        if self._snapshot:
+            self._snapshot = False
+            return "snapshot"
+        if self._stop:
+            self._stop = False
+            return "stop"
+        return None
+
+    def _smooth(self, loss: float, start: int) -> None:
+        """The mean of the last average_loss losses, kept as Caffe keeps it."""
+        size = self.param.average_loss
+        if len(self._losses) < size:
+            self._losses.append(loss)
+            count = len(self._losses)
+            self._smoothed = (self._smoothed * (count - 1) + loss) / count
+            return
+        oldest = (self.iter - start) % size
+        self._smoothed += (loss - self._losses[oldest]) / size
+        self._losses[oldest] = loss
+
+    def _display(self) -> None:
+        now, every = perf_counter(), self.param.display
+        took = now - self._shown_at
+        speed = (self.iter - self._shown_iter) / took if took else 0.0
+        pace = f"({log.number(speed)} iter/s, {log.number(took)}s/{every} iters)"
+        log.info("solver.cpp:239", f"Iteration {self.iter} {pace}, loss = {log.number(self._smoothed)}")
+        self._shown_at, self._shown_iter = now, self.iter
+        log.info("solver.cpp:258", *_score_lines("Train", outputs(self.net)))
+
+    # ---- update
+
+    def apply_update(self) -> None:
+        """Clip, normalise and regularise the gradients, then change the weights."""
+        param = self.param
+        step = advance_step(param, self.iter, self.current_step)
+        if param.lr_policy == "multistep" and step != self.current_step:
+            log.info("sgd_solver.cpp:50", f"MultiStep Status: Iteration {self.iter}, step = {step}")
+        self.current_step = step
+        rate = learning_rate(param, self.iter, step)
+        if _due(self.iter, param.display):
+            log.info("sgd_solver.cpp:112", f"Iteration {self.iter}, lr = {log.number(rate)}")
+        self._clip()
+        for i, multiplier in enumerate(self.net.params_lr):
+            self._update_param(i, rate * multiplier)
+
+    def _clip(self) -> None:
+        limit = self.param.clip_gradients
+        if limit < 0:
+            return
+        learning = zip(self.net.learnable_params, self.net.params_lr, strict=True)
+        diffs = [blob.diff for blob, multiplier in learning if multiplier]
+        norm = float(torch.stack([diff.norm() for diff in diffs]).norm()) if diffs else 0.0
+        if norm > limit:
+            scale = limit / norm
+            sizes = f"(L2 norm {log.number(norm)} > {log.number(limit)}) by scale factor {log.number(scale)}"
+            log.info("sgd_solver.cpp:93", f"Gradient clipping: scaling down gradients {sizes}")
+            torch._foreach_mul_(diffs, scale)
+
+    def _update_param(self, i: int, rate: float) -> None:
+        blob, decay = self.net.learnable_params[i], self.net.params_weight_decay[i]
+        if not self.net.params_lr[i] and not (self.update.coasts and self.history[i] is not None):
+            return
+        weight, grad = blob.data, blob.diff
+        if self.param.iter_size > 1:
+            grad.div_(self.param.iter_size)
+        regularize(weight, grad, self.param.weight_decay * decay, self.param.regularization_type)
+        self.update.rule(weight, grad, self._state_of(i, weight), rate, self.param, self.iter)
+
+    def _state_of(self, i: int, weight: torch.Tensor) -> list[torch.Tensor]:
+        places = range(i, len(self.history), len(self.net.learnable_params))
+        for place in places:
+            if self.history[place] is None:
+                self.history[place] = torch.zeros_like(weight)
+        return [self.history[place] for place in places]
+
+    # ---- testing
+
+    def test_all(self) -> None:
+        """Test every test net; stops early when a stop is requested."""
+        for i in range(len(self.test_nets)):
+            if not self._stopped:
+                self.test(i)
+
+    @torch.no_grad()
+    def test(self, index: int = 0) -> list[tuple[str, float, float]]:
+        """Log the means over test_iter batches of each value of each output, and return (name, mean, loss weight)."""
+        log.info("solver.cpp:347", f"Iteration {self.iter}, Testing net (#{index})")
+        net, count = self.test_nets[index], self.param.test_iter[index]
+        net.share_trained_layers_with(self.net)
+        loss, sums = 0.0, 0.0
+        for _ in range(count):
+            if self._stop_while_testing():
+                log.info("solver.cpp:384", "Test interrupted.")
+                return []
+            loss += net.forward()
+            sums = sums + output_values(net)
+        if self.param.test_compute_loss:
+            log.info("solver.cpp:389", f"Test loss: {log.number(loss / count)}")
+        named = [(name, weight) for name, weight, values in outputs(net) for _ in values]
+        means = [(name, float(total) / count, weight) for (name, weight), total in zip(named, sums, strict=True)]
+        log.info("solver.cpp:414", *_score_lines("Test", [(name, w, [mean]) for name, mean, w in means]))
+        return means
+
+    def _stop_while_testing(self) -> bool:
+        while wish := self._take_request():
+            if wish == "snapshot":
+                self.snapshot()
+            else:
+                self._stopped = True
+        return self._stopped
+
+    # ---- snapshots
+
+    def snapshot(self) -> None:
+        """Write weights and state of this iteration, as snapshot_prefix and snapshot_format say."""
+        prefix = f"{self.param.snapshot_prefix}_iter_{self.iter}"
+        hdf5 = self.param.snapshot_format == caffe_pb2.SolverParameter.HDF5
+        learned = snapshot.write_model(self.net, prefix, hdf5, self.param.snapshot_diff)
+        history = [self._history_array(i) for i in range(len(self.history))]
+        snapshot.write_state(snapshot.State(self.iter, self.current_step, history, learned), prefix, hdf5)
+
+    def _history_array(self, i: int) -> np.ndarray:
+        tensor = self.history[i]
+        if tensor is not None:
+            return tensor.cpu().numpy()
+        return np.zeros(self.net.learnable_params[i % len(self.net.learnable_params)].shape, np.float32)
+
+    def restore(self, path: str) -> None:
+        """Go on from a solverstate: its weights, history, iteration; UserError where it does not fit this solver."""
+        state = snapshot.read_state(path)
+        shapes = [blob.shape for blob in self.net.learnable_params] * self.update.histories
+        found = [array.shape for array in state.history]
+        if len(found) != len(shapes):
+            raise UserError(f"{path}: has {len(found)} histories, this net and solver type need {len(shapes)};"
+                            " resume with the net and the type it was written with")
+        for i, (have, need) in enumerate(zip(found, shapes, strict=True)):
+            if have != need and not _legacy_equal(have, need):
+                raise UserError(f"{path}: history {i} has shape {have}, this net needs {need}; resume with its own net")
+        if state.learned_net:
+            self.net.copy_trained_layers_from(state.learned_net)
+        self.iter, self.current_step = state.iteration, state.current_step
+        arrays = zip(state.history, shapes, strict=True)
+        tensors = [torch.tensor(array.reshape(shape), device=self.device) for array, shape in arrays]
+        self.history = [tensor if tensor.any() else None for tensor in tensors]
+        if not str(path).endswith(".h5"):
+            log.info("sgd_solver.cpp:336", "SGDSolver: restoring history")
+
+
+def _due(iteration: int, every: int) -> bool:
+    return bool(every) and iteration % every == 0
+
+
+def _legacy_equal(have: tuple[int, ...], need: tuple[int, ...]) -> bool:
+    """Whether an old four-dimensional shape is the same one, padded in front."""
+    return len(have) == 4 and len(need) <= 4 and have == (1,) * (4 - len(need)) + need
+
+
+def outputs(net: Net) -> list[tuple[str, float, list[float]]]:
+    """(name, loss weight, values) of each output of a net, in Caffe's order."""
+    weights = net.loss_weights
+    return [(name, weights.get(name, 0.0), net.blobs[name].data.flatten().tolist()) for name in net.outputs]
+
+
+def output_values(net: Net) -> np.ndarray:
+    """All values of all outputs of a net, float32, in Caffe's order."""
+    values = [net.blobs[name].data.flatten() for name in net.outputs]
+    return torch.cat(values).cpu().numpy() if values else np.empty(0, np.float32)
+
+
+def loss_note(weight: float, value: float) -> str:
+    """What Caffe appends to an output that counts as a loss."""
+    return f" (* {log.number(weight)} = {log.number(weight * value)} loss)" if weight else ""
+
+
+def _score_lines(kind: str, scores: list[tuple[str, float, list[float]]]) -> list[str]:
+    flat = [(name, weight, value) for name, weight, values in scores for value in values]
+    return [
+        f"    {kind} net output #{i}: {name} = {log.number(value)}{loss_note(weight, value)}"
+        for i, (name, weight, value) in enumerate(flat)
+    ]
