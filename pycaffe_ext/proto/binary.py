@@ -54,8 +54,12 @@ def read_weights(path: Pathlike) -> caffe_pb2.NetParameter:
     """
     if _is_hdf5(path):
         raise UserError(f"{path}: is an HDF5 caffemodel where a binary one was expected; convert or choose another")
-    net = upgrade_net(read_message(path, caffe_pb2.NetParameter()), str(path))
-    if not net.layer:
+    net = read_message(path, caffe_pb2.NetParameter())
+    try:
+        named = [layer.name for layer in upgrade_net(net, str(path)).layer]
+    except UnicodeDecodeError:  # protobuf decodes a string only when it is looked at
+        raise UserError(f"{path}: holds a name that is not UTF-8, it is damaged; get or write it again") from None
+    if not named:
         raise UserError(f"{path}: holds no layers; a caffemodel was expected")
     return net
 
@@ -84,14 +88,18 @@ def read_blobs(path: Pathlike) -> dict[str, list[np.ndarray | None]]:
     return blobs
 
 
-def write_weights_h5(path: Pathlike, blobs: dict[str, list[np.ndarray]]) -> None:
-    """Write blobs by layer name as Caffe's HDF5 caffemodel (`data/<layer>/<i>`, float32), whole or not at all."""
+def write_weights_h5(path: Pathlike, blobs: dict[str, list[np.ndarray | None]]) -> None:
+    """Write blobs by layer name as Caffe's HDF5 caffemodel (`data/<layer>/<i>`, float32), whole or not at all.
+
+    None stands for a blob that another layer owns: it is left out, as Caffe does.
+    """
     with writing(path, "w+b") as file, h5py.File(file, "w") as store:
         data = store.create_group("data")
         for name, arrays in blobs.items():
             group = data.require_group(name)
             for i, array in enumerate(arrays):
-                group.create_dataset(str(i), data=np.asarray(array, dtype=np.float32))
+                if array is not None:
+                    group.create_dataset(str(i), data=np.asarray(array, dtype=np.float32))
 
 
 def blob_to_array(blob: caffe_pb2.BlobProto) -> np.ndarray:
@@ -187,7 +195,7 @@ def _read_hdf5(path: Pathlike) -> dict[str, list[np.ndarray | None]]:
             if "data" not in store:
                 raise UserError(f"{path}: has no group 'data'; a caffemodel.h5 was expected")
             store["data"].visititems(collect)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:  # h5py's words for damage vary
         raise UserError(f"{path}: is truncated or damaged HDF5 ({error}); get or write it again") from None
     if not found:
         raise UserError(f"{path}: holds no blobs; a caffemodel.h5 was expected")

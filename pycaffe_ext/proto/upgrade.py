@@ -305,16 +305,23 @@ def _upgrade_v1_layer(old: caffe_pb2.V1LayerParameter, new: caffe_pb2.LayerParam
 def _upgrade_input(net: caffe_pb2.NetParameter, name: str) -> None:
     """Net-level inputs become an Input layer in front; inputs without any shape, as in old caffemodels, just go."""
     if net.input_shape or net.input_dim:
-        shapes = list(net.input_shape) or [
-            caffe_pb2.BlobShape(dim=net.input_dim[i : i + 4]) for i in range(0, len(net.input_dim), 4)
-        ]
-        if len(shapes) < len(net.input) or any(len(s.dim) != 4 for s in shapes if not net.input_shape):
-            raise UserError(f"{name}: {len(net.input)} input(s) but shapes for {len(shapes)}; give each one its shape")
         layer = caffe_pb2.LayerParameter(name="input", type="Input", top=net.input)
-        layer.input_param.shape.extend(shapes[: len(net.input)])
+        layer.input_param.shape.extend(_input_shapes(net, name))
         net.layer.insert(0, layer)
     for field in ("input", "input_shape", "input_dim"):
         net.ClearField(field)
+
+
+def _input_shapes(net: caffe_pb2.NetParameter, name: str) -> list[caffe_pb2.BlobShape]:
+    """One shape an input: `input_shape` if there is any, else four `input_dim` each."""
+    inputs, shapes, dims = len(net.input), net.input_shape, net.input_dim
+    if shapes and len(shapes) < inputs:
+        raise UserError(f"{name}: {inputs} input(s) but {len(shapes)} input_shape; give each input its shape")
+    if not shapes and len(dims) < 4 * inputs:
+        raise UserError(f"{name}: {inputs} input(s) but {len(dims)} input_dim; give each input four")
+    if shapes:
+        return list(shapes[:inputs])
+    return [caffe_pb2.BlobShape(dim=dims[4 * i : 4 * i + 4]) for i in range(inputs)]
 
 
 def _upgrade_batch_norm(net: caffe_pb2.NetParameter) -> None:
