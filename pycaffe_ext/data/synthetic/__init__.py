@@ -1,0 +1,91 @@
+"""Synthetic colonoscopy: sequences of frames with masks, so that everything runs where no data set is at hand.
+
+A bent tube with folds, vessels, residue, bubbles and polyps (anatomy) is seen by a moving camera (camera) under its
+own lamp, through a lens and a noisy sensor (optics). The pictures are for trying the programs, not for medicine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from pycaffe_ext.data.synthetic.anatomy import build_wall
+from pycaffe_ext.data.synthetic.camera import cast, random_bend, random_path
+from pycaffe_ext.data.synthetic.optics import (
+    expose,
+    pixel_rays,
+    polyp_mask,
+    random_lens,
+    shade,
+    wall_slopes,
+)
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.files import writing_folder
+
+SIZE = (288, 352)  # height, width
+WITHOUT_POLYPS = 4  # every fourth video shows none
+START, PACE = 0.5, 0.3  # depth of the first frame, advance a frame, in radii of the tube
+JPEG_QUALITY = 95
+
+
+def write_sequences(
+    folder: str | Path,
+    videos: int = 16,
+    frames: int = 16,
+    size: tuple[int, int] = SIZE,
+    seed: int = 0,
+    workers: int = 2,
+    progress: bool = True,
+) -> None:
+    """Write `images/VIDEO/NNN.jpg` and `masks/VIDEO/NNN.png`, whole or not at all; the same seed, the same bytes.
+
+    size : (height, width) in pixels, each at least 64. Raises UserError if a number is too small.
+    """
+    for name, value, least in (("videos", videos, 1), ("frames", frames, 1), ("size", min(size), 64)):
+        if value < least:
+            raise UserError(f"synthetic {name}: {value} is too small; at least {least}")
+    with writing_folder(folder) as part:
+        work = partial(_write_video, part, frames=frames, size=tuple(size), seed=seed)
+        bar = partial(tqdm, desc="synthetic videos", total=videos, disable=not progress, leave=False)
+        if workers <= 1:
+            list(bar(map(work, range(videos))))
+        else:
+            with ProcessPoolExecutor(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+                list(bar(pool.map(work, range(videos))))
+
+
+def render_video(
+    video: int, frames: int, size: tuple[int, int] = SIZE, seed: int = 0
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Frames (H, W, 3) uint8 BGR with masks (H, W) uint8 0/255 of one video."""
+    rng = np.random.default_rng([seed, video])
+    times, end = (np.arange(frames) + 0.5) / frames, START + PACE * frames
+    polyps = 0 if video % WITHOUT_POLYPS == WITHOUT_POLYPS - 1 else int(rng.integers(1, 3))
+    wall, bend, lens = build_wall(rng, polyps, START + 1.0, end + 0.5), random_bend(rng), random_lens(rng, size)
+    slopes, rays = wall_slopes(wall.height), pixel_rays(size)
+    path = random_path(rng, bend, times, (START, end), wall.polyps)
+    for position, rotation in zip(*path, strict=True):
+        hits = cast(wall.height, bend, position, rays @ rotation.T)
+        linear = shade(wall, slopes, hits, position + rotation @ lens.light, lens)
+        yield expose(linear, lens, rng), polyp_mask(wall, hits, lens)
+
+
+def _write_video(folder: Path, video: int, frames: int, size: tuple[int, int], seed: int) -> None:
+    name = f"video{video:03d}"
+    for part in ("images", "masks"):
+        (folder / part / name).mkdir(parents=True)
+    for number, (image, mask) in enumerate(render_video(video, frames, size, seed)):
+        _write(folder / "images" / name / f"{number:04d}.jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        _write(folder / "masks" / name / f"{number:04d}.png", mask, [cv2.IMWRITE_PNG_BILEVEL, 1])
+
+
+def _write(path: Path, image: np.ndarray, settings: list[int]) -> None:
+    """Encode, then write: OpenCV's own writer hides a full disk."""
+    _, data = cv2.imencode(path.suffix, image, settings)
+    path.write_bytes(data.tobytes())
