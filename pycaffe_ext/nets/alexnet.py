@@ -72,9 +72,11 @@ def score_net(spec: NetSpec, source: str, batch_size: int) -> caffe_pb2.NetParam
 def table_one(spec: NetSpec) -> list[Layer]:
     """Table I from conv1 to the head, reading the blob `data`."""
     n, rates, weight = spec.channels, param_specs(spec.scheme), _weight_filler(spec.scheme)
-    conv, fc, zero, tenth = weight(0.01), weight(0.005), constant(0), constant(0.1)
+    fewer = float(spec.width) ** -0.5  # fewer inputs need larger weights for activations of the paper's size
+    first, conv, fc, head = weight(0.01), weight(0.01 * fewer), weight(0.005 * fewer), weight(0.01 * fewer)
+    zero, tenth = constant(0), constant(0.1)
     return [
-        convolution("conv1", "data", n(96), 11, conv, zero, rates["conv1"], stride=4),
+        convolution("conv1", "data", n(96), 11, first, zero, rates["conv1"], stride=4),
         relu("relu1", "conv1"),
         lrn("norm1", "conv1", 5, 1e-4, 0.75),
         max_pooling("pool1", "norm1", 3, 2),
@@ -95,7 +97,7 @@ def table_one(spec: NetSpec) -> list[Layer]:
         inner_product("fc7", "fc6", n(4096), fc, tenth, rates["fc7"]),
         relu("relu7", "fc7"),
         dropout("drop7", "fc7", spec.dropout_ratio),
-        inner_product(spec.head, "fc7", spec.classes, weight(0.01), zero, rates["fc8"]),
+        inner_product(spec.head, "fc7", spec.classes, head, zero, rates["fc8"]),
     ]
 
 

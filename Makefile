@@ -1,0 +1,82 @@
+# The front door. `make` or `make help` lists every target and variable.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+APPS    := polyp pe frames imt
+SCHEMES := ft-conv1 ft-conv2 ft-conv3 ft-conv4 ft-conv5 ft-fc6 ft-fc7 ft-fc8 scratch scratch-xavier scratch-msra
+JOBS    := $(foreach app,$(APPS),$(addprefix $(app)-,$(SCHEMES)))
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PY     := $(BIN)/python
+READY  := $(VENV)/.ready
+
+# Settings of a run, handed on only when given: tools/train_and_test.py knows the defaults and prints them in its --help.
+OPTIONS := DATA WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE SEED ENCODING CAFFE GPU RUNS RUN
+lower    = $(subst _,-,$(shell echo '$(1)' | tr A-Z a-z))
+FLAGS    = $(foreach v,$(OPTIONS),$(if $($(v)),--$(call lower,$(v))='$($(v))'))
+unexport $(OPTIONS)
+
+.PHONY: help setup $(JOBS) prototxt tables weights caffe donor test quick-test lint clean
+help:  ## this list
+	@echo 'make APP-SCHEME   train, stop early, test and draw, e.g. `make polyp-ft-conv3`'
+	@echo '                  APP:    $(APPS)'
+	@echo '                  SCHEME: $(SCHEMES)'
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
+	@echo
+	@echo 'Variables of a run (defaults in brackets):'
+	@echo '  DATA=folder       images/ and masks/ [synthetic colonoscopy sequences]'
+	@echo '  WEIGHTS=...       a .caffemodel, .caffemodel.h5 or the name bvlc_alexnet [the embedded donor]'
+	@echo '  PATCHES=n         training + validation patches at most [6000; the paper: 100000]'
+	@echo '  TEST_VIEWS=n      patches scored per test candidate, 1 to 120 [12; the paper: all, 120]'
+	@echo '  WIDTH=f           share of AlexNet'"'"'s channels, e.g. 1 or 1/8 [that of the donor]'
+	@echo '  BATCH=n           training batch [the paper'"'"'s 256, halved until an epoch has 50 iterations]'
+	@echo '  EPOCHS=n          at most [30]      PATIENCE=n  snapshots without a better AUC [5]'
+	@echo '  SEED=n            of everything random [0]      ENCODING=raw|png|jpg  of the LMDB [raw]'
+	@echo '  CAFFE=command     the caffe to drive [the embedded engine; after `make caffe`: CAFFE=$$(make -s where-caffe)]'
+	@echo '  GPU=id            hand --gpu to that caffe [none]'
+	@echo '  RUNS=folder       where runs and packed data go [runs]      RUN=name  this run'"'"'s folder in it'
+
+setup: $(READY)  ## the virtual environment .venv with everything in it
+$(READY): setup.py pyproject.toml pycaffe_ext/proto/caffe.proto
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@echo 'installing pycaffe_ext and its dependencies into $(VENV) ...'
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+$(JOBS): $(READY)
+	@$(PY) tools/train_and_test.py $@ $(FLAGS)
+
+prototxt: $(READY)  ## regenerate prototxt/ and solvers/
+	@$(PY) tools/emit_prototxt.py
+
+tables: $(READY)  ## Tables I and II, read back from the emitted files
+	@$(PY) tools/print_tables.py
+
+weights: $(READY)  ## download BVLC AlexNet, resumable and checked (NAME=bvlc_alexnet)
+	@$(PY) tools/get_weights.py $(NAME)
+
+caffe: $(READY)  ## install the genuine BVLC Caffe 1.0 into your cache folder, once
+	@$(PY) tools/install_caffe.py
+
+.PHONY: where-caffe
+where-caffe: $(READY)
+	@$(PY) tools/install_caffe.py --where
+
+donor: $(READY)  ## repeat the training of the embedded donor (about half an hour on 2 cores)
+	@$(PY) tools/make_donor.py
+
+test: $(READY)  ## everything that proves the promises (under 15 minutes)
+	@$(PY) -m pytest tests
+
+quick-test: $(READY)  ## the tests that take seconds
+	@$(PY) -m pytest tests -m 'not slow'
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+
+clean:  ## remove runs/ (downloads and the virtual environment stay)
+	rm -rf runs

@@ -1,0 +1,118 @@
+"""How the embedded donor was made: AlexNet at an eighth of its width on 64 classes of procedural images.
+
+It goes the way every run goes: images -> LMDB -> prototxt -> `caffe train` -> caffemodel.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import lmdb
+import numpy as np
+from tqdm import tqdm
+
+from pycaffe_ext import nets
+from pycaffe_ext.donor import images
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.files import writing_folder
+from pycaffe_ext.proto import caffe_pb2, write_mean, write_text
+
+WIDTH = Fraction(1, 8)
+SIDE = nets.INPUT[1]
+FILE = Path(__file__).with_name("alexnet_eighth.caffemodel")
+VALIDATION = 1_000_000  # images with a higher number are never trained on
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """per_class, val_per_class : images of a class; the rate falls linearly from base_lr to 0."""
+
+    per_class: int = 256
+    val_per_class: int = 16
+    batch_size: int = 64
+    epochs: int = 16
+    base_lr: float = 0.01
+    seed: int = 0
+
+
+def make(recipe: Recipe, folder: Path) -> Path:
+    """Make the images, train on them and return the caffemodel; all files go into `folder`."""
+    numbers = range(recipe.per_class), range(VALIDATION, VALIDATION + recipe.val_per_class)
+    mean = np.zeros((3, SIDE, SIDE))
+    for split, of_class in zip(("train", "val"), numbers, strict=True):
+        database = folder / f"{split}_lmdb"
+        if not database.exists():
+            total = pack(database, of_class, recipe.seed)
+            if split == "train":
+                mean = total / (len(of_class) * images.CLASSES)
+                write_mean(folder / "mean.binaryproto", mean.astype(np.float32))
+    spec = net_spec(recipe, folder)
+    solver = solver_of(recipe, spec, folder)
+    write_text(folder / "train_val.prototxt", nets.train_val(spec))
+    write_text(folder / "solver.prototxt", solver)
+    order = [sys.executable, "-m", "pycaffe_ext", "train", f"--solver={folder / 'solver.prototxt'}"]
+    if subprocess.run(order, check=False).returncode:
+        raise UserError("the donor's training stopped; the log above says why")
+    return folder / f"donor_iter_{solver.max_iter}.caffemodel"
+
+
+def net_spec(recipe: Recipe, folder: Path) -> nets.NetSpec:
+    return nets.NetSpec(
+        app="donor", scheme="scratch-msra", classes=images.CLASSES, width=WIDTH, batch_size=recipe.batch_size,
+        train_source=str(folder / "train_lmdb"), val_source=str(folder / "val_lmdb"), val_batch_size=64,
+        mean_file=str(folder / "mean.binaryproto"), dropout_ratio=0.2,
+    )  # fmt: skip
+
+
+def solver_of(recipe: Recipe, spec: nets.NetSpec, folder: Path) -> caffe_pb2.SolverParameter:
+    """The project's solver, with a rate that a net trained from nothing needs."""
+    solver = nets.solver(
+        spec, train_count=recipe.per_class * images.CLASSES, val_count=recipe.val_per_class * images.CLASSES,
+        net=str(folder / "train_val.prototxt"), snapshot_prefix=str(folder / "donor"), max_epochs=recipe.epochs,
+        seed=recipe.seed, display=64,
+    )  # fmt: skip
+    solver.base_lr, solver.lr_policy, solver.power = recipe.base_lr, "poly", 1
+    return solver
+
+
+def pack(database: Path, of_class: range, seed: int) -> np.ndarray:
+    """Write the images numbered `of_class` of every class, shuffled, as raw Datums; return their sum, (3, S, S)."""
+    todo = [(label, number) for label in range(images.CLASSES) for number in of_class]
+    order = np.random.default_rng(seed).permutation(len(todo))
+    total = np.zeros((3, SIDE, SIDE))
+    with writing_folder(database) as part:
+        env = lmdb.open(str(part), map_size=len(todo) * (3 * SIDE * SIDE + 8192) + 2**24, lock=False)
+        drawn = _drawn([todo[i] for i in order])
+        with env.begin(write=True) as table:
+            for i, (label, pixels) in enumerate(tqdm(drawn, total=len(todo), desc=database.name, unit=" images")):
+                datum = caffe_pb2.Datum(channels=3, height=SIDE, width=SIDE, data=pixels.tobytes(), label=label)
+                table.put(b"%08d_%02d" % (i, label), datum.SerializeToString(), append=True)
+                total += pixels
+        env.close()
+    return total
+
+
+def _drawn(todo: list[tuple[int, int]]) -> Iterator[tuple[int, np.ndarray]]:
+    with ProcessPoolExecutor() as pool:
+        yield from pool.map(_draw, todo, chunksize=32)
+
+
+def _draw(item: tuple[int, int]) -> tuple[int, np.ndarray]:
+    label, number = item
+    cv2.setNumThreads(1)
+    return label, images.image(label, number, SIDE).transpose(2, 0, 1)
+
+
+def install(trained: Path) -> None:
+    """Put a trained caffemodel where the package looks for its donor."""
+    part = FILE.with_suffix(".part")
+    shutil.copyfile(trained, part)
+    part.replace(FILE)

@@ -1,0 +1,90 @@
+"""The settings of one run: resolved once, frozen, and saved in run.json beside the results."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from pycaffe_ext.applications import APPLICATIONS
+from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.nets.spec import parse_width
+from pycaffe_ext.schemes import SCHEMES
+
+ENCODINGS = ("raw", "png", "jpg")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides a run's numbers.  Paths are kept as given; what they hold is hashed into run.json.
+
+    patches : training + validation patches at most (the paper: 100 000).
+    test_views : patches scored per test candidate, 1 to 120 (the paper: all 120).
+    width : share of AlexNet's channels as a fraction in text ("1/8"); None = the donor's.
+    batch : training batch; None = 256, halved until an epoch has 50 iterations.
+    epochs : at most so many; a snapshot is taken after each.
+    patience : stop after so many snapshots without a better validation AUC.
+    caffe : the command to drive; None = the embedded engine, `python -m pycaffe_ext`.
+    """
+
+    app: str
+    scheme: str
+    data: str | None = None
+    weights: str | None = None
+    patches: int = 6000
+    test_views: int = 12
+    width: str | None = None
+    batch: int | None = None
+    epochs: int = 30
+    patience: int = 5
+    seed: int = 0
+    encoding: str = "raw"
+    caffe: str | None = None
+    gpu: str | None = None
+
+    def __post_init__(self) -> None:
+        known(self.app, APPLICATIONS, "application")
+        known(self.scheme, SCHEMES, "scheme")
+        known(self.encoding, ENCODINGS, "ENCODING")
+        for name, low, high in (("patches", 40, None), ("test_views", 1, 120), ("epochs", 1, None),
+                                ("patience", 1, None), ("batch", 1, None), ("seed", 0, 2**31 - 1)):  # fmt: skip
+            _check_range(name, getattr(self, name), low, high)
+        if self.width is not None:
+            parse_width(self.width)
+
+    def name(self) -> str:
+        """The run's folder: `app-scheme`, and a digest of the settings as soon as one is not the default."""
+        plain = f"{self.app}-{self.scheme}"
+        changed = self.changed()
+        if not changed:
+            return plain
+        source = Path(self.data).resolve().name if self.data else "synthetic"
+        return f"{plain}-{source}-{short_hash(changed)}"
+
+    def changed(self) -> dict[str, Any]:
+        """The settings that differ from their defaults."""
+        return {f.name: getattr(self, f.name) for f in fields(self)[2:] if getattr(self, f.name) != f.default}
+
+    def differences(self, other: dict[str, Any]) -> list[str]:
+        """What a saved record of settings says otherwise, as `name: theirs -> ours`."""
+        ours = asdict(self)
+        return [f"{key}: {other.get(key)} -> {ours[key]}" for key in ours if other.get(key) != ours[key]]
+
+
+def _check_range(name: str, value: int | None, low: int, high: int | None) -> None:
+    if value is not None and (value < low or (high is not None and value > high)):
+        span = f"{low} to {high}" if high else f"{low} or more"
+        raise UserError(f"{name.upper()}={value} is out of range; allowed: {span}")
+
+
+def parse_name(name: str) -> tuple[str, str]:
+    """`polyp-ft-conv3` -> ("polyp", "ft-conv3"); UserError names what is unknown and what was meant."""
+    app, _, scheme = name.partition("-")
+    return known(app, APPLICATIONS, "application"), known(scheme, SCHEMES, "scheme")
+
+
+def short_hash(content: Any) -> str:
+    """Six hexadecimal digits of a JSON-able value."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:6]
