@@ -1,0 +1,276 @@
+"""Patches into Caffe's LMDB, with the index that says what each of them is.
+
+FOLDER/SPLIT_lmdb/ has data.mdb and lock.mdb as Caffe's own tools write them; FOLDER/patches_SPLIT.csv has a line for
+each key, in key order. Caffe's cursor never shuffles, so the keys count through a random order; the pixels are cut
+frame by frame and put under their keys, so that no picture is read more often than its patches need.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import combinations, islice, zip_longest
+from pathlib import Path
+
+import cv2
+import lmdb
+import numpy as np
+from tqdm import tqdm
+
+from pycaffe_ext.data.balance import Selection
+from pycaffe_ext.data.datum import ENCODINGS, QUALITY, open_database, parse, to_bytes
+from pycaffe_ext.data.frames import Frame, read_image
+from pycaffe_ext.data.patches import SIZE, VIEWS, cut
+from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.files import write_csv, writing_folder
+
+HEADER = ("split", "key", "frame", "group", "candidate", "scale", "dx", "dy", "orientation", "label")
+BATCH = 256  # patches of one frame cut at a time, and patches put between two commits: 40 MB of raw pixels
+PAGE = 4096
+LONGEST_KEY = 511  # LMDB's limit, in bytes
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """n candidates of a data set, a column each; a Selection's `candidate` counts these rows.
+
+    frame : (n,) int, index into the list of frames.   number : (n,) int, rank within the frame, 0 is the best.
+    box : (n, 4) float32, x, y, width, height in pixels of the frame.   label : (n,) int, 1 = polyp.
+    """
+
+    frame: np.ndarray
+    number: np.ndarray
+    box: np.ndarray
+    label: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+def pack(
+    frames: Sequence[Frame],
+    candidates: Candidates,
+    selection: Selection,
+    folder: str | Path,
+    split: str,
+    *,
+    encoding: str = "raw",
+    quality: int = QUALITY,
+    size: int = SIZE,
+    seed: int = 0,
+    workers: int | None = None,
+    progress: bool = True,
+) -> tuple[Path, Path]:
+    """Cut the selected patches and write SPLIT_lmdb/ and patches_SPLIT.csv in `folder`; returns both paths.
+
+    The order is shuffled with `seed`; equal arguments give equal bytes of data.mdb and of the index, whatever
+    `workers` (threads; default: one per core) is. Memory: about 40 MB (raw) per worker, plus some 60 bytes per patch.
+    Both are replaced if they exist. Raises UserError if nothing is selected, an image is missing or cut off, a box
+    is degenerate (the frame is named), or the disk is full; no half-written database is left then.
+    """
+    known(encoding, ENCODINGS, "encoding")
+    if not len(selection):
+        raise UserError(f"no patch selected for {split}: nothing to pack")
+    folder = Path(folder)
+    place = np.random.default_rng(seed).permutation(len(selection))  # of each selected patch, in the order of keys
+    keys = _Keys(frames, candidates, selection, place)
+
+    def cut_batch(rows: np.ndarray) -> list[tuple[bytes, bytes]]:
+        return [
+            (keys(row).encode(), to_bytes(patch, selection.label[row], encoding, quality))
+            for row, patch in zip(rows, _cut_rows(frames, candidates, selection, rows, size), strict=True)
+        ]
+
+    database, index = folder / f"{split}_lmdb", folder / f"patches_{split}.csv"
+    with writing_folder(database) as part:
+        entry = 3 * size * size + PAGE
+        if encoding == "raw":
+            _check_space(folder, len(selection) * entry)
+        workers = workers or os.cpu_count() or 1
+        with _one_thread_each(), tqdm(
+            desc=f"packing {split}", total=len(selection), unit="patch", disable=not progress, delay=2, leave=False
+        ) as bar:
+            batches = _in_order(cut_batch, _batches(candidates.frame[selection.candidate]), workers)
+            _put(part, batches, map_size=2 * len(selection) * entry + (1 << 24), report=bar.update)
+        write_csv(index, HEADER, _index_rows(frames, candidates, selection, place, keys, split))
+    return database, index
+
+
+def verify(database: str | Path, index: str | Path) -> int:
+    """Check that an LMDB and its index have the same keys and labels in the same order; returns their number.
+
+    Raises UserError that names the first difference.
+    """
+    with open_database(database) as transaction:
+        count = 0
+        for entry, row in zip_longest(transaction.cursor(), read_index(index)):
+            found = None if entry is None else (entry[0].decode(), parse(entry[1]).label)
+            wanted = None if row is None else (row["key"], int(row["label"]))
+            if found != wanted:
+                raise UserError(
+                    f"patch {count} is {found or 'missing'}, {index} says {wanted or 'nothing'} (key, label);"
+                    " pack the patches again"
+                )
+            count += 1
+    return count
+
+
+def read_index(index: str | Path) -> Iterator[dict[str, str]]:
+    """The lines of a patches_SPLIT.csv one by one, by column; raises UserError if it is missing or no such file."""
+    index = Path(index)
+    if not index.is_file():
+        raise UserError(f"{index}: no such index; pack the patches first")
+    with index.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file)
+        if tuple(rows.fieldnames or ()) != HEADER:
+            raise UserError(f"{index}: needs the header {','.join(HEADER)}; pack the patches again")
+        yield from rows
+
+
+def check_index(indexes: Mapping[str, str | Path]) -> None:
+    """Check that no frame and no group occurs in two splits; indexes : split -> its patches_SPLIT.csv.
+
+    Raises UserError naming some of those that do.
+    """
+    found = {split: _frames_and_groups(index) for split, index in indexes.items()}
+    for one, other in combinations(found, 2):
+        for kind, here, there in zip(("frame", "group"), found[one], found[other], strict=True):
+            if both := sorted(here & there):
+                names = ", ".join(both[:3])
+                raise UserError(
+                    f"{kind}s in both {one} and {other}: {names} ({len(both)} in all); split by group again"
+                )
+
+
+def _frames_and_groups(index: str | Path) -> tuple[set[str], set[str]]:
+    frames, groups = set(), set()
+    for row in read_index(index):
+        frames.add(row["frame"])
+        groups.add(row["group"])
+    return frames, groups
+
+
+class _Keys:
+    """Key of a selected patch: its place in eight digits, then what it is: 00000042_FRAME_CANDIDATE_VIEW."""
+
+    def __init__(
+        self, frames: Sequence[Frame], candidates: Candidates, selection: Selection, place: np.ndarray
+    ) -> None:
+        self.frames, self.candidates, self.selection, self.place = frames, candidates, selection, place
+        self.digits = max(8, len(str(len(place) - 1)))  # keys sort as numbers only if all have as many digits
+
+    def __call__(self, row: int) -> str:
+        candidate = self.selection.candidate[row]
+        frame = self.frames[self.candidates.frame[candidate]].name
+        tail = f"_{self.candidates.number[candidate]}_{self.selection.view[row]}"
+        head = f"{self.place[row]:0{self.digits}d}_"
+        name = frame.encode()[: LONGEST_KEY - len(head) - len(tail)].decode(errors="ignore")
+        return head + name + tail
+
+
+def _batches(frame: np.ndarray) -> Iterator[np.ndarray]:
+    """Selected rows by frame, at most BATCH at a time; frame : (m,) int, frame of each row."""
+    order = np.argsort(frame, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(frame[order])) + 1, len(order))
+    start = 0
+    for end in ends:
+        for first in range(start, end, BATCH):
+            yield order[first : min(first + BATCH, end)]
+        start = end
+
+
+def _cut_rows(
+    frames: Sequence[Frame], candidates: Candidates, selection: Selection, rows: np.ndarray, size: int
+) -> Iterator[np.ndarray]:
+    """The (3, size, size) uint8 patch of each row; the rows share one frame and are ordered by candidate."""
+    chosen = selection.candidate[rows]
+    frame = frames[candidates.frame[chosen[0]]]
+    image = read_image(frame.image)
+    try:
+        for candidate in np.unique(chosen):
+            views = [VIEWS[view] for view in selection.view[rows[chosen == candidate]]]
+            yield from cut(image, candidates.box[candidate], views, size)
+    except UserError as error:
+        raise UserError(f"frame {frame.name}: {error}") from None
+
+
+def _in_order(work: Callable, jobs: Iterable, workers: int) -> Iterator:
+    """Results of `work` on threads in the order of `jobs`, with at most workers + 1 jobs ahead of the reader."""
+    jobs = iter(jobs)
+    with ThreadPoolExecutor(workers) as pool:
+        ahead = deque(pool.submit(work, job) for job in islice(jobs, workers + 1))
+        try:
+            while ahead:
+                yield ahead.popleft().result()
+                ahead.extend(pool.submit(work, job) for job in islice(jobs, 1))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _put(
+    folder: Path, batches: Iterable[list[tuple[bytes, bytes]]], map_size: int, report: Callable[[int], object]
+) -> None:
+    """Write batches into a new LMDB in `folder`; the same batches in the same order give the same bytes.
+
+    `map_size` is an upper bound of the file's size: the file grows only as it is filled.
+    """
+    try:
+        with lmdb.open(str(folder), map_size=map_size, sync=False) as database:
+            for batch in batches:
+                with database.begin(write=True) as transaction:
+                    for key, value in batch:
+                        transaction.put(key, value)
+                report(len(batch))
+    except lmdb.Error as error:
+        raise UserError(
+            f"{folder.parent}: can't write the LMDB ({error}); free some space, lower PATCHES=, or choose another"
+            " folder with RUNS="
+        ) from None
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise UserError(
+            f"{folder}: packing needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; free some space, lower"
+            " PATCHES=, or choose another folder with RUNS="
+        )
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """OpenCV on one thread per call: the frames are what runs in parallel."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _index_rows(
+    frames: Sequence[Frame],
+    candidates: Candidates,
+    selection: Selection,
+    place: np.ndarray,
+    keys: _Keys,
+    split: str,
+) -> Iterator[tuple]:
+    for row in np.argsort(place):
+        candidate = selection.candidate[row]
+        frame, view = frames[candidates.frame[candidate]], VIEWS[selection.view[row]]
+        yield (
+            split,
+            keys(row),
+            frame.name,
+            frame.group,
+            candidates.number[candidate],
+            *(view.scale, view.dx, view.dy, view.orientation),
+            selection.label[row],
+        )
