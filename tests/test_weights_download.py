@@ -17,7 +17,7 @@ SHA1 = hashlib.sha1(CONTENT).hexdigest()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """/good serves CONTENT with Range, /broken only 300 000 bytes a time, /plain without Range, /wrong other bytes, /page a short one."""
+    """/good serves CONTENT with Range, /broken 300 000 bytes a time, /plain has no Range, /wrong and /page lie."""
 
     def __init__(self, seen, *arguments):
         self.seen = seen
