@@ -163,9 +163,8 @@ class AutogradLayer(Layer):
             tops = self.compute(leaves[:offset], leaves[offset:])
         pairs = [(value, blob.diff.view(value.shape)) for value, blob in zip(tops, top, strict=True)
                  if value.requires_grad]
-        if not pairs:
-            return
-        gradients = torch.autograd.grad(*zip(*pairs, strict=True), inputs=wanted, allow_unused=True)
+        values, above = [value for value, _ in pairs], [gradient for _, gradient in pairs]
+        gradients = torch.autograd.grad(values, wanted, above, allow_unused=True) if pairs else [None] * len(targets)
         for (_, blob, is_param), gradient in zip(targets, gradients, strict=True):
             if is_param and gradient is not None:
                 blob.accumulate(gradient.contiguous())

@@ -1,0 +1,129 @@
+"""Conformance as data: nets written as text, run by both engines from the same numbers."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pycaffe_ext.engine.net import Net
+from pycaffe_ext.proto import caffe_pb2, parse
+from pycaffe_ext.training import genuine
+
+RUNNER = Path(__file__).with_name("genuine_runner.py")
+PHASES = {"TRAIN": caffe_pb2.TRAIN, "TEST": caffe_pb2.TEST}
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True)
+class Case:
+    """One net.  shapes: input blobs; layers: prototxt behind the Input layer; labels: blob -> number of classes.
+
+    scale: size of the inputs; params: size of the parameters; positive: inputs are made so (for Log and the like).
+    """
+
+    name: str
+    shapes: dict[str, tuple[int, ...]]
+    layers: str
+    phase: str = "TRAIN"
+    labels: dict[str, int] = field(default_factory=dict)
+    scale: float = 1.0
+    params: float = 0.5
+    positive: bool = False
+    values: dict[str, np.ndarray] = field(default_factory=dict)
+    force: bool = True
+    tolerance: float = TOLERANCE
+
+    def prototxt(self) -> str:
+        tops = " ".join(f'top: "{name}"' for name in self.shapes)
+        shapes = " ".join("shape {" + "".join(f" dim: {n}" for n in shape) + " }" for shape in self.shapes.values())
+        force = "force_backward: true\n" if self.force else ""
+        inputs = f'layer {{ name: "in" type: "Input" {tops} input_param {{ {shapes} }} }}\n'
+        return f'name: "{self.name}"\n{force}{inputs if self.shapes else ""}{self.layers}\n'
+
+    def inputs(self, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        return {name: self._input(name, shape, rng) for name, shape in self.shapes.items()}
+
+    def _input(self, name: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        if name in self.values:
+            return np.asarray(self.values[name], np.float32).reshape(shape)
+        if name in self.labels:
+            return rng.integers(0, self.labels[name], shape).astype(np.float32)
+        values = rng.standard_normal(shape) * self.scale
+        return (np.abs(values) + 0.1 if self.positive else values).astype(np.float32)
+
+
+def ours(case: Case, folder: Path) -> dict[str, np.ndarray]:
+    """Run the case in our engine; leave the same numbers in `folder` for the genuine one."""
+    rng = np.random.default_rng(len(case.name))
+    text = case.prototxt()
+    net = Net(parse(text, caffe_pb2.NetParameter()), PHASES[case.phase])
+    given = {"phase": np.array(PHASES[case.phase])}
+    for name, array in case.inputs(rng).items():
+        given[f"data:{name}"] = array
+        net.blobs[name].data = torch.from_numpy(array.copy())
+    for layer in net.layers:
+        for i, blob in enumerate(layer.blobs):
+            array = (rng.standard_normal(blob.shape) * case.params).astype(np.float32)
+            if layer.type == "BatchNorm":
+                array = np.abs(array) + 0.5
+            given[f"param:{layer.name}:{i}"] = array
+            blob.data.copy_(torch.from_numpy(array))
+    net.forward()
+    for name in net.outputs:
+        if not net.loss_weights[name]:
+            array = rng.standard_normal(net.blobs[name].shape).astype(np.float32)
+            given[f"diff:{name}"] = array
+            net.blobs[name].diff = torch.from_numpy(array.copy())
+    net.backward()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "net.prototxt").write_text(text)
+    np.savez(folder / "in.npz", **given)
+    return collect(net)
+
+
+def collect(net: Net) -> dict[str, np.ndarray]:
+    """Every blob, parameter and gradient of a net, under the runner's keys."""
+    out = {"outputs": np.array(net.outputs), "names": np.array(net.layer_names)}
+    for name, blob in net.blobs.items():
+        out[f"data:{name}"], out[f"diff:{name}"] = blob.data.numpy(), blob.diff.numpy()
+    for layer in net.layers:
+        for i, blob in enumerate(layer.blobs):
+            out[f"param:{layer.name}:{i}"], out[f"grad:{layer.name}:{i}"] = blob.data.numpy(), blob.diff.numpy()
+    return out
+
+
+def run_genuine(folders: list[Path]) -> None:
+    """One genuine process for many cases."""
+    order = [str(genuine.command("python")), str(RUNNER), *map(str, folders)]
+    run = subprocess.run(order, capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise AssertionError(f"the genuine Caffe ended with {run.returncode}: {run.stderr[-2000:]}")
+
+
+def differences(mine: dict[str, np.ndarray], path: Path, tolerance: float = TOLERANCE) -> list[str]:
+    """What differs by more than `tolerance` of a blob's largest value, as lines to read."""
+    theirs = np.load(path)
+    lines = []
+    for key in theirs.files:
+        a, b = mine.get(key), theirs[key]
+        if key in ("outputs", "names"):
+            if a.tolist() != b.tolist():
+                lines.append(f"{key}: {a.tolist()} != {b.tolist()}")
+        elif a is None or a.shape != b.shape:
+            lines.append(f"{key}: shape {None if a is None else a.shape} != {b.shape}")
+        elif not relative_error(a, b) <= tolerance:
+            lines.append(f"{key}: error {relative_error(a, b):.2g} of max {np.abs(b).max():.3g}")
+    return lines
+
+
+def relative_error(a: np.ndarray, b: np.ndarray) -> float:
+    """Largest difference over the largest value of `b`; NaN where either has one."""
+    if not a.size:
+        return 0.0
+    scale = float(np.abs(b).max())
+    worst = float(np.abs(a.astype(np.float64) - b).max())
+    return worst / scale if scale else worst
