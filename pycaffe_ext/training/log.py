@@ -10,7 +10,7 @@ TRAINING = re.compile(r"\] Iteration (\d+)(?: \(.*?\))?, loss = (\S+)")  # \S+ l
 RATE = re.compile(r"\] Iteration (\d+), lr = (\S+)")
 TESTING = re.compile(r"\] Iteration (\d+), Testing net \(#(\d+)\)")
 TEST_OUTPUT = re.compile(r"\] +Test net output #\d+: (\S+) = (\S+)")
-SNAPSHOT = re.compile(r"\] Snapshotting to .* file (\S.*)$")
+SNAPSHOT = re.compile(r"\] Snapshotting (?:solver state )?to .*?file (\S.*)$")
 FATAL = re.compile(r"^F\d{4} \S+ +\d+ \S+\] (.*)$")
 COMPLAINT = re.compile(r"^(?:error|ERROR): ")
 STACK = re.compile(r"^(?:\*\*\*|\s+@ |\s*$|PC: @|Aborted|Segmentation)")
@@ -35,6 +35,7 @@ def parse(lines: Iterable[str]) -> Log:
     """Parse log lines; lines that are cut off or belong to something else are passed over."""
     log = Log()
     testing: tuple[dict[str, list[float]], str] | None = None
+    stopped = False
     for line in lines:
         if found := TRAINING.search(line):
             _put(log.losses, found)
@@ -51,9 +52,11 @@ def parse(lines: Iterable[str]) -> Log:
         elif found := SNAPSHOT.search(line.rstrip()):
             log.snapshots.append(found[1])
         elif "] Optimization Done." in line:
-            log.finished = True
+            log.finished = not stopped
         elif "] Initializing solver from parameters" in line:
-            log.finished = False
+            log.finished = stopped = False
+        elif "] Optimization stopped early." in line:
+            stopped = True  # and yet Caffe says that it is done
     log.test_outputs = {iteration: outputs for iteration, outputs in log.test_outputs.items() if outputs}
     return log
 

@@ -1,0 +1,82 @@
+"""Early stopping after the fact: the snapshots that some Caffe wrote are all there already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.proto import read_blobs, read_net, write_text
+from pycaffe_ext.training import early_stopping, snapshots
+from pycaffe_ext.training.command import Caffe
+from pycaffe_ext.training.fit import FitResult, Validation, keep_best, score_snapshot
+from pycaffe_ext.training.score_model import describe, entries, from_train_val
+from pycaffe_ext.training.table import Row, print_row, write_rows
+
+
+def score_folder(
+    caffe: Caffe,
+    folder: Path,
+    name: str | None,
+    out: Path,
+    model: Path,
+    lmdb: Path | None,
+    head: str | None,
+    count: int | None,
+    epoch: float,
+    patience: int | None,
+    scratch: Path,
+) -> FitResult:
+    """Score the snapshots of a folder in order; write auc.csv and best.caffemodel to `out`, delete nothing.
+
+    name : of NAME_iter_N, where there are several        model : score net or train_val net (prototxt)
+    lmdb : None = the net's own        count : patches, None = all        scratch : gets the score net
+    With `patience`, snapshots beyond the point where the training would have stopped are not scored.
+    """
+    found = snapshots.listing(_prefix(folder, name))
+    validation = _validation(model, lmdb, head, count, scratch)
+    _check_head(found[0].weights, validation.head)
+    rows: list[Row] = []
+    for snapshot in found:
+        rows.append(score_snapshot(caffe, snapshot, validation, epoch))
+        aucs = {row.iteration: row.auc for row in rows}
+        best = early_stopping.best(aucs)
+        print_row(rows[-1], best == snapshot.iteration)
+        if stop := early_stopping.should_stop(aucs, patience):
+            break
+    write_rows(out / "auc.csv", rows)
+    kept = keep_best(found, best, out)
+    chosen = next(row for row in rows if row.iteration == best)
+    return FitResult(tuple(rows), chosen, "patience" if stop else "max_iter", kept)
+
+
+def _prefix(folder: Path, name: str | None) -> str:
+    names = [Path(prefix).name for prefix in snapshots.prefixes(folder)]
+    if not names:
+        raise UserError(f"{folder}: no snapshots (NAME_iter_N.caffemodel or .caffemodel.h5) in this folder")
+    if name is None and len(names) > 1:
+        raise UserError(f"{folder} holds snapshots of {', '.join(names)}: choose one with --name")
+    return str(folder / known(name or names[0], names, "snapshot name"))
+
+
+def _validation(model: Path, lmdb: Path | None, head: str | None, count: int | None, scratch: Path) -> Validation:
+    net = read_net(model)
+    net = from_train_val(net, lmdb or Path(_test_source(net, model)), head)
+    about = describe(net, head)
+    available = entries(about.source)
+    if count is not None and not 1 <= count <= available:
+        raise UserError(f"--count {count}: {about.source} holds {available} patches")
+    write_text(scratch / "score.prototxt", net)
+    return Validation(scratch / "score.prototxt", count or available, about.batch_size, about.head, about.classes)
+
+
+def _test_source(net, model: Path) -> str:
+    sources = [layer.data_param.source for layer in net.layer if layer.type == "Data"]
+    if not sources:
+        raise UserError(f"{model}: has no Data layer; give a score net or a train_val net")
+    return sources[-1]
+
+
+def _check_head(weights: Path, head: str) -> None:
+    """Caffe leaves a layer that the file does not have at random, and says nothing."""
+    if head not in (blobs := read_blobs(weights)):
+        raise UserError(f"{weights} has no layer {head} (it has {', '.join(blobs)}); is this its net?")
