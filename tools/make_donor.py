@@ -18,7 +18,7 @@ def main() -> None:
     trained = recipe.make(recipe.Recipe(), args.folder)
     if args.install:
         recipe.install(trained)
-    print(recipe.FILE if args.install else trained)
+    print(recipe.DONOR if args.install else trained)
 
 
 if __name__ == "__main__":

@@ -20,14 +20,13 @@ import numpy as np
 from tqdm import tqdm
 
 from pycaffe_ext import nets
-from pycaffe_ext.donor import images
+from pycaffe_ext.donor import DONOR, images
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing_folder
 from pycaffe_ext.proto import caffe_pb2, write_mean, write_text
 
 WIDTH = Fraction(1, 8)
 SIDE = nets.INPUT[1]
-FILE = Path(__file__).with_name("alexnet_eighth.caffemodel")
 VALIDATION = 1_000_000  # images with a higher number are never trained on
 
 
@@ -66,7 +65,7 @@ def make(recipe: Recipe, folder: Path) -> Path:
 
 def net_spec(recipe: Recipe, folder: Path) -> nets.NetSpec:
     return nets.NetSpec(
-        app="donor", scheme="scratch-msra", classes=images.CLASSES, width=WIDTH, batch_size=recipe.batch_size,
+        app="donor", scheme="scratch", classes=images.CLASSES, width=WIDTH, batch_size=recipe.batch_size,
         train_source=str(folder / "train_lmdb"), val_source=str(folder / "val_lmdb"), val_batch_size=64,
         mean_file=str(folder / "mean.binaryproto"), dropout_ratio=0.2,
     )  # fmt: skip
@@ -113,6 +112,6 @@ def _draw(item: tuple[int, int]) -> tuple[int, np.ndarray]:
 
 def install(trained: Path) -> None:
     """Put a trained caffemodel where the package looks for its donor."""
-    part = FILE.with_suffix(".part")
+    part = DONOR.with_suffix(".part")
     shutil.copyfile(trained, part)
-    part.replace(FILE)
+    part.replace(DONOR)

@@ -1,0 +1,216 @@
+"""One run, from frames to the FROC curve: prepare, transfer, train with early stopping, test, draw.
+
+Each stage leaves files in the run's folder; result.json is the last. A repeat of a finished run only shows it, one of
+an interrupted run goes on, and a folder that belongs to other settings is never touched.
+"""
+
+from __future__ import annotations
+
+import importlib
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pycaffe_ext import __version__, nets, weights
+from pycaffe_ext.applications import APPLICATIONS
+from pycaffe_ext.applications.packed import Packed
+from pycaffe_ext.applications.results import SCORE_HEADER, score_rows, summary
+from pycaffe_ext.donor import DONOR
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.files import digest, read_json, write_csv, write_json
+from pycaffe_ext.nets import emission
+from pycaffe_ext.nets.shapes import parameter_shapes
+from pycaffe_ext.proto import read_blobs, write_text
+from pycaffe_ext.report import run_summary
+from pycaffe_ext.schemes import is_fine_tuning
+from pycaffe_ext.settings import Settings
+from pycaffe_ext.training.command import Caffe
+from pycaffe_ext.training.fit import FitResult, Validation, fit
+from pycaffe_ext.training.scoring import positive, score
+
+READY = ("polyp",)  # applications that can run; the others' nets and solvers are emitted already
+EPOCH_ITERATIONS = 50  # at least so many per epoch, else the paper's batch of 256 is halved
+SCORE_BATCH = 50
+DISTRIBUTIONS = ("torch", "numpy", "opencv-python-headless", "lmdb", "protobuf", "scikit-learn", "scipy", "h5py")
+
+
+@dataclass(frozen=True)
+class Donor:
+    """The weights a fine-tuning starts from: the user's, or the embedded donor's."""
+
+    file: Path
+    width: Fraction
+    embedded: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run whose data are packed and whose donor is known."""
+
+    settings: Settings
+    folder: Path
+    data: Packed
+    donor: Donor
+    spec: nets.NetSpec
+
+    @property
+    def fine_tunes(self) -> bool:
+        return is_fine_tuning(self.settings.scheme)
+
+
+def run(settings: Settings, runs: Path, name: str | None = None, say: Callable[[str], None] = print) -> Path:
+    """Carry out a run in `runs`/`name` (or a folder named after the settings) and return that folder.
+
+    Raises UserError if the application is not there yet, if the folder holds a run of other settings, and for
+    whatever the stages find wrong.
+    """
+    application = load(settings.app)
+    folder = runs / (name or settings.name())
+    saved = read_json(folder / "run.json") if (folder / "run.json").exists() else None
+    if saved and (differing := settings.differences(saved["settings"])):
+        raise UserError(
+            f"{folder} holds a run of other settings ({'; '.join(differing)}); choose another RUN= or remove it"
+        )
+    if (folder / "result.json").exists():
+        say(f"{folder} is finished; remove it to run again")
+    else:
+        _carry_out(settings, runs, folder, application, saved, say)
+    say(run_summary.text(read_json(folder / "result.json"), folder))
+    return folder
+
+
+def load(app: str) -> ModuleType:
+    """The module of an application; UserError for those that cannot run yet."""
+    if app not in READY:
+        raise UserError(
+            f"{app} ({APPLICATIONS[app].title}) cannot be run yet, only {', '.join(READY)} can;"
+            f" its nets and solvers are in prototxt/{app} and solvers/{app}"
+        )
+    return importlib.import_module(f"pycaffe_ext.applications.{app}")
+
+
+def _carry_out(
+    settings: Settings, runs: Path, folder: Path, application: ModuleType, saved: Any, say: Callable[[str], None]
+) -> None:
+    caffe = Caffe.from_setting(settings.caffe, settings.gpu)
+    caffe_version = caffe.version()  # first: a command that does not start must not cost an hour of packing
+    donor = find_donor(settings, runs)
+    data = application.prepare(settings, runs)
+    say(run_summary.data_text(data.facts, data.patches))
+    job = Run(settings, folder, data, donor, net_spec(settings, data, donor))
+    if job.fine_tunes:
+        weights.check_transfer(read_blobs(donor.file), parameter_shapes(nets.train_val(job.spec)), {job.spec.head})
+        say(f"transfer proved: {job.spec.head} starts from its filler, every other blob is the donor's ({donor.file})")
+    solver = emit(job)
+    _record(job, caffe_version, saved)
+    fitted = train(job, caffe, solver)
+    _finish(job, caffe, fitted, application)
+
+
+def find_donor(settings: Settings, runs: Path) -> Donor:
+    """The donor that WEIGHTS= names, or the embedded one; also scratch takes its width, to be comparable."""
+    file = weights.resolve(settings.weights, Path("weights")) if settings.weights else DONOR
+    return Donor(file, weights.donor_width(read_blobs(file)), not settings.weights)
+
+
+def net_spec(settings: Settings, data: Packed, donor: Donor) -> nets.NetSpec:
+    return nets.NetSpec(
+        app=settings.app, scheme=settings.scheme, classes=APPLICATIONS[settings.app].classes,
+        width=nets.parse_width(settings.width) if settings.width else donor.width,
+        train_source=str(data.lmdb("train")), val_source=str(data.lmdb("val")), mean_file=str(data.mean_file),
+        batch_size=settings.batch or batch_size(data.patches["train"]), val_batch_size=SCORE_BATCH,
+    )  # fmt: skip
+
+
+def batch_size(train_count: int) -> int:
+    """The paper's batch (BVLC's 256), halved until an epoch has EPOCH_ITERATIONS iterations, but not below 16."""
+    size = emission.BATCH_SIZE
+    while size > 16 and nets.iterations(train_count, size) < EPOCH_ITERATIONS:
+        size //= 2
+    return size
+
+
+def emit(job: Run) -> Path:
+    """Write the run's own prototxts; return the solver's path."""
+    files = {name: job.folder / f"{name}.prototxt" for name in ("train_val", "deploy", "score_val", "score_test")}
+    write_text(files["train_val"], nets.train_val(job.spec))
+    write_text(files["deploy"], nets.deploy(job.spec))
+    write_text(files["score_val"], nets.score_net(job.spec, str(job.data.lmdb("val")), SCORE_BATCH))
+    write_text(files["score_test"], nets.score_net(job.spec, str(job.data.lmdb("test")), SCORE_BATCH))
+    solver = nets.solver(
+        job.spec, train_count=job.data.patches["train"], val_count=job.data.patches["val"],
+        net=str(files["train_val"]), max_epochs=job.settings.epochs, mode="gpu" if job.settings.gpu else "cpu",
+        snapshot_prefix=str(job.folder / "snapshots" / f"{job.settings.app}-{job.settings.scheme}"),
+        seed=job.settings.seed,
+    )  # fmt: skip
+    path = job.folder / "solver.prototxt"
+    write_text(path, solver)
+    return path
+
+
+def _record(job: Run, caffe_version: str, saved: Any) -> None:
+    """Write run.json before training; on going on, refuse inputs that have changed since."""
+    inputs = {
+        "frames": job.data.fingerprint,
+        "mean.binaryproto": digest(job.data.mean_file),
+        **{f"patches_{split}.csv": digest(job.data.index(split)) for split in job.data.patches},
+        **{path.name: digest(path) for path in sorted(job.folder.glob("*.prototxt"))},
+    }
+    if job.fine_tunes:
+        inputs["donor"] = digest(job.donor.file)
+    if saved and saved["inputs"] != inputs:
+        changed = sorted(k for k in inputs if saved["inputs"].get(k) != inputs[k])
+        raise UserError(
+            f"{job.folder}: {', '.join(changed)} changed since this run began; remove it or choose another RUN="
+        )
+    record = {
+        "settings": asdict(job.settings),
+        "resolved": {
+            "width": str(job.spec.width), "batch": job.spec.batch_size, "data": str(job.data.folder),
+            "donor": str(job.donor.file) if job.fine_tunes else None,
+        },
+        "patches": job.data.patches,
+        "inputs": inputs,
+        "versions": {
+            "pycaffe_ext": __version__, "caffe": caffe_version, "python": platform.python_version(),
+            **{name: version(name) for name in DISTRIBUTIONS},
+        },
+    }  # fmt: skip
+    write_json(job.folder / "run.json", record)
+
+
+def train(job: Run, caffe: Caffe, solver: Path) -> FitResult:
+    validation = Validation(
+        job.folder / "score_val.prototxt", job.data.patches["val"], SCORE_BATCH, job.spec.head, job.spec.classes
+    )
+    epoch = nets.iterations(job.data.patches["train"], job.spec.batch_size)
+    donor = job.donor.file if job.fine_tunes else None
+    return fit(caffe, job.folder, solver, validation, donor, epoch, job.settings.patience)
+
+
+def _finish(job: Run, caffe: Caffe, fitted: FitResult, application: ModuleType) -> None:
+    """Score the test patches once with the chosen snapshot, write scores.csv, the figures and, last, result.json."""
+    probabilities, _ = score(
+        caffe, job.folder / "score_test.prototxt", fitted.weights, job.data.patches["test"], SCORE_BATCH,
+        job.spec.head, job.spec.classes,
+    )  # fmt: skip
+    polyp = positive(probabilities)
+    evaluation = application.evaluate(job.data, polyp)
+    write_csv(job.folder / "scores.csv", SCORE_HEADER, score_rows(evaluation))
+    run_summary.draw(job.folder, evaluation, fitted)
+    result = {
+        "name": f"{job.settings.app}-{job.settings.scheme}",
+        "donor": run_summary.donor_text(job.fine_tunes, job.donor.embedded, job.donor.file),
+        "best": {"iteration": fitted.best.iteration, "epoch": fitted.best.epoch, "validation_auc": fitted.best.auc},
+        "snapshots": len(fitted.rows),
+        "stopped_by": fitted.reason,
+        "data": job.data.facts,
+        "patches": job.data.patches,
+        "test": summary(evaluation, polyp, job.settings.seed),
+    }
+    write_json(job.folder / "result.json", result)

@@ -1,0 +1,61 @@
+"""What a run says at its end: a few lines for the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+QUOTED_RATES = (1.0, 2.0)  # false positives per frame
+
+
+def donor_text(fine_tunes: bool, embedded: bool, file: Path) -> str:
+    """Where the weights came from, in words that cannot be taken for ImageNet when it was not."""
+    if not fine_tunes:
+        return "none, trained from scratch"
+    if embedded:
+        return "the embedded donor, pre-trained on procedural images; it is NOT ImageNet"
+    return str(file)
+
+
+def data_text(facts: dict[str, Any], patches: dict[str, int]) -> str:
+    """Counts at each stage of the data, a line per split."""
+    lines = []
+    for split, fact in facts.items():
+        covered = "-" if fact["covered"] is None else f"{100 * fact['covered']:.1f} %"
+        lines.append(
+            f"{split:5s} {fact['frames']} frames in {fact['groups']} groups, {fact['polyps']} polyps,"
+            f" {fact['candidates_per_frame']:.1f} candidates a frame cover {covered} of the polyps,"
+            f" {patches[split]} patches"
+        )
+    return "\n".join(lines)
+
+
+def text(result: dict[str, Any], folder: Path) -> str:
+    """The outcome: snapshot, AUC, and sensitivities of the network and of the hand-crafted detector alone."""
+    best, test = result["best"], result["test"]
+    low, high = test["patch_auc_95_delong"]
+    lines = [
+        f"{result['name']}  (donor: {result['donor']})",
+        f"best of {result['snapshots']} snapshots: epoch {best['epoch']:g}, iteration {best['iteration']},"
+        f" validation AUC {best['validation_auc']:.4f} (stopped by {result['stopped_by']})",
+        f"test: patch AUC {test['patch_auc']:.4f} [{low:.4f}, {high:.4f}],"
+        f" {test['lesions']} polyps in {test['frames']} frames, {test['candidates']} candidates",
+    ]
+    for rate in QUOTED_RATES:
+        for who in ("network", "detector"):
+            point = next(p for p in test[who]["lesion"] if p["at_most_false_positives_per_frame"] == rate)
+            lines.append(
+                f"  sensitivity at {rate:g} false positives a frame, {who:8s}: {point_text(point)}"
+            )
+    lines.append(f"files: {folder}/result.json, froc.png, convergence.png, auc.csv, scores.csv, best.caffemodel")
+    return "\n".join(lines)
+
+
+def point_text(point: dict[str, Any]) -> str:
+    """A sensitivity with its exact binomial interval, and the bootstrap by group where there is one."""
+    low, high = point["exact_95"]
+    said = f"{point['sensitivity']:.3f}, exact 95 % [{low:.3f}, {high:.3f}]"
+    if point["group_bootstrap_95"]:
+        low, high = point["group_bootstrap_95"]
+        said += f", by group [{low:.3f}, {high:.3f}]"
+    return said
