@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from datetime import datetime
+
+from google.protobuf import text_format
+from google.protobuf.message import Message
 
 _level = 0  # glog's minloglevel: 0 INFO, 1 WARNING, 2 ERROR, 3 FATAL only
 
@@ -31,6 +35,12 @@ def warning(where: str, *messages: str) -> None:
 def number(value: float) -> str:
     """A number as a C++ stream prints it: 6 significant digits, nan and inf in words."""
     return f"{value:g}"
+
+
+def prototxt(message: Message) -> str:
+    """A message as Caffe logs it: fields in the order of their numbers, whole numbers without a point."""
+    text = text_format.MessageToString(message, as_utf8=True)
+    return re.sub(r"^(\s*\w+: -?\d+)\.0$", r"\1", text, flags=re.M).rstrip("\n")
 
 
 def _write(letter: str, level: int, where: str, messages: tuple[str, ...]) -> None:

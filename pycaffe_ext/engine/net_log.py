@@ -9,7 +9,7 @@ import torch
 from pycaffe_ext.engine import log
 from pycaffe_ext.engine.graph import filter_layers, with_state
 from pycaffe_ext.engine.net import Net, shape_text
-from pycaffe_ext.proto import caffe_pb2, to_text
+from pycaffe_ext.proto import caffe_pb2
 
 
 def build_net(
@@ -21,8 +21,10 @@ def build_net(
 ) -> Net:
     """Make a Net and log what it is made of, as Caffe does while it makes one."""
     stages = list(stages)
-    text = to_text(filter_layers(with_state(param, phase, level, stages))).rstrip("\n")
-    log.info("net.cpp:53", f"Initializing net from parameters: \n{text}")
+    filtered = filter_layers(with_state(param, phase, level, stages))
+    if not stages and not param.state.HasField("level"):
+        filtered.state.ClearField("level")  # Caffe logs a level only where a flag or a solver has set one
+    log.info("net.cpp:53", f"Initializing net from parameters: \n{log.prototxt(filtered)}")
     net = Net(param, phase, level, stages, device)
     memory = 0
     for i in range(len(net.layers)):

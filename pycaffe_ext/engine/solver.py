@@ -17,7 +17,7 @@ from pycaffe_ext.engine.random import set_seed
 from pycaffe_ext.engine.solver_nets import test_net_params, train_net_param
 from pycaffe_ext.engine.updates import UPDATES, check_settings, regularize
 from pycaffe_ext.errors import UserError, known
-from pycaffe_ext.proto import caffe_pb2, to_text
+from pycaffe_ext.proto import caffe_pb2
 
 
 class Solver:
@@ -32,7 +32,7 @@ class Solver:
     """
 
     def __init__(self, param: caffe_pb2.SolverParameter, device: torch.device | str = "cpu") -> None:
-        log.info("solver.cpp:45", f"Initializing solver from parameters: \n{to_text(param)}".rstrip("\n"))
+        log.info("solver.cpp:45", f"Initializing solver from parameters: \n{log.prototxt(param)}")
         self.param = param
         self.device = torch.device(device)
         self._check_settings()

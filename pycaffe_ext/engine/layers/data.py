@@ -37,9 +37,9 @@ class DataLayer(Layer):
         if param.rand_skip:
             log.warning("data_layer.cpp:45", f"{self.name}: rand_skip is ignored, as Caffe 1.0 ignores it")
         rng = np.random.default_rng(int(torch.randint(2**62, (1,))))  # of its own: the thread draws from it
-        env = database.open_lmdb(param.source)
-        log.info("db_lmdb.cpp:35", f"Opened lmdb {param.source}")
         try:
+            env = database.open_lmdb(param.source)
+            log.info("db_lmdb.cpp:35", f"Opened lmdb {param.source}")
             transformer = Transformer(self.param.transform_param, self.phase, rng)
             shape = transformer.output_shape(_first_image(env, param.source, transformer).shape)
         except UserError as error:
