@@ -7,24 +7,28 @@ from torch.nn.functional import avg_pool2d
 
 from pycaffe_ext.engine.blob import Blob
 from pycaffe_ext.engine.layers.base import AutogradLayer, Layer, register
+from pycaffe_ext.engine.parallel import for_each_item
 from pycaffe_ext.proto import caffe_pb2
 
 REGION = caffe_pb2.LRNParameter
 
 
-def channel_sums(x: torch.Tensor, size: int) -> torch.Tensor:
-    """Sum over the `size` (odd) channels around each one; x is (N, C, ...)."""
-    half, channels = size // 2, x.shape[1]
-    out = x.clone()
-    for shift in range(1, min(half, channels - 1) + 1):
-        out[:, shift:] += x[:, :-shift]
-        out[:, :-shift] += x[:, shift:]
+def channel_sums(x: torch.Tensor, size: int, out: torch.Tensor) -> torch.Tensor:
+    """`out` = sums over `size` (odd) channels; `x` is (N, C + size - 1, ...), with zeros around the C channels."""
+    channels = out.shape[1]
+    if size == 5:
+        pairs = x[:, :-1] + x[:, 1:]
+        torch.add(pairs[:, :channels], pairs[:, 2 : channels + 2], out=out)
+        return out.add_(x[:, 4:])
+    out.copy_(x[:, :channels])
+    for shift in range(1, size):
+        out += x[:, shift : shift + channels]
     return out
 
 
-def power(x: torch.Tensor, beta: float) -> torch.Tensor:
+def inverse_power(x: torch.Tensor, beta: float) -> torch.Tensor:
     """x ** -beta for positive x; for Caffe's 0.75 by roots, which are several times faster than pow."""
-    return (x.sqrt().mul_(x)).rsqrt_() if beta == 0.75 else x.pow(-beta)
+    return x.sqrt().mul_(x).rsqrt_() if beta == 0.75 else x.pow(-beta)
 
 
 class AcrossChannels(Layer):
@@ -36,27 +40,45 @@ class AcrossChannels(Layer):
         self.check(len(bottom[0].shape) == 4, f"bottom must have 4 axes (N, C, H, W), not shape {bottom[0].shape}")
         top[0].reshape(bottom[0].shape)
 
+    def _framed(self, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """A buffer with size // 2 channels of zeros on both sides, and its middle, of the shape of `like`."""
+        half, channels = self.param.lrn_param.local_size // 2, like.shape[1]
+        frame = like.new_empty((like.shape[0], channels + 2 * half, *like.shape[2:]))
+        frame[:, :half] = 0
+        frame[:, half + channels :] = 0
+        return frame, frame[:, half : half + channels]
+
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         param, x = self.param.lrn_param, bottom[0].data
-        self._scale = torch.empty_like(x)
-        out = torch.empty_like(x)
-        for image, scale, y in zip(x, self._scale, out, strict=True):  # an image at a time: it stays in the cache
-            scale.copy_(channel_sums(image.square()[None], param.local_size)[0])
+        self._scale, y = torch.empty_like(x), torch.empty_like(x)
+
+        def work(part: slice) -> None:
+            frame, middle = self._framed(x[part])
+            torch.mul(x[part], x[part], out=middle)
+            scale = channel_sums(frame, param.local_size, out=self._scale[part])
             scale.mul_(param.alpha / param.local_size).add_(param.k)
-            torch.mul(image, power(scale, param.beta), out=y)
-        top[0].data = out
+            torch.mul(x[part], inverse_power(scale, param.beta), out=y[part])
+
+        for_each_item(work, x.shape[0], self.device)
+        top[0].data = y
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if not propagate_down[0]:
             return
-        param, out = self.param.lrn_param, torch.empty_like(bottom[0].data)
+        param = self.param.lrn_param
+        x, y, above, result = bottom[0].data, top[0].data, top[0].diff, torch.empty_like(bottom[0].data)
         factor = -2 * param.alpha * param.beta / param.local_size
-        parts = zip(bottom[0].data, top[0].data, top[0].diff, self._scale, out, strict=True)
-        for x, y, gradient, scale, result in parts:
-            ratio = (gradient * y).div_(scale)
-            torch.mul(gradient, power(scale, param.beta), out=result)
-            result.addcmul_(x, channel_sums(ratio[None], param.local_size)[0], value=factor)
-        bottom[0].diff = out
+
+        def work(part: slice) -> None:
+            frame, middle = self._framed(x[part])
+            torch.mul(above[part], y[part], out=middle)
+            middle.div_(self._scale[part])
+            sums = channel_sums(frame, param.local_size, out=torch.empty_like(x[part]))
+            torch.mul(above[part], inverse_power(self._scale[part], param.beta), out=result[part])
+            result[part].addcmul_(x[part], sums, value=factor)
+
+        for_each_item(work, x.shape[0], self.device)
+        bottom[0].diff = result
 
 
 class WithinChannel(AutogradLayer):
