@@ -67,7 +67,7 @@ def ours(case: Case, folder: Path) -> dict[str, np.ndarray]:
         net.blobs[name].data = torch.from_numpy(array.copy())
     for layer in net.layers:
         for i, blob in enumerate(layer.blobs):
-            array = (rng.standard_normal(blob.shape) * case.params).astype(np.float32)
+            array = np.asarray(rng.standard_normal(blob.shape) * case.params, np.float32)
             if layer.type == "BatchNorm":
                 array = np.abs(array) + 0.5
             given[f"param:{layer.name}:{i}"] = array
@@ -75,7 +75,7 @@ def ours(case: Case, folder: Path) -> dict[str, np.ndarray]:
     net.forward()
     for name in net.outputs:
         if not net.loss_weights[name]:
-            array = rng.standard_normal(net.blobs[name].shape).astype(np.float32)
+            array = np.asarray(rng.standard_normal(net.blobs[name].shape), np.float32)
             given[f"diff:{name}"] = array
             net.blobs[name].diff = torch.from_numpy(array.copy())
     net.backward()

@@ -57,9 +57,9 @@ def inner_products() -> list[Case]:
 
 def poolings() -> list[Case]:
     cases = []
-    grid = itertools.product(("MAX", "AVE"), ((3, 2, 0), (3, 2, 1), (2, 2, 0), (3, 3, 2), (2, 1, 1), (5, 3, 2), (4, 2, 3)),
-                             ((2, 3, 7, 6), (1, 2, 13, 13), (1, 1, 8, 5)))
-    for pool, (kernel, stride, pad), shape in grid:
+    windows = ((3, 2, 0), (3, 2, 1), (2, 2, 0), (3, 3, 2), (2, 1, 1), (5, 3, 2), (4, 2, 3))
+    shapes = ((2, 3, 7, 6), (1, 2, 13, 13), (1, 1, 8, 5))
+    for pool, (kernel, stride, pad), shape in itertools.product(("MAX", "AVE"), windows, shapes):
         text = f"pooling_param {{ pool: {pool} kernel_size: {kernel} stride: {stride} pad: {pad} }}"
         cases.append(one("Pooling", text, shape))
     text = "pooling_param { pool: %s kernel_h: 3 kernel_w: 2 stride_h: 1 stride_w: 2 pad_h: 1 pad_w: 1 }"
@@ -147,8 +147,74 @@ def movers() -> list[Case]:
     return cases
 
 
-CASES = [case for make in (convolutions, inner_products, poolings, normalisations, neurons, losses, accuracies, movers)
-         for case in make()]
+# In place, the genuine engine computes these gradients from values that it has overwritten; ours are the true ones.
+BETTER_IN_PLACE = ("BNLL", "Power")
+
+
+def elementwise() -> list[Case]:
+    cases = []
+    kinds = (
+        ("BNLL", ""), ("ELU", ""), ("ELU", "elu_param { alpha: 0.4 }"), ("PReLU", ""),
+        ("PReLU", "prelu_param { channel_shared: true }"), ("Power", ""), ("Power", "power_param { power: 0 }"),
+        ("Power", "power_param { power: 2 scale: 0.5 shift: -1 }"), ("Power", "power_param { power: 3 }"),
+        ("Exp", ""), ("Exp", "exp_param { base: 2 scale: 0.5 shift: 1 }"),
+    )
+    for (kind, text), tops in itertools.product(kinds, ("y", "x")):
+        if tops == "y" or kind not in BETTER_IN_PLACE:
+            cases.append(one(kind, text, tops=tops))
+    cases += [one(kind, text, positive=True) for kind, text in (
+        ("Log", ""), ("Log", "log_param { base: 10 scale: 2 shift: 0.5 }"), ("Power", "power_param { power: 0.5 }"),
+        ("Power", "power_param { power: -0.75 scale: 2 shift: 1 }"))]
+    cases.append(one("AbsVal"))
+    cases.append(one("BNLL", shape=(2, 9), scale=60))
+    cases.append(one("Threshold", "threshold_param { threshold: 0.3 }", force=False))
+    return cases
+
+
+def scales() -> list[Case]:
+    cases = []
+    for tops, text in itertools.product(("y", "x"), ("", "axis: 0", "axis: 1 num_axes: 2", "num_axes: -1",
+                                                     "axis: 0 num_axes: 0", "axis: -1")):
+        cases.append(one("Bias", f"bias_param {{ {text} }}", tops=tops))
+        cases += [one("Scale", f"scale_param {{ {text} bias_term: {bias} }}", tops=tops) for bias in ("true", "false")]
+    for kind, (axis, shape) in itertools.product(("Scale", "Bias"), ((0, (2, 3)), (1, (3, 4)), (0, (2, 3, 4, 2)))):
+        text = layer(kind, f"{kind.lower()}_param {{ axis: {axis} }}", "x z")
+        cases.append(Case(f"{kind} by a bottom {shape}", {"x": (2, 3, 4, 2), "z": shape}, text))
+    settings = ("", "batch_norm_param { use_global_stats: true }",
+                "batch_norm_param { use_global_stats: false eps: 0.1 }",
+                "batch_norm_param { moving_average_fraction: 0.5 }")
+    for text, phase, tops in itertools.product(settings, ("TRAIN", "TEST"), ("y", "x")):
+        cases.append(one("BatchNorm", text, (4, 3, 5, 4), tops, phase=phase))
+    cases.append(one("BatchNorm", "", (6, 4)))
+    return cases
+
+
+def other_losses() -> list[Case]:
+    pair = {"x": (4, 5), "t": (4, 5)}
+    cases = [Case("EuclideanLoss", pair, layer("EuclideanLoss", "", "x t")),
+             Case("EuclideanLoss weighted", pair, layer("EuclideanLoss", "loss_weight: 0.2", "x t"))]
+    cases += [Case(f"SigmoidCrossEntropyLoss {text}", pair, layer("SigmoidCrossEntropyLoss", text, "x t"),
+                   labels={"t": 2}, scale=4)
+              for text in ("", "loss_param { normalization: FULL }", "loss_param { normalization: VALID }",
+                           "loss_param { ignore_label: 1 normalization: VALID }", "loss_param { normalize: true }")]
+    cases += [Case(f"HingeLoss {norm}", {"x": (4, 5), "t": (4,)},
+                   layer("HingeLoss", f"hinge_loss_param {{ norm: {norm} }}", "x t"), labels={"t": 5})
+              for norm in ("L1", "L2")]
+    return cases
+
+
+def sources() -> list[Case]:
+    dummy = layer("DummyData", """dummy_data_param { shape { dim: 2 dim: 3 } shape { dim: 2 }
+      data_filler { type: "constant" value: 0.7 } data_filler { type: "constant" value: 2 } }""", "", "x t")
+    cases = [Case("DummyData", {}, dummy + layer("SoftmaxWithLoss", "", "x t"))]
+    cases += [one("ArgMax", f"argmax_param {{ {text} }}", (3, 4, 5), force=False) for text in
+              ("", "top_k: 3", "top_k: 2 out_max_val: true", "axis: 1 top_k: 2", "axis: -1 out_max_val: true")]
+    return cases
+
+
+MAKERS = (convolutions, inner_products, poolings, normalisations, neurons, losses, accuracies, movers, elementwise,
+          scales, other_losses, sources)
+CASES = [case for make in MAKERS for case in make()]
 
 
 @pytest.fixture(scope="module")
@@ -165,3 +231,11 @@ def results(tmp_path_factory):
 @pytest.mark.parametrize("index", range(len(CASES)), ids=[case.name for case in CASES])
 def test_layer_is_the_genuine_one(results, index):
     assert not results[index]
+
+
+@pytest.mark.parametrize("kind, text", [("BNLL", ""), ("Power", "power_param { power: 3 scale: 0.5 shift: 2 }")])
+def test_gradient_in_place_is_the_one_out_of_place(kind, text, tmp_path):
+    there, here = (ours(one(kind, text, tops=tops), tmp_path / tops) for tops in ("y", "x"))
+    given = [np.load(tmp_path / tops / "in.npz")[f"diff:{tops}"] for tops in ("y", "x")]
+    slopes = there["diff:x"] / given[0], here["diff:x"] / given[1]
+    np.testing.assert_allclose(*slopes, rtol=1e-3)

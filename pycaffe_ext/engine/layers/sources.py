@@ -1,0 +1,70 @@
+"""DummyData, and ArgMax, which looks at blobs but has no gradient."""
+
+from __future__ import annotations
+
+from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.fillers import fill
+from pycaffe_ext.engine.layers.base import Layer, register
+from pycaffe_ext.proto import caffe_pb2
+
+
+@register("DummyData")
+class DummyData(Layer):
+    """Tops made by fillers: constants once, anything random anew in each forward pass."""
+
+    exact_bottoms = 0
+    min_tops = 1
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        param = self.param.dummy_data_param
+        old = list(zip(param.num, param.channels, param.height, param.width, strict=False))
+        shapes = [tuple(shape.dim) for shape in param.shape] or old
+        self.check(len(shapes) in (1, len(top)), f"needs one shape, or one for each of {len(top)} tops")
+        fillers = list(param.data_filler) or [caffe_pb2.FillerParameter(type="constant")]
+        self.check(len(fillers) in (1, len(top)), f"needs one data_filler, or one for each of {len(top)} tops")
+        self._fillers = fillers * len(top) if len(fillers) == 1 else fillers
+        for blob, shape in zip(top, shapes * len(top) if len(shapes) == 1 else shapes, strict=True):
+            blob.reshape(shape)
+        self._filled = False
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        """The shapes are fixed."""
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        for blob, filler in zip(top, self._fillers, strict=True):
+            if filler.type != "constant" or not self._filled:
+                fill(blob.data, filler)
+        self._filled = True
+
+
+@register("ArgMax")
+class ArgMax(Layer):
+    """Positions of the top_k largest values of each item (or along `axis`), best first, perhaps with the values."""
+
+    exact_bottoms = exact_tops = 1
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        param = self.param.argmax_param
+        self._axis = self.axis(param.axis, bottom[0]) if param.HasField("axis") else None
+        size = bottom[0].count // bottom[0].shape[0] if self._axis is None else bottom[0].shape[self._axis]
+        self.check(1 <= param.top_k <= size, f"top_k {param.top_k} is not in 1..{size}")
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        param, shape = self.param.argmax_param, list(bottom[0].shape)
+        if self._axis is not None:
+            shape[self._axis] = param.top_k
+        else:
+            axes = max(3, len(shape))
+            shape = [shape[0], 2 if param.out_max_val else 1, param.top_k, *[1] * (axes - 3)]
+        top[0].reshape(shape)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        param, x = self.param.argmax_param, bottom[0].data
+        if self._axis is not None:
+            values, places = x.topk(param.top_k, self._axis)
+            top[0].data = values if param.out_max_val else places.float()
+            return
+        values, places = x.reshape(x.shape[0], 1, -1).topk(param.top_k)
+        top[0].data[:, :1] = places.float().view(top[0].data[:, :1].shape)
+        if param.out_max_val:
+            top[0].data[:, 1:] = values.view(top[0].data[:, 1:].shape)
