@@ -92,6 +92,18 @@ def test_delong_test_keeps_its_level_and_finds_a_difference():
     assert roc.auc_difference(labels, scores, scores) == (0, 0, 0, 1)
 
 
+@pytest.mark.parametrize("decimals", [None, 0])
+def test_group_bootstrap_of_the_auc_by_brute_force(decimals):
+    rng = np.random.default_rng(12)
+    labels, scores = scored(rng, 20, 30, decimals=decimals)
+    group = rng.integers(0, 5, 50)
+    fast = roc.bootstrap_aucs(labels, scores, group, resamples=30, seed=1)
+    for value, names in zip(fast, intervals.group_resamples(np.unique(group), 30, 1), strict=True):
+        chosen = np.repeat(np.arange(50), names[group])
+        assert value == pytest.approx(roc.auc(labels[chosen], scores[chosen]))
+    assert np.isnan(roc.bootstrap_aucs(labels, scores, labels, resamples=50)).any(), "one class drawn"
+
+
 # FROC
 
 

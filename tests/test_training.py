@@ -207,6 +207,23 @@ def test_thinning_keeps_the_best_and_the_newest(tmp_path):
     assert left == ["net_iter_10.caffemodel", "net_iter_30.caffemodel", "net_iter_30.solverstate"]
 
 
+@pytest.mark.parametrize("command", lab.ENGINES)
+def test_hdf5_snapshots_of_an_engine(tmp_path, command):
+    lab.write_net(tmp_path)
+    solver = lab.write_solver(tmp_path, max_iter=6, snapshot=3)
+    solver.write_text(solver.read_text() + "snapshot_format: HDF5\n")
+    assert Caffe(command).train(solver, None, None, tmp_path / "log").wait() == 0
+    prefix = tmp_path / "snapshots" / "solver"
+    found, problems = snapshots.resumable(prefix)
+    assert (found.iteration, problems) == (6, [])
+    assert [s.complete for s in snapshots.listing(prefix)] == [True, True]
+    found.state.write_bytes(found.state.read_bytes()[:-100])
+    earlier, problems = snapshots.resumable(prefix)
+    assert earlier.iteration == 3 and "solver_iter_6.solverstate.h5 is cut off" in problems[0]
+    earlier.weights.write_bytes(earlier.weights.read_bytes()[:-100])
+    assert snapshots.resumable(prefix)[0] is None
+
+
 # The stopping rule
 
 
@@ -266,6 +283,7 @@ def test_tool_needs_snapshots(tmp_path):
     assert run.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", lab.ENGINES)
 def test_tool_scores_what_any_caffe_wrote(tmp_path, command):
     lab.write_net(tmp_path)

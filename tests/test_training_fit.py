@@ -205,6 +205,7 @@ def _text(path):
     return path.read_text() if path.exists() else ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", lab.ENGINES)
 def test_engine_trains_and_resumes(tmp_path, command):
     lab.write_net(tmp_path)

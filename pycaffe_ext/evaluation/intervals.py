@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import binomtest
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation.roc import Interval
+
+
+class Interval(NamedTuple):
+    low: float
+    high: float
 
 
 def clopper_pearson(hits: int, total: int, confidence: float = 0.95) -> Interval:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,11 +10,7 @@ from scipy.stats import norm, rankdata
 from sklearn.metrics import roc_auc_score
 
 from pycaffe_ext.errors import UserError
-
-
-class Interval(NamedTuple):
-    low: float
-    high: float
+from pycaffe_ext.evaluation.intervals import Interval, group_resamples
 
 
 class Difference(NamedTuple):
@@ -59,6 +56,35 @@ def auc_difference(
     reach = norm.ppf(0.5 + confidence / 2) * error
     p = 2 * norm.sf(abs(value) / error) if error > 0 else float(value == 0)
     return Difference(float(value), float(value - reach), float(value + reach), float(p))
+
+
+def bootstrap_aucs(
+    labels: np.ndarray, scores: np.ndarray, group: Sequence[object] | np.ndarray, resamples: int = 1000, seed: int = 0
+) -> np.ndarray:
+    """(resamples,) AUCs with whole groups (videos, patients) drawn with replacement; see `intervals.percentile`.
+
+    nan where a resample has one class only.  Resamples depend on group and seed alone, so those of two scores of
+    the same cases are paired.  Raises UserError for fewer than two groups.
+    """
+    labels, scores = _checked(labels, scores)
+    names, member = np.unique(np.asarray(group), return_inverse=True)
+    positives, negatives = (np.bincount(member[labels == k], minlength=names.size) for k in (1, 0))
+    wins = _wins(labels, scores, member, names.size)
+    weights = np.array(list(group_resamples(names, resamples, seed)), np.float64)
+    pairs = (weights @ positives) * (weights @ negatives)
+    won = ((weights @ wins) * weights).sum(axis=1)
+    return np.divide(won, pairs, out=np.full(resamples, np.nan), where=pairs > 0)
+
+
+def _wins(labels: np.ndarray, scores: np.ndarray, member: np.ndarray, groups: int) -> np.ndarray:
+    """(groups, groups): pairs that a positive of the row's group wins from a negative of the column's; ties 1/2."""
+    positive = labels == 1
+    wins = np.zeros((groups, groups))
+    for column in range(groups):
+        negative = np.sort(scores[~positive & (member == column)])
+        below = sum(np.searchsorted(negative, scores[positive], side) for side in ("left", "right")) / 2
+        wins[:, column] = np.bincount(member[positive], below, groups)
+    return wins
 
 
 def _delong(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

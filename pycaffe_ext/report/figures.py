@@ -52,19 +52,20 @@ def froc_figure(
     figure, axes = _page()
     for i, (name, curve) in enumerate(curves.items()):
         style = {"color": COLOURS[i % len(COLOURS)], "linestyle": STYLES[i // len(COLOURS) % len(STYLES)]}
-        _staircase(axes, curve, by, limit, label=name, **style)
+        _staircase(axes, curve, by, label=name, **style)
         # error bars of different curves at one rate are set side by side
-        shift = 0.012 * limit * (i - (len(curves) - 1) / 2)
-        _error_bars(axes, curve, by, [rate for rate in rates if rate <= limit], shift, style["color"])
+        shift = 0.004 * limit * (i - (len(curves) - 1) / 2)
+        reached = [rate for rate in rates if rate <= min(limit, curve.false_positives_per_frame[-1])]
+        _error_bars(axes, curve, by, reached, shift, style["color"])
         if bands and name in bands:
             band = bands[name]
             axes.fill_between(band.rates, band.low, band.high, color=style["color"], alpha=0.15, linewidth=0)
     if baseline is not None:
-        _staircase(axes, baseline, by, limit, label="hand-crafted detector", **BASELINE)
+        _staircase(axes, baseline, by, label="hand-crafted detector", **BASELINE)
     axes.set(xlim=(0, limit), ylim=(0, 1), title=title)
     axes.set_xlabel("false positives per frame")
     axes.set_ylabel({"lesion": "sensitivity (lesions found)", "frame": "sensitivity (frames with a polyp found)"}[by])
-    axes.legend(title=_explanation(bands), loc="lower right", alignment="left")
+    axes.legend(title=_explanation(len(curves), bands), loc="lower right", alignment="left")
     _save(figure, path)
 
 
@@ -99,16 +100,12 @@ def convergence_figure(
     _save(figure, path)
 
 
-def _staircase(axes: Axes, curve: froc.Curve, by: str, limit: float, **style: object) -> None:
-    """The curve as it can be operated: sensitivity stays until the next step, to the edge of the figure."""
-    rate = np.r_[curve.false_positives_per_frame, max(limit, curve.false_positives_per_frame[-1])]
-    sensitivity = curve.sensitivity(by)
-    axes.plot(rate, np.r_[sensitivity, sensitivity[-1]], drawstyle="steps-post", lw=1.6, **style)
+def _staircase(axes: Axes, curve: froc.Curve, by: str, **style: object) -> None:
+    """The curve as it can be operated: sensitivity stays until the next step.  It ends with the last candidate."""
+    axes.plot(curve.false_positives_per_frame, curve.sensitivity(by), drawstyle="steps-post", lw=1.6, **style)
 
 
-def _error_bars(
-    axes: Axes, curve: froc.Curve, by: str, rates: Sequence[float], shift: float, colour: str
-) -> None:
+def _error_bars(axes: Axes, curve: froc.Curve, by: str, rates: Sequence[float], shift: float, colour: str) -> None:
     points = [froc.operating_point(curve, rate, by) for rate in rates]
     value = np.array([point.sensitivity for point in points])
     bounds = np.array([intervals.wilson(point.hits, point.total) for point in points]).reshape(-1, 2).T
@@ -117,8 +114,9 @@ def _error_bars(
     axes.errorbar(at, value, yerr=reach, fmt="o", ms=3.5, color=colour, capsize=3, elinewidth=1.1)
 
 
-def _explanation(bands: Mapping[str, Band] | None) -> str:
-    return "bars: 95 % binomial (Wilson)" + ("\nshaded: 95 % bootstrap by group" if bands else "")
+def _explanation(curves: int, bands: Mapping[str, Band] | None) -> str:
+    bars = "bars: 95 % binomial (Wilson)" + (",\nside by side for each rate" if curves > 1 else "")
+    return bars + ("\nshaded: 95 % bootstrap by group" if bands else "")
 
 
 def _page(rows: int = 1) -> tuple[Figure, Axes | np.ndarray]:

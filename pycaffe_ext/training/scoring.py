@@ -6,6 +6,7 @@ import re
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,8 @@ def score(
     if min(count, batch_size) < 1:
         raise ValueError(f"count {count} and batch size {batch_size} must be 1 or more")
     iterations = -(-count // batch_size)
-    outputs = collect(caffe.test(model, weights, iterations, log))
+    with closing(caffe.test(model, weights, iterations, log)) as lines:
+        outputs = collect(lines)
     raw = _values(outputs, head, iterations * batch_size * classes, weights).reshape(-1, classes)[:count]
     labels = _values(outputs, "label", iterations * batch_size, weights)[:count]
     if not np.isin(labels, np.arange(classes)).all():
