@@ -1,0 +1,52 @@
+"""Settings of the hand-crafted shape detector, in one frozen record."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from pycaffe_ext.errors import UserError
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Settings of the shape detector; lengths are shares of the frame's longest side unless they say otherwise.
+
+    The defaults were tuned on 200 frames of Kvasir-SEG. Raises UserError for a value out of its range.
+    """
+
+    working_side: int = 240  # pixels: the frame is resized so that its longest side is this long
+    smallest: float = 0.045  # radius of the smallest polyp looked for
+    largest: float = 0.33  # and of the largest
+    radii: int = 9  # number of radii between them, in geometric steps
+    sigma: float = 0.008  # scale of the edges (Gaussian before the gradient)
+    colour: float = 0.7  # worth of a step in redness (Lab a) beside one in lightness (Lab L)
+    edge_floor: float = 0.48  # least edge strength relative to the surroundings, 0..1
+    spread: float = 0.25  # smear of a vote, as a share of the radius it is cast at
+    dark: float = 0.5  # worth of a vote to the darker side of an edge (polyps stand out bright; the lumen does not)
+    unseen: float = 0.1  # vote counted, 0..1, for a side that lies outside the scene
+    tolerance: float = 0.4  # radians: how far a voter's normal may miss the centre when the box is drawn
+    contrast: float = 0.7  # power of the factor (lightness inside / around) in the score
+    shrink: float = 0.1  # power of the factor (1 / radius): large circles gather votes by chance
+    vote_floor: float = 0.05  # least vote of a maximum, 0..1
+    overlap: float = 0.3  # greatest intersection over union of two candidates
+    apart: float = 0.5  # least distance of two centres, as a share of the mean half side of their boxes
+    max_candidates: int = 10
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not math.isfinite(value) or value < 0:
+                raise UserError(f"detector: {field.name} is {value}; it must be a finite number, not negative")
+        for name in ("working_side", "radii", "max_candidates"):
+            if getattr(self, name) != int(getattr(self, name)) or getattr(self, name) < 1:
+                raise UserError(f"detector: {name} is {getattr(self, name)}; it must be a whole number from 1")
+        if self.working_side < 64:
+            raise UserError(f"detector: working_side is {self.working_side}; it must be at least 64 pixels")
+        for name in ("smallest", "sigma", "spread", "tolerance"):
+            if getattr(self, name) <= 0:
+                raise UserError(f"detector: {name} is {getattr(self, name)}; it must be above 0")
+        if not self.smallest <= self.largest <= 1:
+            raise UserError(
+                f"detector: radii from {self.smallest} to {self.largest}; allowed is 0 < smallest <= largest <= 1"
+            )

@@ -1,0 +1,167 @@
+"""Edges vote along their normals for the region that they enclose (paper's reference [42])."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from pycaffe_ext.data.detector import Detector
+from pycaffe_ext.data.edges import Edges
+
+SECTORS = 8  # four orientations of the normal, each voted from its two sides
+ANGLES = np.arange(SECTORS) * (2 * np.pi / SECTORS)
+UNITS = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1).astype(np.float32)
+MOST_PEAKS = 150  # per frame, before suppression
+TYPICAL = 0.15  # radius of a middling polyp as a share of the frame's longest side
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """n maxima of the vote, float32 arrays: centre x, y and radius r in pixels, score, best first."""
+
+    x: np.ndarray
+    y: np.ndarray
+    r: np.ndarray
+    score: np.ndarray
+
+
+def enclosure(sides: np.ndarray) -> np.ndarray:
+    """Combine the votes from the eight sides, (..., 8) in 0..1, to one number (...) in 0..1.
+
+    The geometric means of all pairs of sides, weighted by 1 - cos of the angle between them: opposite sides count
+    most, a single side gives 0 (so a line never wins), all eight sides in full give 1.
+    """
+    roots = np.sqrt(sides)
+    total = roots.sum(axis=-1)
+    lean = roots @ UNITS
+    return np.sqrt(np.maximum(total**2 - (lean**2).sum(axis=-1), 0)) / SECTORS
+
+
+def cast(edges: Edges, scene: np.ndarray, radius: float, settings: Detector) -> tuple[np.ndarray, float]:
+    """Votes of all edges for centres at `radius` pixels: (map (h, w) in 0..1, cell), cells of `cell` pixels.
+
+    Each edge votes to its brighter side with its weight and to its darker side with settings.dark times that,
+    smeared by a Gaussian of settings.spread * radius. A side whose boundary would lie outside `scene` counts at
+    least settings.unseen.
+    """
+    spread = settings.spread
+    cell = max(1.0, radius * spread / 2)
+    height, width = (int(np.ceil(n / cell)) for n in scene.shape)
+    sides = np.zeros((SECTORS, height, width), np.float32)
+    for sign, share in ((1, 1.0), (-1, settings.dark)):
+        sides += _ballots(edges, sign, radius, cell, (height, width)) * np.float32(share)
+    sigma = radius * spread / cell
+    # The kernel has peak 1: a perfect arc of an eighth of the circle casts its length in votes on the centre.
+    gain = 2 * np.pi * sigma**2 / (2 * np.pi * radius / SECTORS)
+    sides = cv2.GaussianBlur(np.ascontiguousarray(sides.transpose(1, 2, 0)), (0, 0), sigma,
+                             borderType=cv2.BORDER_CONSTANT) * gain
+    blind = _blind(scene, radius, cell, (height, width))
+    return enclosure(np.where(blind, np.clip(sides, settings.unseen, 1), np.minimum(sides, 1))), cell
+
+
+def _ballots(edges: Edges, sign: int, radius: float, cell: float, shape: tuple[int, int]) -> np.ndarray:
+    """Votes in the direction `sign` * normal, counted per side and cell, float32 (8, h, w)."""
+    height, width = shape
+    col = np.floor((edges.x + sign * radius * edges.nx + 0.5) / cell).astype(np.int64)
+    row = np.floor((edges.y + sign * radius * edges.ny + 0.5) / cell).astype(np.int64)
+    seen_from = np.arctan2(-sign * edges.ny, -sign * edges.nx)
+    side = np.round(seen_from / (2 * np.pi / SECTORS)).astype(np.int64) % SECTORS
+    ok = (col >= 0) & (col < width) & (row >= 0) & (row < height)
+    index = (side[ok] * height + row[ok]) * width + col[ok]
+    votes = np.bincount(index, weights=edges.weight[ok], minlength=SECTORS * height * width)
+    return votes.reshape(SECTORS, height, width).astype(np.float32)
+
+
+def _blind(scene: np.ndarray, radius: float, cell: float, shape: tuple[int, int]) -> np.ndarray:
+    """For each cell and side, whether a boundary at `radius` on that side would lie outside the scene, (h, w, 8)."""
+    rows, cols = ((np.arange(n) + 0.5) * cell - 0.5 for n in shape)
+    out = np.empty((*shape, SECTORS), bool)
+    for k, (ux, uy) in enumerate(UNITS):
+        r = np.round(rows + radius * uy).astype(int)
+        c = np.round(cols + radius * ux).astype(int)
+        inside = scene[np.clip(r, 0, scene.shape[0] - 1)][:, np.clip(c, 0, scene.shape[1] - 1)]
+        within = ((r >= 0) & (r < scene.shape[0]))[:, None] & ((c >= 0) & (c < scene.shape[1]))[None]
+        out[..., k] = ~(inside & within)
+    return out
+
+
+def find_peaks(image: np.ndarray, scene: np.ndarray, edges: Edges, settings: Detector) -> Peaks:
+    """Local maxima of the votes for every radius whose centre lies in the scene, at most MOST_PEAKS.
+
+    image: BGR uint8 (H, W, 3) that the edges were found in. The score is the vote times `_context`.
+    """
+    radii = np.geomspace(settings.smallest, settings.largest, settings.radii) * max(scene.shape)
+    x, y, r, vote = np.concatenate([_maxima(edges, scene, radius, settings) for radius in radii], axis=1)
+    score = vote * _context(image, scene, x, y, r, settings)
+    order = np.lexsort((x, y, r, -score))[:MOST_PEAKS]
+    return Peaks(*(column[order].astype(np.float32) for column in (x, y, r, score)))
+
+
+def _maxima(edges: Edges, scene: np.ndarray, radius: float, settings: Detector) -> np.ndarray:
+    """Rows x, y, radius, vote (4, n) of the maxima at one radius."""
+    votes, cell = cast(edges, scene, radius, settings)
+    top = votes >= cv2.dilate(votes, np.ones((3, 3), np.uint8))
+    row, col = np.nonzero(top & (votes > settings.vote_floor))
+    x, y = (col + 0.5) * cell - 0.5, (row + 0.5) * cell - 0.5
+    yi, xi = (np.clip(np.round(a).astype(int), 0, n - 1) for a, n in zip((y, x), scene.shape, strict=True))
+    rows = np.stack([x, y, np.full(len(x), radius), votes[row, col]])
+    return rows[:, scene[yi, xi]]
+
+
+def _context(image: np.ndarray, scene: np.ndarray, x, y, r, settings: Detector) -> np.ndarray:
+    """What speaks for a polyp besides its edges, a factor (n,): it is lighter than its surroundings, and not huge.
+
+    Lightness inside is the mean over the square of 0.6 radii about the centre, around over that of 1.5 radii less
+    the inner one, both within the scene.
+    """
+    light = cv2.cvtColor(image, cv2.COLOR_BGR2LAB)[..., 0] * scene.astype(np.float32)
+    total, count = cv2.integral(light), cv2.integral(scene.astype(np.float32))
+    (inner, n_inner), (outer, n_outer) = (
+        (_in_square(total, x, y, f * r), _in_square(count, x, y, f * r)) for f in (0.6, 1.5)
+    )
+    inside = inner / np.maximum(n_inner, 1)
+    around = (outer - inner) / np.maximum(n_outer - n_inner, 1)
+    contrast = np.clip(inside / np.maximum(around, 1), 0.3, 1.5)
+    return contrast**settings.contrast * (TYPICAL * max(scene.shape) / r) ** settings.shrink
+
+
+def _in_square(integral: np.ndarray, x: np.ndarray, y: np.ndarray, half: np.ndarray) -> np.ndarray:
+    """Sum over the square of side 2 * half about x, y, clipped to the image, from its integral image."""
+    height, width = integral.shape
+    left, right = (np.clip(np.round(x + d * half).astype(int), 0, width - 1) for d in (-1, 1))
+    top, bottom = (np.clip(np.round(y + d * half).astype(int), 0, height - 1) for d in (-1, 1))
+    return integral[bottom, right] - integral[top, right] - integral[bottom, left] + integral[top, left]
+
+
+def voters_box(edges: Edges, peaks: Peaks, settings: Detector) -> np.ndarray:
+    """Boxes of the edges that voted for each peak, float32 (n, 4) [x, y, w, h].
+
+    Per side of the peak, the reach of the boundary is the weighted mean distance of the edges whose normal passes
+    the centre within settings.tolerance, at a distance near the peak's radius; a side without voters keeps the
+    radius. The box encloses the eight points so reached.
+    """
+    weight, distance, side = _voters(edges, peaks, settings)
+    n = len(peaks.x)
+    index = (np.arange(n)[:, None] * SECTORS + side).ravel()
+    total = np.bincount(index, weight.ravel(), n * SECTORS).reshape(n, SECTORS)
+    reach = np.bincount(index, (weight * distance).ravel(), n * SECTORS).reshape(n, SECTORS)
+    prior = 0.1 * peaks.r[:, None]
+    reach = (reach + prior * peaks.r[:, None]) / (total + prior)
+    px, py = (middle[:, None] + reach * UNITS[:, k] for k, middle in enumerate((peaks.x, peaks.y)))
+    left, top = px.min(axis=1), py.min(axis=1)
+    return np.stack([left, top, px.max(axis=1) - left, py.max(axis=1) - top], axis=1).astype(np.float32)
+
+
+def _voters(edges: Edges, peaks: Peaks, settings: Detector) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How much each edge belongs to each peak, its distance (pixels) and the side it lies on, all (peaks, edges)."""
+    dx, dy = edges.x - peaks.x[:, None], edges.y - peaks.y[:, None]
+    distance = np.hypot(dx, dy) + np.float32(1e-3)
+    towards = -(dx * edges.nx + dy * edges.ny) / distance
+    # 2 (1 - cos a) is a**2 for small angles.
+    aligned = np.exp((np.abs(towards) - 1) / settings.tolerance**2)
+    near = np.exp(-0.5 * (np.log(distance / peaks.r[:, None]) / 0.35) ** 2)
+    weight = edges.weight * np.where(towards > 0, 1, settings.dark) * aligned * near
+    side = np.round(np.arctan2(dy, dx) / (2 * np.pi / SECTORS)).astype(np.int64) % SECTORS
+    return weight, distance, side
