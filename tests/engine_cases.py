@@ -96,9 +96,9 @@ def collect(net: Net) -> dict[str, np.ndarray]:
     return out
 
 
-def run_genuine(folders: list[Path]) -> None:
-    """One genuine process for many cases."""
-    order = [str(genuine.command("python")), str(RUNNER), *map(str, folders)]
+def run_genuine(folders: list[Path], prefix: str = "") -> None:
+    """One genuine process for many cases; results whose key begins with `prefix` are kept."""
+    order = [str(genuine.command("python")), str(RUNNER), prefix, *map(str, folders)]
     run = subprocess.run(order, capture_output=True, text=True, check=False)
     if run.returncode:
         raise AssertionError(f"the genuine Caffe ended with {run.returncode}: {run.stderr[-2000:]}")

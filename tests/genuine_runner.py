@@ -1,5 +1,6 @@
 """Run by the genuine Caffe's Python 3.9: each case folder given gets an `out.npz` with every blob and gradient.
 
+The first argument keeps only keys that begin with it ("" keeps all).
 A case folder holds net.prototxt and in.npz with the keys phase, data:BLOB, param:LAYER:I and diff:BLOB.
 """
 
@@ -12,7 +13,7 @@ import caffe
 import numpy as np
 
 
-def run(folder):
+def run(folder, prefix):
     given = np.load(os.path.join(folder, "in.npz"))
     net = caffe.Net(os.path.join(folder, "net.prototxt"), int(given["phase"]))
     for key in given.files:
@@ -33,13 +34,13 @@ def run(folder):
         out["diff:" + name] = blob.diff.copy()
     for name, blobs in net.params.items():
         for i, blob in enumerate(blobs):
-            out["param:%s:%d" % (name, i)] = blob.data.copy()
-            out["grad:%s:%d" % (name, i)] = blob.diff.copy()
+            out[f"param:{name}:{i}"] = blob.data.copy()
+            out[f"grad:{name}:{i}"] = blob.diff.copy()
     out["outputs"] = np.array(list(net.outputs))
     out["names"] = np.array(list(net._layer_names))
-    np.savez(os.path.join(folder, "out.npz"), **out)
+    np.savez(os.path.join(folder, "out.npz"), **{key: out[key] for key in out if key.startswith(prefix)})
 
 
 caffe.set_mode_cpu()
-for name in sys.argv[1:]:
-    run(name)
+for name in sys.argv[2:]:
+    run(name, sys.argv[1])
