@@ -6,6 +6,7 @@ own lamp, through a lens and a noisy sensor (optics). The pictures are for tryin
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -56,7 +57,9 @@ def write_sequences(
         if workers <= 1:
             list(bar(map(work, range(videos))))
         else:
-            with ProcessPoolExecutor(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+            # A fork after OpenCV has started its threads would hang in the child.
+            spawn = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(workers, spawn, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
                 list(bar(pool.map(work, range(videos))))
 
 

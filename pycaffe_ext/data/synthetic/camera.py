@@ -9,8 +9,8 @@ import numpy as np
 
 from pycaffe_ext.data.synthetic.anatomy import COLUMNS, LENGTH, TEXEL
 
-NEAREST, FARTHEST = 0.1, 12.0
-COARSE_STEPS, FINE_STEPS, BISECTIONS = 44, 7, 2
+NEAREST, FARTHEST = 0.12, 12.0
+COARSE_STEPS, FINE_STEPS, BISECTIONS = 42, 7, 3
 
 
 @dataclass
@@ -87,16 +87,15 @@ def cast(height: np.ndarray, bend: Bend, position: np.ndarray, rays: np.ndarray)
 def _march(height: np.ndarray, bend: Bend, position: np.ndarray, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Brackets of the first crossing along each ray; a ray that meets nothing ends at FARTHEST."""
     steps = np.geomspace(NEAREST, FARTHEST, COARSE_STEPS).astype(np.float32)
-    low = np.full(rays.shape[:2], steps[-2], np.float32)
-    high = np.full(rays.shape[:2], steps[-1], np.float32)
-    open_ = np.ones(rays.shape[:2], bool)
+    low, high = (np.full(rays.shape[0] * rays.shape[1], step, np.float32) for step in steps[-2:])
+    going, ahead = np.arange(low.size), rays.reshape(-1, 1, 3)
     for near, far in zip(steps[:-1], steps[1:], strict=True):
-        met = open_ & (_depth_in_wall(height, bend, position, rays, far) > 0)
-        low[met], high[met] = near, far
-        open_ &= ~met
-        if not open_.any():
+        met = _depth_in_wall(height, bend, position, ahead, far)[:, 0] > 0
+        low[going[met]], high[going[met]] = near, far
+        going, ahead = going[~met], ahead[~met]
+        if not going.size:
             break
-    return low, high
+    return low.reshape(rays.shape[:2]), high.reshape(rays.shape[:2])
 
 
 def _refine(

@@ -1,0 +1,186 @@
+"""Folders of frames and masks: the layouts that are read, and what is said about wrong ones."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pycaffe_ext.data.frames import (
+    Frame,
+    find_frames,
+    fingerprint,
+    polyp_pixels,
+    read_image,
+    read_mask,
+)
+from pycaffe_ext.errors import UserError
+
+
+def put(path: Path, array: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), array)
+
+
+def make(folder: Path, names: list[str], image: str = ".jpg", mask: str = ".png", size=(40, 50)) -> Path:
+    rng = np.random.default_rng(0)
+    for name in names:
+        shape = np.zeros(size, np.uint8)
+        shape[10:20, 15:30] = 255
+        put(folder / "images" / f"{name}{image}", rng.integers(0, 256, (*size, 3), dtype=np.uint8))
+        put(folder / "masks" / f"{name}{mask}", shape)
+    return folder
+
+
+def fails(folder: Path, *words: str) -> None:
+    with pytest.raises(UserError) as error:
+        find_frames(folder, progress=False)
+    message = str(error.value)
+    assert "\n" not in message
+    assert all(word in message for word in words), message
+
+
+def test_plain_folder_gives_sorted_frames_with_a_group_each(tmp_path):
+    frames = find_frames(make(tmp_path, ["b", "a"]))
+    assert [(f.name, f.group) for f in frames] == [("a", "a"), ("b", "b")]
+    assert frames[0].image == tmp_path / "images/a.jpg"
+    assert frames[0].mask == tmp_path / "masks/a.png"
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".JPEG", ".bmp", ".tif"])
+def test_every_suffix_is_read_on_either_side(tmp_path, suffix):
+    frames = find_frames(make(tmp_path, ["a"], image=suffix, mask=suffix))
+    assert read_image(frames[0].image).shape == (40, 50, 3)
+    assert read_mask(frames[0]).sum() == 150
+
+
+def test_subfolders_are_groups_and_names_keep_them(tmp_path):
+    frames = find_frames(make(tmp_path, ["v1/0", "v1/1", "v2/0", "loose"]))
+    assert [(f.name, f.group) for f in frames] == [
+        ("loose", "loose"), ("v1/0", "v1"), ("v1/1", "v1"), ("v2/0", "v2"),
+    ]  # fmt: skip
+
+
+def test_groups_csv_wins(tmp_path):
+    make(tmp_path, ["a", "b", "c"])
+    (tmp_path / "groups.csv").write_text("\ufeffframe,group\na,p1\nc,p1\nb,p2\n", encoding="utf-8")
+    assert [f.group for f in find_frames(tmp_path)] == ["p1", "p2", "p1"]
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("frame,group\na,p\n", ["groups.csv", "no group for b"]),
+        ("frame,group\na,p\nb,p\nzz,p\n", ["no such frame: zz"]),
+        ("frame,group\na,p\na,q\nb,p\n", ["'a'", "twice"]),
+        ("frame,group\na,p\nb,\n", ["lacks", "b"]),
+        ("frame,group\na,p\nb\n", ["lacks", "b"]),
+        ("name,video\na,p\nb,p\n", ["header `frame,group`"]),
+        ("", ["header"]),
+        (b"\xff\xfe\x00", ["UTF-8"]),
+    ],
+)
+def test_wrong_groups_csv_is_named(tmp_path, table, words):
+    make(tmp_path, ["a", "b"])
+    (tmp_path / "groups.csv").write_bytes(table if isinstance(table, bytes) else table.encode())
+    fails(tmp_path, *words)
+
+
+def test_missing_folders_are_named(tmp_path):
+    fails(tmp_path / "nowhere", "nowhere", "no such folder")
+    fails(tmp_path, "images", "no such folder")
+    (tmp_path / "images").mkdir()
+    fails(tmp_path, "masks", "no such folder")
+    (tmp_path / "masks").mkdir()
+    fails(tmp_path, "no image")
+
+
+def test_frames_and_masks_without_partner_are_named(tmp_path):
+    make(tmp_path, [f"f{i}" for i in range(6)])
+    for i in range(1, 6):
+        (tmp_path / f"masks/f{i}.png").unlink()
+    fails(tmp_path, "no mask for f1, f2, f3 and 2 more", "all-black")
+    for i in range(1, 6):
+        (tmp_path / f"images/f{i}.jpg").unlink()
+    put(tmp_path / "masks/x.png", np.zeros((40, 50), np.uint8))
+    fails(tmp_path, "no frame for masks x")
+
+
+def test_two_files_of_one_name_are_refused(tmp_path):
+    make(tmp_path, ["a"])
+    make(tmp_path, ["a"], image=".png")
+    fails(tmp_path, "a.png", "same name as a.jpg")
+
+
+def test_hidden_and_foreign_files_are_passed_over(tmp_path):
+    make(tmp_path, ["a"])
+    (tmp_path / "images/._a.jpg").write_bytes(b"fork")
+    (tmp_path / "images/notes.txt").write_text("x")
+    assert len(find_frames(tmp_path)) == 1
+
+
+def test_sizes_must_agree(tmp_path):
+    make(tmp_path, ["a", "b"])
+    put(tmp_path / "masks/b.png", np.zeros((50, 40), np.uint8))
+    fails(tmp_path, "b.png", "40x50", "50x40")
+
+
+@pytest.mark.parametrize("part", ["images/a.jpg", "masks/a.png"])
+def test_files_that_are_no_images_are_named(tmp_path, part):
+    make(tmp_path, ["a"])
+    (tmp_path / part).write_bytes(b"not an image")
+    fails(tmp_path, part, "not a readable image")
+
+
+def test_cut_off_image_is_an_error_not_half_a_picture(tmp_path):
+    path = make(tmp_path, ["a"]) / "images/a.jpg"
+    path.write_bytes(path.read_bytes()[:-400])
+    with pytest.raises(UserError, match="a.jpg.*cut off"):
+        read_image(path)
+    path.unlink()
+    with pytest.raises(UserError, match="a.jpg: no such file"):
+        read_image(path)
+
+
+def test_image_is_bgr_and_grey_becomes_three_channels(tmp_path):
+    picture = np.zeros((8, 9, 3), np.uint8)
+    picture[..., 0] = 200  # blue
+    put(tmp_path / "blue.png", picture)
+    put(tmp_path / "grey.png", picture[..., 0])
+    np.testing.assert_array_equal(read_image(tmp_path / "blue.png"), picture)
+    assert (read_image(tmp_path / "grey.png") == 200).all()
+
+
+def test_mask_threshold_and_one_bit_masks(tmp_path):
+    path = tmp_path / "mask.png"
+    frame = Frame("a", tmp_path / "a.png", path, "a")
+    put(path, np.array([[0, 127, 128, 255]], np.uint8))
+    assert read_mask(frame).tolist() == [[False, False, True, True]]
+    cv2.imwrite(str(path), np.array([[0, 255, 255, 0]], np.uint8), [cv2.IMWRITE_PNG_BILEVEL, 1])
+    assert read_mask(frame).tolist() == [[False, True, True, False]]
+
+
+def test_frame_known_to_be_without_polyp_reads_as_empty_mask(tmp_path):
+    put(tmp_path / "a.png", np.zeros((5, 7, 3), np.uint8))
+    mask = read_mask(Frame("a", tmp_path / "a.png", None, "a"))
+    assert mask.shape == (5, 7)
+    assert mask.dtype == bool
+    assert not mask.any()
+
+
+def test_polyp_pixels_and_a_data_set_without_any(tmp_path):
+    frames = find_frames(make(tmp_path, ["a", "b"]))
+    put(tmp_path / "masks/b.png", np.zeros((40, 50), np.uint8))
+    assert polyp_pixels(frames).tolist() == [150, 0]
+    with pytest.raises(UserError, match="no polyp in any of 1 masks"):
+        polyp_pixels(frames[1:])
+
+
+def test_fingerprint_follows_content_not_place(tmp_path):
+    one, two = make(tmp_path / "one", ["a", "b"]), make(tmp_path / "two", ["a", "b"])
+    print_one = fingerprint(find_frames(one))
+    assert print_one == fingerprint(find_frames(two))
+    put(two / "masks/b.png", np.zeros((40, 50), np.uint8))
+    assert print_one != fingerprint(find_frames(two))
+    (one / "groups.csv").write_text("frame,group\na,p\nb,p\n")
+    assert print_one != fingerprint(find_frames(one))
