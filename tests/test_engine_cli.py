@@ -257,5 +257,5 @@ def _write_alexnet(folder, pixels) -> None:
     write_weights(folder / "init.caffemodel", Net(net, caffe_pb2.TRAIN).to_proto())
     (folder / "solver.prototxt").write_text(
         solver_text(test_iter=None, test_interval=None, display=1, average_loss=None, max_iter=50, snapshot=None,
-                    base_lr=0.001, stepsize=20, gamma=0.95, weight_decay=0.0005)  # fmt: skip
+                    base_lr=0.0002, stepsize=20, gamma=0.95, weight_decay=0.0005)  # fmt: skip
     )

@@ -45,7 +45,7 @@ class Transformer:
         self.rng = rng
         self.mean_values = np.array(param.mean_value, np.float32)
         self.mean = read_mean(param.mean_file) if param.HasField("mean_file") else None
-        self._mean_on: dict[tuple[torch.device, bool], torch.Tensor] = {}
+        self._mean_on: dict[tuple[torch.device, bool], np.ndarray | torch.Tensor] = {}
 
     def output_shape(self, stored: tuple[int, int, int]) -> tuple[int, int, int]:
         """(C, H, W) that an image of shape `stored` becomes; refuses what mean or crop do not fit."""
@@ -83,18 +83,20 @@ class Transformer:
 
     def _subtract_mean(self, places: list[tuple[int, int, bool]], out: torch.Tensor) -> None:
         if len(set(places)) == 1:
-            out -= self._mean_at(places[0], out)
+            out -= torch.as_tensor(self._mean_at(places[0], out))
             return
-        for image, place in zip(out, places, strict=True):
+        # On the CPU through numpy: a parallel torch call for each small image costs more than its arithmetic.
+        for image, place in zip(out.numpy() if out.device.type == "cpu" else out, places, strict=True):
             image -= self._mean_at(place, out)
 
-    def _mean_at(self, place: tuple[int, int, bool], out: torch.Tensor) -> torch.Tensor:
-        """The mean at a crop's position, mirrored with it: a view of the mean or of its mirror image."""
+    def _mean_at(self, place: tuple[int, int, bool], out: torch.Tensor) -> np.ndarray | torch.Tensor:
+        """The mean at a crop's position, mirrored with it: a view, on the device of `out`."""
         top, left, mirrored = place
         mean = self._mean_on.get((out.device, mirrored))
         if mean is None:
-            mean = torch.from_numpy(self.mean).to(out.device)
-            mean = self._mean_on[(out.device, mirrored)] = mean.flip(-1) if mirrored else mean
+            mean = np.ascontiguousarray(self.mean[:, :, ::-1] if mirrored else self.mean)
+            mean = mean if out.device.type == "cpu" else torch.from_numpy(mean).to(out.device)
+            self._mean_on[(out.device, mirrored)] = mean
         height, width = out.shape[-2:]
         left = mean.shape[-1] - width - left if mirrored else left
         return mean[:, top : top + height, left : left + width]
