@@ -42,6 +42,7 @@ setup(
         "lmdb>=1.6",
         "h5py>=3.12",
         "opencv-python-headless>=4.10",
+        "pillow>=10",  # image headers and cut-off files
         "scikit-learn>=1.5",
         "scipy>=1.14",
         "matplotlib>=3.9",

@@ -19,16 +19,18 @@ from typing import Any
 from pycaffe_ext import __version__, nets, weights
 from pycaffe_ext.applications import APPLICATIONS
 from pycaffe_ext.applications.packed import Packed
-from pycaffe_ext.applications.results import SCORE_HEADER, score_rows, summary
+from pycaffe_ext.applications.results import SCORE_HEADER, Evaluation, score_rows, summary
 from pycaffe_ext.donor import DONOR
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.evaluation import froc
 from pycaffe_ext.files import digest, read_json, write_csv, write_json
 from pycaffe_ext.nets import emission
 from pycaffe_ext.nets.shapes import parameter_shapes
 from pycaffe_ext.proto import read_blobs, write_text
-from pycaffe_ext.report import run_summary
+from pycaffe_ext.report import figures, run_summary
 from pycaffe_ext.schemes import is_fine_tuning
 from pycaffe_ext.settings import Settings
+from pycaffe_ext.training import log
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.fit import FitResult, Validation, fit
 from pycaffe_ext.training.scoring import positive, score
@@ -57,6 +59,10 @@ class Run:
     data: Packed
     donor: Donor
     spec: nets.NetSpec
+
+    @property
+    def name(self) -> str:
+        return f"{self.settings.app}-{self.settings.scheme}"
 
     @property
     def fine_tunes(self) -> bool:
@@ -145,7 +151,7 @@ def emit(job: Run) -> Path:
     solver = nets.solver(
         job.spec, train_count=job.data.patches["train"], val_count=job.data.patches["val"],
         net=str(files["train_val"]), max_epochs=job.settings.epochs, mode="gpu" if job.settings.gpu else "cpu",
-        snapshot_prefix=str(job.folder / "snapshots" / f"{job.settings.app}-{job.settings.scheme}"),
+        snapshot_prefix=str(job.folder / "snapshots" / job.name),
         seed=job.settings.seed,
     )  # fmt: skip
     path = job.folder / "solver.prototxt"
@@ -202,9 +208,9 @@ def _finish(job: Run, caffe: Caffe, fitted: FitResult, application: ModuleType) 
     polyp = positive(probabilities)
     evaluation = application.evaluate(job.data, polyp)
     write_csv(job.folder / "scores.csv", SCORE_HEADER, score_rows(evaluation))
-    run_summary.draw(job.folder, evaluation, fitted)
+    draw(job, evaluation, fitted)
     result = {
-        "name": f"{job.settings.app}-{job.settings.scheme}",
+        "name": job.name,
         "donor": run_summary.donor_text(job.fine_tunes, job.donor.embedded, job.donor.file),
         "best": {"iteration": fitted.best.iteration, "epoch": fitted.best.epoch, "validation_auc": fitted.best.auc},
         "snapshots": len(fitted.rows),
@@ -214,3 +220,15 @@ def _finish(job: Run, caffe: Caffe, fitted: FitResult, application: ModuleType) 
         "test": summary(evaluation, polyp, job.settings.seed),
     }
     write_json(job.folder / "result.json", result)
+
+
+def draw(job: Run, evaluation: Evaluation, fitted: FitResult) -> None:
+    """Write froc.png and convergence.png."""
+    curve, baseline = froc.curve(evaluation.cases), froc.curve(evaluation.baseline)
+    source = Path(job.settings.data).resolve().name if job.settings.data else "synthetic frames"
+    figures.froc_figure(job.folder / "froc.png", {job.name: curve}, baseline, title=f"{job.name}, {source}")
+    with (job.folder / "train.log").open(encoding="utf-8", errors="replace") as file:
+        losses = log.parse(file).losses
+    figures.convergence_figure(
+        job.folder / "convergence.png", fitted.rows, fitted.best.iteration, losses, title=f"{job.name}, {source}"
+    )

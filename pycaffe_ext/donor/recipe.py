@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -100,7 +101,7 @@ def pack(database: Path, of_class: range, seed: int) -> np.ndarray:
 
 
 def _drawn(todo: list[tuple[int, int]]) -> Iterator[tuple[int, np.ndarray]]:
-    with ProcessPoolExecutor() as pool:
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:  # OpenCV's threads do not survive a fork
         yield from pool.map(_draw, todo, chunksize=32)
 
 

@@ -37,8 +37,8 @@ JPEG_QUALITY = 95
 
 def write_sequences(
     folder: str | Path,
-    videos: int = 16,
-    frames: int = 16,
+    videos: int = 32,
+    frames: int = 8,
     size: tuple[int, int] = SIZE,
     seed: int = 0,
     workers: int = 2,

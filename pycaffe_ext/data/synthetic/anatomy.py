@@ -162,7 +162,7 @@ def _somewhere(rng: np.random.Generator) -> tuple[float, float]:
 def _add_polyp(wall: Wall, rng: np.random.Generator, angle: float, depth: float) -> None:
     """A sessile dome, a flat lesion or a tall head, with a surface and a colour of its own."""
     kind = rng.choice(("sessile", "flat", "tall"), p=(0.55, 0.2, 0.25))
-    reach = rng.uniform(0.18, 0.4) * {"sessile": 1.0, "flat": 1.2, "tall": 0.8}[kind]
+    reach = rng.uniform(0.26, 0.46) * {"sessile": 1.0, "flat": 1.2, "tall": 0.8}[kind]
     size = reach, reach * rng.uniform(0.65, 1.0)
     spot = _place(rng, angle, depth, size, 0.25 if kind == "flat" else 0.12)
     at, radius = spot.at, spot.radius
@@ -175,8 +175,8 @@ def _add_polyp(wall: Wall, rng: np.random.Generator, angle: float, depth: float)
     blend = np.clip((1 - radius) * 6, 0, 1)
     wall.height[at] = wall.height[at] * (1 - 0.7 * blend) + tall * size[1] * profile * lumps
     pits = 1 + rng.uniform(0.05, 0.16) * wall.grain(rng, 6, radius.shape)
-    shift = rng.normal(0.8, 0.16) + np.array([rng.normal(0, 0.05), 0, rng.normal(0.2, 0.1)])
-    own = cv2.GaussianBlur(wall.colour[at], None, 12) * np.clip(shift, 0.45, 1.25) * pits[..., None]
+    shift = rng.normal(1.0, 0.14) + np.array([rng.normal(0, 0.05), 0, rng.normal(0.2, 0.1)])
+    own = cv2.GaussianBlur(wall.colour[at], None, 12) * np.clip(shift, 0.6, 1.35) * pits[..., None]
     cover = (blend * rng.uniform(0.75, 1.0))[..., None]
     crease = 1 - rng.uniform(0.1, 0.45) * np.exp(-(((radius - 1.05) / 0.12) ** 2))[..., None]
     wall.colour[at] = (wall.colour[at] * (1 - cover) + own * cover) * crease

@@ -11,7 +11,7 @@ from pycaffe_ext.data.synthetic.anatomy import TEXEL, Wall
 from pycaffe_ext.data.synthetic.camera import Hits
 
 FOCAL = 0.40  # of the picture's width: about 103 degrees across
-SMALLEST = 200  # pixels; less of a polyp than that is not annotated
+SMALLEST = 350  # pixels; less of a polyp than that is not annotated
 
 
 @dataclass
