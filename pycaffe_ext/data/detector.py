@@ -12,15 +12,16 @@ from pycaffe_ext.errors import UserError
 class Detector:
     """Settings of the shape detector; lengths are shares of the frame's longest side unless they say otherwise.
 
-    The defaults were tuned on 200 frames of Kvasir-SEG. Raises UserError for a value out of its range.
+    The defaults were tuned on 200 frames of Kvasir-SEG and on synthetic
+    sequences. Raises UserError for a value out of its range.
     """
 
     working_side: int = 240  # pixels: the frame is resized so that its longest side is this long
-    smallest: float = 0.045  # radius of the smallest polyp looked for
+    smallest: float = 0.03  # radius of the smallest polyp looked for
     largest: float = 0.33  # and of the largest
-    radii: int = 9  # number of radii between them, in geometric steps
+    radii: int = 10  # number of radii between them, in geometric steps
     sigma: float = 0.008  # scale of the edges (Gaussian before the gradient)
-    colour: float = 0.7  # worth of a step in redness (Lab a) beside one in lightness (Lab L)
+    colour: float = 1.3  # worth of a step in redness (Lab a) beside one in lightness (Lab L)
     edge_floor: float = 0.48  # least edge strength relative to the surroundings, 0..1
     spread: float = 0.25  # smear of a vote, as a share of the radius it is cast at
     dark: float = 0.5  # worth of a vote to the darker side of an edge (polyps stand out bright; the lumen does not)
