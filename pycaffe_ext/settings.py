@@ -34,10 +34,10 @@ class Settings:
     data: str | None = None
     weights: str | None = None
     patches: int = 6000
-    test_views: int = 12
+    test_views: int = 8
     width: str | None = None
     batch: int | None = None
-    epochs: int = 30
+    epochs: int = 15
     patience: int = 5
     seed: int = 0
     encoding: str = "raw"
