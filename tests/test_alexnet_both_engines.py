@@ -116,7 +116,7 @@ def test_full_width_from_gaussians(data, tmp_path):
 
 
 def test_gradients_are_as_near_to_float64_as_float32_can_be(data, tmp_path):
-    """In most of five batches; in the others a pooling window is decided otherwise, in the genuine engine as in ours."""
+    """In most of five batches; in the others a pooling window is decided otherwise, in either engine."""
     net = prepare(tmp_path, data, "scratch", Fraction(1), 4)
     ours = Net(net, caffe_pb2.TRAIN)
     ours.copy_trained_layers_from(tmp_path / "init.caffemodel")
