@@ -50,6 +50,10 @@ $(READY): setup.py pyproject.toml pycaffe_ext/proto/caffe.proto
 $(JOBS): $(READY)
 	@$(PY) tools/train_and_test.py $@ $(FLAGS)
 
+.DEFAULT:
+	@echo "error: no target '$@'; a job is APP-SCHEME with APP one of: $(APPS); SCHEME one of: $(SCHEMES);" \
+	      'make help lists everything' >&2; exit 2
+
 prototxt: $(READY)  ## regenerate prototxt/ and solvers/
 	@$(PY) tools/emit_prototxt.py
 
