@@ -29,7 +29,7 @@ def copy_layers(net: Net, source: str | os.PathLike[str] | caffe_pb2.NetParamete
     _copy_arrays(net, {layer.name: [blob_to_array(blob) for blob in layer.blobs] for layer in donor.layer})
 
 
-def _copy_arrays(net: Net, donor: dict[str, list[np.ndarray]]) -> None:
+def _copy_arrays(net: Net, donor: dict[str, list[np.ndarray | None]]) -> None:
     layers = {layer.name: layer for layer in net.layers}
     for name, arrays in donor.items():
         if name not in layers:
@@ -40,7 +40,8 @@ def _copy_arrays(net: Net, donor: dict[str, list[np.ndarray]]) -> None:
             raise UserError(f"layer {name!r}: the saved net has {len(arrays)} blob(s) for it, this net {len(blobs)}"
                             + ADVICE)
         for i, (array, blob) in enumerate(zip(arrays, blobs, strict=True)):
-            _copy_array(array, blob, name, i)
+            if array is not None:  # HDF5 leaves out a blob that is shared: its owner has it
+                _copy_array(array, blob, name, i)
 
 
 def _copy_array(array: np.ndarray, blob: Blob, name: str, i: int) -> None:
