@@ -184,6 +184,15 @@ def test_copy_by_name_and_log(capfd, tmp_path):
     assert torch.equal(2 * source.layers[1].blobs[0].data, target.layers[1].blobs[0].data)
 
 
+def test_a_shared_blob_that_hdf5_leaves_out_keeps_its_owners_values(tmp_path):
+    source, target = make(DATA + fc("a", "data")), make(DATA + fc("a", "data"))
+    weight, bias = (blob.data.clone() for blob in target.layers[1].blobs)
+    write_weights_h5(tmp_path / "w.caffemodel.h5", {"a": [None, 1 + source.layers[1].blobs[1].data.numpy()]})
+    target.copy_trained_layers_from(tmp_path / "w.caffemodel.h5")
+    assert torch.equal(target.layers[1].blobs[0].data, weight)
+    assert not torch.equal(target.layers[1].blobs[1].data, bias)
+
+
 def test_other_shape_is_refused_with_both_shapes_and_advice():
     saved = make(DATA + fc("a", "data", outputs=7)).to_proto()
     with pytest.raises(UserError, match=r"layer 'a'.*\(7, 3\).*\(4, 3\).*rename the layer"):
