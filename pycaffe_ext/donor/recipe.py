@@ -1,6 +1,8 @@
 """How the embedded donor was made: AlexNet at an eighth of its width on 64 classes of procedural images.
 
-It goes the way every run goes: images -> LMDB -> prototxt -> `caffe train` -> caffemodel.
+It goes the way every run goes: images -> LMDB -> prototxt -> `caffe train` -> caffemodel. The committed file was made
+on one thread and gave 92.2 % of the 1 024 validation images their class; another number of threads adds up in another
+order, and ends elsewhere by as much as another seed would.
 """
 
 from __future__ import annotations
@@ -46,10 +48,9 @@ class Recipe:
 def make(recipe: Recipe, folder: Path) -> Path:
     """Make the images, train on them and return the caffemodel; all files go into `folder`."""
     numbers = range(recipe.per_class), range(VALIDATION, VALIDATION + recipe.val_per_class)
-    mean = np.zeros((3, SIDE, SIDE))
     for split, of_class in zip(("train", "val"), numbers, strict=True):
         database = folder / f"{split}_lmdb"
-        if not database.exists():
+        if not (database.exists() and (folder / "mean.binaryproto").exists()):
             total = pack(database, of_class, recipe.seed)
             if split == "train":
                 mean = total / (len(of_class) * images.CLASSES)
