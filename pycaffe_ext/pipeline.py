@@ -203,7 +203,7 @@ def _finish(job: Run, caffe: Caffe, fitted: FitResult, application: ModuleType) 
     """Score the test patches once with the chosen snapshot, write scores.csv, the figures and, last, result.json."""
     probabilities, _ = score(
         caffe, job.folder / "score_test.prototxt", fitted.weights, job.data.patches["test"], SCORE_BATCH,
-        job.spec.head, job.spec.classes,
+        job.spec.head, job.spec.classes, progress=True,
     )  # fmt: skip
     polyp = positive(probabilities)
     evaluation = application.evaluate(job.data, polyp)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 from scipy.special import softmax
+from tqdm import tqdm
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.log import number
 
 VALUE = re.compile(r"\] Batch \d+, (\S+) = (\S+)")
+BATCH = re.compile(r"\] Batch (\d+),")
 SMALLEST = float(np.finfo(np.float32).tiny)  # SoftmaxWithLoss takes the logarithm of nothing smaller
 
 
@@ -29,6 +31,7 @@ def score(
     head: str,
     classes: int,
     log: Path | None = None,
+    progress: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Class probabilities of the first `count` patches of the score net's LMDB, in the LMDB's order.
 
@@ -42,12 +45,21 @@ def score(
         raise ValueError(f"count {count} and batch size {batch_size} must be 1 or more")
     iterations = -(-count // batch_size)
     with closing(caffe.test(model, weights, iterations, log)) as lines:
-        outputs = collect(lines)
+        outputs = collect(_watched(lines, iterations, progress))
     raw = _values(outputs, head, iterations * batch_size * classes, weights).reshape(-1, classes)[:count]
     labels = _values(outputs, "label", iterations * batch_size, weights)[:count]
     if not np.isin(labels, np.arange(classes)).all():
         raise UserError(f"{weights}: the data set has labels outside 0..{classes - 1}, e.g. {labels.max():g}")
     return softmax(raw, axis=1), labels.astype(np.int64)
+
+
+def _watched(lines: Iterable[str], iterations: int, progress: bool) -> Iterator[str]:
+    """The same lines, with a bar that counts batches."""
+    with tqdm(total=iterations, desc="scoring", unit="batch", disable=not progress, delay=2, leave=False) as bar:
+        for line in lines:
+            if progress and (found := BATCH.search(line)):
+                bar.update(int(found[1]) + 1 - bar.n)
+            yield line
 
 
 def positive(probabilities: np.ndarray) -> np.ndarray:
