@@ -144,11 +144,14 @@ def locked(folder: Path) -> Iterator[int]:
 
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP (a closed terminal) end the training as Ctrl-C does, not leave Caffe behind."""
+    """Let SIGTERM and SIGHUP (a closed terminal) end the training as Ctrl-C does, not leave Caffe behind.
+
+    A signal that is ignored stays so: that is how `nohup` keeps a training alive.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (signal.SIGTERM, signal.SIGHUP)
+    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
     before = [signal.signal(number, signal.default_int_handler) for number in numbers]
     try:
         yield
