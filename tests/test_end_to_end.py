@@ -124,6 +124,18 @@ def test_an_interrupted_run_goes_on(frames, tmp_path):
     assert "Resuming from" in (table.parent / "train.log").read_text()
 
 
+def test_frames_that_changed_are_noticed(finished, frames, tmp_path):
+    shutil.copytree(finished / "runs", tmp_path / "runs")
+    shutil.copytree(frames, tmp_path / "frames")
+    (tmp_path / "runs" / "first" / "result.json").unlink()
+    record = tmp_path / "runs" / "first" / "run.json"
+    record.write_text(record.read_text().replace(str(frames), "frames"))
+    image = sorted((tmp_path / "frames").glob("images/*/*.jpg"))[0]
+    shutil.copy(sorted((tmp_path / "frames").glob("images/*/*.jpg"))[1], image)
+    status, _, err = run(tmp_path, "polyp-ft-conv3", "--data", "frames", "--epochs", "2", *SMALL, "--run", "first")
+    assert status == 1 and "changed since this run began" in err and "frames" in err
+
+
 @pytest.mark.genuine
 @pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed: `make caffe`")
 def test_the_genuine_caffe_does_the_same_job_from_the_same_files(finished, frames):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from pycaffe_ext import __version__
 from pycaffe_ext.applications import packed
 from pycaffe_ext.applications.packed import Packed
 from pycaffe_ext.applications.results import Evaluation
@@ -35,18 +36,13 @@ LESION_KINDS = {"frame": str, "group": str, "split": str, "lesions": int}  # les
 def prepare(settings: Settings, runs: Path) -> Packed:
     """Pack the patches that `settings` ask for, unless they are packed already, and return their record.
 
-    Runs that differ only in training share one folder, `runs`/data/polyp-SOURCE-DIGEST.
-    Raises UserError for unusable frames, and when the frames have changed since they were packed.
+    Runs that differ only in training share one folder, `runs`/data/polyp-SOURCE-DIGEST; other frames, even of the same
+    names, get another one.  Raises UserError for unusable frames.
     """
     frames = _frames(settings, runs)
-    folder = _folder(settings, runs)
     fingerprint = frame_files.fingerprint(frames)
-    done = packed.load(folder)
-    if done is None:
-        return _pack(settings, frames, fingerprint, folder)
-    if done.fingerprint != fingerprint:
-        raise UserError(f"the frames of DATA={settings.data} have changed since {folder} was packed; remove it")
-    return done
+    folder = _folder(settings, runs, fingerprint)
+    return packed.load(folder) or _pack(settings, frames, fingerprint, folder)
 
 
 def _frames(settings: Settings, runs: Path) -> list[Frame]:
@@ -59,12 +55,12 @@ def _frames(settings: Settings, runs: Path) -> list[Frame]:
     return frame_files.find_frames(folder)
 
 
-def _folder(settings: Settings, runs: Path) -> Path:
+def _folder(settings: Settings, runs: Path, fingerprint: str) -> Path:
     """The folder of the packed data, named by everything that decides its content."""
     key = {
-        "data": str(Path(settings.data).resolve()) if settings.data else None, "patches": settings.patches,
-        "test_views": settings.test_views, "encoding": settings.encoding, "seed": settings.seed,
-        "detector": asdict(detector.Detector()),
+        "frames": fingerprint, "patches": settings.patches, "test_views": settings.test_views,
+        "encoding": settings.encoding, "seed": settings.seed, "detector": asdict(detector.Detector()),
+        "version": __version__,
     }  # fmt: skip
     source = Path(settings.data).resolve().name if settings.data else "synthetic"
     return runs / "data" / f"polyp-{source}-{short_hash(key)}"
