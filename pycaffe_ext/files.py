@@ -50,6 +50,12 @@ def writing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
 
 
+def copy(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """Copy a file, whole or not at all."""
+    with open(source, "rb") as original, writing(target, "wb") as file:
+        shutil.copyfileobj(original, file)
+
+
 def digest(path: str | os.PathLike[str], algorithm: str = "sha256") -> str:
     """Hexadecimal digest of a file's bytes."""
     with open(path, "rb") as file:

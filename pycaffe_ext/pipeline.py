@@ -46,6 +46,7 @@ class Donor:
     """The weights a fine-tuning starts from: the user's, or the embedded donor's."""
 
     file: Path
+    blobs: weights.Blobs
     width: Fraction
     embedded: bool
 
@@ -59,10 +60,6 @@ class Run:
     data: Packed
     donor: Donor
     spec: nets.NetSpec
-
-    @property
-    def name(self) -> str:
-        return f"{self.settings.app}-{self.settings.scheme}"
 
     @property
     def fine_tunes(self) -> bool:
@@ -105,12 +102,12 @@ def _carry_out(
 ) -> None:
     caffe = Caffe.from_setting(settings.caffe, settings.gpu)
     caffe_version = caffe.version()  # first: a command that does not start must not cost an hour of packing
-    donor = find_donor(settings, runs)
+    donor = find_donor(settings)
     data = application.prepare(settings, runs)
     say(run_summary.data_text(data.facts, data.patches))
     job = Run(settings, folder, data, donor, net_spec(settings, data, donor))
     if job.fine_tunes:
-        weights.check_transfer(read_blobs(donor.file), parameter_shapes(nets.train_val(job.spec)), {job.spec.head})
+        weights.check_transfer(donor.blobs, parameter_shapes(nets.train_val(job.spec)), {job.spec.head})
         say(f"transfer proved: {job.spec.head} starts from its filler, every other blob is the donor's ({donor.file})")
     solver = emit(job)
     _record(job, caffe_version, saved)
@@ -118,10 +115,11 @@ def _carry_out(
     _finish(job, caffe, fitted, application)
 
 
-def find_donor(settings: Settings, runs: Path) -> Donor:
+def find_donor(settings: Settings) -> Donor:
     """The donor that WEIGHTS= names, or the embedded one; also scratch takes its width, to be comparable."""
     file = weights.resolve(settings.weights, Path("weights")) if settings.weights else DONOR
-    return Donor(file, weights.donor_width(read_blobs(file)), not settings.weights)
+    blobs = read_blobs(file)
+    return Donor(file, blobs, weights.donor_width(blobs), not settings.weights)
 
 
 def net_spec(settings: Settings, data: Packed, donor: Donor) -> nets.NetSpec:
@@ -143,20 +141,20 @@ def batch_size(train_count: int) -> int:
 
 def emit(job: Run) -> Path:
     """Write the run's own prototxts; return the solver's path."""
-    files = {name: job.folder / f"{name}.prototxt" for name in ("train_val", "deploy", "score_val", "score_test")}
-    write_text(files["train_val"], nets.train_val(job.spec))
-    write_text(files["deploy"], nets.deploy(job.spec))
-    write_text(files["score_val"], nets.score_net(job.spec, str(job.data.lmdb("val")), SCORE_BATCH))
-    write_text(files["score_test"], nets.score_net(job.spec, str(job.data.lmdb("test")), SCORE_BATCH))
-    solver = nets.solver(
+    net, solver = job.folder / "train_val.prototxt", job.folder / "solver.prototxt"
+    write_text(net, nets.train_val(job.spec))
+    write_text(job.folder / "deploy.prototxt", nets.deploy(job.spec))
+    for split in ("val", "test"):
+        scores = nets.score_net(job.spec, str(job.data.lmdb(split)), SCORE_BATCH)
+        write_text(job.folder / f"score_{split}.prototxt", scores)
+    parameters = nets.solver(
         job.spec, train_count=job.data.patches["train"], val_count=job.data.patches["val"],
-        net=str(files["train_val"]), max_epochs=job.settings.epochs, mode="gpu" if job.settings.gpu else "cpu",
-        snapshot_prefix=str(job.folder / "snapshots" / job.name),
+        net=str(net), max_epochs=job.settings.epochs, mode="gpu" if job.settings.gpu else "cpu",
+        snapshot_prefix=str(job.folder / "snapshots" / job.settings.job),
         seed=job.settings.seed,
     )  # fmt: skip
-    path = job.folder / "solver.prototxt"
-    write_text(path, solver)
-    return path
+    write_text(solver, parameters)
+    return solver
 
 
 def _record(job: Run, caffe_version: str, saved: Any) -> None:
@@ -210,7 +208,7 @@ def _finish(job: Run, caffe: Caffe, fitted: FitResult, application: ModuleType) 
     write_csv(job.folder / "scores.csv", SCORE_HEADER, score_rows(evaluation))
     draw(job, evaluation, fitted)
     result = {
-        "name": job.name,
+        "name": job.settings.job,
         "donor": run_summary.donor_text(job.fine_tunes, job.donor.embedded, job.donor.file),
         "best": {"iteration": fitted.best.iteration, "epoch": fitted.best.epoch, "validation_auc": fitted.best.auc},
         "snapshots": len(fitted.rows),
@@ -225,10 +223,10 @@ def _finish(job: Run, caffe: Caffe, fitted: FitResult, application: ModuleType) 
 def draw(job: Run, evaluation: Evaluation, fitted: FitResult) -> None:
     """Write froc.png and convergence.png."""
     curve, baseline = froc.curve(evaluation.cases), froc.curve(evaluation.baseline)
-    source = Path(job.settings.data).resolve().name if job.settings.data else "synthetic frames"
-    figures.froc_figure(job.folder / "froc.png", {job.name: curve}, baseline, title=f"{job.name}, {source}")
+    title = f"{job.settings.job}, {job.settings.source if job.settings.data else 'synthetic frames'}"
+    figures.froc_figure(job.folder / "froc.png", {job.settings.job: curve}, baseline, title=title)
     with (job.folder / "train.log").open(encoding="utf-8", errors="replace") as file:
         losses = log.parse(file).losses
     figures.convergence_figure(
-        job.folder / "convergence.png", fitted.rows, fitted.best.iteration, losses, title=f"{job.name}, {source}"
+        job.folder / "convergence.png", fitted.rows, fitted.best.iteration, losses, title=title
     )

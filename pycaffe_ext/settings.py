@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from pycaffe_ext.applications import APPLICATIONS
+from pycaffe_ext.data import ENCODINGS
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.nets.spec import parse_width
 from pycaffe_ext.schemes import SCHEMES
-
-ENCODINGS = ("raw", "png", "jpg")
 
 
 @dataclass(frozen=True)
@@ -54,14 +53,20 @@ class Settings:
         if self.width is not None:
             parse_width(self.width)
 
+    @property
+    def job(self) -> str:
+        """What `make` calls it: `app-scheme`."""
+        return f"{self.app}-{self.scheme}"
+
+    @property
+    def source(self) -> str:
+        """The name of the frames' folder, or "synthetic"."""
+        return Path(self.data).resolve().name if self.data else "synthetic"
+
     def name(self) -> str:
-        """The run's folder: `app-scheme`, and a digest of the settings as soon as one is not the default."""
-        plain = f"{self.app}-{self.scheme}"
+        """The run's folder: the job, and a digest of the settings as soon as one is not the default."""
         changed = self.changed()
-        if not changed:
-            return plain
-        source = Path(self.data).resolve().name if self.data else "synthetic"
-        return f"{plain}-{source}-{short_hash(changed)}"
+        return f"{self.job}-{self.source}-{short_hash(changed)}" if changed else self.job
 
     def changed(self) -> dict[str, Any]:
         """The settings that differ from their defaults."""

@@ -16,16 +16,15 @@ class Application:
     title: str
     classes: int
     patches: int
-    evaluation: str
 
 
 APPLICATIONS = {
     app.slug: app
     for app in (
-        Application("polyp", "polyp detection in colonoscopy frames", 2, 100_000, "FROC"),
-        Application("pe", "pulmonary embolism detection in CT angiography", 2, 81_000, "FROC"),
-        Application("frames", "colonoscopy frame classification, informative or not", 2, 40_000, "ROC"),
+        Application("polyp", "polyp detection in colonoscopy frames", 2, 100_000),
+        Application("pe", "pulmonary embolism detection in CT angiography", 2, 81_000),
+        Application("frames", "colonoscopy frame classification, informative or not", 2, 40_000),
         # The paper's count is not at hand for this one; polyp's is taken, as the other dense sampling of frames.
-        Application("imt", "intima-media boundary segmentation in ultrasound", 3, 100_000, "boundary error"),
+        Application("imt", "intima-media boundary segmentation in ultrasound", 3, 100_000),
     )
 }

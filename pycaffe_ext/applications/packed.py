@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pycaffe_ext.data.pack import database_path, index_path
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import read_json, write_json
 
@@ -33,10 +34,10 @@ class Packed:
         return self.folder / "mean.binaryproto"
 
     def lmdb(self, split: str) -> Path:
-        return self.folder / f"{split}_lmdb"
+        return database_path(self.folder, split)
 
     def index(self, split: str) -> Path:
-        return self.folder / f"patches_{split}.csv"
+        return index_path(self.folder, split)
 
     def save(self) -> None:
         """Write data.json, the last file of a preparation: where it lies, everything is there."""

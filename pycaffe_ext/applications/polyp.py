@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pycaffe_ext import __version__
-from pycaffe_ext.applications import packed
+from pycaffe_ext.applications import APPLICATIONS, packed
 from pycaffe_ext.applications.packed import Packed
 from pycaffe_ext.applications.results import Evaluation
 from pycaffe_ext.data import candidates as detector
@@ -25,10 +25,10 @@ from pycaffe_ext.data.groups import join_near_duplicates
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc
 from pycaffe_ext.files import write_csv
+from pycaffe_ext.nets import emission
 from pycaffe_ext.settings import Settings, short_hash
 
-CLASSES = 2
-VAL_FRACTION = splits.VAL_FRACTION  # of PATCHES, as of the frames
+SLUG = "polyp"
 LABEL_KINDS = {"frame": str, "candidate": int, "lesion": int}  # lesion: number of the polyp that is hit, 0 = none
 LESION_KINDS = {"frame": str, "group": str, "split": str, "lesions": int}  # lesions: polyps in the frame
 
@@ -62,8 +62,7 @@ def _folder(settings: Settings, runs: Path, fingerprint: str) -> Path:
         "encoding": settings.encoding, "seed": settings.seed, "detector": asdict(detector.Detector()),
         "version": __version__,
     }  # fmt: skip
-    source = Path(settings.data).resolve().name if settings.data else "synthetic"
-    return runs / "data" / f"polyp-{source}-{short_hash(key)}"
+    return runs / "data" / f"{SLUG}-{settings.source}-{short_hash(key)}"
 
 
 def _pack(settings: Settings, frames: list[Frame], fingerprint: str, folder: Path) -> Packed:
@@ -75,10 +74,10 @@ def _pack(settings: Settings, frames: list[Frame], fingerprint: str, folder: Pat
     cases = _label(ordered, belongs, found, folder)
     selections = {split: _select(settings, cases, belongs, split) for split in splits.SPLITS}
     for split, selection in selections.items():
-        if not (folder / f"{split}_lmdb").exists():
+        if not pack.database_path(folder, split).exists():
             pack.pack(ordered, cases.table, selection, folder, split, encoding=settings.encoding, seed=settings.seed)
-    pack.check_index({split: folder / f"patches_{split}.csv" for split in splits.SPLITS})
-    mean.write_mean(folder / "train_lmdb", folder)
+    pack.check_index({split: pack.index_path(folder, split) for split in splits.SPLITS})
+    mean.write_mean(pack.database_path(folder, "train"), folder)
     counts = {split: len(selection) for split, selection in selections.items()}
     done = Packed(folder, fingerprint, counts, _facts(parts, belongs, cases))
     done.save()
@@ -140,8 +139,8 @@ def _select(settings: Settings, cases: Cases, belongs: np.ndarray, split: str) -
     if split == "test":
         chosen = take_all(labels, settings.test_views)
     else:
-        limit = round(settings.patches * (VAL_FRACTION if split == "val" else 1 - VAL_FRACTION))
-        chosen = choose(labels, limit, seed=settings.seed, classes=CLASSES)
+        limit = dict(zip(("train", "val"), emission.split(settings.patches), strict=True))[split]
+        chosen = choose(labels, limit, seed=settings.seed, classes=APPLICATIONS[SLUG].classes)
     return Selection(members[chosen.candidate], chosen.view, chosen.label)
 
 

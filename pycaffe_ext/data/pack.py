@@ -23,8 +23,9 @@ import lmdb
 import numpy as np
 from tqdm import tqdm
 
+from pycaffe_ext.data import ENCODINGS
 from pycaffe_ext.data.balance import Selection
-from pycaffe_ext.data.datum import ENCODINGS, QUALITY, open_database, parse, to_bytes
+from pycaffe_ext.data.datum import QUALITY, open_database, parse, to_bytes
 from pycaffe_ext.data.frames import Frame, read_image
 from pycaffe_ext.data.patches import SIZE, VIEWS, cut
 from pycaffe_ext.errors import UserError, known
@@ -51,6 +52,14 @@ class Candidates:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+
+def database_path(folder: Path, split: str) -> Path:
+    return folder / f"{split}_lmdb"
+
+
+def index_path(folder: Path, split: str) -> Path:
+    return folder / f"patches_{split}.csv"
 
 
 def pack(
@@ -87,7 +96,7 @@ def pack(
             for row, patch in zip(rows, _cut_rows(frames, candidates, selection, rows, size), strict=True)
         ]
 
-    database, index = folder / f"{split}_lmdb", folder / f"patches_{split}.csv"
+    database, index = database_path(folder, split), index_path(folder, split)
     with writing_folder(database) as part:
         entry = 3 * size * size + PAGE
         if encoding == "raw":

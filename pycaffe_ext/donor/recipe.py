@@ -7,7 +7,6 @@ order, and ends elsewhere by as much as another seed would.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,10 +22,12 @@ import numpy as np
 from tqdm import tqdm
 
 from pycaffe_ext import nets
+from pycaffe_ext.data.datum import to_bytes
+from pycaffe_ext.data.mean import write_mean
 from pycaffe_ext.donor import DONOR, images
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.files import writing_folder
-from pycaffe_ext.proto import caffe_pb2, write_mean, write_text
+from pycaffe_ext.files import copy, writing_folder
+from pycaffe_ext.proto import caffe_pb2, write_text
 
 WIDTH = Fraction(1, 8)
 SIDE = nets.INPUT[1]
@@ -50,11 +51,10 @@ def make(recipe: Recipe, folder: Path) -> Path:
     numbers = range(recipe.per_class), range(VALIDATION, VALIDATION + recipe.val_per_class)
     for split, of_class in zip(("train", "val"), numbers, strict=True):
         database = folder / f"{split}_lmdb"
-        if not (database.exists() and (folder / "mean.binaryproto").exists()):
-            total = pack(database, of_class, recipe.seed)
-            if split == "train":
-                mean = total / (len(of_class) * images.CLASSES)
-                write_mean(folder / "mean.binaryproto", mean.astype(np.float32))
+        if not database.exists():
+            pack(database, of_class, recipe.seed)
+    if not (folder / "mean.binaryproto").exists():
+        write_mean(folder / "train_lmdb", folder)
     spec = net_spec(recipe, folder)
     solver = solver_of(recipe, spec, folder)
     write_text(folder / "train_val.prototxt", nets.train_val(spec))
@@ -84,21 +84,17 @@ def solver_of(recipe: Recipe, spec: nets.NetSpec, folder: Path) -> caffe_pb2.Sol
     return solver
 
 
-def pack(database: Path, of_class: range, seed: int) -> np.ndarray:
-    """Write the images numbered `of_class` of every class, shuffled, as raw Datums; return their sum, (3, S, S)."""
+def pack(database: Path, of_class: range, seed: int) -> None:
+    """Write the images numbered `of_class` of every class, shuffled, as raw Datums."""
     todo = [(label, number) for label in range(images.CLASSES) for number in of_class]
     order = np.random.default_rng(seed).permutation(len(todo))
-    total = np.zeros((3, SIDE, SIDE))
     with writing_folder(database) as part:
         env = lmdb.open(str(part), map_size=len(todo) * (3 * SIDE * SIDE + 8192) + 2**24, lock=False)
         drawn = _drawn([todo[i] for i in order])
         with env.begin(write=True) as table:
             for i, (label, pixels) in enumerate(tqdm(drawn, total=len(todo), desc=database.name, unit=" images")):
-                datum = caffe_pb2.Datum(channels=3, height=SIDE, width=SIDE, data=pixels.tobytes(), label=label)
-                table.put(b"%08d_%02d" % (i, label), datum.SerializeToString(), append=True)
-                total += pixels
+                table.put(b"%08d_%02d" % (i, label), to_bytes(pixels, label), append=True)
         env.close()
-    return total
 
 
 def _drawn(todo: list[tuple[int, int]]) -> Iterator[tuple[int, np.ndarray]]:
@@ -114,6 +110,4 @@ def _draw(item: tuple[int, int]) -> tuple[int, np.ndarray]:
 
 def install(trained: Path) -> None:
     """Put a trained caffemodel where the package looks for its donor."""
-    part = DONOR.with_suffix(".part")
-    shutil.copyfile(trained, part)
-    part.replace(DONOR)
+    copy(trained, DONOR)

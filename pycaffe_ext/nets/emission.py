@@ -32,7 +32,7 @@ def solver_path(app: str, scheme: str) -> str:
 
 def split(patches: int) -> tuple[int, int]:
     """(training, validation) patches: 80 % and 20 %."""
-    train = patches * 4 // 5
+    train = round(patches * 0.8)
     return train, patches - train
 
 

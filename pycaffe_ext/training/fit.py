@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import roc
-from pycaffe_ext.files import writing
+from pycaffe_ext.files import copy
 from pycaffe_ext.proto import read_solver
 from pycaffe_ext.training import early_stopping, snapshots
 from pycaffe_ext.training.command import Caffe
@@ -208,6 +207,5 @@ def keep_best(found: Sequence[Snapshot], best: int, folder: Path) -> Path:
     if chosen is None:
         raise UserError(f"the weights of the best snapshot ({best}) are gone; move {folder} away to start again")
     target = folder / ("best" + "".join(chosen.weights.suffixes[-2 if chosen.weights.suffix == ".h5" else -1 :]))
-    with chosen.weights.open("rb") as source, writing(target, "wb") as file:
-        shutil.copyfileobj(source, file)
+    copy(chosen.weights, target)
     return target

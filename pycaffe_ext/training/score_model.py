@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import lmdb
-
+from pycaffe_ext.data.datum import open_database
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2
 
@@ -52,12 +51,9 @@ def from_train_val(
 
 
 def entries(source: Path) -> int:
-    """How many Datums an LMDB holds."""
-    try:
-        with lmdb.open(str(source), readonly=True, lock=False, create=False) as environment:
-            return environment.stat()["entries"]
-    except lmdb.Error as error:
-        raise UserError(f"{source}: no LMDB that can be read ({error}); give the folder with data.mdb") from error
+    """How many Datums an LMDB holds; UserError as from `open_database`."""
+    with open_database(source) as transaction:
+        return transaction.stat()["entries"]
 
 
 def _in_test(layer: caffe_pb2.LayerParameter) -> bool:
