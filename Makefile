@@ -15,7 +15,7 @@ PY     := $(BIN)/python
 READY  := $(VENV)/.ready
 
 # Settings of a run, handed on only when given: tools/train_and_test.py knows the defaults and prints them in its --help.
-OPTIONS := DATA WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE SEED ENCODING CAFFE GPU RUNS RUN
+OPTIONS := DATA WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE SEED ENCODING CAFFE GPU PRECISION CACHE_GB RUNS RUN
 lower    = $(subst _,-,$(shell echo '$(1)' | tr A-Z a-z))
 FLAGS    = $(foreach v,$(OPTIONS),$(if $($(v)),--$(call lower,$(v))='$($(v))'))
 unexport $(OPTIONS)
@@ -38,6 +38,8 @@ help:  ## this list
 	@echo '  SEED=n            of everything random [0]      ENCODING=raw|png|jpg  of the LMDB [raw]'
 	@echo '  CAFFE=command     the caffe to drive [the embedded engine; after `make caffe`: CAFFE=$$(make -s where-caffe)]'
 	@echo '  GPU=id            hand --gpu to that caffe [none]'
+	@echo '  PRECISION=bf16    faster, not faithful to Caffe; embedded engine only [fp32]'
+	@echo '  CACHE_GB=g        for the stored outputs of frozen layers, 0 for none [a quarter of the free memory]'
 	@echo '  RUNS=folder       where runs and packed data go [runs]      RUN=name  this run'"'"'s folder in it'
 
 setup: $(READY)  ## the virtual environment .venv with everything in it

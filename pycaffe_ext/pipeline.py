@@ -66,9 +66,13 @@ class Run:
         return is_fine_tuning(self.settings.scheme)
 
 
-def run(settings: Settings, runs: Path, name: str | None = None, say: Callable[[str], None] = print) -> Path:
+def run(
+    settings: Settings, runs: Path, name: str | None = None, say: Callable[[str], None] = print,
+    cache_gb: float | None = None,
+) -> Path:  # fmt: skip
     """Carry out a run in `runs`/`name` (or a folder named after the settings) and return that folder.
 
+    cache_gb : bound of the embedded engine's store of frozen layers' outputs; it changes the time, not the numbers.
     Raises UserError if the application is not there yet, if the folder holds a run of other settings, and for
     whatever the stages find wrong.
     """
@@ -82,7 +86,8 @@ def run(settings: Settings, runs: Path, name: str | None = None, say: Callable[[
     if (folder / "result.json").exists():
         say(f"{folder} is finished; remove it to run again")
     else:
-        _carry_out(settings, runs, folder, application, saved, say)
+        caffe = Caffe.from_setting(settings.caffe, settings.gpu, settings.precision, cache_gb)
+        _carry_out(settings, runs, folder, application, caffe, saved, say)
     say(run_summary.text(read_json(folder / "result.json"), folder))
     return folder
 
@@ -98,9 +103,9 @@ def load(app: str) -> ModuleType:
 
 
 def _carry_out(
-    settings: Settings, runs: Path, folder: Path, application: ModuleType, saved: Any, say: Callable[[str], None]
-) -> None:
-    caffe = Caffe.from_setting(settings.caffe, settings.gpu)
+    settings: Settings, runs: Path, folder: Path, application: ModuleType, caffe: Caffe, saved: Any,
+    say: Callable[[str], None],
+) -> None:  # fmt: skip
     caffe_version = caffe.version()  # first: a command that does not start must not cost an hour of packing
     donor = find_donor(settings)
     data = application.prepare(settings, runs)
@@ -209,6 +214,7 @@ def _finish(job: Run, caffe: Caffe, fitted: FitResult, application: ModuleType) 
     draw(job, evaluation, fitted)
     result = {
         "name": job.settings.job,
+        "precision": job.settings.precision,
         "donor": run_summary.donor_text(job.fine_tunes, job.donor.embedded, job.donor.file),
         "best": {"iteration": fitted.best.iteration, "epoch": fitted.best.epoch, "validation_auc": fitted.best.auc},
         "snapshots": len(fitted.rows),

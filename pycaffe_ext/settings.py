@@ -10,6 +10,7 @@ from typing import Any
 
 from pycaffe_ext.applications import APPLICATIONS
 from pycaffe_ext.data import ENCODINGS
+from pycaffe_ext.engine.options import FAITHFUL, PRECISIONS
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.nets.spec import parse_width
 from pycaffe_ext.schemes import SCHEMES
@@ -26,6 +27,7 @@ class Settings:
     epochs : at most so many; a snapshot is taken after each.
     patience : stop after so many snapshots without a better validation AUC.
     caffe : the command to drive; None = the embedded engine, `python -m pycaffe_ext`.
+    precision : of the embedded engine's products; "bf16" is faster and not faithful to Caffe.
     """
 
     app: str
@@ -42,11 +44,13 @@ class Settings:
     encoding: str = "raw"
     caffe: str | None = None
     gpu: str | None = None
+    precision: str = FAITHFUL
 
     def __post_init__(self) -> None:
         known(self.app, APPLICATIONS, "application")
         known(self.scheme, SCHEMES, "scheme")
         known(self.encoding, ENCODINGS, "ENCODING")
+        known(self.precision, PRECISIONS, "PRECISION")
         for name, low, high in (("patches", 40, None), ("test_views", 1, 120), ("epochs", 1, None),
                                 ("patience", 1, None), ("batch", 1, None), ("seed", 0, 2**31 - 1)):  # fmt: skip
             _check_range(name, getattr(self, name), low, high)
@@ -73,9 +77,12 @@ class Settings:
         return {f.name: getattr(self, f.name) for f in fields(self)[2:] if getattr(self, f.name) != f.default}
 
     def differences(self, other: dict[str, Any]) -> list[str]:
-        """What a saved record of settings says otherwise, as `name: theirs -> ours`."""
-        ours = asdict(self)
-        return [f"{key}: {other.get(key)} -> {ours[key]}" for key in ours if other.get(key) != ours[key]]
+        """What a saved record of settings says otherwise, as `name: theirs -> ours`.
+
+        A setting that the record does not know is younger than the run, which had its default.
+        """
+        theirs = {f.name: other.get(f.name, f.default) for f in fields(self)}
+        return [f"{key}: {theirs[key]} -> {value}" for key, value in asdict(self).items() if theirs[key] != value]
 
 
 def _check_range(name: str, value: int | None, low: int, high: int | None) -> None:

@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy.special import softmax
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2, read_net, to_text, write_text, write_weights_h5
+from pycaffe_ext.settings import Settings
 from pycaffe_ext.training import early_stopping, genuine, snapshots
 from pycaffe_ext.training.command import EMBEDDED, Caffe, kill, stop
 from pycaffe_ext.training.score_model import describe, entries, from_train_val
@@ -34,6 +36,25 @@ def test_setting_is_split_as_a_shell_would():
     assert Caffe.from_setting("'/opt/my caffe/bin' -x", "0").command == ("/opt/my caffe/bin", "-x")
     with pytest.raises(UserError, match="CAFFE=caffe': no closing quotation"):
         Caffe.from_setting("caffe'")
+
+
+def test_only_the_embedded_engine_gets_its_own_flags(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(Caffe, "_start", lambda self, arguments, **_: started.append(arguments))
+    for setting, precision in ((None, "bf16"), ("caffe", "fp32")):
+        Caffe.from_setting(setting, None, precision, 2.5).train(Path("s"), None, None, tmp_path / "log")
+    assert started == [["train", "--solver=s", "--precision=bf16", "--cache_gb=2.5"], ["train", "--solver=s"]]
+    with pytest.raises(UserError, match="PRECISION=bf16 is for the embedded engine; leave CAFFE=caffe out"):
+        Caffe.from_setting("caffe", None, "bf16")
+
+
+def test_a_record_from_before_a_setting_had_its_default():
+    settings = Settings("polyp", "ft-fc8")
+    record = asdict(settings)
+    del record["precision"]
+    assert settings.differences(record) == []
+    assert replace(settings, precision="bf16").differences(record) == ["precision: fp32 -> bf16"]
+    assert replace(settings, precision="bf16").name() != settings.name()
 
 
 def test_a_command_that_is_not_there(tmp_path):

@@ -22,6 +22,7 @@ HELP = {
     "encoding": "of the patches in the LMDB: raw, png or jpg",
     "caffe": "the caffe command to drive; unset: the embedded engine, python -m pycaffe_ext",
     "gpu": "GPU id to hand to that caffe",
+    "precision": "fp32, as Caffe, or bf16: faster, not faithful (embedded engine)",
 }
 
 
@@ -32,6 +33,8 @@ def parser() -> argparse.ArgumentParser:
         kind = int if "int" in str(field.type) else str
         result.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default,
                             help=HELP[field.name])  # fmt: skip
+    result.add_argument("--cache-gb", type=float, help="GB for the stored outputs of frozen layers (embedded engine),"
+                        " 0 for none; unset: a quarter of the free memory")  # fmt: skip
     result.add_argument("--runs", default="runs", help="folder of the runs and the packed data")
     result.add_argument("--run", help="this run's folder in it; unset: named after the settings")
     return result
@@ -39,12 +42,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     options = vars(parser().parse_args())
-    runs, run = Path(options.pop("runs")), options.pop("run")
+    runs, run, cache_gb = Path(options.pop("runs")), options.pop("run"), options.pop("cache_gb")
     app, scheme = parse_name(options.pop("name"))
     settings = Settings(app, scheme, **options)
     from pycaffe_ext import pipeline  # late: a misspelt name must be told at once
 
-    pipeline.run(settings, runs, run)
+    pipeline.run(settings, runs, run, cache_gb=cache_gb)
 
 
 if __name__ == "__main__":

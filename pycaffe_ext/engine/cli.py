@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from pycaffe_ext.engine import options
 from pycaffe_ext.errors import UserError, known
 
 USAGE = """usage: caffe <command> <args>
@@ -57,6 +58,11 @@ def parser() -> argparse.ArgumentParser:
     flag("minloglevel", "log lines below this level are left out: 0 INFO, 1 WARNING, 2 ERROR (0)", type=int, default=0)
     flag("logtostderr", "accepted for glog's sake: the log always goes to standard error", nargs="?")
     flag("alsologtostderr", "accepted for glog's sake, as logtostderr", nargs="?")
+    flag("precision", "of convolutions and inner products: fp32 as Caffe, or bf16, faster, not faithful (fp32)",
+         default=options.FAITHFUL)
+    flag("tf32", "let a GPU round factors to TF32: faster, not faithful", action="store_true", default=False)
+    flag("cache_gb", "GB for the stored outputs of frozen layers, 0 for none (a quarter of the free memory; train)",
+         type=float, default=None)
     flag("version", "print the version", action="store_true", default=False)
     flag("help", "print this help", action="store_true", default=False)
     return out
@@ -86,6 +92,7 @@ def _check(flags: argparse.Namespace) -> None:
     known(flags.sighup_effect, EFFECTS, "effect for sighup_effect")
     if flags.iterations < 1:
         raise UserError(f"iterations must be at least 1, not {flags.iterations}")
+    options.choose(flags.precision, flags.tf32, flags.cache_gb)
 
 
 def _need(flags: argparse.Namespace, name: str, what: str) -> str:

@@ -9,7 +9,7 @@ from time import perf_counter
 import numpy as np
 import torch
 
-from pycaffe_ext.engine import log
+from pycaffe_ext.engine import log, options
 from pycaffe_ext.engine.net import Net
 from pycaffe_ext.engine.net_log import build_net
 from pycaffe_ext.engine.solver import Solver, loss_note, output_values, outputs
@@ -142,7 +142,7 @@ def _device(gpu: str, where: str, words: str) -> torch.device:
     if len(ids) > 1:
         raise UserError(f"-gpu={gpu}: this engine runs on one GPU at a time; name one, e.g. -gpu={ids[0]}")
     log.info(where, f"{words} {ids[0]}")
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False  # float32 as Caffe computes it
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = options.tf32()
     return torch.device("cuda", ids[0])
 
 

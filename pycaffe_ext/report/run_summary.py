@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pycaffe_ext.engine.options import FAITHFUL
+
 QUOTED_RATES = (1.0, 2.0)  # false positives per frame
 
 
@@ -47,6 +49,8 @@ def text(result: dict[str, Any], folder: Path) -> str:
             lines.append(
                 f"  sensitivity at {rate:g} false positives a frame, {who:8s}: {point_text(point)}"
             )
+    if (precision := result.get("precision", FAITHFUL)) != FAITHFUL:
+        lines.append(f"NOT FAITHFUL TO CAFFE: convolutions and inner products were computed in {precision}")
     lines.append(f"files: {folder}/result.json, froc.png, convergence.png, auc.csv, scores.csv, best.caffemodel")
     return "\n".join(lines)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from pycaffe_ext.engine.options import FAITHFUL
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.training.log import last_words
 
@@ -24,19 +25,31 @@ KEPT_LINES = 200  # of a test's log, to tell why it failed
 
 @dataclass(frozen=True)
 class Caffe:
-    """A caffe command and the GPUs it may use (Caffe's --gpu: "0", "0,1", "all"; None is the CPU)."""
+    """A caffe command and the GPUs it may use (Caffe's --gpu: "0", "0,1", "all"; None is the CPU).
+
+    precision and cache_gb go to the embedded engine only, which alone knows them (see engine.options).
+    """
 
     command: tuple[str, ...] = EMBEDDED
     gpu: str | None = None
+    precision: str = FAITHFUL
+    cache_gb: float | None = None
 
     @classmethod
-    def from_setting(cls, setting: str | None, gpu: str | None = None) -> Caffe:
-        """The command that CAFFE= says, split as a shell would; the embedded engine for an empty one."""
+    def from_setting(
+        cls, setting: str | None, gpu: str | None = None, precision: str = FAITHFUL, cache_gb: float | None = None
+    ) -> Caffe:
+        """The command that CAFFE= says, split as a shell would; the embedded engine for an empty one.
+
+        Raises UserError if it cannot be split, or is asked for a precision that only the embedded engine has.
+        """
         try:
             words = tuple(shlex.split(setting or ""))
         except ValueError as error:
             raise UserError(f"CAFFE={setting}: {str(error).lower()}; give a command, such as CAFFE=caffe") from error
-        return cls(words or EMBEDDED, gpu or None)
+        if words and precision != FAITHFUL:
+            raise UserError(f"PRECISION={precision} is for the embedded engine; leave CAFFE={setting} out, or it")
+        return cls(words or EMBEDDED, gpu or None, precision, cache_gb)
 
     def version(self) -> str:
         """What `caffe --version` says, e.g. "caffe version 1.0.0"."""
@@ -60,7 +73,7 @@ class Caffe:
         if weights or snapshot:
             arguments.append(f"--weights={weights}" if weights else f"--snapshot={snapshot}")
         with log.open("ab") as file:
-            return self._start(arguments + self._gpu(), stdout=file, pass_fds=tuple(hold))
+            return self._start(arguments + self._flags() + self._cache(), stdout=file, pass_fds=tuple(hold))
 
     def test(self, model: Path, weights: Path, iterations: int, log: Path | None = None) -> Iterator[str]:
         """Run `caffe test`; yield its log lines as they come, and copy them to the file `log`.
@@ -68,7 +81,7 @@ class Caffe:
         Raises UserError with its last words when it fails.  Dropping the iterator ends the process.
         """
         arguments = ["test", f"--model={model}", f"--weights={weights}", f"--iterations={iterations}"]
-        process = self._start(arguments + self._gpu(), stdout=subprocess.PIPE)
+        process = self._start(arguments + self._flags(), stdout=subprocess.PIPE)
         kept: deque[str] = deque(maxlen=KEPT_LINES)
         try:
             with log.open("w", encoding="utf-8") if log else nullcontext() as copy:
@@ -89,8 +102,13 @@ class Caffe:
                 copy.write(line)
             yield line
 
-    def _gpu(self) -> list[str]:
-        return [f"--gpu={self.gpu}"] if self.gpu else []
+    def _flags(self) -> list[str]:
+        gpu = [f"--gpu={self.gpu}"] if self.gpu else []
+        return gpu + ([f"--precision={self.precision}"] if self.precision != FAITHFUL else [])
+
+    def _cache(self) -> list[str]:
+        given = self.command == EMBEDDED and self.cache_gb is not None
+        return [f"--cache_gb={self.cache_gb:g}"] if given else []
 
     def _start(self, arguments: list[str], **options) -> subprocess.Popen[bytes]:
         environment = {

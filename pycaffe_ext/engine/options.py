@@ -1,0 +1,46 @@
+"""What a user may ask of this engine beyond Caffe's flags; it holds for the whole process and needs no torch to set.
+
+precision : "fp32", as Caffe computes, or "bf16": convolutions and inner products multiply in bfloat16 (not faithful).
+tf32 : whether a GPU may round float32 factors to TF32 (not faithful).
+cache_gb : bound in GB of the stored outputs of frozen layers (see engine.prefix); None chooses, 0 stores nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from pycaffe_ext.errors import UserError, known
+
+PRECISIONS = ("fp32", "bf16")
+FAITHFUL = "fp32"
+
+
+@dataclass
+class _Options:
+    precision: str = FAITHFUL
+    tf32: bool = False
+    cache_gb: float | None = None
+
+
+_options = _Options()
+
+
+def choose(precision: str = FAITHFUL, tf32: bool = False, cache_gb: float | None = None) -> None:
+    """Set all options at once; UserError for a value that is not allowed."""
+    global _options
+    if cache_gb is not None and not (math.isfinite(cache_gb) and cache_gb >= 0):
+        raise UserError(f"cache_gb must be 0 (off) or a number of GB, not {cache_gb:g}")
+    _options = _Options(known(precision, PRECISIONS, "precision"), tf32, cache_gb)
+
+
+def precision() -> str:
+    return _options.precision
+
+
+def tf32() -> bool:
+    return _options.tf32
+
+
+def cache_gb() -> float | None:
+    return _options.cache_gb
