@@ -32,6 +32,11 @@ def warning(where: str, *messages: str) -> None:
     _write("W", 1, where, messages)
 
 
+def error(where: str, *messages: str) -> None:
+    """As `info`, at level ERROR."""
+    _write("E", 2, where, messages)
+
+
 def number(value: float) -> str:
     """A number as a C++ stream prints it: 6 significant digits, nan and inf in words."""
     return f"{value:g}"

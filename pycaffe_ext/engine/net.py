@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
-from pycaffe_ext.engine import transfer
+from pycaffe_ext.engine import debug_info, transfer
 from pycaffe_ext.engine.blob import Blob, BlobView
 from pycaffe_ext.engine.graph import filter_layers, insert_splits, with_state
 from pycaffe_ext.engine.layers import Layer, layer_class
@@ -27,6 +27,7 @@ class Net:
     inputs: tops of Input layers.  outputs: blobs that no layer reads, in alphabetical order.
     learnable_params: each parameter once, however often it is shared; params_lr, params_weight_decay,
     has_params_lr, has_params_decay and param_owner_names (layer name, display name) run alongside.
+    debug_info: whether each pass logs the mean sizes of values and gradients.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Net:
     ) -> None:
         self.device = torch.device(device)
         self.phase = phase
+        self.debug_info = False
         self.param = insert_splits(filter_layers(with_state(param, phase, level, stages)))
         self.name = param.name
         self.layers: list[Layer] = []
@@ -219,10 +221,14 @@ class Net:
     def forward(self, start: int | None = None, end: int | None = None) -> float:
         """Run layers start..end (indices, both included; all by default); the weighted sum of their losses."""
         losses = []
-        for layer, bottom, top in self._range(start, end):
+        if self.debug_info:
+            debug_info.log_inputs(self)
+        for i, (layer, bottom, top) in enumerate(self._range(start, end), start or 0):
             layer.reshape(bottom, top)
             layer.forward(bottom, top)
             losses += self._losses(layer, top)
+            if self.debug_info:
+                debug_info.log_forward(self, i)
         return float(sum(loss.item() for loss in losses))
 
     @staticmethod
@@ -237,6 +243,10 @@ class Net:
         for i in range(last, first - 1, -1):
             if self._layer_backward[i]:
                 self.layers[i].backward(self.tops[i], self._bottom_backward[i], self.bottoms[i])
+                if self.debug_info:
+                    debug_info.log_backward(self, i, self._bottom_backward[i])
+        if self.debug_info and start is None and end is None:
+            debug_info.log_params(self)
 
     def _range(self, start: int | None, end: int | None) -> Iterable[tuple[Layer, list[Blob], list[Blob]]]:
         chosen = slice(start or 0, None if end is None else end + 1)

@@ -26,8 +26,8 @@ class Solver:
     param : a SolverParameter, already upgraded (proto.read_solver);  device : where nets live and run
     net, test_nets : the Nets;  iter : updates made so far;  history : per learnable parameter (all first histories,
     then all second ones) a tensor, or None as long as it is zero.
-    A parameter with lr_mult 0 costs nothing; its history stays zero in snapshots, also for the types where Caffe
-    would gather weight decay there, which never reaches the weights.
+    A parameter with lr_mult 0 costs nothing, except where Caffe gathers something in its history: weight decay in
+    the types that adapt their rates (unless decay_mult is 0), or what a snapshot left there.
     Raises UserError for settings that Caffe refuses.
     """
 
@@ -40,6 +40,8 @@ class Solver:
             set_seed(param.random_seed)
         self.net = self._make_net(train_net_param(param))
         self.test_nets = [self._make_net(net) for net in test_net_params(param)]
+        for net in self.test_nets:
+            net.debug_info = param.debug_info
         self.update = UPDATES[param.type]
         self.history: list[torch.Tensor | None] = [None] * (len(self.net.learnable_params) * self.update.histories)
         self.iter = 0
@@ -130,6 +132,7 @@ class Solver:
     def _iterate(self, start: int) -> None:
         for on_start, _ in self.callbacks:
             on_start()
+        self.net.debug_info = self.param.debug_info and _due(self.iter, self.param.display)
         loss = 0.0
         for _ in range(self.param.iter_size):
             loss += self.net.forward()
@@ -210,13 +213,14 @@ class Solver:
             torch._foreach_mul_(diffs, scale)
 
     def _update_param(self, i: int, rate: float) -> None:
-        blob, decay = self.net.learnable_params[i], self.net.params_weight_decay[i]
-        if not self.net.params_lr[i] and not (self.update.coasts and self.history[i] is not None):
+        blob, decay = self.net.learnable_params[i], self.param.weight_decay * self.net.params_weight_decay[i]
+        gathers = self.history[i] is not None or (self.update.gathers_decay and decay)
+        if not self.net.params_lr[i] and not gathers:
             return
         weight, grad = blob.data, blob.diff
         if self.param.iter_size > 1:
             grad.div_(self.param.iter_size)
-        regularize(weight, grad, self.param.weight_decay * decay, self.param.regularization_type)
+        regularize(weight, grad, decay, self.param.regularization_type)
         self.update.rule(weight, grad, self._state_of(i, weight), rate, self.param, self.iter)
 
     def _state_of(self, i: int, weight: torch.Tensor) -> list[torch.Tensor]:

@@ -21,11 +21,11 @@ Rule = Callable[[Tensor, Tensor, list[Tensor], float, Any, int], None]
 
 @dataclass(frozen=True)
 class Update:
-    """An update rule, how many histories a parameter needs, and whether weights still move at rate 0."""
+    """An update rule, how many histories a parameter needs, and whether its history takes in decay at rate 0."""
 
     rule: Rule
     histories: int = 1
-    coasts: bool = False  # a history left from a positive rate goes on moving the weights
+    gathers_decay: bool = True
 
 
 def sgd(weight: Tensor, grad: Tensor, state: list[Tensor], rate: float, param: Any, iteration: int) -> None:
@@ -71,8 +71,8 @@ def adam(weight: Tensor, grad: Tensor, state: list[Tensor], rate: float, param: 
 
 
 UPDATES: dict[str, Update] = {
-    "SGD": Update(sgd, coasts=True),
-    "Nesterov": Update(nesterov, coasts=True),
+    "SGD": Update(sgd, gathers_decay=False),
+    "Nesterov": Update(nesterov, gathers_decay=False),
     "AdaGrad": Update(adagrad),
     "RMSProp": Update(rmsprop),
     "AdaDelta": Update(adadelta, histories=2),
