@@ -56,6 +56,18 @@ class Case:
         return (np.abs(values) + 0.1 if self.positive else values).astype(np.float32)
 
 
+def layer(kind: str, settings: str = "", bottoms: str = "x", tops: str = "y", name: str = "") -> str:
+    """One layer's prototxt; bottoms and tops are separated by blanks; its name is the type's in small letters."""
+    ends = "".join(f' bottom: "{b}"' for b in bottoms.split()) + "".join(f' top: "{t}"' for t in tops.split())
+    return f'layer {{ name: "{name or kind.lower()}" type: "{kind}"{ends} {settings} }}\n'
+
+
+def one(kind: str, settings: str = "", shape: tuple[int, ...] = (2, 3, 7, 6), tops: str = "y", **rest) -> Case:
+    """The case of one layer with the one bottom `x`; `rest` are fields of Case."""
+    return Case(f"{kind} {settings} {shape} -> {tops} {rest.get('phase', '')}".strip(), {"x": shape},
+                layer(kind, settings, tops=tops), **rest)
+
+
 def ours(case: Case, folder: Path) -> dict[str, np.ndarray]:
     """Run the case in our engine; leave the same numbers in `folder` for the genuine one."""
     rng = np.random.default_rng(len(case.name))

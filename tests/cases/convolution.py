@@ -1,0 +1,41 @@
+"""Convolution, Deconvolution and InnerProduct."""
+
+from __future__ import annotations
+
+import itertools
+
+from engine_cases import Case, layer, one
+
+
+def convolutions() -> list[Case]:
+    cases = []
+    grid = itertools.product((1, 3), (1, 2), (0, 2), (1, 2), (1, 2))
+    for kernel, stride, pad, dilation, group in grid:
+        text = (f"convolution_param {{ num_output: 4 kernel_size: {kernel} stride: {stride} pad: {pad}"
+                f" dilation: {dilation} group: {group} }}")
+        cases.append(one("Convolution", text, (2, 4, 9, 8)))
+        if stride == 1 or kernel == 3:
+            cases.append(one("Deconvolution", text.replace("pad: 2", "pad: 1"), (2, 4, 5, 6)))
+    extra = (
+        "num_output: 3 kernel_h: 3 kernel_w: 2 stride_h: 2 stride_w: 1 pad_h: 1 pad_w: 0",
+        "num_output: 5 kernel_size: 3 kernel_size: 2 pad: 1 pad: 1 bias_term: false",
+        "num_output: 2 kernel_size: 11 stride: 4",
+    )
+    cases += [one("Convolution", f"convolution_param {{ {text} }}", (1, 3, 15, 19)) for text in extra]
+    cases += [one("Convolution", "convolution_param { num_output: 2 kernel_size: 3 pad: 1 }", shape)
+              for shape in ((2, 3, 9), (1, 2, 5, 4, 6))]
+    cases.append(one("Convolution", "convolution_param { num_output: 2 kernel_size: 3 axis: 2 }", (2, 3, 4, 5, 6)))
+    text = layer("Convolution", "convolution_param { num_output: 2 kernel_size: 3 }", "x z", "y w")
+    cases.append(Case("Convolution of two bottoms", {"x": (2, 3, 5, 5), "z": (2, 3, 5, 5)}, text))
+    return cases
+
+
+def inner_products() -> list[Case]:
+    settings = ("num_output: 5", "num_output: 5 transpose: true", "num_output: 4 axis: 2", "num_output: 3 axis: -1",
+                "num_output: 5 bias_term: false")
+    shapes = ((2, 3, 4, 2), (1, 3, 4, 2))
+    return [one("InnerProduct", f"inner_product_param {{ {text} }}", shape)
+            for text, shape in itertools.product(settings, shapes)]
+
+
+CASES = [*convolutions(), *inner_products()]

@@ -1,0 +1,29 @@
+"""Pooling of both kinds."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from engine_cases import Case, one
+
+
+def poolings() -> list[Case]:
+    cases = []
+    windows = ((3, 2, 0), (3, 2, 1), (2, 2, 0), (3, 3, 2), (2, 1, 1), (5, 3, 2), (4, 2, 3))
+    shapes = ((2, 3, 7, 6), (1, 2, 13, 13), (1, 1, 8, 5))
+    for pool, (kernel, stride, pad), shape in itertools.product(("MAX", "AVE"), windows, shapes):
+        text = f"pooling_param {{ pool: {pool} kernel_size: {kernel} stride: {stride} pad: {pad} }}"
+        cases.append(one("Pooling", text, shape))
+    text = "pooling_param { pool: %s kernel_h: 3 kernel_w: 2 stride_h: 1 stride_w: 2 pad_h: 1 pad_w: 1 }"
+    cases += [one("Pooling", text % pool) for pool in ("MAX", "AVE")]
+    cases += [one("Pooling", f"pooling_param {{ pool: {pool} global_pooling: true }}") for pool in ("MAX", "AVE")]
+    cases.append(one("Pooling", "pooling_param { pool: MAX kernel_size: 3 stride: 2 }", tops="y mask"))
+    cases.append(one("Pooling", "pooling_param { pool: MAX kernel_size: 3 stride: 2 pad: 1 }", tops="y mask"))
+    cases.append(one("Pooling", "pooling_param { pool: AVE kernel_size: 3 stride: 2 round_mode: FLOOR }"))
+    ties = np.random.default_rng(0).integers(0, 2, (2, 3, 7, 6))
+    cases.append(one("Pooling", "pooling_param { pool: MAX kernel_size: 3 stride: 1 pad: 1 } ", values={"x": ties}))
+    return cases
+
+
+CASES = [*poolings()]

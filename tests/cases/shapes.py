@@ -1,0 +1,40 @@
+"""Layers that move, join and cut blobs, and sources."""
+
+from __future__ import annotations
+
+from engine_cases import Case, layer, one
+
+
+def movers() -> list[Case]:
+    three = {"x": (2, 3, 4, 2), "z": (2, 3, 4, 2), "w": (2, 3, 4, 2)}
+    cases = [Case(f"Concat {axis}", three, layer("Concat", f"concat_param {{ axis: {axis} }}", "x z w"))
+             for axis in (0, 1, 2, -1)]
+    uneven = {"x": (2, 3, 2, 2), "z": (2, 1, 2, 2)}
+    cases.append(Case("Concat uneven", uneven, layer("Concat", "", "x z")))
+    cases += [one("Slice", f"slice_param {{ {text} }}", (4, 6, 2, 2), tops) for text, tops in (
+        ("axis: 1", "y z"), ("axis: 0", "y z"), ("slice_point: 1 slice_point: 4", "y z w"), ("slice_dim: 0", "y z"))]
+    cases += [Case(f"Eltwise {text}", three, layer("Eltwise", f"eltwise_param {{ {text} }}", "x z w"))
+              for text in ("", "operation: PROD", "operation: PROD stable_prod_grad: false", "operation: MAX",
+                           "coeff: 0.5 coeff: -1 coeff: 2")]
+    cases += [one("Flatten", text, (2, 3, 4, 2)) for text in
+              ("", "flatten_param { axis: 2 }", "flatten_param { axis: 0 end_axis: 1 }")]
+    cases += [one("Reshape", f"reshape_param {{ {text} }}", (2, 8, 3, 4)) for text in (
+        "shape { dim: 0 dim: -1 }", "shape { dim: 4 dim: 4 dim: 12 }", "shape { dim: 2 dim: 4 } axis: 1 num_axes: 1",
+        "shape { dim: 1 } axis: -1 num_axes: 0", "shape { dim: 6 dim: -1 } axis: 2")]
+    split = layer("Split", tops="y z w")
+    cases.append(Case("Split", {"x": (2, 3, 4)}, split))
+    cases.append(Case("Silence", {"x": (2, 3), "z": (2, 3)}, layer("Silence", bottoms="z", tops="")
+                      + layer("Sigmoid")))
+    return cases
+
+
+def sources() -> list[Case]:
+    dummy = layer("DummyData", """dummy_data_param { shape { dim: 2 dim: 3 } shape { dim: 2 }
+      data_filler { type: "constant" value: 0.7 } data_filler { type: "constant" value: 2 } }""", "", "x t")
+    cases = [Case("DummyData", {}, dummy + layer("SoftmaxWithLoss", "", "x t"))]
+    cases += [one("ArgMax", f"argmax_param {{ {text} }}", (3, 4, 5), force=False) for text in
+              ("", "top_k: 3", "top_k: 2 out_max_val: true", "axis: 1 top_k: 2", "axis: -1 out_max_val: true")]
+    return cases
+
+
+CASES = [*movers(), *sources()]
