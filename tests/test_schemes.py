@@ -28,8 +28,8 @@ def test_only_a_new_head_learns_faster():
 
 
 def test_scratch_schemes_differ_in_their_filler_only():
-    assert [filler(s) for s in ("scratch", "scratch-xavier", "scratch-msra")] == ["gaussian", "xavier", "msra"]
-    assert {filler(s) for s in FINE_TUNING} == {"gaussian"}
+    assert [filler(s) for s in ("scratch", "scratch-xavier", "scratch-msra")] == [None, "xavier", "msra"]
+    assert {filler(s) for s in FINE_TUNING} == {None}, "a new head starts as the net was published"
     assert param_specs("scratch") == param_specs("scratch-xavier") == param_specs("scratch-msra")
 
 

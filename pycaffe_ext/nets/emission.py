@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from pycaffe_ext.applications import APPLICATIONS, Application
 from pycaffe_ext.files import writing
-from pycaffe_ext.nets.alexnet import deploy, train_val
+from pycaffe_ext.nets.architectures import deploy, train_val
 from pycaffe_ext.nets.solver import solver
 from pycaffe_ext.nets.spec import NetSpec
 from pycaffe_ext.proto import to_text

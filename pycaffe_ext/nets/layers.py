@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pycaffe_ext import schemes
+from pycaffe_ext.nets.spec import NetSpec
 from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.schemes import Spec
 
@@ -23,12 +25,13 @@ def layer(
 
 
 def data(
-    source: str, mean_file: str, batch_size: int, phase: int, crop_size: int = 0, mirror: bool = False
-) -> Layer:
-    """An LMDB of Datums, read in key order, minus the mean image; crop_size 0 takes the whole image."""
+    source: str, mean_file: str, batch_size: int, phase: int, crop_size: int = 0, mirror: bool = False,
+    scale: float = 1,
+) -> Layer:  # fmt: skip
+    """An LMDB of Datums, read in key order, minus the mean image, times `scale`; crop_size 0 takes the whole image."""
     made = layer("data", "Data", [], ["data", "label"], phase)
     made.transform_param.MergeFrom(
-        caffe_pb2.TransformationParameter(scale=1, mirror=mirror, crop_size=crop_size, mean_file=mean_file)
+        caffe_pb2.TransformationParameter(scale=scale, mirror=mirror, crop_size=crop_size, mean_file=mean_file)
     )
     made.data_param.MergeFrom(
         caffe_pb2.DataParameter(source=source, batch_size=batch_size, backend=caffe_pb2.DataParameter.LMDB)
@@ -55,14 +58,21 @@ def scaled_by_fan_in(kind: str) -> Filler:
     return Filler(type=kind, variance_norm=Filler.FAN_IN)
 
 
+def weight_filler(spec: NetSpec, published: Filler) -> Filler:
+    """The filler of a net's weights: the published one, or that of a scratch-xavier or scratch-msra scheme."""
+    kind = schemes.filler(spec.scheme, spec.arch)
+    return scaled_by_fan_in(kind) if kind else published
+
+
 def convolution(
-    name: str, bottom: str, num_output: int, kernel_size: int, weight: Filler, bias: Filler, spec: Spec,
+    name: str, bottom: str, num_output: int, kernel_size: int, weight: Filler, bias: Filler | None, spec: Spec,
     stride: int = 1, pad: int = 0, group: int = 1,
 ) -> Layer:  # fmt: skip
-    made = _learned(layer(name, "Convolution", [bottom], [name]), spec)
+    """Without a bias where its filler is None."""
+    made = _learned(layer(name, "Convolution", [bottom], [name]), spec[: 1 if bias is None else 2])
     made.convolution_param.MergeFrom(
         caffe_pb2.ConvolutionParameter(
-            num_output=num_output, bias_term=True, pad=[pad], kernel_size=[kernel_size], stride=[stride],
+            num_output=num_output, bias_term=bias is not None, pad=[pad], kernel_size=[kernel_size], stride=[stride],
             group=group, weight_filler=weight, bias_filler=bias,
         )  # fmt: skip
     )
@@ -81,7 +91,28 @@ def inner_product(
     return made
 
 
-def _learned(made: Layer, spec: Spec) -> Layer:
+def batch_norm(name: str, blob: str, stored: bool) -> Layer:
+    """Each channel less its mean, over its standard deviation, in place.
+
+    stored : always by the running statistics; else by the batch's own in TRAIN, which then feed the running ones.
+    Its three blobs (sums of mean and variance, and their weight) are counted, never learned: Caffe insists on rate 0.
+    """
+    made = _learned(layer(name, "BatchNorm", [blob], [blob]), ((0, 0),) * 3)
+    if stored:
+        made.batch_norm_param.use_global_stats = True
+    return made
+
+
+def scale(name: str, blob: str, spec: Spec) -> Layer:
+    """A learned factor and term for each channel, in place; they start at 1 and 0."""
+    made = _learned(layer(name, "Scale", [blob], [blob]), spec)
+    made.scale_param.MergeFrom(
+        caffe_pb2.ScaleParameter(bias_term=True, filler=constant(1), bias_filler=constant(0))
+    )
+    return made
+
+
+def _learned(made: Layer, spec: Sequence[tuple[int, int]]) -> Layer:
     for lr_mult, decay_mult in spec:
         made.param.add(lr_mult=lr_mult, decay_mult=decay_mult)
     return made
@@ -109,13 +140,41 @@ def lrn(name: str, bottom: str, local_size: int, alpha: float, beta: float) -> L
     return made
 
 
-def max_pooling(name: str, bottom: str, kernel_size: int, stride: int) -> Layer:
+def max_pooling(name: str, bottom: str, kernel_size: int, stride: int, pad: int = 0) -> Layer:
+    return _pooling(name, bottom, caffe_pb2.PoolingParameter.MAX, kernel_size, stride, pad)
+
+
+def average_pooling(name: str, bottom: str, kernel_size: int, stride: int) -> Layer:
+    return _pooling(name, bottom, caffe_pb2.PoolingParameter.AVE, kernel_size, stride, 0)
+
+
+def _pooling(name: str, bottom: str, kind: int, kernel_size: int, stride: int, pad: int) -> Layer:
     made = layer(name, "Pooling", [bottom], [name])
     made.pooling_param.MergeFrom(
-        caffe_pb2.PoolingParameter(
-            pool=caffe_pb2.PoolingParameter.MAX, kernel_size=kernel_size, stride=stride, pad=0
-        )
+        caffe_pb2.PoolingParameter(pool=kind, kernel_size=kernel_size, stride=stride, pad=pad)
     )
+    return made
+
+
+def global_average_pooling(name: str, bottom: str) -> Layer:
+    """The mean of each channel, (N, C, 1, 1)."""
+    made = layer(name, "Pooling", [bottom], [name])
+    made.pooling_param.MergeFrom(
+        caffe_pb2.PoolingParameter(pool=caffe_pb2.PoolingParameter.AVE, global_pooling=True)
+    )
+    return made
+
+
+def concat(name: str, bottoms: Sequence[str]) -> Layer:
+    """Blobs side by side along the channels."""
+    made = layer(name, "Concat", bottoms, [name])
+    made.concat_param.axis = 1
+    return made
+
+
+def eltwise_sum(name: str, bottoms: Sequence[str]) -> Layer:
+    made = layer(name, "Eltwise", bottoms, [name])
+    made.eltwise_param.operation = caffe_pb2.EltwiseParameter.SUM
     return made
 
 
@@ -125,9 +184,9 @@ def softmax(name: str, bottom: str) -> Layer:
     return made
 
 
-def softmax_with_loss(name: str, scores: str, labels: str) -> Layer:
-    made = layer(name, "SoftmaxWithLoss", [scores, labels], [name])
-    made.loss_weight.append(1)
+def softmax_with_loss(name: str, scores: str, labels: str, top: str = "", loss_weight: float = 1) -> Layer:
+    made = layer(name, "SoftmaxWithLoss", [scores, labels], [top or name])
+    made.loss_weight.append(loss_weight)
     made.loss_param.normalization = caffe_pb2.LossParameter.VALID
     return made
 

@@ -115,6 +115,37 @@ def _inner_product(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, S
     return [(*shape[:axis], p.num_output)], [weight] + [(p.num_output,)] * p.bias_term
 
 
+def _batch_norm(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
+    channels = 1 if len(bottoms[0]) == 1 else bottoms[0][1]
+    return bottoms, [(channels,), (channels,), (1,)]
+
+
+def _scale(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
+    p, shape = layer.scale_param, bottoms[0]
+    axis = p.axis % len(shape)
+    factor = bottoms[1] if len(bottoms) > 1 else shape[axis:] if p.num_axes == -1 else shape[axis : axis + p.num_axes]
+    return [shape], [factor] * (len(bottoms) == 1) + [factor] * p.bias_term
+
+
+def _concat(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
+    p, first = layer.concat_param, bottoms[0]
+    axis = p.concat_dim if p.HasField("concat_dim") else p.axis % len(first)
+    rests = {(*shape[:axis], *shape[axis + 1 :]) for shape in bottoms}
+    if len(rests) > 1:
+        raise UserError(f"layer {layer.name!r}: {_show(bottoms)} can't be joined along axis {axis}")
+    return [(*first[:axis], sum(shape[axis] for shape in bottoms), *first[axis + 1 :])], []
+
+
+def _eltwise(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
+    if len(set(bottoms)) > 1:
+        raise UserError(f"layer {layer.name!r}: {_show(bottoms)} can't be taken element by element")
+    return bottoms[:1], []
+
+
+def _show(shapes: Shapes) -> str:
+    return " and ".join("x".join(map(str, shape)) for shape in shapes)
+
+
 def _same(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
     return bottoms, []
 
@@ -130,6 +161,10 @@ RULES: dict[str, Rule] = {
     "Convolution": _convolution,
     "Pooling": _pooling,
     "InnerProduct": _inner_product,
+    "BatchNorm": _batch_norm,
+    "Scale": _scale,
+    "Concat": _concat,
+    "Eltwise": _eltwise,
     "ReLU": _same,
     "LRN": _same,
     "Dropout": _same,

@@ -1,0 +1,90 @@
+"""ResNet-50 (He et al. 2016), names and shapes of the authors' ResNet-50-model.caffemodel.
+
+A frozen stage normalises by its stored statistics, in training too. A rate of 0 does not keep them: in TRAIN a
+BatchNorm layer uses the batch's own mean and variance and moves the stored ones towards them, so the stage would
+neither compute what the donor computes nor stay as it was. A stage that learns uses the batch's.
+From scratch all weights start from msra, as the paper has it; the published prototxt has no fillers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pycaffe_ext.nets.layers import (
+    Filler,
+    Layer,
+    average_pooling,
+    batch_norm,
+    constant,
+    convolution,
+    eltwise_sum,
+    inner_product,
+    max_pooling,
+    relu,
+    scale,
+    scaled_by_fan_in,
+    weight_filler,
+)
+from pycaffe_ext.nets.spec import NetSpec
+from pycaffe_ext.schemes import FROZEN, Spec, param_specs
+
+INPUT = (3, 224, 224)
+BLOCKS = {2: ("abc", 64), 3: ("abcd", 128), 4: ("abcdef", 256), 5: ("abc", 512)}  # units, and their inner outputs
+
+
+def layers(spec: NetSpec, in_use: bool) -> list[Layer]:
+    """From conv1 to the head, reading the blob `data`; every stage by its stored statistics if `in_use`."""
+    rates, weight = param_specs(spec.scheme, spec.arch), weight_filler(spec, scaled_by_fan_in("msra"))
+
+    def stage(name: str) -> _Stage:
+        return _Stage(weight, rates[name], stored=in_use or rates[name] == FROZEN)
+
+    made = [
+        *stage("conv1").normalised("conv1", "_conv1", "data", 64, 7, stride=2, bias=constant(0)),
+        relu("conv1_relu", "conv1"),
+        max_pooling("pool1", "conv1", 3, 2),
+    ]
+    blob = "pool1"
+    for block, (units, outputs) in BLOCKS.items():
+        for unit in units:
+            made += stage(f"res{block}{unit}").unit(f"{block}{unit}", blob, outputs)
+            blob = f"res{block}{unit}"
+    made.append(average_pooling("pool5", blob, 7, 1))
+    return [*made, inner_product(spec.head, "pool5", spec.classes, weight, constant(0), rates["fc1000"])]
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Layers that start, learn and normalise alike."""
+
+    weight: Filler
+    rate: Spec
+    stored: bool
+
+    def normalised(
+        self, name: str, suffix: str, bottom: str, outputs: int, kernel: int, stride: int = 1,
+        bias: Filler | None = None,
+    ) -> list[Layer]:  # fmt: skip
+        """A convolution, and bnSUFFIX and scaleSUFFIX on its blob."""
+        pad = kernel // 2
+        return [
+            convolution(name, bottom, outputs, kernel, self.weight, bias, self.rate, stride=stride, pad=pad),
+            batch_norm(f"bn{suffix}", name, self.stored),
+            scale(f"scale{suffix}", name, self.rate),
+        ]
+
+    def unit(self, unit: str, bottom: str, outputs: int) -> list[Layer]:
+        """A bottleneck, resUNIT.  Units `a` project their input to the new size, from block 3 on by a stride of 2."""
+        stride = 2 if unit.endswith("a") and unit != "2a" else 1
+        made, shortcut = [], bottom
+        if unit.endswith("a"):
+            shortcut = f"res{unit}_branch1"
+            made += self.normalised(shortcut, f"{unit}_branch1", bottom, 4 * outputs, 1, stride)
+        blob = bottom
+        for part, width, kernel in (("2a", outputs, 1), ("2b", outputs, 3), ("2c", 4 * outputs, 1)):
+            name = f"res{unit}_branch{part}"
+            made += self.normalised(name, f"{unit}_branch{part}", blob, width, kernel, stride if part == "2a" else 1)
+            if part != "2c":
+                made.append(relu(f"{name}_relu", name))
+            blob = name
+        return [*made, eltwise_sum(f"res{unit}", [shortcut, blob]), relu(f"res{unit}_relu", f"res{unit}")]

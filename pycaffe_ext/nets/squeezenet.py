@@ -1,0 +1,63 @@
+"""SqueezeNet v1.1 (Iandola et al. 2016), names, shapes and fillers of the authors' prototxt.
+
+The head is a convolution; its map is rectified and averaged, so the scores are those of pool10, (N, classes, 1, 1).
+"""
+
+from __future__ import annotations
+
+from pycaffe_ext.nets.layers import (
+    Filler,
+    Layer,
+    concat,
+    constant,
+    convolution,
+    dropout,
+    gaussian,
+    global_average_pooling,
+    max_pooling,
+    relu,
+    scaled_by_fan_in,
+    weight_filler,
+)
+from pycaffe_ext.nets.spec import NetSpec
+from pycaffe_ext.schemes import Spec, param_specs
+
+INPUT = (3, 227, 227)
+SCORES = "pool10"
+FIRES = {2: (16, 64), 3: (16, 64), 4: (32, 128), 5: (32, 128), 6: (48, 192), 7: (48, 192), 8: (64, 256), 9: (64, 256)}
+POOLED = {1: "conv1", 3: "fire3/concat", 5: "fire5/concat"}  # pool i reads
+
+
+def layers(spec: NetSpec, in_use: bool) -> list[Layer]:
+    """From conv1 to pool10, reading the blob `data`."""
+    rates, zero = param_specs(spec.scheme, spec.arch), constant(0)
+    weight, head = (weight_filler(spec, filler) for filler in (scaled_by_fan_in("xavier"), gaussian(0.01)))
+    made = [convolution("conv1", "data", 64, 3, weight, zero, rates["conv1"], stride=2), relu("relu_conv1", "conv1")]
+    for i, (squeezed, expanded) in FIRES.items():
+        blob = f"fire{i - 1}/concat"
+        if i - 1 in POOLED:
+            blob = f"pool{i - 1}"
+            made.append(max_pooling(blob, POOLED[i - 1], 3, 2))
+        made += fire(f"fire{i}", blob, squeezed, expanded, weight, rates[f"fire{i}"])
+    return [
+        *made,
+        dropout("drop9", "fire9/concat", spec.dropout(0.5)),
+        convolution(spec.head, "fire9/concat", spec.classes, 1, head, zero, rates["conv10"]),
+        relu("relu_conv10", spec.head),
+        global_average_pooling(SCORES, spec.head),
+    ]
+
+
+def fire(name: str, bottom: str, squeezed: int, expanded: int, weight: Filler, rate: Spec) -> list[Layer]:
+    """1x1 to `squeezed` channels, then 1x1 and 3x3 to `expanded` each, side by side in NAME/concat."""
+    squeeze, small, large = (f"{name}/{part}" for part in ("squeeze1x1", "expand1x1", "expand3x3"))
+    zero = constant(0)
+    return [
+        convolution(squeeze, bottom, squeezed, 1, weight, zero, rate),
+        relu(f"{name}/relu_squeeze1x1", squeeze),
+        convolution(small, squeeze, expanded, 1, weight, zero, rate),
+        relu(f"{name}/relu_expand1x1", small),
+        convolution(large, squeeze, expanded, 3, weight, zero, rate, pad=1),
+        relu(f"{name}/relu_expand3x3", large),
+        concat(f"{name}/concat", [small, large]),
+    ]
