@@ -48,5 +48,8 @@ setup(
         "matplotlib>=3.9",
         "tqdm>=4.66",
     ],
-    extras_require={"dev": ["pytest>=8", "ruff>=0.8"]},
+    extras_require={
+        "dev": ["pytest>=8", "ruff>=0.8"],
+        "leveldb": ["plyvel>=1.5.1"],  # Data layers with backend LEVELDB; wheels for Python 3.11 and 3.12
+    },
 )

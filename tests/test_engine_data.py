@@ -148,7 +148,7 @@ def test_reading_threads_end_with_their_net(folder):
 
 REFUSED = {
     "no such database": (prototxt(source="nosuch"), "no LMDB there"),
-    "LevelDB": (prototxt(data="batch_size: 1 backend: LEVELDB").replace("backend: LMDB ", "", 1), "LMDB only"),
+    "LevelDB": (prototxt(data="batch_size: 1 backend: LEVELDB").replace("backend: LMDB ", "", 1), "add backend: LMDB"),
     "no batch size": (prototxt(data=""), "batch_size"),
     "crop too large": (prototxt("crop_size: 10"), "crop_size 10 .* 9x12"),
     "two means": (prototxt('mean_file: "mean.binaryproto" mean_value: 1'), "both mean_file and mean_value"),

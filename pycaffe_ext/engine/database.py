@@ -1,9 +1,10 @@
-"""Reading LMDB files of Datums: opened once in a process, checked before use, walked in key order for ever."""
+"""Reading databases of Datums: opened once in a process, checked before use, walked in key order for ever."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from weakref import WeakValueDictionary
 
 import cv2
@@ -15,7 +16,68 @@ from pycaffe_ext.engine import log
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2
 
-_opened: WeakValueDictionary[str, lmdb.Environment] = WeakValueDictionary()
+LEVELDB = caffe_pb2.DataParameter.LEVELDB
+
+
+class LevelDB:
+    """A LevelDB in folder `path`, open for as long as this object lives; no other process can open it meanwhile."""
+
+    def __init__(self, source: str, path: str) -> None:
+        import plyvel
+
+        self._error, self._source = plyvel.Error, source
+        with self._explained():
+            self._db = plyvel.DB(path, create_if_missing=False)
+
+    def walk(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every (key, value) in key order, once."""
+        with self._explained():
+            yield from self._db.iterator(verify_checksums=True)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except self._error as error:
+            reason = error.args[0].decode(errors="replace") if error.args else "no reason given"
+            raise UserError(f"{self._source}: cannot be read as a LevelDB ({reason}); close whatever else uses it,"
+                            " or pack it again") from error
+
+
+Database = lmdb.Environment | LevelDB
+_opened: WeakValueDictionary[str, Database] = WeakValueDictionary()
+
+
+def open_database(source: str, backend: int) -> Database:
+    """The database in folder `source`, of `backend` DataParameter.LMDB or LEVELDB; shared within the process.
+
+    Raises UserError when it is missing, empty, cut short or of another kind, or when its reader is not installed.
+    """
+    return open_leveldb(source) if backend == LEVELDB else open_lmdb(source)
+
+
+def open_leveldb(source: str) -> LevelDB:
+    """The LevelDB in folder `source`; shared within the process.  Raises UserError as `open_database` says."""
+    path = os.path.realpath(source)
+    store = _opened.get(path)
+    if store is None:
+        store = _opened[path] = _open_leveldb(source, path)
+    return store
+
+
+def _open_leveldb(source: str, path: str) -> LevelDB:
+    if not os.path.isfile(os.path.join(path, "CURRENT")):
+        other = os.path.isfile(os.path.join(path, "data.mdb"))
+        remedy = "it holds an LMDB: add backend: LMDB" if other else "check data_param.source and backend"
+        raise UserError(f"{source}: no LevelDB there (no CURRENT in that folder); {remedy}")
+    try:
+        store = LevelDB(source, path)
+    except ImportError as error:
+        raise UserError(f"{source}: reading a LevelDB needs plyvel; pip install 'pycaffe_ext[leveldb]',"
+                        " or convert it to LMDB") from error
+    if next(_walk(store), None) is None:
+        raise UserError(f"{source}: LevelDB is empty; pack at least one image")
+    return store
 
 
 def open_lmdb(source: str) -> lmdb.Environment:
@@ -47,19 +109,24 @@ def _open_checked(source: str, path: str) -> lmdb.Environment:
     return env
 
 
-def first_record(env: lmdb.Environment) -> tuple[bytes, bytes]:
+def first_record(database: Database) -> tuple[bytes, bytes]:
     """Key and value that come first."""
-    with env.begin() as transaction, transaction.cursor() as cursor:
-        cursor.first()
-        return cursor.item()
+    return next(_walk(database))
 
 
-def endless_records(env: lmdb.Environment) -> Iterator[tuple[bytes, bytes]]:
+def endless_records(database: Database) -> Iterator[tuple[bytes, bytes]]:
     """Every (key, value) in key order, again and again; each restart is logged as Caffe's data layer does."""
-    with env.begin() as transaction, transaction.cursor() as cursor:
-        while True:
-            yield from cursor.iternext(keys=True, values=True) if cursor.first() else ()
-            log.info("data_layer.cpp:73", "Restarting data prefetching from start.")
+    while True:
+        yield from _walk(database)
+        log.info("data_layer.cpp:73", "Restarting data prefetching from start.")
+
+
+def _walk(database: Database) -> Iterator[tuple[bytes, bytes]]:
+    if isinstance(database, LevelDB):
+        yield from database.walk()
+        return
+    with database.begin() as transaction, transaction.cursor() as cursor:
+        yield from cursor.iternext(keys=True, values=True) if cursor.first() else ()
 
 
 def parse_datum(source: str, key: bytes, value: bytes) -> caffe_pb2.Datum:
@@ -71,8 +138,8 @@ def parse_datum(source: str, key: bytes, value: bytes) -> caffe_pb2.Datum:
 
 
 def bad_record(source: str, key: bytes, what: str) -> UserError:
-    """The error for one record of an LMDB."""
-    return UserError(f"{source}: record {key.decode(errors='replace')} {what}; pack the LMDB again")
+    """The error for one record of a database."""
+    return UserError(f"{source}: record {key.decode(errors='replace')} {what}; pack the database again")
 
 
 def datum_image(datum: caffe_pb2.Datum, color: bool | None = None) -> np.ndarray:

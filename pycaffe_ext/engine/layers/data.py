@@ -1,4 +1,4 @@
-"""The Data layer: batches of Datums from an LMDB, transformed, read ahead by a thread."""
+"""The Data layer: batches of Datums from an LMDB or LevelDB, transformed, read ahead by a thread."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 
-import lmdb
 import numpy as np
 import torch
 
@@ -21,7 +20,7 @@ from pycaffe_ext.proto import caffe_pb2
 
 @register("Data")
 class DataLayer(Layer):
-    """Caffe's Data layer over an LMDB: the cursor walks in key order, wraps, never shuffles.
+    """Caffe's Data layer over an LMDB or LevelDB: the cursor walks in key order, wraps, never shuffles.
 
     The first record of each batch gives the batch its shape.  rand_skip is ignored, as Caffe 1.0 does.
     """
@@ -32,14 +31,14 @@ class DataLayer(Layer):
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         param = self.param.data_param
-        self.check(param.backend == caffe_pb2.DataParameter.LMDB, "reads LMDB only; set data_param.backend to LMDB")
         self.check(param.batch_size > 0, "needs data_param.batch_size > 0")
         if param.rand_skip:
             log.warning("data_layer.cpp:45", f"{self.name}: rand_skip is ignored, as Caffe 1.0 ignores it")
         rng = np.random.default_rng(int(torch.randint(2**62, (1,))))  # of its own: the thread draws from it
         try:
-            env = database.open_lmdb(param.source)
-            log.info("db_lmdb.cpp:35", f"Opened lmdb {param.source}")
+            env = database.open_database(param.source, param.backend)
+            kind = "leveldb" if param.backend == database.LEVELDB else "lmdb"
+            log.info(f"db_{kind}.cpp:{18 if kind == 'leveldb' else 35}", f"Opened {kind} {param.source}")
             transformer = Transformer(self.param.transform_param, self.phase, rng)
             shape = transformer.output_shape(_first_image(env, param.source, transformer).shape)
         except UserError as error:
@@ -71,7 +70,7 @@ class DataLayer(Layer):
         self._ahead.close()
 
 
-def _first_image(env: lmdb.Environment, source: str, transformer: Transformer) -> np.ndarray:
+def _first_image(env: database.Database, source: str, transformer: Transformer) -> np.ndarray:
     key, value = database.first_record(env)
     datum = database.parse_datum(source, key, value)
     return _image(source, key, datum, transformer)
@@ -84,7 +83,7 @@ def _image(source: str, key: bytes, datum: caffe_pb2.Datum, transformer: Transfo
         raise database.bad_record(source, key, str(error)) from error
 
 
-def _batches(env: lmdb.Environment, source: str, size: int, transformer: Transformer) -> Iterator[Batch]:
+def _batches(env: database.Database, source: str, size: int, transformer: Transformer) -> Iterator[Batch]:
     records = database.endless_records(env)
     while True:
         yield _assemble(list(islice(records, size)), source, transformer)
