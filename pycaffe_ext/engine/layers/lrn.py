@@ -48,16 +48,19 @@ class AcrossChannels(Layer):
         frame[:, half + channels :] = 0
         return frame, frame[:, half : half + channels]
 
+    def _scale(self, x: torch.Tensor) -> torch.Tensor:
+        """k + alpha / size * (sums of squares)."""
+        param = self.param.lrn_param
+        frame, middle = self._framed(x)
+        torch.mul(x, x, out=middle)
+        sums = channel_sums(frame, param.local_size, out=torch.empty_like(x))
+        return sums.mul_(param.alpha / param.local_size).add_(param.k)
+
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        param, x = self.param.lrn_param, bottom[0].data
-        self._scale, y = torch.empty_like(x), torch.empty_like(x)
+        x, y = bottom[0].data, torch.empty_like(bottom[0].data)
 
         def work(part: slice) -> None:
-            frame, middle = self._framed(x[part])
-            torch.mul(x[part], x[part], out=middle)
-            scale = channel_sums(frame, param.local_size, out=self._scale[part])
-            scale.mul_(param.alpha / param.local_size).add_(param.k)
-            torch.mul(x[part], inverse_power(scale, param.beta), out=y[part])
+            torch.mul(x[part], inverse_power(self._scale(x[part]), self.param.lrn_param.beta), out=y[part])
 
         for_each_item(work, x.shape[0], self.device)
         top[0].data = y
@@ -70,11 +73,12 @@ class AcrossChannels(Layer):
         factor = -2 * param.alpha * param.beta / param.local_size
 
         def work(part: slice) -> None:
+            scale = self._scale(x[part])  # computed again: cheaper than keeping it through the whole pass
             frame, middle = self._framed(x[part])
             torch.mul(above[part], y[part], out=middle)
-            middle.div_(self._scale[part])
+            middle.div_(scale)
             sums = channel_sums(frame, param.local_size, out=torch.empty_like(x[part]))
-            torch.mul(above[part], inverse_power(self._scale[part], param.beta), out=result[part])
+            torch.mul(above[part], inverse_power(scale, param.beta), out=result[part])
             result[part].addcmul_(x[part], sums, value=factor)
 
         for_each_item(work, x.shape[0], self.device)

@@ -97,22 +97,38 @@ class Pooling(Layer):
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if not propagate_down[0]:
             return
+        if self._by_slices(top):
+            bottom[0].diff = self._backward_by_items(bottom[0].data, top[0].diff)
+            return
         size = list(bottom[0].shape)
         size[2] += self._margins[2] + self._margins[3]
         size[3] += self._margins[0] + self._margins[1]
         like = top[0].diff.new_empty(size)
-        settings = self._kernel, self._stride, (0, 0)
         if self.param.pooling_param.pool == POOL.MAX:
-            if self._by_slices(top):
-                self._find_indices(self._padded(bottom[0].data, LOWEST))
-            padded = aten.max_pool2d_with_indices_backward(top[0].diff, like, *settings, (1, 1), False, self._indices)
+            padded = self._max_backward(top[0].diff, like, self._indices)
         else:
             scaled = top[0].diff * self._scale(bottom[0])
-            padded = aten.avg_pool2d_backward(scaled, like, *settings, False, True, 1)
+            padded = aten.avg_pool2d_backward(scaled, like, self._kernel, self._stride, (0, 0), False, True, 1)
         bottom[0].diff = self._cropped(padded)
 
+    def _max_backward(self, above: torch.Tensor, like: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+        settings = self._kernel, self._stride, (0, 0), (1, 1), False
+        return aten.max_pool2d_with_indices_backward(above, like, *settings, indices)
+
+    def _backward_by_items(self, x: torch.Tensor, above: torch.Tensor) -> torch.Tensor:
+        """The gradient, each item's maxima being looked up only now: nothing large is kept from the forward pass."""
+        out = torch.empty_like(x)
+
+        def work(part: slice) -> None:
+            padded = self._padded(x[part], LOWEST)
+            out[part] = self._cropped(self._max_backward(above[part], padded, self._find_indices(padded)))
+
+        for_each_item(work, x.shape[0], self.device)
+        return out
+
     def _by_slices(self, top: list[Blob]) -> bool:
-        return self.device.type == "cpu" and len(top) == 1 and self._kernel[0] * self._kernel[1] <= SMALL
+        small = self._kernel[0] * self._kernel[1] <= SMALL
+        return small and self.device.type == "cpu" and len(top) == 1 and self.param.pooling_param.pool == POOL.MAX
 
     def _rows(self, x: torch.Tensor) -> list[torch.Tensor]:
         return taps(x, 2, self._kernel[0], self._stride[0], self._out[0])
@@ -130,10 +146,10 @@ class Pooling(Layer):
         for_each_item(work, shape[0], self.device)
         return out
 
-    def _find_indices(self, x: torch.Tensor) -> None:
+    def _find_indices(self, x: torch.Tensor) -> torch.Tensor:
         """Where each maximum lies, found with the channels last in memory: torch is several times faster there."""
         last = x.contiguous(memory_format=torch.channels_last)
-        self._indices = aten.max_pool2d_with_indices(last, self._kernel, self._stride)[1].contiguous()
+        return aten.max_pool2d_with_indices(last, self._kernel, self._stride)[1].contiguous()
 
     def _padded(self, x: torch.Tensor, value: float) -> torch.Tensor:
         return pad(x, self._margins, value=value) if any(self._margins) else x
