@@ -7,6 +7,8 @@ from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
 PROTO = HERE / "pycaffe_ext" / "proto"
+EXPORT = ["onnx>=1.17", "safetensors>=0.5"]
+LEVELDB = ["plyvel>=1.5"]
 
 
 class BuildProto(build_py):

@@ -10,15 +10,11 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import combinations, islice, zip_longest
+from itertools import combinations, zip_longest
 from pathlib import Path
 
-import cv2
 import lmdb
 import numpy as np
 from tqdm import tqdm
@@ -28,6 +24,7 @@ from pycaffe_ext.data.balance import Selection
 from pycaffe_ext.data.datum import QUALITY, open_database, parse, to_bytes
 from pycaffe_ext.data.frames import Frame, read_image
 from pycaffe_ext.data.patches import SIZE, VIEWS, cut
+from pycaffe_ext.data.threads import in_order, one_thread_each
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.files import write_csv, writing_folder
 
@@ -102,10 +99,10 @@ def pack(
         if encoding == "raw":
             _check_space(folder, len(selection) * entry)
         workers = workers or os.cpu_count() or 1
-        with _one_thread_each(), tqdm(
+        with one_thread_each(), tqdm(
             desc=f"packing {split}", total=len(selection), unit="patch", disable=not progress, delay=2, leave=False
         ) as bar:
-            batches = _in_order(cut_batch, _batches(candidates.frame[selection.candidate]), workers)
+            batches = in_order(cut_batch, _batches(candidates.frame[selection.candidate]), workers)
             _put(part, batches, map_size=2 * len(selection) * entry + (1 << 24), report=bar.update)
         write_csv(index, HEADER, _index_rows(frames, candidates, selection, place, keys, split))
     return database, index
@@ -209,19 +206,6 @@ def _cut_rows(
         raise UserError(f"frame {frame.name}: {error}") from None
 
 
-def _in_order(work: Callable, jobs: Iterable, workers: int) -> Iterator:
-    """Results of `work` on threads in the order of `jobs`, with at most workers + 1 jobs ahead of the reader."""
-    jobs = iter(jobs)
-    with ThreadPoolExecutor(workers) as pool:
-        ahead = deque(pool.submit(work, job) for job in islice(jobs, workers + 1))
-        try:
-            while ahead:
-                yield ahead.popleft().result()
-                ahead.extend(pool.submit(work, job) for job in islice(jobs, 1))
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
 def _put(
     folder: Path, batches: Iterable[list[tuple[bytes, bytes]]], map_size: int, report: Callable[[int], object]
 ) -> None:
@@ -250,17 +234,6 @@ def _check_space(folder: Path, needed: int) -> None:
             f"{folder}: packing needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; free some space, lower"
             " PATCHES=, or choose another folder with RUNS="
         )
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """OpenCV on one thread per call: the frames are what runs in parallel."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
 
 
 def _index_rows(

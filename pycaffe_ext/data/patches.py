@@ -20,7 +20,7 @@ from pycaffe_ext.errors import UserError
 SCALES = (1.0, 1.2, 1.5)
 SHIFTS = ((0.0, 0.0), (-0.1, 0.0), (0.1, 0.0), (0.0, -0.1), (0.0, 0.1))  # of the enlarged box; + is right, down
 ORIENTATIONS = 8
-SIZE = 227  # the network's input
+SIZE = 227  # AlexNet's input; other nets ask for theirs
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,94 @@
+"""Caffe's databases of Datums, LMDB or LevelDB: written whole or not at all, read in key order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lmdb
+
+from pycaffe_ext.data.datum import open_database
+from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.files import writing_folder
+
+BACKENDS = ("lmdb", "leveldb")
+Records = list[tuple[bytes, bytes]]
+FIRST_MAP = 1 << 28  # bytes an LMDB may grow to before its map is doubled
+LEVELDB = {"block_size": 1 << 16, "write_buffer_size": 1 << 28, "max_open_files": 100}  # as Caffe's db_leveldb.cpp
+
+
+@contextmanager
+def creating(path: str | Path, backend: str = "lmdb") -> Iterator[Callable[[Records], None]]:
+    """A new database that appears under `path` when the block ends well; yields what puts (key, value) pairs into it.
+
+    Raises UserError if `path` exists, as Caffe's tools refuse it, a key is too long, or the disk is full.
+    """
+    known(backend, BACKENDS, "backend")
+    path = Path(path)
+    if path.exists():
+        raise UserError(f"{path}: exists already; remove it or name another database")
+    with writing_folder(path) as part, (_new_lmdb if backend == "lmdb" else _new_leveldb)(part, path) as put:
+        yield put
+
+
+@contextmanager
+def _new_lmdb(folder: Path, name: Path) -> Iterator[Callable[[Records], None]]:
+    try:
+        with lmdb.open(str(folder), map_size=FIRST_MAP, sync=False) as database:
+            yield lambda records: _put(database, records)
+            database.sync(True)
+    except lmdb.BadValsizeError:
+        raise UserError(f"{name}: a key is longer than {database.max_key_size()} bytes; shorten the names") from None
+    except lmdb.Error as error:
+        raise UserError(f"{name}: can't write the LMDB ({error}); free some space or name another folder") from None
+
+
+def _put(database: lmdb.Environment, records: Records) -> None:
+    """One transaction; the map is doubled until the records fit."""
+    while True:
+        try:
+            with database.begin(write=True) as transaction, transaction.cursor() as cursor:
+                cursor.putmulti(records)
+                return
+        except lmdb.MapFullError:
+            database.set_mapsize(2 * database.info()["map_size"])
+
+
+@contextmanager
+def _new_leveldb(folder: Path, name: Path) -> Iterator[Callable[[Records], None]]:
+    with _open_leveldb(folder, name, create_if_missing=True) as database:
+
+        def put(records: Records) -> None:
+            with database.write_batch() as batch:
+                for key, value in records:
+                    batch.put(key, value)
+
+        yield put
+
+
+@contextmanager
+def values(path: str | Path, backend: str = "lmdb") -> Iterator[Iterator[bytes]]:
+    """The values of a database in key order; UserError, naming it, if it is missing, damaged or of another kind."""
+    if known(backend, BACKENDS, "backend") == "lmdb":
+        with open_database(path) as transaction:
+            yield transaction.cursor().iternext(keys=False)
+    else:
+        if not (Path(path) / "CURRENT").is_file():
+            raise UserError(f"{path}: no LevelDB in it (CURRENT is missing); check the path and -backend")
+        with _open_leveldb(Path(path), Path(path)) as database:
+            yield database.iterator(include_key=False)
+
+
+@contextmanager
+def _open_leveldb(folder: Path, name: Path, **options: Any) -> Iterator[Any]:
+    try:
+        import plyvel
+    except ImportError:
+        raise UserError("-backend leveldb needs the package plyvel: pip install 'pycaffe_ext[leveldb]'") from None
+    try:
+        with plyvel.DB(str(folder), **LEVELDB, **options) as database:
+            yield database
+    except plyvel.Error as error:
+        raise UserError(f"{name}: can't be used as a LevelDB ({error}); check the path and -backend") from None
