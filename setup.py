@@ -8,7 +8,7 @@ from setuptools.command.build_py import build_py
 HERE = Path(__file__).resolve().parent
 PROTO = HERE / "pycaffe_ext" / "proto"
 EXPORT = ["onnx>=1.17", "safetensors>=0.5"]
-LEVELDB = ["plyvel>=1.5"]
+LEVELDB = ["plyvel>=1.5.1"]  # wheels for Python 3.11 and 3.12
 
 
 class BuildProto(build_py):
@@ -51,7 +51,8 @@ setup(
         "tqdm>=4.66",
     ],
     extras_require={
-        "dev": ["pytest>=8", "ruff>=0.8"],
-        "leveldb": ["plyvel>=1.5.1"],  # Data layers with backend LEVELDB; wheels for Python 3.11 and 3.12
+        "dev": ["pytest>=8", "ruff>=0.8", "onnxruntime>=1.20", *EXPORT, *LEVELDB],
+        "export": EXPORT,
+        "leveldb": LEVELDB,
     },
 )
