@@ -6,7 +6,9 @@ SHELL := /bin/bash
 
 APPS    := polyp pe frames imt
 SCHEMES := ft-conv1 ft-conv2 ft-conv3 ft-conv4 ft-conv5 ft-fc6 ft-fc7 ft-fc8 scratch scratch-xavier scratch-msra
+ARCHS   := alexnet caffenet vgg16 googlenet squeezenet resnet50 lenet
 JOBS    := $(foreach app,$(APPS),$(addprefix $(app)-,$(SCHEMES)))
+OTHERS  := $(filter-out $(JOBS),$(filter $(addsuffix -%,$(APPS)),$(MAKECMDGOALS)))  # schemes of other nets, or misspelt
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -15,19 +17,21 @@ PY     := $(BIN)/python
 READY  := $(VENV)/.ready
 
 # Settings of a run, handed on only when given: tools/train_and_test.py knows the defaults and prints them in its --help.
-OPTIONS := DATA WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE SEED ENCODING CAFFE GPU PRECISION CACHE_GB RUNS RUN
+OPTIONS := ARCH DATA WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE SEED ENCODING CAFFE GPU PRECISION CACHE_GB RUNS RUN
 lower    = $(subst _,-,$(shell echo '$(1)' | tr A-Z a-z))
 FLAGS    = $(foreach v,$(OPTIONS),$(if $($(v)),--$(call lower,$(v))='$($(v))'))
 unexport $(OPTIONS)
 
-.PHONY: help setup $(JOBS) prototxt tables weights caffe donor test quick-test lint clean
+.PHONY: help setup $(JOBS) $(OTHERS) prototxt tables weights caffe donor test quick-test lint clean
 help:  ## this list
 	@echo 'make APP-SCHEME   train, stop early, test and draw, e.g. `make polyp-ft-conv3`'
 	@echo '                  APP:    $(APPS)'
 	@echo '                  SCHEME: $(SCHEMES)'
+	@echo '                  other nets have ft-STAGE of their own; a wrong SCHEME lists those of its ARCH'
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
 	@echo
 	@echo 'Variables of a run (defaults in brackets):'
+	@echo '  ARCH=net          $(ARCHS) [alexnet]; all but alexnet need WEIGHTS= to be fine-tuned'
 	@echo '  DATA=folder       images/ and masks/ [synthetic colonoscopy sequences]'
 	@echo '  WEIGHTS=...       a .caffemodel, .caffemodel.h5 or the name bvlc_alexnet [the embedded donor]'
 	@echo '  PATCHES=n         training + validation patches at most [6000; the paper: 100000]'
@@ -49,15 +53,15 @@ $(READY): setup.py pyproject.toml pycaffe_ext/proto/caffe.proto
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
-$(JOBS): $(READY)
+$(JOBS) $(OTHERS): $(READY)
 	@$(PY) tools/train_and_test.py $@ $(FLAGS)
 
 .DEFAULT:
 	@echo "error: no target '$@'; a job is APP-SCHEME with APP one of: $(APPS); SCHEME one of: $(SCHEMES);" \
 	      'make help lists everything' >&2; exit 2
 
-prototxt: $(READY)  ## regenerate prototxt/ and solvers/
-	@$(PY) tools/emit_prototxt.py
+prototxt: $(READY)  ## regenerate prototxt/ and solvers/; with ARCH=net, that net's into runs/nets/ARCH (OUT=folder)
+	@$(PY) tools/emit_prototxt.py $(if $(ARCH),--arch '$(ARCH)') $(if $(APP),--app '$(APP)') $(if $(OUT),--out '$(OUT)')
 
 tables: $(READY)  ## Tables I and II, read back from the emitted files
 	@$(PY) tools/print_tables.py

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import platform
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +26,7 @@ from pycaffe_ext.evaluation import froc
 from pycaffe_ext.files import digest, read_json, write_csv, write_json
 from pycaffe_ext.nets import emission
 from pycaffe_ext.nets.shapes import parameter_shapes
+from pycaffe_ext.nets.spec import SCALABLE
 from pycaffe_ext.proto import read_blobs, write_text
 from pycaffe_ext.report import figures, run_summary
 from pycaffe_ext.schemes import is_fine_tuning
@@ -43,9 +44,9 @@ DISTRIBUTIONS = ("torch", "numpy", "opencv-python-headless", "lmdb", "protobuf",
 
 @dataclass(frozen=True)
 class Donor:
-    """The weights a fine-tuning starts from: the user's, or the embedded donor's."""
+    """The weights a fine-tuning starts from: the user's, or the embedded donor's; no file where none are needed."""
 
-    file: Path
+    file: Path | None
     blobs: weights.Blobs
     width: Fraction
     embedded: bool
@@ -63,7 +64,12 @@ class Run:
 
     @property
     def fine_tunes(self) -> bool:
-        return is_fine_tuning(self.settings.scheme)
+        return is_fine_tuning(self.settings.scheme, self.settings.arch)
+
+    @property
+    def output(self) -> str:
+        """The blob of the head's raw values, by which patches are scored."""
+        return nets.architecture(self.spec.arch).output(self.spec)
 
 
 def run(
@@ -108,12 +114,11 @@ def _carry_out(
 ) -> None:  # fmt: skip
     caffe_version = caffe.version()  # first: a command that does not start must not cost an hour of packing
     donor = find_donor(settings)
+    if is_fine_tuning(settings.scheme, settings.arch):
+        say(prove_transfer(settings, donor))
     data = application.prepare(settings, runs)
     say(run_summary.data_text(data.facts, data.patches))
     job = Run(settings, folder, data, donor, net_spec(settings, data, donor))
-    if job.fine_tunes:
-        weights.check_transfer(donor.blobs, parameter_shapes(nets.train_val(job.spec)), {job.spec.head})
-        say(f"transfer proved: {job.spec.head} starts from its filler, every other blob is the donor's ({donor.file})")
     solver = emit(job)
     _record(job, caffe_version, saved)
     fitted = train(job, caffe, solver)
@@ -121,18 +126,44 @@ def _carry_out(
 
 
 def find_donor(settings: Settings) -> Donor:
-    """The donor that WEIGHTS= names, or the embedded one; also scratch takes its width, to be comparable."""
-    file = weights.resolve(settings.weights, Path("weights")) if settings.weights else DONOR
+    """The donor that WEIGHTS= names, or the embedded one, an AlexNet; also AlexNet from scratch takes its width, to be
+    comparable.  UserError where another net is to be fine-tuned from nothing."""
+    embedded = not settings.weights and settings.arch == SCALABLE
+    if not settings.weights and not embedded:
+        if is_fine_tuning(settings.scheme, settings.arch):
+            raise UserError(
+                f"{settings.scheme} of {settings.arch} needs a donor, and the embedded one is an AlexNet: give"
+                f" WEIGHTS= a .caffemodel of {settings.arch}, or train from scratch ({settings.app}-scratch)"
+            )
+        return Donor(None, {}, Fraction(1), embedded)
+    file = DONOR if embedded else weights.resolve(settings.weights, Path("weights"))
     blobs = read_blobs(file)
-    return Donor(file, blobs, weights.donor_width(blobs), not settings.weights)
+    width = weights.donor_width(blobs) if settings.arch == SCALABLE else Fraction(1)
+    return Donor(file, blobs, width, embedded)
+
+
+def prove_transfer(settings: Settings, donor: Donor) -> str:
+    """Check that every layer but the new classifiers starts from the donor, and say so."""
+    arch, spec = nets.architecture(settings.arch), _net(settings, donor)
+    fresh = arch.fresh(spec)
+    weights.check_transfer(donor.blobs, parameter_shapes(arch.train_val(spec), image=arch.input), fresh)
+    start = "starts from its filler" if len(fresh) == 1 else "start from their fillers"
+    return f"transfer proved: {', '.join(sorted(fresh))} {start}, every other blob is the donor's ({donor.file})"
 
 
 def net_spec(settings: Settings, data: Packed, donor: Donor) -> nets.NetSpec:
+    return replace(
+        _net(settings, donor), batch_size=settings.batch or batch_size(data.patches["train"]),
+        val_batch_size=SCORE_BATCH, train_source=str(data.lmdb("train")), val_source=str(data.lmdb("val")),
+        mean_file=str(data.mean_file),
+    )  # fmt: skip
+
+
+def _net(settings: Settings, donor: Donor) -> nets.NetSpec:
+    """The net before its data are known."""
     return nets.NetSpec(
-        app=settings.app, scheme=settings.scheme, classes=APPLICATIONS[settings.app].classes,
+        app=settings.app, scheme=settings.scheme, arch=settings.arch, classes=APPLICATIONS[settings.app].classes,
         width=nets.parse_width(settings.width) if settings.width else donor.width,
-        train_source=str(data.lmdb("train")), val_source=str(data.lmdb("val")), mean_file=str(data.mean_file),
-        batch_size=settings.batch or batch_size(data.patches["train"]), val_batch_size=SCORE_BATCH,
     )  # fmt: skip
 
 
@@ -195,7 +226,7 @@ def _record(job: Run, caffe_version: str, saved: Any) -> None:
 
 def train(job: Run, caffe: Caffe, solver: Path) -> FitResult:
     validation = Validation(
-        job.folder / "score_val.prototxt", job.data.patches["val"], SCORE_BATCH, job.spec.head, job.spec.classes
+        job.folder / "score_val.prototxt", job.data.patches["val"], SCORE_BATCH, job.output, job.spec.classes
     )
     epoch = nets.iterations(job.data.patches["train"], job.spec.batch_size)
     donor = job.donor.file if job.fine_tunes else None
@@ -206,14 +237,14 @@ def _finish(job: Run, caffe: Caffe, fitted: FitResult, application: ModuleType) 
     """Score the test patches once with the chosen snapshot, write scores.csv, the figures and, last, result.json."""
     probabilities, _ = score(
         caffe, job.folder / "score_test.prototxt", fitted.weights, job.data.patches["test"], SCORE_BATCH,
-        job.spec.head, job.spec.classes, progress=True,
+        job.output, job.spec.classes, progress=True,
     )  # fmt: skip
     polyp = positive(probabilities)
     evaluation = application.evaluate(job.data, polyp)
     write_csv(job.folder / "scores.csv", SCORE_HEADER, score_rows(evaluation))
     draw(job, evaluation, fitted)
     result = {
-        "name": job.settings.job,
+        "name": job.settings.title,
         "precision": job.settings.precision,
         "donor": run_summary.donor_text(job.fine_tunes, job.donor.embedded, job.donor.file),
         "best": {"iteration": fitted.best.iteration, "epoch": fitted.best.epoch, "validation_auc": fitted.best.auc},
@@ -229,7 +260,7 @@ def _finish(job: Run, caffe: Caffe, fitted: FitResult, application: ModuleType) 
 def draw(job: Run, evaluation: Evaluation, fitted: FitResult) -> None:
     """Write froc.png and convergence.png."""
     curve, baseline = froc.curve(evaluation.cases), froc.curve(evaluation.baseline)
-    title = f"{job.settings.job}, {job.settings.source if job.settings.data else 'synthetic frames'}"
+    title = f"{job.settings.title}, {job.settings.source if job.settings.data else 'synthetic frames'}"
     figures.froc_figure(job.folder / "froc.png", {job.settings.job: curve}, baseline, title=title)
     with (job.folder / "train.log").open(encoding="utf-8", errors="replace") as file:
         losses = log.parse(file).losses

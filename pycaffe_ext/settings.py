@@ -12,14 +12,15 @@ from pycaffe_ext.applications import APPLICATIONS
 from pycaffe_ext.data import ENCODINGS
 from pycaffe_ext.engine.options import FAITHFUL, PRECISIONS
 from pycaffe_ext.errors import UserError, known
-from pycaffe_ext.nets.spec import parse_width
-from pycaffe_ext.schemes import SCHEMES
+from pycaffe_ext.nets.spec import check_width, parse_width
+from pycaffe_ext.schemes import STAGES, check
 
 
 @dataclass(frozen=True)
 class Settings:
     """What decides a run's numbers.  Paths are kept as given; what they hold is hashed into run.json.
 
+    arch : the net, one of nets.ARCHITECTURES; it decides the patches' size and which schemes there are.
     patches : training + validation patches at most (the paper: 100 000).
     test_views : patches scored per test candidate, 1 to 120 (the paper: all 120).
     width : share of AlexNet's channels as a fraction in text ("1/8"); None = the donor's.
@@ -32,6 +33,7 @@ class Settings:
 
     app: str
     scheme: str
+    arch: str = "alexnet"
     data: str | None = None
     weights: str | None = None
     patches: int = 6000
@@ -48,19 +50,24 @@ class Settings:
 
     def __post_init__(self) -> None:
         known(self.app, APPLICATIONS, "application")
-        known(self.scheme, SCHEMES, "scheme")
+        check(self.scheme, known(self.arch, STAGES, "ARCH"))
         known(self.encoding, ENCODINGS, "ENCODING")
         known(self.precision, PRECISIONS, "PRECISION")
         for name, low, high in (("patches", 40, None), ("test_views", 1, 120), ("epochs", 1, None),
                                 ("patience", 1, None), ("batch", 1, None), ("seed", 0, 2**31 - 1)):  # fmt: skip
             _check_range(name, getattr(self, name), low, high)
         if self.width is not None:
-            parse_width(self.width)
+            check_width(parse_width(self.width), self.arch)
 
     @property
     def job(self) -> str:
         """What `make` calls it: `app-scheme`."""
         return f"{self.app}-{self.scheme}"
+
+    @property
+    def title(self) -> str:
+        """What a reader is told: the job, and the net where it is not the paper's."""
+        return self.job if self.arch == type(self).arch else f"{self.job} ({self.arch})"
 
     @property
     def source(self) -> str:
@@ -70,7 +77,8 @@ class Settings:
     def name(self) -> str:
         """The run's folder: the job, and a digest of the settings as soon as one is not the default."""
         changed = self.changed()
-        return f"{self.job}-{self.source}-{short_hash(changed)}" if changed else self.job
+        arch = [] if self.arch == type(self).arch else [self.arch]
+        return "-".join([self.job, *arch, self.source, short_hash(changed)]) if changed else self.job
 
     def changed(self) -> dict[str, Any]:
         """The settings that differ from their defaults."""
@@ -91,10 +99,10 @@ def _check_range(name: str, value: int | None, low: int, high: int | None) -> No
         raise UserError(f"{name.upper()}={value} is out of range; allowed: {span}")
 
 
-def parse_name(name: str) -> tuple[str, str]:
+def parse_name(name: str, arch: str = Settings.arch) -> tuple[str, str]:
     """`polyp-ft-conv3` -> ("polyp", "ft-conv3"); UserError names what is unknown and what was meant."""
     app, _, scheme = name.partition("-")
-    return known(app, APPLICATIONS, "application"), known(scheme, SCHEMES, "scheme")
+    return known(app, APPLICATIONS, "application"), check(scheme, known(arch, STAGES, "ARCH"))
 
 
 def short_hash(content: Any) -> str:

@@ -18,6 +18,7 @@ from pycaffe_ext.files import digest
 Blobs = Mapping[str, Sequence[np.ndarray]]
 Shapes = Mapping[str, Sequence[tuple[int, ...]]]
 
+SHOWN = 12  # names in an error
 SUFFIXES = (".caffemodel", ".caffemodel.h5", ".npy")
 
 
@@ -110,7 +111,9 @@ def check_transfer(donor: Blobs, net: Shapes, fresh: Iterable[str]) -> None:
 
 
 def _names(names: Sequence[str]) -> str:
-    return ", ".join(names) or "none"
+    """The names in one line; of many, the first and how many there are."""
+    more = f", ... ({len(names)} in all)" if len(names) > SHOWN else ""
+    return (", ".join(names[:SHOWN]) or "none") + more
 
 
 def _mismatch(name: str, blobs: Sequence[np.ndarray], shapes: Sequence[tuple[int, ...]]) -> str:

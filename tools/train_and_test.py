@@ -7,11 +7,13 @@ from dataclasses import fields
 from pathlib import Path
 
 from pycaffe_ext.errors import run_cli
+from pycaffe_ext.schemes import STAGES
 from pycaffe_ext.settings import Settings, parse_name
 
 HELP = {
+    "arch": f"the net: {', '.join(STAGES)}",
     "data": "folder with images/ and masks/; unset: synthetic colonoscopy sequences",
-    "weights": "a .caffemodel, .caffemodel.h5 or a known name (bvlc_alexnet); unset: the embedded donor",
+    "weights": "a .caffemodel, .caffemodel.h5 or a known name (bvlc_alexnet); unset: the embedded donor, an AlexNet",
     "patches": "training + validation patches at most (the paper: 100000)",
     "test_views": "patches scored per test candidate, 1 to 120 (the paper: all 120)",
     "width": "share of AlexNet's channels, e.g. 1 or 1/8; unset: the donor's",
@@ -43,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     options = vars(parser().parse_args())
     runs, run, cache_gb = Path(options.pop("runs")), options.pop("run"), options.pop("cache_gb")
-    app, scheme = parse_name(options.pop("name"))
+    app, scheme = parse_name(options.pop("name"), options["arch"])
     settings = Settings(app, scheme, **options)
     from pycaffe_ext import pipeline  # late: a misspelt name must be told at once
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pycaffe_ext import __version__
+from pycaffe_ext import __version__, nets
 from pycaffe_ext.applications import APPLICATIONS, packed
 from pycaffe_ext.applications.packed import Packed
 from pycaffe_ext.applications.results import Evaluation
@@ -22,6 +22,7 @@ from pycaffe_ext.data import mean, pack, splits, synthetic
 from pycaffe_ext.data.balance import Selection, choose, take_all
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.groups import join_near_duplicates
+from pycaffe_ext.data.patches import SIZE
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc
 from pycaffe_ext.files import write_csv
@@ -62,7 +63,14 @@ def _folder(settings: Settings, runs: Path, fingerprint: str) -> Path:
         "encoding": settings.encoding, "seed": settings.seed, "detector": asdict(detector.Detector()),
         "version": __version__,
     }  # fmt: skip
+    if (size := _size(settings)) != SIZE:  # so that what was packed at this size before there were others is found
+        key["size"] = size
     return runs / "data" / f"{SLUG}-{settings.source}-{short_hash(key)}"
+
+
+def _size(settings: Settings) -> int:
+    """Rows and columns of a patch: the net's input."""
+    return nets.architecture(settings.arch).input[-1]
 
 
 def _pack(settings: Settings, frames: list[Frame], fingerprint: str, folder: Path) -> Packed:
@@ -75,7 +83,10 @@ def _pack(settings: Settings, frames: list[Frame], fingerprint: str, folder: Pat
     selections = {split: _select(settings, cases, belongs, split) for split in splits.SPLITS}
     for split, selection in selections.items():
         if not pack.database_path(folder, split).exists():
-            pack.pack(ordered, cases.table, selection, folder, split, encoding=settings.encoding, seed=settings.seed)
+            pack.pack(
+                ordered, cases.table, selection, folder, split, encoding=settings.encoding, seed=settings.seed,
+                size=_size(settings),
+            )  # fmt: skip
     pack.check_index({split: pack.index_path(folder, split) for split in splits.SPLITS})
     mean.write_mean(pack.database_path(folder, "train"), folder)
     counts = {split: len(selection) for split, selection in selections.items()}

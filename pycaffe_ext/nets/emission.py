@@ -1,8 +1,8 @@
-"""The committed files: every application's nets and solvers at the paper's sizes, as text."""
+"""Nets and solvers at the paper's sizes, as text: AlexNet's are committed, those of other nets made on demand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from pycaffe_ext.applications import APPLICATIONS, Application
@@ -11,7 +11,7 @@ from pycaffe_ext.nets.architectures import deploy, train_val
 from pycaffe_ext.nets.solver import solver
 from pycaffe_ext.nets.spec import NetSpec
 from pycaffe_ext.proto import to_text
-from pycaffe_ext.schemes import SCHEMES
+from pycaffe_ext.schemes import schemes
 
 BATCH_SIZE = 256  # BVLC AlexNet's; the paper gives none
 VAL_BATCH_SIZE = 50  # BVLC AlexNet's; it divides every validation count, so no patch is counted twice
@@ -36,11 +36,12 @@ def split(patches: int) -> tuple[int, int]:
     return train, patches - train
 
 
-def paper_spec(app: Application, scheme: str) -> NetSpec:
+def paper_spec(app: Application, scheme: str, arch: str = "alexnet") -> NetSpec:
     """The net at the paper's size, its data where the repository's commands would put it."""
     return NetSpec(
         app=app.slug,
         scheme=scheme,
+        arch=arch,
         classes=app.classes,
         train_source=f"data/{app.slug}/train_lmdb",
         val_source=f"data/{app.slug}/val_lmdb",
@@ -50,16 +51,20 @@ def paper_spec(app: Application, scheme: str) -> NetSpec:
     )
 
 
-def emit() -> dict[str, str]:
-    """Path below the repository's root -> text, for each application and scheme; the same bytes each time."""
-    return {path: text for app in APPLICATIONS.values() for path, text in _emit_application(app)}
+def emit(arch: str = "alexnet", apps: Iterable[str] = tuple(APPLICATIONS)) -> dict[str, str]:
+    """Path -> text, for each application and scheme; the same bytes each time.
+
+    Paths, also those that the solvers name, are relative to the folder that the files are put in: the repository's
+    root for AlexNet, elsewhere for the others.
+    """
+    return {path: text for app in apps for path, text in _emit_application(APPLICATIONS[app], arch)}
 
 
-def _emit_application(app: Application) -> Iterator[tuple[str, str]]:
+def _emit_application(app: Application, arch: str) -> Iterator[tuple[str, str]]:
     train, val = split(app.patches)
-    yield deploy_path(app.slug), to_text(deploy(paper_spec(app, "scratch")))
-    for scheme in SCHEMES:
-        spec, net = paper_spec(app, scheme), train_path(app.slug, scheme)
+    yield deploy_path(app.slug), to_text(deploy(paper_spec(app, "scratch", arch)))
+    for scheme in schemes(arch):
+        spec, net = paper_spec(app, scheme, arch), train_path(app.slug, scheme)
         prefix = f"runs/{app.slug}-{scheme}/snapshots/{app.slug}-{scheme}"
         made = solver(spec, train_count=train, val_count=val, net=net, snapshot_prefix=prefix)
         yield net, to_text(train_val(spec))
@@ -74,9 +79,21 @@ def write(root: Path) -> list[str]:
         if path not in files:
             (root / path).unlink()
             continue
-        with writing(root / path) as file:
-            file.write(files[path])
+        _write(root / path, files[path])
     return found
+
+
+def write_to(folder: Path, arch: str, apps: Iterable[str]) -> list[Path]:
+    """Write an architecture's files below `folder`, whatever else is there, and return their paths."""
+    files = {folder / path: text for path, text in emit(arch, apps).items()}
+    for path, text in files.items():
+        _write(path, text)
+    return list(files)
+
+
+def _write(path: Path, text: str) -> None:
+    with writing(path) as file:
+        file.write(text)
 
 
 def differences(root: Path) -> list[str]:
