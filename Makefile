@@ -85,6 +85,10 @@ test: $(READY)  ## everything that proves the promises (under 15 minutes)
 quick-test: $(READY)  ## the tests that take seconds
 	@$(PY) -m pytest tests -m 'not slow'
 
+.PHONY: bench
+bench: $(READY)  ## compare with the genuine Caffe, write BENCHMARKS.md (ROWS="train-32 reading": those rows only)
+	@$(PY) tools/bench.py $(ROWS)
+
 lint: $(READY)
 	@$(BIN)/ruff check .
 

@@ -1,0 +1,72 @@
+"""The nets and solvers of the rows, as prototxt files in the lab's folder; the very same files for both sides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.materials import CLASSES, mean_of, records
+from benchmarks.rows import Lab
+from pycaffe_ext import nets, proto
+from pycaffe_ext.nets.layers import TRAIN, data, layer
+from pycaffe_ext.proto import caffe_pb2
+
+RECORDS = 512  # of 227 x 227: an epoch of 4 iterations at batch 128
+READ_RECORDS, READ_SIDE, READ_CROP, READ_BATCH = 2560, 256, 227, 128
+
+
+def alexnet(lab: Lab, scheme: str, batch: int) -> Path:
+    """train_val of the paper's AlexNet at full width, reading raw 227 x 227 Datums minus a mean image."""
+    source = str(records(lab, RECORDS, 227))
+    spec = nets.NetSpec(
+        app="polyp", scheme=scheme, classes=CLASSES, train_source=source, val_source=source,
+        mean_file=str(mean_of(lab, 227)), batch_size=batch, val_batch_size=batch,
+    )  # fmt: skip
+    return _write(lab, f"alexnet-{scheme}-{batch}", nets.train_val(spec))
+
+
+def alexnet_on_constants(lab: Lab, batch: int) -> Path:
+    """The same net fed by a DummyData layer that never changes its tops: what training costs without reading."""
+    net = proto.read_net(alexnet(lab, "scratch", batch))
+    kept = [part for part in net.layer if part.type != "Data"]
+    constant = layer("data", "DummyData", [], ["data", "label"])
+    constant.dummy_data_param.shape.add(dim=(batch, *nets.INPUT))
+    constant.dummy_data_param.shape.add(dim=(batch,))
+    constant.dummy_data_param.data_filler.add(type="constant", value=1)
+    constant.dummy_data_param.data_filler.add(type="constant", value=0)
+    del net.layer[:]
+    net.layer.extend([constant, *kept])
+    return _write(lab, f"alexnet-constants-{batch}", net)
+
+
+def reader(lab: Lab) -> Path:
+    """Nothing but a Data layer: raw 256 x 256 Datums, random crop and mirror, minus a mean image."""
+    source, mean = str(records(lab, READ_RECORDS, READ_SIDE)), str(mean_of(lab, READ_SIDE))
+    return _write(
+        lab, "reader", caffe_pb2.NetParameter(layer=[data(source, mean, READ_BATCH, TRAIN, READ_CROP, mirror=True)])
+    )
+
+
+def solver(lab: Lab, net: Path, display: int = 1) -> Path:
+    """Table II's solver for `net`: it trains until it is stopped, without testing and without snapshots."""
+    spec = nets.NetSpec(app="polyp", scheme="scratch", classes=CLASSES)
+    param = nets.solver(
+        spec, train_count=RECORDS, val_count=1, net=str(net), snapshot_prefix=str(lab.folder / "snapshot"), seed=1
+    )
+    for unused in ("test_iter", "test_interval", "test_initialization", "snapshot", "stepsize", "gamma"):
+        param.ClearField(unused)
+    param.lr_policy, param.base_lr = "fixed", 1e-4
+    param.max_iter, param.display, param.snapshot_after_train = 1_000_000, display, False
+    return _write(lab, f"{net.stem}-solver", param)
+
+
+def no_weights(lab: Lab) -> Path:
+    """A caffemodel without a layer, which `caffe test` has to be given: every blob keeps what its filler drew."""
+    file = lab.folder / "nets" / "empty.caffemodel"
+    proto.write_weights(file, caffe_pb2.NetParameter(name="empty"))
+    return file
+
+
+def _write(lab: Lab, name: str, message: caffe_pb2.NetParameter | caffe_pb2.SolverParameter) -> Path:
+    path = lab.folder / "nets" / f"{name}.prototxt"
+    proto.write_text(path, message)
+    return path
