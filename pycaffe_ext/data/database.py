@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import lmdb
 
 from pycaffe_ext.data.datum import open_database
+from pycaffe_ext.engine.database import open_leveldb
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.files import writing_folder
 
@@ -58,37 +58,31 @@ def _put(database: lmdb.Environment, records: Records) -> None:
 
 @contextmanager
 def _new_leveldb(folder: Path, name: Path) -> Iterator[Callable[[Records], None]]:
-    with _open_leveldb(folder, name, create_if_missing=True) as database:
-
-        def put(records: Records) -> None:
-            with database.write_batch() as batch:
-                for key, value in records:
-                    batch.put(key, value)
-
-        yield put
-
-
-@contextmanager
-def values(path: str | Path, backend: str = "lmdb") -> Iterator[Iterator[bytes]]:
-    """The values of a database in key order; UserError, naming it, if it is missing, damaged or of another kind."""
-    if known(backend, BACKENDS, "backend") == "lmdb":
-        with open_database(path) as transaction:
-            yield transaction.cursor().iternext(keys=False)
-    else:
-        if not (Path(path) / "CURRENT").is_file():
-            raise UserError(f"{path}: no LevelDB in it (CURRENT is missing); check the path and -backend")
-        with _open_leveldb(Path(path), Path(path)) as database:
-            yield database.iterator(include_key=False)
-
-
-@contextmanager
-def _open_leveldb(folder: Path, name: Path, **options: Any) -> Iterator[Any]:
     try:
         import plyvel
     except ImportError:
         raise UserError("-backend leveldb needs the package plyvel: pip install 'pycaffe_ext[leveldb]'") from None
+
+    def put(records: Records) -> None:
+        with database.write_batch() as batch:
+            for key, value in records:
+                batch.put(key, value)
+
     try:
-        with plyvel.DB(str(folder), **LEVELDB, **options) as database:
-            yield database
+        with plyvel.DB(str(folder), create_if_missing=True, **LEVELDB) as database:
+            yield put
     except plyvel.Error as error:
-        raise UserError(f"{name}: can't be used as a LevelDB ({error}); check the path and -backend") from None
+        raise UserError(f"{name}: can't write the LevelDB ({error}); free some space or name another folder") from None
+
+
+@contextmanager
+def values(path: str | Path, backend: str = "lmdb", buffers: bool = False) -> Iterator[Iterator[bytes | memoryview]]:
+    """The values of a database in key order; UserError if it is missing or damaged.
+
+    With `buffers` those of an LMDB are memoryviews, uncopied: reading them outside the block kills the process.
+    """
+    if known(backend, BACKENDS, "backend") == "lmdb":
+        with open_database(path, buffers) as transaction:
+            yield transaction.cursor().iternext(keys=False)
+    else:
+        yield (value for _, value in open_leveldb(str(path)).walk())

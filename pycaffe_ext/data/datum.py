@@ -59,8 +59,8 @@ def parse(content: bytes) -> Datum:
 
 
 @contextmanager
-def open_database(folder: str | Path) -> Iterator[lmdb.Transaction]:
-    """A read-only transaction on the LMDB in `folder`.
+def open_database(folder: str | Path, buffers: bool = False) -> Iterator[lmdb.Transaction]:
+    """A read-only transaction on the LMDB in `folder`; with `buffers` it gives memoryviews, valid within the block.
 
     Raises UserError if it is missing, cut off (reading beyond the end of a mapped file would kill the process),
     or no LMDB, and names the folder in whatever UserError comes up while it is read.
@@ -75,7 +75,7 @@ def open_database(folder: str | Path) -> Iterator[lmdb.Transaction]:
             needed = pages * database.stat()["psize"]
             if file.stat().st_size < needed:
                 raise UserError(f"cut off at {file.stat().st_size} of {needed} bytes; pack the patches again")
-            with database.begin() as transaction:
+            with database.begin(buffers=buffers) as transaction:
                 yield transaction
     except lmdb.Error as error:
         raise UserError(f"{folder}: not a readable LMDB ({error}); pack the patches again") from None

@@ -1,37 +1,85 @@
-"""The mean image of a database, as Caffe subtracts it."""
+"""The mean image of a database, as Caffe computes and subtracts it."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from math import prod
 from pathlib import Path
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
 from pycaffe_ext import proto
-from pycaffe_ext.data.datum import from_bytes, open_database
+from pycaffe_ext.data.database import values
+from pycaffe_ext.data.datum import parse
+from pycaffe_ext.data.threads import one_thread_each
+from pycaffe_ext.engine import log
+from pycaffe_ext.engine.database import datum_image
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import write_json
 
+BATCH = 32  # Datums that are added at a time
+REPORT = 10_000  # Datums between two lines of the log
+
+
+def compute(database: str | Path, output: str | Path | None = None, backend: str = "lmdb") -> None:
+    """Log the mean of each channel and write the mean image to `output`: the work of Caffe's compute_image_mean.
+
+    The bytes of `output` are the genuine program's.  Raises UserError as `sum_images` does.
+    """
+    log.info("compute_image_mean.cpp:70", "Starting iteration")
+    total, count = sum_images(database, backend, report=True)
+    mean = total / np.float32(count)
+    if output is not None:
+        log.info("compute_image_mean.cpp:108", f"Write to {output}")
+        proto.write_mean(output, mean)
+    log.info("compute_image_mean.cpp:114", f"Number of channels: {len(mean)}")
+    for channel, values_ in enumerate(mean.reshape(len(mean), -1)):
+        value = np.add.accumulate(values_)[-1] / np.float32(values_.size)  # one after the other, as Caffe adds them
+        log.info("compute_image_mean.cpp:119", f"mean_value channel [{channel}]: {log.number(value)}")
+
 
 def mean_image(database: str | Path, progress: bool = True) -> np.ndarray:
-    """Mean (C, H, W) float64 of all patches in an LMDB, streamed; exact, sums are integers.
+    """Mean (C, H, W) float64 of all images in an LMDB; as float32 it is what Caffe computes.
 
-    Encoded Datums count as Caffe decodes them. Raises UserError if the database is empty or patches differ in shape.
+    Raises UserError as `sum_images` does.
     """
-    total = None
-    with open_database(database) as transaction:
-        count = transaction.stat()["entries"]
-        entries = transaction.cursor().iternext(keys=False)
-        for content in tqdm(entries, "mean", count, unit="patch", disable=not progress, delay=2, leave=False):
-            patch, _ = from_bytes(content)
+    total, count = sum_images(database, progress=progress)
+    return total.astype(np.float64) / count
+
+
+def sum_images(
+    database: str | Path, backend: str = "lmdb", *, progress: bool = False, report: bool = False
+) -> tuple[np.ndarray, int]:
+    """(sum (C, H, W) float32, number) of all images of a database.
+
+    Each pixel is added up in float32 in the order of the keys, as Caffe does (up to 65 793 images of bytes that is
+    exact); the cores share the pixels.  Encoded Datums count as Caffe decodes them.  `progress` shows a bar, `report`
+    logs as Caffe does.  Raises UserError if the database is missing, empty or damaged, or images differ in shape.
+    """
+    total, count, workers = None, 0, os.cpu_count() or 1
+    with values(database, backend, buffers=True) as contents, ThreadPoolExecutor(workers) as pool, one_thread_each():
+        pixels = _Pixels()
+        bar = tqdm(contents, "mean", unit="image", disable=not progress, delay=2, leave=False)
+        for batch in _batches(bar):
+            images = [image for part in pool.map(pixels.all, _shares(batch, workers)) for image in part]
             if total is None:
-                total = np.zeros(patch.shape, np.uint64)
-            if patch.shape != total.shape:
-                raise UserError(f"patches of shape {total.shape} and {patch.shape}: a mean needs one shape")
-            np.add(total, patch, out=total)
+                total = np.zeros(images[0].shape, np.float32)
+            _check_shapes(images, total.shape, database)
+            list(pool.map(partial(_add, images, total), _parts(total.size, workers)))
+            count += len(batch)
+            if report and count // REPORT > (count - len(batch)) // REPORT:
+                log.info("compute_image_mean.cpp:95", f"Processed {count // REPORT * REPORT} files.")
         if total is None:
-            raise UserError("no patch in it; pack the patches first")
-    return total / count
+            raise UserError(f"{database}: no patch in it; pack the patches first")
+        if report and count % REPORT:
+            log.info("compute_image_mean.cpp:101", f"Processed {count} files.")
+    return total, count
 
 
 def write_mean(database: str | Path, folder: str | Path, progress: bool = True) -> np.ndarray:
@@ -46,3 +94,68 @@ def write_mean(database: str | Path, folder: str | Path, progress: bool = True) 
     proto.write_mean(folder / "mean.binaryproto", mean.astype(np.float32))
     write_json(folder / "mean.json", {"order": "BGR" if len(channels) == 3 else "channels", "mean_value": channels})
     return mean
+
+
+class _Pixels:
+    """Images of serialised Datums; those that begin as the first raw one are looked at where they lie, uncopied."""
+
+    def __init__(self) -> None:
+        self.layout: tuple[bytes, tuple[int, ...]] | None = None  # what stands before the pixels, their shape
+
+    def all(self, contents: list[memoryview]) -> list[np.ndarray]:
+        return [self(content) for content in contents]
+
+    def __call__(self, content: memoryview) -> np.ndarray:
+        """(C, H, W) uint8 or float32; UserError if it is no Datum or can't be decoded."""
+        if self.layout:
+            head, shape = self.layout
+            start, end = len(head), len(head) + prod(shape)
+            if content[:start] == head and _is_plain(content[end:]):
+                return np.frombuffer(content, np.uint8, end - start, start).reshape(shape)
+        datum = parse(content)
+        try:
+            image = datum_image(datum)
+        except ValueError as error:
+            raise UserError(f"a Datum {error}; pack the database again") from None
+        if not self.layout and datum.data and not datum.encoded:
+            datum.ClearField("label")
+            datum.ClearField("encoded")
+            self.layout = datum.SerializeToString()[: -image.size], image.shape
+        return image
+
+
+def _is_plain(tail: memoryview) -> bool:
+    """Whether a Datum that ends so holds raw pixels in front of it (a value cut short has no such tail)."""
+    fields = parse(tail).ListFields() if len(tail) else []
+    return bool(fields) and all(field.name == "label" or (field.name == "encoded" and not on) for field, on in fields)
+
+
+def _batches(contents: Iterable[memoryview]) -> Iterator[list[memoryview]]:
+    contents = iter(contents)
+    while batch := list(islice(contents, BATCH)):
+        yield batch
+
+
+def _shares(batch: list[memoryview], workers: int) -> list[list[memoryview]]:
+    """The batch in order, in at most `workers` pieces."""
+    step = -(-len(batch) // workers)
+    return [batch[i : i + step] for i in range(0, len(batch), step)]
+
+
+def _parts(size: int, workers: int) -> list[slice]:
+    """`size` pixels in at most `workers` pieces."""
+    step = -(-size // workers)
+    return [slice(i, i + step) for i in range(0, size, step)]
+
+
+def _add(images: list[np.ndarray], total: np.ndarray, part: slice) -> None:
+    """Add a part of the pixels of each image to that of the total, one after the other in float32."""
+    target = total.reshape(1, -1)[:, part]
+    for image in images:
+        cv2.accumulate(image.reshape(1, -1)[:, part], target)
+
+
+def _check_shapes(images: list[np.ndarray], shape: tuple[int, ...], database: str | Path) -> None:
+    for image in images:
+        if image.shape != shape:
+            raise UserError(f"{database}: images of shape {shape} and {image.shape}: a mean needs one shape")
