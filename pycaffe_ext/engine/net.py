@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 
@@ -14,6 +14,7 @@ from pycaffe_ext.engine.layers import Layer, layer_class
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import array_to_blob, caffe_pb2
 
+Callback = Callable[[int], None]
 AUTOMATIC = "(automatic)"  # Caffe's name for tops that nobody asked for
 
 
@@ -28,6 +29,7 @@ class Net:
     learnable_params: each parameter once, however often it is shared; params_lr, params_weight_decay,
     has_params_lr, has_params_decay and param_owner_names (layer name, display name) run alongside.
     debug_info: whether each pass logs the mean sizes of values and gradients.
+    before_forward, after_forward, before_backward, after_backward: called with each layer's index on its turn.
     """
 
     def __init__(
@@ -41,6 +43,10 @@ class Net:
         self.device = torch.device(device)
         self.phase = phase
         self.debug_info = False
+        self.before_forward: list[Callback] = []
+        self.after_forward: list[Callback] = []
+        self.before_backward: list[Callback] = []
+        self.after_backward: list[Callback] = []
         self.param = insert_splits(filter_layers(with_state(param, phase, level, stages)))
         self.name = param.name
         self.layers: list[Layer] = []
@@ -224,11 +230,13 @@ class Net:
         if self.debug_info:
             debug_info.log_inputs(self)
         for i, (layer, bottom, top) in enumerate(self._range(start, end), start or 0):
+            _call(self.before_forward, i)
             layer.reshape(bottom, top)
             layer.forward(bottom, top)
             losses += self._losses(layer, top)
             if self.debug_info:
                 debug_info.log_forward(self, i)
+            _call(self.after_forward, i)
         return float(sum(loss.item() for loss in losses))
 
     @staticmethod
@@ -241,10 +249,12 @@ class Net:
         first = 0 if end is None else end
         last = len(self.layers) - 1 if start is None else start
         for i in range(last, first - 1, -1):
+            _call(self.before_backward, i)
             if self._layer_backward[i]:
                 self.layers[i].backward(self.tops[i], self._bottom_backward[i], self.bottoms[i])
                 if self.debug_info:
                     debug_info.log_backward(self, i, self._bottom_backward[i])
+            _call(self.after_backward, i)
         if self.debug_info and start is None and end is None:
             debug_info.log_params(self)
 
@@ -298,6 +308,11 @@ class Net:
                 if write_diff:
                     proto.diff.extend(blob.diff.detach().cpu().numpy().ravel().tolist())
         return out
+
+
+def _call(callbacks: list[Callback], layer: int) -> None:
+    for callback in callbacks:
+        callback(layer)
 
 
 def shape_text(shape: Sequence[int]) -> str:
