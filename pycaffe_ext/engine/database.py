@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from weakref import WeakValueDictionary
 
 import cv2
@@ -114,11 +115,34 @@ def first_record(database: Database) -> tuple[bytes, bytes]:
     return next(_walk(database))
 
 
-def endless_records(database: Database) -> Iterator[tuple[bytes, bytes]]:
-    """Every (key, value) in key order, again and again; each restart is logged as Caffe's data layer does."""
-    while True:
-        yield from _walk(database)
-        log.info("data_layer.cpp:73", "Restarting data prefetching from start.")
+def count_records(database: Database) -> int | None:
+    """How many records there are; None for a LevelDB, which would have to be read as a whole to tell."""
+    return None if isinstance(database, LevelDB) else database.stat()["entries"]
+
+
+def state_of(database: Database) -> tuple[object, ...]:
+    """What changes when the content of the database may have changed."""
+    return () if isinstance(database, LevelDB) else (database.path(), database.info()["last_txnid"])
+
+
+def log_restart() -> None:
+    """Log as Caffe's Data layer does when it goes back to the first record."""
+    log.info("data_layer.cpp:73", "Restarting data prefetching from start.")
+
+
+def endless_records(database: Database, start: int = 0) -> Iterator[tuple[bytes, bytes | memoryview]]:
+    """Every (key, value) in key order, again and again, from record `start` (LMDB only, where a value is a view).
+
+    The views hold as long as the iterator.  A LevelDB, whose records cannot be counted, logs its restarts itself.
+    """
+    if isinstance(database, LevelDB):
+        while True:
+            yield from database.walk()
+            log_restart()
+    with database.begin(buffers=True) as transaction, transaction.cursor() as cursor:
+        while cursor.first():
+            yield from islice(cursor.iternext(keys=True, values=True), start, None)
+            start = 0
 
 
 def _walk(database: Database) -> Iterator[tuple[bytes, bytes]]:
@@ -129,7 +153,7 @@ def _walk(database: Database) -> Iterator[tuple[bytes, bytes]]:
         yield from cursor.iternext(keys=True, values=True) if cursor.first() else ()
 
 
-def parse_datum(source: str, key: bytes, value: bytes) -> caffe_pb2.Datum:
+def parse_datum(source: str, key: bytes, value: bytes | memoryview) -> caffe_pb2.Datum:
     """A Datum from its bytes; UserError names source and key."""
     try:
         return caffe_pb2.Datum.FromString(value)
@@ -139,7 +163,7 @@ def parse_datum(source: str, key: bytes, value: bytes) -> caffe_pb2.Datum:
 
 def bad_record(source: str, key: bytes, what: str) -> UserError:
     """The error for one record of a database."""
-    return UserError(f"{source}: record {key.decode(errors='replace')} {what}; pack the database again")
+    return UserError(f"{source}: record {bytes(key).decode(errors='replace')} {what}; pack the database again")
 
 
 def datum_image(datum: caffe_pb2.Datum, color: bool | None = None) -> np.ndarray:
@@ -151,8 +175,9 @@ def datum_image(datum: caffe_pb2.Datum, color: bool | None = None) -> np.ndarray
     if datum.encoded:
         return _decoded(datum.data, color)
     shape = (datum.channels, datum.height, datum.width)
-    if datum.data or not datum.float_data:
-        pixels = np.frombuffer(datum.data, np.uint8)
+    content = datum.data  # a copy each time it is read
+    if content or not datum.float_data:
+        pixels = np.frombuffer(content, np.uint8)
     else:
         pixels = np.array(datum.float_data, np.float32)
     if pixels.size != np.prod(shape) or not pixels.size:

@@ -1,4 +1,4 @@
-"""A thread that keeps a few batches ahead of the solver."""
+"""A thread that keeps a few batches ahead of the solver, and memory for them that is used again and again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
+
+import numpy as np
 
 
 class Prefetcher:
@@ -38,10 +40,41 @@ class Prefetcher:
         self._close()
 
 
+class Arrays:
+    """Lends NumPy arrays; one comes back by itself when nothing shows its memory any more, no tensor and no view.
+
+    `allocate` makes a new array of a shape and dtype.
+    """
+
+    def __init__(self, allocate: Callable[[tuple[int, ...], np.dtype], np.ndarray] = np.empty) -> None:
+        self._allocate = allocate
+        self._free: list[np.ndarray] = []
+
+    def lend(self, shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
+        """An array with any content."""
+        while self._free:
+            array = self._free.pop()
+            if array.shape == shape and array.dtype == dtype:
+                break
+        else:
+            array = self._allocate(shape, np.dtype(dtype))
+        loan = _Loan(array)
+        weakref.finalize(loan, self._free.append, array).atexit = False
+        return np.asarray(loan)
+
+
+class _Loan:
+    """Stands between an array and all that shows its memory: views of the array itself would hide who holds it."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.__array_interface__ = array.__array_interface__
+
+
 def _fill(make_items: Callable[[], Iterator[Any]], items: queue.Queue[Any], stop: threading.Event) -> None:
     try:
         for item in make_items():
             items.put(item)
+            del item  # whoever takes it decides how long its memory is in use
             if stop.is_set():
                 return
     except BaseException as error:  # handed to the thread that waits for the item

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2, read_mean
 
-
-@dataclass
-class Batch:
-    """Images already cropped and mirrored, and what the mean needs to know about each.
-
-    pixels : (N, C, H, W) uint8 or float32;  labels : (N,) float32
-    places : per image (top, left, mirrored) of its crop in the stored image
-    """
-
-    pixels: np.ndarray
-    labels: np.ndarray
-    places: list[tuple[int, int, bool]] = field(default_factory=list)
+Place = tuple[int, int, bool]  # top and left of a crop in the stored image, whether it is mirrored afterwards
+Shape = tuple[int, int, int]
 
 
 class Transformer:
     """Caffe's DataTransformer: (value - mean) * scale, the mean_file taken at the crop's own position.
 
-    Crops are random in TRAIN and centred in TEST, mirrors are random in both phases.  Raises UserError for settings
-    that contradict each other or the images.
+    Crops are random in TRAIN and centred in TEST, mirrors are random in both phases.  What is random is drawn by
+    `draw`, image by image, so that the work on the images may be shared out.  Raises UserError for settings that
+    contradict each other or the images.
     """
 
     def __init__(self, param: Any, phase: int, rng: np.random.Generator) -> None:
@@ -45,9 +36,9 @@ class Transformer:
         self.rng = rng
         self.mean_values = np.array(param.mean_value, np.float32)
         self.mean = read_mean(param.mean_file) if param.HasField("mean_file") else None
-        self._mean_on: dict[tuple[torch.device, bool], np.ndarray | torch.Tensor] = {}
+        self._whole: dict[Any, Any] = {}  # means as large as the stored images, by their shape or device
 
-    def output_shape(self, stored: tuple[int, int, int]) -> tuple[int, int, int]:
+    def output_shape(self, stored: Shape) -> Shape:
         """(C, H, W) that an image of shape `stored` becomes; refuses what mean or crop do not fit."""
         channels, height, width = stored
         if self.mean is not None and self.mean.shape != stored:
@@ -58,12 +49,18 @@ class Transformer:
             raise UserError(f"crop_size {self.crop} is larger than the images, {height}x{width}")
         return (channels, self.crop or height, self.crop or width)
 
-    def cut(self, image: np.ndarray, out: np.ndarray) -> tuple[int, int, bool]:
-        """Crop (and mirror) a stored (C, H, W) image into `out`; returns (top, left, mirrored)."""
+    def is_random(self, stored: Shape) -> bool:
+        """Whether an image of shape `stored` comes out differently each time."""
+        return bool(self.mirror or (self.random_crop and self.output_shape(stored) != stored))
+
+    def draw(self, count: int, stored: Shape) -> list[Place]:
+        """The places of the next `count` images, all of shape `stored`."""
+        shape = self.output_shape(stored)
+        return [self._place(stored, shape) for _ in range(count)]
+
+    def _place(self, stored: Shape, shape: Shape) -> Place:
         mirrored = bool(self.mirror and self.rng.integers(2))
-        top, left = (self._offset(full, part) for full, part in zip(image.shape[1:], out.shape[1:], strict=True))
-        part = image[:, top : top + out.shape[1], left : left + out.shape[2]]
-        out[:] = part[:, :, ::-1] if mirrored else part
+        top, left = (self._offset(full, part) for full, part in zip(stored[1:], shape[1:], strict=True))
         return top, left, mirrored
 
     def _offset(self, full: int, part: int) -> int:
@@ -71,32 +68,59 @@ class Transformer:
             return 0
         return int(self.rng.integers(full - part + 1)) if self.random_crop else (full - part) // 2
 
-    def finish(self, batch: Batch, out: torch.Tensor) -> None:
-        """Write (pixels - mean) * scale into `out` (N, C, H, W), a float32 tensor on any device."""
-        out.copy_(torch.from_numpy(batch.pixels))
-        if self.mean is not None:
-            self._subtract_mean(batch.places, out)
-        elif self.mean_values.size:
-            out -= torch.from_numpy(self.mean_values).to(out.device).view(1, -1, 1, 1)
+    def apply(self, image: np.ndarray, place: Place, out: np.ndarray) -> None:
+        """Write a stored (C, H, W) image, uint8 or float32, into `out`, (C, h, w) float32."""
+        top, left, mirrored = place
+        height, width = out.shape[1:]
+        part = image[:, top : top + height, left : left + width]
+        means = self._means(image.shape)
+        if means is None:
+            np.copyto(out, part[:, :, ::-1] if mirrored else part)
+        else:
+            start = image.shape[2] - width - left if mirrored else left
+            mean = means[mirrored][:, top : top + height, start : start + width]
+            for plane, mean_plane, result in zip(part, mean, out, strict=True):
+                _subtract(plane, mirrored, mean_plane, result)
         if self.scale != 1:
             out *= self.scale
 
-    def _subtract_mean(self, places: list[tuple[int, int, bool]], out: torch.Tensor) -> None:
-        if len(set(places)) == 1:
-            out -= torch.as_tensor(self._mean_at(places[0], out))
-            return
-        # On the CPU through numpy: a parallel torch call for each small image costs more than its arithmetic.
-        for image, place in zip(out.numpy() if out.device.type == "cpu" else out, places, strict=True):
-            image -= self._mean_at(place, out)
+    def _means(self, stored: Shape) -> tuple[np.ndarray, np.ndarray] | None:
+        """The mean of the size of a stored image, as it is and mirrored; None without a mean."""
+        if self.mean is None and not self.mean_values.size:
+            return None
+        if stored not in self._whole:
+            mean = self.mean
+            if mean is None:
+                mean = np.broadcast_to(self.mean_values.reshape(-1, 1, 1), stored)
+            self._whole[stored] = np.ascontiguousarray(mean), np.ascontiguousarray(mean[:, :, ::-1])
+        return self._whole[stored]
 
-    def _mean_at(self, place: tuple[int, int, bool], out: torch.Tensor) -> np.ndarray | torch.Tensor:
-        """The mean at a crop's position, mirrored with it: a view, on the device of `out`."""
-        top, left, mirrored = place
-        mean = self._mean_on.get((out.device, mirrored))
-        if mean is None:
-            mean = np.ascontiguousarray(self.mean[:, :, ::-1] if mirrored else self.mean)
-            mean = mean if out.device.type == "cpu" else torch.from_numpy(mean).to(out.device)
-            self._mean_on[(out.device, mirrored)] = mean
-        height, width = out.shape[-2:]
-        left = mean.shape[-1] - width - left if mirrored else left
-        return mean[:, top : top + height, left : left + width]
+    def apply_to_batch(self, images: torch.Tensor, places: list[Place]) -> torch.Tensor:
+        """Stored images (N, C, H, W), uint8 or float32 on any device -> (N, C, h, w) float32 there, as `apply`."""
+        stored = tuple(images.shape[1:])
+        channels, height, width = self.output_shape(stored)
+        device = images.device
+        tops, lefts, mirrored = (torch.tensor(column, device=device) for column in zip(*places, strict=True))
+        rows = tops[:, None] + torch.arange(height, device=device)
+        columns = torch.arange(width, device=device).expand(len(places), width)
+        columns = lefts[:, None] + torch.where(mirrored[:, None], width - 1 - columns, columns)
+        rows, columns = rows[:, None, :, None], columns[:, None, None, :]
+        items = torch.arange(len(places), device=device)[:, None, None, None]
+        planes = torch.arange(channels, device=device)[:, None, None]
+        out = images[items, planes, rows, columns].float()
+        means = self._means(stored)
+        if means is not None:
+            out -= self._on(device, stored, means[0])[planes, rows, columns]
+        return out.mul_(self.scale) if self.scale != 1 else out
+
+    def _on(self, device: torch.device, stored: Shape, mean: np.ndarray) -> torch.Tensor:
+        if (device, stored) not in self._whole:
+            self._whole[device, stored] = torch.from_numpy(mean).to(device)
+        return self._whole[device, stored]
+
+
+def _subtract(plane: np.ndarray, mirrored: bool, mean: np.ndarray, out: np.ndarray) -> None:
+    """plane (h, w), mirrored if asked, minus mean, into `out`, in one pass over the memory of each."""
+    if plane.strides[1] != plane.itemsize:
+        plane = np.ascontiguousarray(plane)  # of an image that was decoded with its colours interleaved
+    cv2.subtract(cv2.flip(plane, 1) if mirrored else plane, mean, dst=out, dtype=cv2.CV_32F)

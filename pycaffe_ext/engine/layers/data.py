@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
-from itertools import islice
 
 import numpy as np
 import torch
@@ -13,16 +11,22 @@ from pycaffe_ext.engine import database, log
 from pycaffe_ext.engine.blob import Blob
 from pycaffe_ext.engine.layers.base import Layer, register
 from pycaffe_ext.engine.prefetch import Prefetcher
-from pycaffe_ext.engine.transform import Batch, Transformer
+from pycaffe_ext.engine.reading import Reader
+from pycaffe_ext.engine.transform import Transformer
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.proto import caffe_pb2
+
+IN_USE = 2  # batches that exist beside those that wait: the net's own and the one that is being read
 
 
 @register("Data")
 class DataLayer(Layer):
     """Caffe's Data layer over an LMDB or LevelDB: the cursor walks in key order, wraps, never shuffles.
 
-    The first record of each batch gives the batch its shape.  rand_skip is ignored, as Caffe 1.0 does.
+    The first record of each batch gives the batch its shape.  rand_skip is ignored, as Caffe 1.0 does.  As in Caffe,
+    data_param.prefetch is the number of batches in memory; tops are bound to them, nothing is copied.
+
+    records : how many there are, None if unknown;  position : the record that comes next
+    repeats : whether each record gives the same values every time it is read
     """
 
     exact_bottoms = 0
@@ -34,20 +38,36 @@ class DataLayer(Layer):
         self.check(param.batch_size > 0, "needs data_param.batch_size > 0")
         if param.rand_skip:
             log.warning("data_layer.cpp:45", f"{self.name}: rand_skip is ignored, as Caffe 1.0 ignores it")
-        rng = np.random.default_rng(int(torch.randint(2**62, (1,))))  # of its own: the thread draws from it
         try:
-            env = database.open_database(param.source, param.backend)
-            kind = "leveldb" if param.backend == database.LEVELDB else "lmdb"
-            log.info(f"db_{kind}.cpp:{18 if kind == 'leveldb' else 35}", f"Opened {kind} {param.source}")
-            transformer = Transformer(self.param.transform_param, self.phase, rng)
-            shape = transformer.output_shape(_first_image(env, param.source, transformer).shape)
+            stored, shape = self._open()
         except UserError as error:
             self.fail(str(error))
-        batches = partial(_batches, env, param.source, param.batch_size, transformer)
-        self._transformer = transformer
-        self._ahead = Prefetcher(batches, param.prefetch)
+        self.records = database.count_records(self._store)
+        self.position = 0
+        self.repeats = not self._transformer.is_random(stored)
+        self._passed = 0
+        self._ahead: Prefetcher | None = None
         self._shape = (param.batch_size, *shape)
         log.info("data_layer.cpp:45", f"output data size: {','.join(map(str, self._shape))}")
+
+    def _open(self) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        """Open the database and prepare to read it; shapes of an image as stored and as it comes out."""
+        param = self.param.data_param
+        rng = np.random.default_rng(int(torch.randint(2**62, (1,))))  # of its own: the thread draws from it
+        self._store = database.open_database(param.source, param.backend)
+        kind = "leveldb" if param.backend == database.LEVELDB else "lmdb"
+        log.info(f"db_{kind}.cpp:{18 if kind == 'leveldb' else 35}", f"Opened {kind} {param.source}")
+        self._transformer = Transformer(self.param.transform_param, self.phase, rng)
+        self._reader = Reader(
+            self._store, param.source, param.batch_size, self._transformer, self.device, torch.get_num_threads()
+        )
+        stored = self._reader.stored_shape()
+        return stored, self._transformer.output_shape(stored)
+
+    @property
+    def state(self) -> tuple[object, ...]:
+        """What changes when the records may have changed."""
+        return database.state_of(self._store)
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         top[0].reshape(self._shape)
@@ -55,52 +75,35 @@ class DataLayer(Layer):
             top[1].reshape(self._shape[:1])
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        if self._ahead is None:
+            ahead = self.param.data_param.prefetch - IN_USE
+            self._ahead = Prefetcher(partial(self._reader.batches, self.position), ahead)
         try:
             batch = self._ahead.take()
         except UserError as error:
             self.fail(str(error))
-        self._shape = batch.pixels.shape
-        self.reshape(bottom, top)
-        self._transformer.finish(batch, top[0].data)
-        if len(top) > 1:
-            top[1].data.copy_(torch.from_numpy(batch.labels))
+        self._shape = tuple(batch.pixels.shape)
+        for blob, values in zip(top, (batch.pixels, batch.labels), strict=False):
+            if not values.is_cpu:
+                values.record_stream(torch.cuda.current_stream(values.device))  # made on the reading thread's stream
+            blob.data = values
+        self._advance()
+
+    def skip(self) -> None:
+        """Pass over a batch that nobody needs; nothing is read ahead any more until a batch is needed again."""
+        self.close()
+        self._advance()
+
+    def _advance(self) -> None:
+        if self.records is None:
+            return
+        before, self._passed = self._passed, self._passed + self.param.data_param.batch_size
+        self.position = self._passed % self.records
+        for _ in range(before // self.records, self._passed // self.records):
+            database.log_restart()
 
     def close(self) -> None:
         """Stop reading ahead."""
-        self._ahead.close()
-
-
-def _first_image(env: database.Database, source: str, transformer: Transformer) -> np.ndarray:
-    key, value = database.first_record(env)
-    datum = database.parse_datum(source, key, value)
-    return _image(source, key, datum, transformer)
-
-
-def _image(source: str, key: bytes, datum: caffe_pb2.Datum, transformer: Transformer) -> np.ndarray:
-    try:
-        return database.datum_image(datum, transformer.color)
-    except ValueError as error:
-        raise database.bad_record(source, key, str(error)) from error
-
-
-def _batches(env: database.Database, source: str, size: int, transformer: Transformer) -> Iterator[Batch]:
-    records = database.endless_records(env)
-    while True:
-        yield _assemble(list(islice(records, size)), source, transformer)
-
-
-def _assemble(records: list[tuple[bytes, bytes]], source: str, transformer: Transformer) -> Batch:
-    labels = np.empty(len(records), np.float32)
-    places, pixels = [], None
-    for i, (key, value) in enumerate(records):
-        datum = database.parse_datum(source, key, value)
-        image = _image(source, key, datum, transformer)
-        if pixels is None:
-            stored = image.shape
-            pixels = np.empty((len(records), *transformer.output_shape(stored)), image.dtype)
-        elif image.shape != stored or image.dtype != pixels.dtype:
-            shapes = f"is {image.shape} {image.dtype}, the first of its batch {stored} {pixels.dtype}"
-            raise database.bad_record(source, key, shapes + "; all must be alike")
-        places.append(transformer.cut(image, pixels[i]))
-        labels[i] = datum.label
-    return Batch(pixels, labels, places)
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
