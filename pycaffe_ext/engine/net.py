@@ -98,6 +98,7 @@ class Net:
         bottom = [self._bottom(param, i, unread) for i in range(len(param.bottom))]
         names, top = self._make_tops(layer, unread)
         layer.setup(bottom, top)
+        self.blobs.update(zip(names, top, strict=True))  # a layer may have put a blob of its own in a top's place
         layer.reshape(bottom, top)
         layer.set_loss_weights(top)
         self._add_params(layer, param)

@@ -80,6 +80,11 @@ class Layer:
         if not condition:
             self.fail(message)
 
+    def legacy_shape(self, blob: Blob) -> tuple[int, int, int, int]:
+        """(N, C, H, W) as Caffe's old accessors see a blob of up to 4 axes, 1 for those that it lacks."""
+        self.check(len(blob.shape) <= 4, f"blobs may have up to 4 axes, not shape {blob.shape}")
+        return (*blob.shape, *[1] * (4 - len(blob.shape)))
+
     def axis(self, axis: int, blob: Blob, name: str = "axis") -> int:
         """`axis`, negative ones counted from the end, checked against the blob."""
         axes = len(blob.shape)
@@ -113,11 +118,11 @@ class Layer:
             self.fail("can't work in place: its top and bottom need different names")
 
     def set_loss_weights(self, top: list[Blob]) -> None:
-        """Default and check the loss weight of each top: 1 for the first top of a loss layer, else 0."""
+        """Check the loss weight of each top; a loss with one top has 1 by default, other layers 0."""
         given = list(self.param.loss_weight)
-        if given and len(given) != len(top):
+        if (given or self.is_loss) and len(given or [1.0]) != len(top):
             self.fail(f"loss_weight must be given once for each of its {len(top)} tops, not {len(given)} times")
-        self.loss_weights = given or [1.0 if self.is_loss and i == 0 else 0.0 for i in range(len(top))]
+        self.loss_weights = given or [float(self.is_loss)] * len(top)
         self.fill_loss_weights(top)
 
     def fill_loss_weights(self, top: list[Blob]) -> None:

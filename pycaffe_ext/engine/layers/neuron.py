@@ -1,4 +1,4 @@
-"""Element-wise layers with hand-written passes: ReLU, Dropout, Sigmoid, TanH."""
+"""Element-wise layers with hand-written passes: ReLU, Dropout, Sigmoid, TanH, Clip, Swish."""
 
 from __future__ import annotations
 
@@ -84,3 +84,40 @@ class TanH(NeuronLayer):
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if propagate_down[0]:
             bottom[0].diff = aten.tanh_backward(top[0].diff, top[0].data)
+
+
+@register("Clip")
+class Clip(NeuronLayer):
+    """x, but min below min and max above max; NaN stays NaN.
+
+    The gradient passes where min <= x <= max.  In place the input is gone and what is left always lies there: the
+    gradient then passes everywhere, as in Caffe.
+    """
+
+    def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        param = self.param.clip_param
+        self.check(self.param.HasField("clip_param"), "needs clip_param { min max }")
+        self.check(param.min <= param.max, f"min {param.min:g} is above max {param.max:g}")
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        top[0].data = bottom[0].data.clamp(self.param.clip_param.min, self.param.clip_param.max)
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        if propagate_down[0]:
+            x, param = bottom[0].data, self.param.clip_param
+            bottom[0].diff = top[0].diff * ((x >= param.min) & (x <= param.max))
+
+
+@register("Swish")
+class Swish(NeuronLayer):
+    """x * sigmoid(beta * x)."""
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        x = bottom[0].data
+        self._sigmoid = torch.sigmoid(self.param.swish_param.beta * x)
+        top[0].data = x * self._sigmoid
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        if propagate_down[0]:
+            scaled = self.param.swish_param.beta * top[0].data
+            bottom[0].diff = top[0].diff * (scaled + self._sigmoid * (1 - scaled))

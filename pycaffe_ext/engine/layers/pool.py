@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import avg_pool2d, pad
 
 from pycaffe_ext.engine.blob import Blob
-from pycaffe_ext.engine.layers.base import Layer, register
+from pycaffe_ext.engine.layers.base import Layer
 from pycaffe_ext.engine.parallel import for_each_item
 from pycaffe_ext.proto import caffe_pb2
 
@@ -34,16 +34,14 @@ def taps(x: torch.Tensor, axis: int, kernel: int, stride: int, windows: int) -> 
     return [x.narrow(axis, i, reach)[(slice(None),) * axis + (slice(None, None, stride),)] for i in range(kernel)]
 
 
-@register("Pooling")
 class Pooling(Layer):
-    """MAX (a second top gives the position h * width + w of each maximum) or AVE."""
+    """MAX (a second top gives the position h * width + w of each maximum) or AVE; stochastic_pool has the third."""
 
     exact_bottoms = min_tops = 1
     max_tops = 2
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         param = self.param.pooling_param
-        self.check(param.pool != POOL.STOCHASTIC, "stochastic pooling is not available; use MAX or AVE")
         self.check(len(top) == 1 or param.pool == POOL.MAX, "only MAX has a second top")
         pair = param.HasField("kernel_h") or param.HasField("kernel_w")
         if param.global_pooling:

@@ -43,10 +43,11 @@ class Softmax(Layer):
             bottom[0].diff = y * (gradient - (gradient * y).sum(self._axis, keepdim=True))
 
 
-class _Labelled(Layer):
+class Labelled(Layer):
     """Scores along an axis and, for each position off that axis, the index of the true class."""
 
-    def _read(self, bottom: list[Blob], axis: int) -> None:
+    def _read(self, bottom: list[Blob], axis: int, one_each: bool = False) -> None:
+        """Take the sizes; `one_each`: labels must come item by item, as Caffe's losses insist."""
         scores, labels = bottom[0].shape, bottom[1].count
         self._axis = self.axis(axis, bottom[0])
         self._outer = torch.Size(scores[: self._axis]).numel()
@@ -54,6 +55,8 @@ class _Labelled(Layer):
         self._classes = scores[self._axis]
         self.check(labels == self._outer * self._inner, f"{self._outer * self._inner} labels are needed for scores of"
                    f" shape {scores} with axis {self._axis}, not {labels}")
+        self.check(not one_each or bottom[1].shape[:1] == scores[:1],
+                   f"scores and labels must be as many: {scores}, {bottom[1].shape}")
 
     def _rows(self, scores: torch.Tensor) -> torch.Tensor:
         """(outer, classes, inner)."""
@@ -72,7 +75,7 @@ class _Labelled(Layer):
 
 
 @register("SoftmaxWithLoss")
-class SoftmaxWithLoss(_Labelled):
+class SoftmaxWithLoss(Labelled):
     """Mean of -log(probability of the true class); a second top gives the probabilities."""
 
     exact_bottoms = 2
@@ -82,7 +85,7 @@ class SoftmaxWithLoss(_Labelled):
     is_loss = True
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        self._read(bottom, self.param.softmax_param.axis)
+        self._read(bottom, self.param.softmax_param.axis, one_each=True)
         top[0].reshape(())
         if len(top) > 1:
             top[1].reshape(bottom[0].shape)
@@ -117,7 +120,7 @@ class SoftmaxWithLoss(_Labelled):
 
 
 @register("Accuracy")
-class Accuracy(_Labelled):
+class Accuracy(Labelled):
     """Share of positions whose true class is among the top_k scores; a second top gives it class by class.
 
     A score equal to the true one's counts as better, so a constant output is never right by luck.

@@ -1,0 +1,65 @@
+"""Tile and Crop: layers that change how far a blob reaches along its axes."""
+
+from __future__ import annotations
+
+import torch
+
+from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.layers.base import Layer, register
+
+
+@register("Tile")
+class Tile(Layer):
+    """The bottom `tiles` times over along an axis."""
+
+    exact_bottoms = exact_tops = 1
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        param, shape = self.param.tile_param, list(bottom[0].shape)
+        self.check(param.tiles > 0, f"tiles must be given and positive, not {param.tiles}")
+        self._axis = self.axis(param.axis, bottom[0])
+        shape[self._axis] *= param.tiles
+        top[0].reshape(shape)
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        top[0].data = torch.cat([bottom[0].data] * self.param.tile_param.tiles, self._axis)
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        if propagate_down[0]:
+            shape = bottom[0].shape
+            tiles = top[0].diff.view(*shape[: self._axis], self.param.tile_param.tiles, *shape[self._axis :])
+            bottom[0].diff = tiles.sum(self._axis)
+
+
+@register("Crop")
+class Crop(Layer):
+    """The first bottom cut to the second one's size from `axis` on, starting at `offset` (one for all, or for each).
+
+    The second bottom gives nothing but its shape and gets no gradient.
+    """
+
+    exact_bottoms = 2
+    exact_tops = 1
+
+    def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
+        shape, size, offset = bottom[0].shape, bottom[1].shape, list(self.param.crop_param.offset)
+        axis = self.axis(self.param.crop_param.axis, bottom[0])
+        cropped = len(shape) - axis
+        self.check(len(offset) in (0, 1, cropped),
+                   f"offset must be given once or for each of the {cropped} cropped axes, not {len(offset)} times")
+        self.check(len(size) >= len(shape), f"the bottom that gives the size needs {len(shape)} axes, it has {size}")
+        starts = offset if len(offset) == cropped else (offset or [0]) * cropped
+        for i, start in enumerate(starts, axis):
+            self.check(start + size[i] <= shape[i], f"{size[i]} values from {start} on reach beyond axis {i} of a"
+                       f" bottom of shape {shape}")
+        self._window = (slice(None),) * axis + tuple(
+            slice(start, start + size[i]) for i, start in enumerate(starts, axis))
+        top[0].reshape((*shape[:axis], *size[axis : len(shape)]))
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        top[0].data = bottom[0].data[self._window].clone(memory_format=torch.contiguous_format)
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        if propagate_down[0]:
+            bottom[0].diff = torch.zeros_like(bottom[0].data)
+            bottom[0].diff[self._window] = top[0].diff
