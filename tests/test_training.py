@@ -289,7 +289,7 @@ def test_score_net_of_a_train_val_net(tmp_path):
     assert entries(tmp_path / "val") == 50
     with pytest.raises(UserError, match="no LMDB"):
         entries(tmp_path)
-    with pytest.raises(UserError, match="no InnerProduct layer fc9 .*fc8_polyp"):
+    with pytest.raises(UserError, match="no InnerProduct or Convolution layer fc9 .*fc8_polyp"):
         describe(net, "fc9")
 
 

@@ -20,7 +20,7 @@ def main() -> None:
     net.add_argument("--net", type=Path, help="train_val prototxt, to be scored on --lmdb")
     parser.add_argument("--lmdb", type=Path, help="LMDB of the validation patches (default: the net's own)")
     parser.add_argument("--count", type=int, help="score the first COUNT patches only (default: all)")
-    parser.add_argument("--head", help="layer whose values are scored (default: the last InnerProduct)")
+    parser.add_argument("--head", help="layer whose values are scored (default: the last InnerProduct or Convolution)")
     parser.add_argument("--epoch", type=float, default=1.0, help="iterations per epoch, for the table (default: 1)")
     parser.add_argument("--patience", type=int, help="stop where training would have stopped (default: score all)")
     parser.add_argument("--caffe", help="the caffe command (default: the embedded engine)")

@@ -33,8 +33,8 @@ def score_folder(
     With `patience`, snapshots beyond the point where the training would have stopped are not scored.
     """
     found = snapshots.listing(_prefix(folder, name))
-    validation = _validation(model, lmdb, head, count, scratch)
-    _check_head(found[0].weights, validation.head)
+    validation, layer = _validation(model, lmdb, head, count, scratch)
+    _check_head(found[0].weights, layer)
     rows: list[Row] = []
     for snapshot in found:
         rows.append(score_snapshot(caffe, snapshot, validation, epoch))
@@ -58,7 +58,10 @@ def _prefix(folder: Path, name: str | None) -> str:
     return str(folder / known(name or names[0], names, "snapshot name"))
 
 
-def _validation(model: Path, lmdb: Path | None, head: str | None, count: int | None, scratch: Path) -> Validation:
+def _validation(
+    model: Path, lmdb: Path | None, head: str | None, count: int | None, scratch: Path
+) -> tuple[Validation, str]:
+    """What snapshots are scored on, its net written to `scratch`, and the layer that learns the class values."""
     net = read_net(model)
     net = from_train_val(net, lmdb or Path(_test_source(net, model)), head)
     about = describe(net, head)
@@ -66,7 +69,8 @@ def _validation(model: Path, lmdb: Path | None, head: str | None, count: int | N
     if count is not None and not 1 <= count <= available:
         raise UserError(f"--count {count}: {about.source} holds {available} patches")
     write_text(scratch / "score.prototxt", net)
-    return Validation(scratch / "score.prototxt", count or available, about.batch_size, about.head, about.classes)
+    scored = Validation(scratch / "score.prototxt", count or available, about.batch_size, about.head, about.classes)
+    return scored, about.layer
 
 
 def _test_source(net: caffe_pb2.NetParameter, model: Path) -> str:

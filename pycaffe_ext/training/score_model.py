@@ -10,44 +10,68 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2
 
 DATA = "Data"
+CLASSIFIERS = ("InnerProduct", "Convolution")
+AFTER_SCORES = ("Softmax", "SoftmaxWithLoss", "Accuracy")
 
 
 @dataclass(frozen=True)
 class ScoreModel:
-    """What `scoring.score` must know of a score net."""
+    """What `scoring.score` must know of a score net.
+
+    head : the blob of the raw class values.  layer : the layer that learns them.
+    """
 
     source: Path
     batch_size: int
     head: str
     classes: int
+    layer: str
 
 
 def describe(net: caffe_pb2.NetParameter, head: str | None = None) -> ScoreModel:
-    """Read it off a score net; `head` is the last InnerProduct's top unless it is named."""
+    """Read it off a score net; `head` is the last InnerProduct or Convolution unless it is named."""
     data = _data_layer(net)
     layer = _head(net, head)
+    param = layer.convolution_param if layer.type == "Convolution" else layer.inner_product_param
     return ScoreModel(
-        Path(data.data_param.source), data.data_param.batch_size, layer.top[0], layer.inner_product_param.num_output
+        Path(data.data_param.source), data.data_param.batch_size, _scores(net, layer), param.num_output, layer.name
     )
 
 
 def from_train_val(
     net: caffe_pb2.NetParameter, source: Path, head: str | None = None, batch_size: int | None = None
 ) -> caffe_pb2.NetParameter:
-    """The TEST phase of a train_val net over the LMDB `source`, cut after its head."""
+    """The TEST phase of a train_val net over the LMDB `source`: what its head's class values need, and no more."""
     score = caffe_pb2.NetParameter(name=net.name)
     tested = caffe_pb2.NetParameter(layer=[layer for layer in net.layer if _in_test(layer)])
-    last = _head(tested, head)
     _data_layer(tested)
-    for layer in tested.layer:
+    for layer in _needed(tested, _scores(tested, _head(tested, head))):
         added = score.layer.add()
         added.CopyFrom(layer)
         if layer.type == DATA:
             added.data_param.source = str(source)
             added.data_param.batch_size = batch_size or layer.data_param.batch_size
-        if layer.name == last.name:
-            break
     return score
+
+
+def _needed(net: caffe_pb2.NetParameter, blob: str) -> list[caffe_pb2.LayerParameter]:
+    """The layers that `blob` comes from, in order."""
+    wanted, found = {blob}, []
+    for layer in reversed(net.layer):
+        if wanted.intersection(layer.top):
+            wanted.update(layer.bottom)
+            found.append(layer)
+    return found[::-1]
+
+
+def _scores(net: caffe_pb2.NetParameter, head: caffe_pb2.LayerParameter) -> str:
+    """The blob of the raw class values: the head's, or what a chain of layers makes of it (SqueezeNet's pool10)."""
+    blob, reached = head.top[0], False
+    for layer in net.layer:
+        if reached and list(layer.bottom) == [blob] and layer.type not in AFTER_SCORES:
+            blob = layer.top[0]
+        reached = reached or layer.name == head.name
+    return blob
 
 
 def entries(source: Path) -> int:
@@ -71,7 +95,8 @@ def _data_layer(net: caffe_pb2.NetParameter) -> caffe_pb2.LayerParameter:
 
 
 def _head(net: caffe_pb2.NetParameter, name: str | None) -> caffe_pb2.LayerParameter:
-    heads = {layer.name: layer for layer in net.layer if layer.type == "InnerProduct"}
+    heads = {layer.name: layer for layer in net.layer if layer.type in CLASSIFIERS}
     if not heads or (name and name not in heads):
-        raise UserError(f"no InnerProduct layer {name or 'at all'} to score by (there are: {', '.join(heads) or '-'})")
+        raise UserError(f"no {' or '.join(CLASSIFIERS)} layer {name or 'at all'} to score by"
+                        f" (there are: {', '.join(heads) or '-'})")  # fmt: skip
     return heads[name or list(heads)[-1]]
