@@ -32,7 +32,7 @@ def read_net(path: Pathlike, upgrade: bool = True) -> caffe_pb2.NetParameter:
 
     Raises UserError for a missing file, a mistake in the text (with its line) or a net that cannot be upgraded.
     """
-    net = parse(_read(path), caffe_pb2.NetParameter(), str(path))
+    net = read_text(path, caffe_pb2.NetParameter())
     return upgrade_net(net, str(path)) if upgrade else net
 
 
@@ -42,13 +42,18 @@ def read_solver(path: Pathlike) -> caffe_pb2.SolverParameter:
     As in Caffe, snapshots without `snapshot_prefix` are named after the solver's file, beside it, and those whose
     prefix is a folder are named after it in there.
     """
-    solver = upgrade_solver(parse(_read(path), caffe_pb2.SolverParameter(), str(path)), str(path))
+    solver = upgrade_solver(read_text(path, caffe_pb2.SolverParameter()), str(path))
     file = Path(path)
     if not solver.HasField("snapshot_prefix"):
         solver.snapshot_prefix = str(file.with_suffix(""))
     elif os.path.isdir(solver.snapshot_prefix):
         solver.snapshot_prefix = str(Path(solver.snapshot_prefix) / file.stem)
     return solver
+
+
+def read_text(path: Pathlike, message: M) -> M:
+    """Read a prototxt into `message` and return it, as it stands; UserError for a missing file or as `parse` says."""
+    return parse(_read(path), message, str(path))
 
 
 def parse(text: str, message: M, name: str = "<string>") -> M:

@@ -1,0 +1,21 @@
+"""Bring a net's prototxt of any age to today's form.
+
+Usage: upgrade_net_proto_text.py old_net_proto_file_in net_proto_file_out
+"""
+
+from __future__ import annotations
+
+from pycaffe_ext.errors import run_cli
+from pycaffe_ext.flags import parse
+
+
+def main() -> None:
+    given = parse(__doc__, {}, [2])
+    if given:
+        from pycaffe_ext.proto import upgrade_files
+
+        upgrade_files.net_text(*given[1])
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,0 +1,21 @@
+"""Bring a solver's prototxt of any age to today's form.
+
+Usage: upgrade_solver_proto_text.py old_solver_proto_file_in solver_proto_file_out
+"""
+
+from __future__ import annotations
+
+from pycaffe_ext.errors import run_cli
+from pycaffe_ext.flags import parse
+
+
+def main() -> None:
+    given = parse(__doc__, {}, [2])
+    if given:
+        from pycaffe_ext.proto import upgrade_files
+
+        upgrade_files.solver_text(*given[1])
+
+
+if __name__ == "__main__":
+    run_cli(main)
