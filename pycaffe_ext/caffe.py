@@ -20,11 +20,12 @@ from pycaffe_ext.engine.blob import Blob as EngineBlob
 from pycaffe_ext.engine.layers import Layer as EngineLayer
 from pycaffe_ext.engine.layers import layer_types
 from pycaffe_ext.engine.net import Net as EngineNet
+from pycaffe_ext.engine.python_layer import Layer
 from pycaffe_ext.engine.solver import Solver as EngineSolver
 from pycaffe_ext.errors import UserError, known
 
-__all__ = ["TEST", "TRAIN", "Net", "SGDSolver", "Solver", "get_solver", "layer_type_list", "proto", "set_device",
-           "set_mode_cpu", "set_mode_gpu", "set_random_seed"]
+__all__ = ["TEST", "TRAIN", "Layer", "Net", "SGDSolver", "Solver", "get_solver", "layer_type_list", "proto",
+           "set_device", "set_mode_cpu", "set_mode_gpu", "set_random_seed"]
 
 TRAIN = proto.caffe_pb2.TRAIN
 TEST = proto.caffe_pb2.TEST
@@ -151,7 +152,7 @@ class Blob:
         return self._legacy(3)
 
 
-class Layer:
+class LayerView:
     """A layer of a net: its type and its parameters."""
 
     def __init__(self, layer: EngineLayer, blobs: list[Blob]) -> None:
@@ -179,7 +180,7 @@ class Net:
         self._net = net
         self._mirrors: dict[tuple[int, str], _Mirror] = {}
         self.blobs = OrderedDict((name, Blob(blob, self._mirrors)) for name, blob in net.blobs.items())
-        self.layers = [Layer(layer, [Blob(blob, self._mirrors) for blob in layer.blobs]) for layer in net.layers]
+        self.layers = [LayerView(layer, [Blob(blob, self._mirrors) for blob in layer.blobs]) for layer in net.layers]
         self._layer_names = net.layer_names
         self.layer_dict = OrderedDict(zip(self._layer_names, self.layers, strict=True))
         self.params = OrderedDict((name, layer.blobs) for name, layer in self.layer_dict.items() if layer.blobs)
