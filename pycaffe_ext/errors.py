@@ -13,6 +13,14 @@ class UserError(Exception):
     """A mistake of the user's or of the machine's, told in one line; programs print it and exit with 1."""
 
 
+class LayerError(UserError):
+    """A mistake in the layer called `layer`; who knows the net's file adds the line (`proto.lines.naming_lines`)."""
+
+    def __init__(self, layer: str, message: str) -> None:
+        super().__init__(message)
+        self.layer = layer
+
+
 def known(name: str, choices: Iterable[str], kind: str) -> str:
     """Return `name` if it is one of `choices`; raise UserError with the nearest one and the whole list."""
     choices = list(choices)

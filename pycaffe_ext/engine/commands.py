@@ -37,7 +37,7 @@ def test(model: str, weights: str, iterations: int, gpu: str, level: int, stages
     """Run the TEST net over `iterations` batches; log every value of every output, then the means."""
     _join_logs()
     device = _device(gpu, "caffe.cpp:275", "Use GPU with device ID")
-    net = build_net(read_net(model), caffe_pb2.TEST, level, stages, device)
+    net = build_net(read_net(model), caffe_pb2.TEST, level, stages, device, model)
     net.copy_trained_layers_from(weights)
     log.info("caffe.cpp:281", f"Running for {iterations} iterations.")
     loss, sums = 0.0, np.zeros(0)
@@ -57,7 +57,7 @@ def time(model: str, phase: str, iterations: int, gpu: str, level: int, stages: 
     """Log the mean forward and backward time of each layer, in milliseconds."""
     _join_logs()
     device = _device(gpu, "caffe.cpp:343", "Use GPU with device ID")
-    net = build_net(read_net(model), caffe_pb2.Phase.Value(phase), level, stages, device)
+    net = build_net(read_net(model), caffe_pb2.Phase.Value(phase), level, stages, device, model)
     log.info("caffe.cpp:351", "Performing Forward")
     log.info("caffe.cpp:356", f"Initial loss: {log.number(net.forward())}")
     log.info("caffe.cpp:357", "Performing Backward")

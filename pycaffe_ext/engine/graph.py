@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pycaffe_ext.errors import UserError
+from pycaffe_ext.errors import LayerError
 from pycaffe_ext.proto import caffe_pb2
 
 Place = tuple[int, int]  # index of a layer, index of its top
@@ -33,7 +33,7 @@ def filter_layers(param: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
 
 def _included(layer: caffe_pb2.LayerParameter, state: caffe_pb2.NetState) -> bool:
     if layer.include and layer.exclude:
-        raise UserError(f"layer {layer.name!r}: give either include rules or exclude rules, not both")
+        raise LayerError(layer.name, f"layer {layer.name!r}: give either include rules or exclude rules, not both")
     if layer.include:
         return any(_meets(rule, state) for rule in layer.include)
     return not any(_meets(rule, state) for rule in layer.exclude)
@@ -92,8 +92,8 @@ def _readers(param: caffe_pb2.NetParameter) -> tuple[dict[Place, Place], dict[Pl
     for i, layer in enumerate(param.layer):
         for j, blob in enumerate(layer.bottom):
             if blob not in last:
-                raise UserError(f"layer {layer.name!r}: unknown bottom blob {blob!r} (bottom {j}): no layer above"
-                                f" makes it (blobs so far: {', '.join(last) or 'none'})")
+                raise LayerError(layer.name, f"layer {layer.name!r}: unknown bottom blob {blob!r} (bottom {j}): no"
+                                 f" layer above makes it (blobs so far: {', '.join(last) or 'none'})")
             sources[i, j] = last[blob]
             readers[last[blob]] = readers.get(last[blob], 0) + 1
         for j, blob in enumerate(layer.top):

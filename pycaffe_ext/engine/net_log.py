@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 import torch
@@ -10,6 +11,7 @@ from pycaffe_ext.engine import log
 from pycaffe_ext.engine.graph import filter_layers, with_state
 from pycaffe_ext.engine.net import Net, shape_text
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.proto.lines import naming_lines
 
 
 def build_net(
@@ -18,9 +20,17 @@ def build_net(
     level: int = 0,
     stages: Iterable[str] = (),
     device: torch.device | str = "cpu",
+    file: str | os.PathLike[str] | None = None,
 ) -> Net:
-    """Make a Net and log what it is made of, as Caffe does while it makes one."""
-    stages = list(stages)
+    """Make a Net and log what it is made of, as Caffe does while it makes one.
+
+    With the `file` that `param` was read from, what is wrong with a layer is told with its line.
+    """
+    with naming_lines(file):
+        return _build(param, phase, level, list(stages), device)
+
+
+def _build(param: caffe_pb2.NetParameter, phase: int, level: int, stages: list[str], device: torch.device | str) -> Net:
     filtered = filter_layers(with_state(param, phase, level, stages))
     if not stages and not param.state.HasField("level"):
         filtered.state.ClearField("level")  # Caffe logs a level only where a flag or a solver has set one

@@ -14,7 +14,7 @@ from pycaffe_ext.engine.lr_policy import advance_step, learning_rate
 from pycaffe_ext.engine.net import Net
 from pycaffe_ext.engine.net_log import build_net
 from pycaffe_ext.engine.random import set_seed
-from pycaffe_ext.engine.solver_nets import test_net_params, train_net_param
+from pycaffe_ext.engine.solver_nets import test_net_files, test_net_params, train_net_param
 from pycaffe_ext.engine.updates import UPDATES, check_settings, regularize
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.proto import caffe_pb2
@@ -38,8 +38,9 @@ class Solver:
         self._check_settings()
         if param.random_seed >= 0:
             set_seed(param.random_seed)
-        self.net = self._make_net(train_net_param(param))
-        self.test_nets = [self._make_net(net) for net in test_net_params(param)]
+        self.net = self._make_net(train_net_param(param), param.net or param.train_net)
+        tests = zip(test_net_params(param), test_net_files(param), strict=True)
+        self.test_nets = [self._make_net(net, file) for net, file in tests]
         for net in self.test_nets:
             net.debug_info = param.debug_info
         self.update = UPDATES[param.type]
@@ -67,8 +68,8 @@ class Solver:
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise UserError(f"cannot write to snapshot_prefix {param.snapshot_prefix!r}; make the folder {folder}")
 
-    def _make_net(self, param: caffe_pb2.NetParameter) -> Net:
-        net = build_net(param, param.state.phase, device=self.device)
+    def _make_net(self, param: caffe_pb2.NetParameter, file: str | None) -> Net:
+        net = build_net(param, param.state.phase, device=self.device, file=file)
         for names in self.param.weights:
             for source in filter(None, (name.strip() for name in names.split(","))):
                 log.info("solver.cpp:72", f"Finetuning from {source}")

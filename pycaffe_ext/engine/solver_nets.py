@@ -51,6 +51,11 @@ def _test_sources(param: caffe_pb2.SolverParameter) -> list[tuple[str, str | caf
     return own + [shared] * (count - len(own))
 
 
+def test_net_files(param: caffe_pb2.SolverParameter) -> list[str | None]:
+    """The file of each test net, None where its description stands in the solver."""
+    return [source if isinstance(source, str) else None for _, source in _test_sources(param)]
+
+
 def _test_net(index: int, kind: str, source: str | caffe_pb2.NetParameter, state: object) -> caffe_pb2.NetParameter:
     named = isinstance(source, str)
     log.info("solver.cpp:190", f"Creating test net (#{index}) specified by {kind}{f': {source}' if named else ''}")

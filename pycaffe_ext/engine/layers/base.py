@@ -8,7 +8,7 @@ import torch
 
 from pycaffe_ext.engine.blob import Blob
 from pycaffe_ext.engine.fillers import fill
-from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.errors import LayerError, UserError, known
 from pycaffe_ext.proto import caffe_pb2
 
 _LAYERS: dict[str, type[Layer]] = {}
@@ -74,7 +74,7 @@ class Layer:
 
     def fail(self, message: str) -> None:
         """Raise UserError that names this layer."""
-        raise UserError(f"layer {self.name!r} ({self.type}): {message}")
+        raise LayerError(self.name, f"layer {self.name!r} ({self.type}): {message}")
 
     def check(self, condition: bool, message: str) -> None:
         if not condition:
@@ -194,4 +194,7 @@ def layer_types() -> list[str]:
 
 def layer_class(param: caffe_pb2.LayerParameter) -> type[Layer]:
     """The class for a layer; raises UserError that names the layer and the types there are."""
-    return _LAYERS[known(param.type, layer_types(), f"type of layer {param.name!r}:")]
+    try:
+        return _LAYERS[known(param.type, layer_types(), f"type of layer {param.name!r}:")]
+    except UserError as error:
+        raise LayerError(param.name, str(error)) from None
