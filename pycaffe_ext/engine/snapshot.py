@@ -44,21 +44,22 @@ def write_model(net: Net, prefix: str, hdf5: bool, diffs: bool = False) -> str:
     path = f"{prefix}.caffemodel" + (".h5" if hdf5 else "")
     if hdf5:
         log.info("solver.cpp:474", f"Snapshotting to HDF5 file {path}")
-        write_weights_h5(path, _owned_blobs(net))
+        write_weights_h5(path, owned_blobs(net))
     else:
         log.info("solver.cpp:464", f"Snapshotting to binary proto file {path}")
         write_weights(path, net.to_proto(diffs))
     return path
 
 
-def _owned_blobs(net: Net) -> dict[str, list[np.ndarray]]:
-    """Blobs by layer; a shared one only in the layer that owns it."""
-    seen: set[int] = set()
-    out: dict[str, list[np.ndarray]] = {}
+def owned_blobs(net: Net) -> dict[str, list[np.ndarray | None]]:
+    """Blobs by layer, in their places; None stands for one that a layer above owns."""
+    learnable = {id(blob) for blob in net.learnable_params}
+    out: dict[str, list[np.ndarray | None]] = {}
     for layer in net.layers:
-        owned = [blob for blob in layer.blobs if id(blob) not in seen]
-        seen.update(map(id, owned))
-        out[layer.name] = [blob.data.detach().cpu().numpy() for blob in owned]
+        owned = [id(blob) in learnable for blob in layer.blobs]
+        learnable -= set(map(id, layer.blobs))
+        out[layer.name] = [blob.data.detach().cpu().numpy() if own else None
+                           for blob, own in zip(layer.blobs, owned, strict=True)]
     return out
 
 

@@ -11,7 +11,7 @@ import torch
 from pycaffe_ext.engine import log
 from pycaffe_ext.engine.blob import Blob
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.proto import blob_to_array, caffe_pb2, read_blobs, read_weights
+from pycaffe_ext.proto import blob_to_array, caffe_pb2, is_hdf5, read_blobs, read_weights
 
 if TYPE_CHECKING:
     from pycaffe_ext.engine.net import Net
@@ -19,17 +19,33 @@ if TYPE_CHECKING:
 ADVICE = ("; to learn this layer's parameters from scratch rather than copying from a saved net, rename the layer")
 
 
+class SharedValues(Blob):
+    """Another blob's values, with a gradient of its own (facts: Blob::ShareData)."""
+
+    def __init__(self, source: Blob) -> None:
+        super().__init__(source.shape, source.device)
+        self.source = source.source if isinstance(source, SharedValues) else source
+
+    @property
+    def data(self) -> torch.Tensor:
+        return self.source.data
+
+    @data.setter
+    def data(self, value: torch.Tensor) -> None:
+        self.source.data = value
+
+
 def copy_layers(net: Net, source: str | os.PathLike[str] | caffe_pb2.NetParameter) -> None:
     """Copy what has the same layer name; see Net.copy_trained_layers_from."""
-    hdf5 = not isinstance(source, caffe_pb2.NetParameter) and str(source).endswith((".h5", ".hdf5"))
-    if hdf5:
-        _copy_arrays(net, read_blobs(source))
+    if not isinstance(source, caffe_pb2.NetParameter) and is_hdf5(source):
+        copy_arrays(net, read_blobs(source))
         return
     donor = source if isinstance(source, caffe_pb2.NetParameter) else read_weights(source)
-    _copy_arrays(net, {layer.name: [blob_to_array(blob) for blob in layer.blobs] for layer in donor.layer})
+    copy_arrays(net, {layer.name: [blob_to_array(blob) for blob in layer.blobs] for layer in donor.layer})
 
 
-def _copy_arrays(net: Net, donor: dict[str, list[np.ndarray | None]]) -> None:
+def copy_arrays(net: Net, donor: dict[str, list[np.ndarray | None]]) -> None:
+    """Copy blobs by layer name, as read_blobs reads them; None leaves a blob as it is."""
     layers = {layer.name: layer for layer in net.layers}
     for name, arrays in donor.items():
         if name not in layers:
@@ -53,7 +69,7 @@ def _copy_array(array: np.ndarray, blob: Blob, name: str, i: int) -> None:
 
 
 def share_layers(net: Net, other: Net) -> None:
-    """Bind the parameters of layers with the same name to those of `other`."""
+    """Bind the values of layers with the same name to those of `other`; gradients stay each net's own."""
     layers = {layer.name: layer for layer in net.layers}
     replaced: dict[int, Blob] = {}
     for source in other.layers:
@@ -66,6 +82,5 @@ def share_layers(net: Net, other: Net) -> None:
             raise UserError(f"cannot share layer {source.name!r}: shapes {shapes} and"
                             f" {[blob.shape for blob in target.blobs]}")
         for i, blob in enumerate(source.blobs):
-            replaced[id(target.blobs[i])] = blob
-            target.blobs[i] = blob
+            target.blobs[i] = replaced.setdefault(id(target.blobs[i]), SharedValues(blob))
     net.learnable_params = [replaced.get(id(blob), blob) for blob in net.learnable_params]

@@ -4,6 +4,8 @@ from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.proto.binary import (
     array_to_blob,
     blob_to_array,
+    is_hdf5,
+    packed_values,
     read_blobs,
     read_mean,
     read_message,
@@ -20,6 +22,8 @@ __all__ = [
     "array_to_blob",
     "blob_to_array",
     "caffe_pb2",
+    "is_hdf5",
+    "packed_values",
     "parse",
     "read_blobs",
     "read_mean",

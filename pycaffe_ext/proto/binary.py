@@ -52,7 +52,7 @@ def read_weights(path: Pathlike) -> caffe_pb2.NetParameter:
 
     Raises UserError for a file that is missing, truncated, garbled, HDF5, or holds no layer.
     """
-    if _is_hdf5(path):
+    if is_hdf5(path):
         raise UserError(f"{path}: is an HDF5 caffemodel where a binary one was expected; convert or choose another")
     net = read_message(path, caffe_pb2.NetParameter())
     try:
@@ -76,7 +76,7 @@ def read_blobs(path: Pathlike) -> dict[str, list[np.ndarray | None]]:
     of whose blobs are another's is absent, and a shared blob before an own one is None.  Legacy blobs keep their four
     dimensions.  Raises UserError for a missing, truncated or garbled file.
     """
-    if _is_hdf5(path):
+    if is_hdf5(path):
         return _read_hdf5(path)
     blobs = {}
     for layer in read_weights(path).layer:
@@ -110,7 +110,7 @@ def blob_to_array(blob: caffe_pb2.BlobProto) -> np.ndarray:
     legacy = any(blob.HasField(field) for field in LEGACY)
     shape = tuple(getattr(blob, field) for field in LEGACY) if legacy else tuple(blob.shape.dim)
     field, dtype = ("double_data", "<f8") if blob.double_data else ("data", "<f4")
-    values = _packed_values(blob, field, dtype)
+    values = packed_values(blob, field, dtype)
     if min(shape, default=1) < 0 or values.size != prod(shape):
         raise UserError(f"blob of shape {shape} holds {values.size} values; the file is damaged")
     return values.astype(np.float32).reshape(shape)
@@ -165,7 +165,8 @@ def _varint(number: int) -> bytes:
     return bytes(out) + bytes([number])
 
 
-def _packed_values(blob: caffe_pb2.BlobProto, field: str, dtype: str) -> np.ndarray:
+def packed_values(blob: caffe_pb2.BlobProto, field: str, dtype: str) -> np.ndarray:
+    """Values of a packed field of a BlobProto, flat, read-only; `dtype` is that on the wire ("<f4", "<f8")."""
     count = len(getattr(blob, field))
     if not count:
         return np.empty(0, dtype)
@@ -174,7 +175,8 @@ def _packed_values(blob: caffe_pb2.BlobProto, field: str, dtype: str) -> np.ndar
     return np.frombuffer(only.SerializeToString()[-count * np.dtype(dtype).itemsize :], dtype)
 
 
-def _is_hdf5(path: Pathlike) -> bool:
+def is_hdf5(path: Pathlike) -> bool:
+    """Whether a file's content is HDF5, whatever its name is; False for a missing one."""
     try:
         with open(path, "rb") as file:
             return file.read(len(HDF5_MAGIC)) == HDF5_MAGIC
