@@ -59,7 +59,7 @@ def _fill_database(folder: Path, count: int, side: int, map_size: int) -> None:
     random = np.random.default_rng(0)
     noise = random.integers(0, 256, (64, 3, side, side), np.uint8)
     with lmdb.open(str(folder), map_size=2 * map_size, sync=False) as database:
-        for first in tqdm(range(0, count, PER_COMMIT), f"{count} records", unit="commit", leave=False, delay=2):
+        for first in tqdm(range(0, count, PER_COMMIT), f"{count} records", unit="commit", leave=False, disable=None):
             with database.begin(write=True) as transaction:
                 for i in range(first, min(first + PER_COMMIT, count)):
                     transaction.put(f"{i:08d}".encode(), to_bytes(noise[i % len(noise)], i % CLASSES), append=True)
@@ -69,7 +69,7 @@ def _draw_all(folder: Path, count: int) -> None:
     names = [f"{i:05d}.jpg" for i in range(count)]
     with ThreadPoolExecutor(2) as pool:
         drawn = pool.map(lambda i: _draw(folder / names[i], i), range(count))
-        for _ in tqdm(drawn, "JPEGs", count, unit="picture", leave=False, delay=2):
+        for _ in tqdm(drawn, "JPEGs", count, unit="picture", leave=False, disable=None):
             pass
     with writing(folder / "list.txt") as file:
         file.writelines(f"{name} {i % 1000}\n" for i, name in enumerate(names))

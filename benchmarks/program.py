@@ -29,9 +29,12 @@ class Program:
     either working ahead. It is killed at the end of the `with`, or after LIMIT seconds.
     """
 
-    def __init__(self, command: Sequence[str | Path], environment: Mapping[str, str], limit: float = LIMIT) -> None:
+    def __init__(
+        self, command: Sequence[str | Path], environment: Mapping[str, str], *, limit: float = LIMIT,
+        kept: int = KEPT_LINES,
+    ) -> None:  # fmt: skip
         self.command = [str(word) for word in command]
-        self.said: deque[str] = deque(maxlen=KEPT_LINES)
+        self.said: deque[str] = deque(maxlen=kept)
         self._limit = limit
         self._environment = environment
 

@@ -40,7 +40,7 @@ def render(entries: Sequence[Entry], missing: Mapping[str, str], here: Place) ->
     body = [_cells(row, result, _marks(result, here, notes)) for row, result in entries]
     below = [f"[{i}] {note}" for i, note in enumerate(notes, 1)]
     left_out = [f"{', '.join(rows)}: {reason}" for reason, rows in _by_reason(missing)]
-    printed = [*_aligned([HEADER, *body]), *below, *(f"left out: {line}" for line in left_out)]
+    printed = [*aligned([HEADER, *body]), *below, *(f"left out: {line}" for line in left_out)]
     table = "\n".join([*_markdown(body), "", *(f"- {line}" for line in below), ""])
     sections = [INTRODUCTION, table, _left_out(left_out), METHOD, _places(entries)]
     return "\n".join(printed), "\n".join(section.strip("\n") + "\n" for section in sections if section)
@@ -127,6 +127,7 @@ def _markdown(body: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Cells as lines of text, each column as wide as its widest cell."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import derived, machine, nets, suite, table
+from benchmarks import derived, layers, machine, nets, suite, table
 from benchmarks.measure import advantage, is_met, measure
 from benchmarks.program import Program, seconds_of
 from benchmarks.results import load, record, save
@@ -297,3 +297,13 @@ def test_the_solver_of_a_row_trains_and_does_nothing_else(tmp_path, monkeypatch)
     learned = [layer.name for layer in proto.read_net(net).layer if layer.param and layer.param[0].lr_mult]
     assert learned == ["fc6", "fc7", "fc8_polyp"]
     assert not [layer for layer in proto.read_net(nets.alexnet_on_constants(lab, 8)).layer if layer.type == "Data"]
+
+
+def test_layer_times_are_the_means_at_the_end_of_the_log():
+    log = [
+        "I1123 02:00:00.000000  1 caffe.cpp:394] Iteration: 1 forward-backward time: 79 ms.",
+        "I1123 02:00:00.000000  1 caffe.cpp:400]      conv1\tforward: 100.47 ms.",
+        "I1123 02:00:00.000000  1 caffe.cpp:403]      conv1\tbackward: 1e-05 ms.",
+        "I1123 02:00:00.000000  1 caffe.cpp:408] Average Forward pass: 7 ms.",
+    ]
+    assert layers.parse(log) == {("conv1", "forward"): 100.47, ("conv1", "backward"): 1e-05}

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # benchmarks/ belongs to the checkout, not to the installed package
 
-from benchmarks import suite  # noqa: E402
+from benchmarks import layers, suite, table  # noqa: E402
 from benchmarks.rows import Lab  # noqa: E402
 from pycaffe_ext.errors import UserError, run_cli  # noqa: E402
 
@@ -19,6 +19,7 @@ def main() -> int:
     parser.add_argument("rows", nargs="*", metavar="ROW", help="rows or families of rows to measure (default: all)")
     parser.add_argument("--list", action="store_true", help="only list the rows")
     parser.add_argument("--table", action="store_true", help="measure nothing: write the table from what was measured")
+    parser.add_argument("--layers", action="store_true", help="only print AlexNet's time by layer, both engines")
     parser.add_argument("--samples", type=int, default=5, help="of each side; fewer than 5 are marked")
     parser.add_argument("--threads", type=int, default=2, help="of each side")
     parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "bench", help="made data and results")
@@ -31,6 +32,9 @@ def main() -> int:
     if min(args.samples, args.threads) < 1:
         raise UserError(f"--samples {args.samples} --threads {args.threads}: at least 1 of each is needed")
     lab = Lab(args.folder.resolve(), args.threads, args.samples)
+    if args.layers:
+        print("\n".join(table.aligned(layers.compare(lab))))
+        return 0
     failed = {} if args.table else suite.run(experiments, lab)
     print(suite.report(args.output, lab, failed))
     return 1 if failed else 0
