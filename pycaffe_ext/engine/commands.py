@@ -12,6 +12,7 @@ import torch
 from pycaffe_ext.engine import log, options
 from pycaffe_ext.engine.net import Net
 from pycaffe_ext.engine.net_log import build_net
+from pycaffe_ext.engine.prefix import attach
 from pycaffe_ext.engine.solver import Solver, loss_note, output_values, outputs
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2, read_net
@@ -28,6 +29,7 @@ def train(param: caffe_pb2.SolverParameter, gpu: str, snapshot: str, on_sigint: 
     if snapshot:
         log.info("caffe.cpp:235", f"Resuming from {snapshot}")
         solver.restore(snapshot)
+    attach(solver, options.cache_gb())
     log.info("caffe.cpp:239", "Starting Optimization")
     solver.solve()
     log.info("caffe.cpp:250", "Optimization Done.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -13,6 +14,9 @@ from pycaffe_ext.engine.graph import filter_layers, insert_splits, with_state
 from pycaffe_ext.engine.layers import Layer, layer_class
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import array_to_blob, caffe_pb2
+
+if TYPE_CHECKING:
+    from pycaffe_ext.engine.prefix import FrozenPrefix
 
 Callback = Callable[[int], None]
 AUTOMATIC = "(automatic)"  # Caffe's name for tops that nobody asked for
@@ -28,6 +32,7 @@ class Net:
     inputs: tops of Input layers.  outputs: blobs that no layer reads, in alphabetical order.
     learnable_params: each parameter once, however often it is shared; params_lr, params_weight_decay,
     has_params_lr, has_params_decay and param_owner_names (layer name, display name) run alongside.
+    prefix: where it is set, whole forward passes read what it has stored instead of running the layers below.
     debug_info: whether each pass logs the mean sizes of values and gradients.
     before_forward, after_forward, before_backward, after_backward: called with each layer's index on its turn.
     """
@@ -43,6 +48,7 @@ class Net:
         self.device = torch.device(device)
         self.phase = phase
         self.debug_info = False
+        self.prefix: FrozenPrefix | None = None
         self.before_forward: list[Callback] = []
         self.after_forward: list[Callback] = []
         self.before_backward: list[Callback] = []
@@ -230,15 +236,23 @@ class Net:
         losses = []
         if self.debug_info:
             debug_info.log_inputs(self)
-        for i, (layer, bottom, top) in enumerate(self._range(start, end), start or 0):
-            _call(self.before_forward, i)
-            layer.reshape(bottom, top)
-            layer.forward(bottom, top)
-            losses += self._losses(layer, top)
-            if self.debug_info:
-                debug_info.log_forward(self, i)
-            _call(self.after_forward, i)
+        whole = start is None and end is None
+        chosen = range(len(self.layers))[start or 0 : None if end is None else end + 1]
+        for i in self.prefix.advance(self) if self.prefix and whole else chosen:
+            losses += self.run_layer(i)
         return float(sum(loss.item() for loss in losses))
+
+    def run_layer(self, i: int) -> list[torch.Tensor]:
+        """Run the forward pass of layer i; its losses, each times its weight."""
+        layer, bottom, top = self.layers[i], self.bottoms[i], self.tops[i]
+        _call(self.before_forward, i)
+        layer.reshape(bottom, top)
+        layer.forward(bottom, top)
+        losses = self._losses(layer, top)
+        if self.debug_info:
+            debug_info.log_forward(self, i)
+        _call(self.after_forward, i)
+        return losses
 
     @staticmethod
     def _losses(layer: Layer, top: list[Blob]) -> list[torch.Tensor]:
