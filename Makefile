@@ -33,11 +33,11 @@ help:  ## this list
 	@echo 'Variables of a run (defaults in brackets):'
 	@echo '  ARCH=net          $(ARCHS) [alexnet]; all but alexnet need WEIGHTS= to be fine-tuned'
 	@echo '  DATA=folder       images/ and masks/ [synthetic colonoscopy sequences]'
-	@echo '  WEIGHTS=...       a .caffemodel, .caffemodel.h5 or the name bvlc_alexnet [the embedded donor]'
+	@echo '  WEIGHTS=...       a .caffemodel, .caffemodel.h5 or the name of a published one, as in make weights [the embedded donor]'
 	@echo '  PATCHES=n         training + validation patches at most [6000; the paper: 100000]'
 	@echo '  TEST_VIEWS=n      patches scored per test candidate, 1 to 120 [8; the paper: all, 120]'
 	@echo '  WIDTH=f           share of AlexNet'"'"'s channels, e.g. 1 or 1/8 [that of the donor]'
-	@echo '  BATCH=n           training batch [the paper'"'"'s 256, halved until an epoch has 50 iterations]'
+	@echo '  BATCH=n           training batch [the net'"'"'s own, AlexNet: 256, halved until an epoch has 50 iterations]'
 	@echo '  EPOCHS=n          at most [15]      PATIENCE=n  snapshots without a better AUC [5]'
 	@echo '  SEED=n            of everything random [0]      ENCODING=raw|png|jpg  of the LMDB [raw]'
 	@echo '  CAFFE=command     the caffe to drive [the embedded engine; after `make caffe`: CAFFE=$$(make -s where-caffe)]'
@@ -66,7 +66,7 @@ prototxt: $(READY)  ## regenerate prototxt/ and solvers/; with ARCH=net, that ne
 tables: $(READY)  ## Tables I and II, read back from the emitted files
 	@$(PY) tools/print_tables.py
 
-weights: $(READY)  ## download BVLC AlexNet, resumable and checked (NAME=bvlc_alexnet)
+weights: $(READY)  ## download a published donor, resumable and checked (NAME=bvlc_alexnet)
 	@$(PY) tools/get_weights.py $(NAME)
 
 caffe: $(READY)  ## install the genuine BVLC Caffe 1.0 into your cache folder, once

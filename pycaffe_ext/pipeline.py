@@ -24,7 +24,6 @@ from pycaffe_ext.donor import DONOR
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc
 from pycaffe_ext.files import digest, read_json, write_csv, write_json
-from pycaffe_ext.nets import emission
 from pycaffe_ext.nets.shapes import parameter_shapes
 from pycaffe_ext.nets.spec import SCALABLE
 from pycaffe_ext.proto import read_blobs, write_text
@@ -37,7 +36,7 @@ from pycaffe_ext.training.fit import FitResult, Validation, fit
 from pycaffe_ext.training.scoring import positive, score
 
 READY = ("polyp",)  # applications that can run; the others' nets and solvers are emitted already
-EPOCH_ITERATIONS = 50  # at least so many per epoch, else the paper's batch of 256 is halved
+EPOCH_ITERATIONS = 50  # at least so many per epoch, else the net's own batch is halved
 SCORE_BATCH = 50
 DISTRIBUTIONS = ("torch", "numpy", "opencv-python-headless", "lmdb", "protobuf", "scikit-learn", "scipy", "h5py")
 
@@ -131,9 +130,10 @@ def find_donor(settings: Settings) -> Donor:
     embedded = not settings.weights and settings.arch == SCALABLE
     if not settings.weights and not embedded:
         if is_fine_tuning(settings.scheme, settings.arch):
+            published = "".join(f" or WEIGHTS={name}" for name, source in weights.KNOWN.items() if source.arch == settings.arch)
             raise UserError(
                 f"{settings.scheme} of {settings.arch} needs a donor, and the embedded one is an AlexNet: give"
-                f" WEIGHTS= a .caffemodel of {settings.arch}, or train from scratch ({settings.app}-scratch)"
+                f" WEIGHTS= a .caffemodel of {settings.arch}{published}, or train from scratch ({settings.app}-scratch)"
             )
         return Donor(None, {}, Fraction(1), embedded)
     file = DONOR if embedded else weights.resolve(settings.weights, Path("weights"))
@@ -153,7 +153,7 @@ def prove_transfer(settings: Settings, donor: Donor) -> str:
 
 def net_spec(settings: Settings, data: Packed, donor: Donor) -> nets.NetSpec:
     return replace(
-        _net(settings, donor), batch_size=settings.batch or batch_size(data.patches["train"]),
+        _net(settings, donor), batch_size=settings.batch or batch_size(data.patches["train"], settings.arch),
         val_batch_size=SCORE_BATCH, train_source=str(data.lmdb("train")), val_source=str(data.lmdb("val")),
         mean_file=str(data.mean_file),
     )  # fmt: skip
@@ -167,9 +167,9 @@ def _net(settings: Settings, donor: Donor) -> nets.NetSpec:
     )  # fmt: skip
 
 
-def batch_size(train_count: int) -> int:
-    """The paper's batch (BVLC's 256), halved until an epoch has EPOCH_ITERATIONS iterations, but not below 16."""
-    size = emission.BATCH_SIZE
+def batch_size(train_count: int, arch: str) -> int:
+    """The net's own batch (AlexNet's: 256), halved until an epoch has EPOCH_ITERATIONS iterations, but not below 16."""
+    size = nets.architecture(arch).batch_size
     while size > 16 and nets.iterations(train_count, size) < EPOCH_ITERATIONS:
         size //= 2
     return size

@@ -24,7 +24,7 @@ class Settings:
     patches : training + validation patches at most (the paper: 100 000).
     test_views : patches scored per test candidate, 1 to 120 (the paper: all 120).
     width : share of AlexNet's channels as a fraction in text ("1/8"); None = the donor's.
-    batch : training batch; None = 256, halved until an epoch has 50 iterations.
+    batch : training batch; None = the net's own (AlexNet: 256), halved until an epoch has 50 iterations.
     epochs : at most so many; a snapshot is taken after each.
     patience : stop after so many snapshots without a better validation AUC.
     caffe : the command to drive; None = the embedded engine, `python -m pycaffe_ext`.

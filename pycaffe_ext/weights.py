@@ -30,6 +30,7 @@ class Source:
     sha1: str
     size: int  # bytes, about: only to tell a person what is coming
     urls: tuple[str, ...]
+    arch: str = "alexnet"  # what ARCH= calls its net
 
 
 KNOWN = {
@@ -43,7 +44,55 @@ KNOWN = {
             "https://nvidia.box.com/shared/static/5j264j7mky11q8emy4q14w3r8hl5v6zh.caffemodel",
             "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/caffe/models/bvlc_alexnet/bvlc_alexnet.caffemodel",
         ),
-    )
+    ),
+    "bvlc_reference_caffenet": Source(
+        file="bvlc_reference_caffenet.caffemodel",
+        sha1="4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46",
+        size=243_862_418,
+        urls=(
+            "https://dl.caffe.berkeleyvision.org/bvlc_reference_caffenet.caffemodel",
+            "http://dl.caffe.berkeleyvision.org/bvlc_reference_caffenet.caffemodel",
+        ),
+        arch="caffenet",
+    ),
+    "bvlc_googlenet": Source(
+        file="bvlc_googlenet.caffemodel",
+        sha1="405fc5acd08a3bb12de8ee5e23a96bec22f08204",
+        size=53_533_754,
+        urls=(
+            "https://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel",
+            "http://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel",
+        ),
+        arch="googlenet",
+    ),
+    "vgg_ilsvrc_16_layers": Source(
+        file="VGG_ILSVRC_16_layers.caffemodel",
+        sha1="9363e1f6d65f7dba68c4f27a1e62105cdf6c4e24",
+        size=553_432_081,
+        urls=("http://www.robots.ox.ac.uk/~vgg/software/very_deep/caffe/VGG_ILSVRC_16_layers.caffemodel",),
+        arch="vgg16",
+    ),
+    "squeezenet_v1.1": Source(
+        file="squeezenet_v1.1.caffemodel",
+        sha1="3397f026368a45ae236403ccc81cfcbe8ebe1bd0",
+        size=4_950_000,
+        urls=(
+            "https://github.com/DeepScale/SqueezeNet/raw/master/SqueezeNet_v1.1/squeezenet_v1.1.caffemodel",
+            "https://raw.githubusercontent.com/DeepScale/SqueezeNet/b5c3f1a23713c8b3fd7b801d229f6b04c64374a5/"
+            "SqueezeNet_v1.1/squeezenet_v1.1.caffemodel",
+        ),
+        arch="squeezenet",
+    ),
+    "resnet_50": Source(
+        file="ResNet-50-model.caffemodel",
+        sha1="b7c79ccc21ad0479cddc0dd78b1d20c4d722908d",
+        size=102_000_000,
+        urls=(
+            "https://onedrive.live.com/download?cid=4006CBB8476FF777&resid=4006CBB8476FF777%2117895"
+            "&authkey=%21AAFW2%2DFVoxeVRck",
+        ),
+        arch="resnet50",
+    ),
 }
 
 

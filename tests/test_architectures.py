@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pycaffe_ext import nets, pipeline
+from pycaffe_ext import nets, pipeline, weights
 from pycaffe_ext.applications import polyp
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.nets import ARCHITECTURES, NetSpec, emission
@@ -320,13 +320,26 @@ def test_patches_are_packed_at_the_nets_size_each_size_in_its_folder(tmp_path):
         (lambda: NetSpec("polyp", "scratch", 2, "1/8", arch="lenet"), "width 1/8: only alexnet"),
         (lambda: nets.architecture("inception"), "unknown architecture 'inception'"),
         (lambda: pipeline.find_donor(Settings("polyp", "ft-fire5", arch="squeezenet")),
-         "ft-fire5 of squeezenet needs a donor.*WEIGHTS= .*polyp-scratch"),
+         r"ft-fire5 of squeezenet needs a donor.*WEIGHTS= .* or WEIGHTS=squeezenet_v1.1, .*polyp-scratch"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_in_one_line(call, message):
     with pytest.raises(UserError, match=message) as told:
         call()
     assert "\n" not in str(told.value)
+
+
+def test_published_donors_say_whose_they_are():
+    archs = [source.arch for source in weights.KNOWN.values()]
+    assert set(archs) == set(ARCHITECTURES) - {"lenet"} and len(set(archs)) == len(archs)
+
+
+def test_a_run_takes_the_nets_own_batch_halved_for_few_patches():
+    own = {"alexnet": 256, "caffenet": 256, "lenet": 64}
+    for arch in ARCHITECTURES:
+        assert pipeline.batch_size(80_000, arch) == own.get(arch, 32)
+        assert pipeline.batch_size(4_800, arch) == min(own.get(arch, 32), 64)
+        assert pipeline.batch_size(100, arch) == 16
 
 
 def test_other_nets_from_scratch_need_no_donor():

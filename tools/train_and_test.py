@@ -13,11 +13,11 @@ from pycaffe_ext.settings import Settings, parse_name
 HELP = {
     "arch": f"the net: {', '.join(STAGES)}",
     "data": "folder with images/ and masks/; unset: synthetic colonoscopy sequences",
-    "weights": "a .caffemodel, .caffemodel.h5 or a known name (bvlc_alexnet); unset: the embedded donor, an AlexNet",
+    "weights": "a .caffemodel, .caffemodel.h5 or a known name (bvlc_alexnet ...); unset: the embedded AlexNet",
     "patches": "training + validation patches at most (the paper: 100000)",
     "test_views": "patches scored per test candidate, 1 to 120 (the paper: all 120)",
     "width": "share of AlexNet's channels, e.g. 1 or 1/8; unset: the donor's",
-    "batch": "training batch; unset: 256, halved until an epoch has 50 iterations",
+    "batch": "training batch; unset: the net's own (AlexNet: 256), halved until an epoch has 50 iterations",
     "epochs": "train so many epochs at most",
     "patience": "stop after so many snapshots without a better validation AUC",
     "seed": "of everything random",

@@ -11,6 +11,10 @@ from pycaffe_ext.nets.layers import TEST, TRAIN, Layer, accuracy, data, input_bl
 from pycaffe_ext.nets.spec import NetSpec
 from pycaffe_ext.proto import caffe_pb2
 
+BVLC_BATCH = 256  # BVLC AlexNet's and CaffeNet's; the paper gives none
+DEEP_BATCH = 32  # that of the published GoogLeNet and SqueezeNet; VGG-16's and ResNet-50's 256 took several GPUs
+LENET_BATCH = 64
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -19,7 +23,8 @@ class Architecture:
     title : in the prototxt's name.  input : channels B, G, R; rows; columns of a patch.
     layers : (spec, in_use) -> layers from the blob `data` to the head.
     heads : published names of the classifiers that are new for each application, the main one last.
-    scores : blob of the raw class values, where it is not the head's.  scale : of the patches, after the mean.
+    batch_size : of training, where none is given.  scores : blob of the raw class values, where it is not the head's.
+    scale : of the patches, after the mean.
     """
 
     name: str
@@ -27,6 +32,7 @@ class Architecture:
     input: tuple[int, int, int]
     layers: Callable[[NetSpec, bool], list[Layer]]
     heads: tuple[str, ...]
+    batch_size: int
     scores: str | None = None
     scale: float = 1
     accuracy: str = "accuracy"
@@ -93,18 +99,19 @@ class Architecture:
 ARCHITECTURES = {
     arch.name: arch
     for arch in (
-        Architecture("alexnet", "AlexNet", alexnet.INPUT, alexnet.layers, ("fc8",)),
-        Architecture("caffenet", "CaffeNet", caffenet.INPUT, caffenet.layers, ("fc8",)),
-        Architecture("vgg16", "VGG-16", vgg16.INPUT, vgg16.layers, ("fc8",)),
+        Architecture("alexnet", "AlexNet", alexnet.INPUT, alexnet.layers, ("fc8",), BVLC_BATCH),
+        Architecture("caffenet", "CaffeNet", caffenet.INPUT, caffenet.layers, ("fc8",), BVLC_BATCH),
+        Architecture("vgg16", "VGG-16", vgg16.INPUT, vgg16.layers, ("fc8",), DEEP_BATCH),
         Architecture(
-            "googlenet", "GoogLeNet", googlenet.INPUT, googlenet.layers,
-            ("loss1/classifier", "loss2/classifier", "loss3/classifier"), accuracy="loss3/top-1", loss="loss3/loss3",
+            "googlenet", "GoogLeNet", googlenet.INPUT, googlenet.layers, googlenet.HEADS, DEEP_BATCH,
+            accuracy="loss3/top-1", loss="loss3/loss3",
         ),
         Architecture(
-            "squeezenet", "SqueezeNet", squeezenet.INPUT, squeezenet.layers, ("conv10",), scores=squeezenet.SCORES
+            "squeezenet", "SqueezeNet", squeezenet.INPUT, squeezenet.layers, ("conv10",), DEEP_BATCH,
+            scores=squeezenet.SCORES,
         ),
-        Architecture("resnet50", "ResNet-50", resnet50.INPUT, resnet50.layers, ("fc1000",)),
-        Architecture("lenet", "LeNet", lenet.INPUT, lenet.layers, ("ip2",), scale=lenet.SCALE),
+        Architecture("resnet50", "ResNet-50", resnet50.INPUT, resnet50.layers, ("fc1000",), DEEP_BATCH),
+        Architecture("lenet", "LeNet", lenet.INPUT, lenet.layers, ("ip2",), LENET_BATCH, scale=lenet.SCALE),
     )
 }  # fmt: skip
 

@@ -7,13 +7,12 @@ from pathlib import Path, PurePosixPath
 
 from pycaffe_ext.applications import APPLICATIONS, Application
 from pycaffe_ext.files import writing
-from pycaffe_ext.nets.architectures import deploy, train_val
+from pycaffe_ext.nets.architectures import architecture, deploy, train_val
 from pycaffe_ext.nets.solver import solver
 from pycaffe_ext.nets.spec import NetSpec
 from pycaffe_ext.proto import to_text
 from pycaffe_ext.schemes import schemes
 
-BATCH_SIZE = 256  # BVLC AlexNet's; the paper gives none
 VAL_BATCH_SIZE = 50  # BVLC AlexNet's; it divides every validation count, so no patch is counted twice
 FOLDERS = ("prototxt", "solvers")  # hold nothing but emitted files
 
@@ -46,7 +45,7 @@ def paper_spec(app: Application, scheme: str, arch: str = "alexnet") -> NetSpec:
         train_source=f"data/{app.slug}/train_lmdb",
         val_source=f"data/{app.slug}/val_lmdb",
         mean_file=f"data/{app.slug}/mean.binaryproto",
-        batch_size=BATCH_SIZE,
+        batch_size=architecture(arch).batch_size,
         val_batch_size=VAL_BATCH_SIZE,
     )
 

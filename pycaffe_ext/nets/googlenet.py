@@ -30,6 +30,7 @@ from pycaffe_ext.nets.spec import NetSpec
 from pycaffe_ext.schemes import Spec, param_specs
 
 INPUT = (3, 224, 224)
+HEADS = ("loss1/classifier", "loss2/classifier", "loss3/classifier")
 AUXILIARY = {"4a": "loss1", "4d": "loss2"}
 AUXILIARY_WEIGHT = 0.3
 POOLED = {"3b": "pool3/3x3_s2", "4e": "pool4/3x3_s2"}  # pooling after a module
