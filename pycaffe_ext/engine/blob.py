@@ -8,6 +8,24 @@ from collections.abc import Iterable
 import torch
 
 
+class Product:
+    """A gradient a @ b + c that has not been computed yet: what an inner product's large weights get."""
+
+    def __init__(self, a: torch.Tensor, b: torch.Tensor) -> None:
+        self.a, self.b = a, b
+        self._terms: list[tuple[torch.Tensor, float]] = []
+
+    def add_(self, other: torch.Tensor, alpha: float = 1) -> None:
+        """Add alpha * other, which must not change before the gradient is used."""
+        self._terms.append((other, alpha))
+
+    def add_to(self, target: torch.Tensor, beta: float, alpha: float) -> None:
+        """target <- beta target + alpha (this gradient)."""
+        target.addmm_(self.a, self.b, beta=beta, alpha=alpha)
+        for other, factor in self._terms:
+            target.add_(other, alpha=alpha * factor)
+
+
 class Blob:
     """A float32 tensor and its gradient, both allocated (zero) when first touched.
 
@@ -21,6 +39,8 @@ class Blob:
         self._data: torch.Tensor | None = None
         self._diff: torch.Tensor | None = None
         self._cleared = False
+        self.defers_products = False
+        self._product: Product | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -53,7 +73,10 @@ class Blob:
 
     @property
     def diff(self) -> torch.Tensor:
-        if self._diff is None:
+        if self._product is not None:
+            product, self._product = self._product, None
+            self._write_product(product.a, product.b)
+        elif self._diff is None:
             self._diff = torch.zeros(self._shape, device=self.device)
         elif self._cleared:
             self._diff.zero_()
@@ -63,29 +86,52 @@ class Blob:
     @diff.setter
     def diff(self, value: torch.Tensor) -> None:
         self._diff = value
-        self._cleared = False
+        self._cleared, self._product = False, None
 
     def clear_diff(self) -> None:
         """Make the gradient zero; the memory is written only if somebody reads it before the next gradient."""
-        self._cleared = self._diff is not None
+        self._cleared, self._product = self._diff is not None, None
+
+    def release(self) -> None:
+        """Give up values and gradient; the shape stays, both read as zero until a layer writes them again."""
+        self._data = None
+        self.release_diff()
+
+    def release_diff(self) -> None:
+        """Give up the gradient's memory; it reads as zero."""
+        self._diff = self._product = None
 
     def accumulate(self, gradient: torch.Tensor) -> None:
         """Add to the gradient; `gradient` may be kept and written to afterwards."""
         gradient = gradient.reshape(self._shape)
-        if self._cleared or self._diff is None:
+        if self._product is None and (self._cleared or self._diff is None):
             self.diff = gradient
         else:
-            self._diff += gradient
+            self.diff.add_(gradient)
 
     def accumulate_product(self, a: torch.Tensor, b: torch.Tensor) -> None:
-        """Add the matrix product a @ b to the gradient of a two-dimensional blob, in the memory it already has."""
-        if self._diff is not None and not self._cleared:
-            self._diff.addmm_(a, b)
+        """Add the matrix product a @ b to the gradient of a two-dimensional blob, in the memory it already has.
+
+        With `defers_products` the factors are kept until somebody reads the gradient, so they must not change before.
+        """
+        if self._product is not None or (self._diff is not None and not self._cleared):
+            self.diff.addmm_(a, b)
             return
+        if self.defers_products:
+            self._product = Product(a, b)
+            return
+        self._write_product(a, b)
+
+    def _write_product(self, a: torch.Tensor, b: torch.Tensor) -> None:
         if self._diff is None:
             self._diff = torch.empty(self._shape, device=self.device)
         torch.mm(a, b, out=self._diff)
         self._cleared = False
+
+    def take_gradient(self) -> torch.Tensor | Product:
+        """The gradient for an update that may overwrite it: as a product where it was deferred as one."""
+        product, self._product = self._product, None
+        return self.diff if product is None else product
 
 
 class BlobView(Blob):

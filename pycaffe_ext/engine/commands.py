@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from pycaffe_ext.engine import log, options
+from pycaffe_ext.engine.memory import keep_freed_memory
 from pycaffe_ext.engine.net import Net
 from pycaffe_ext.engine.net_log import build_net
 from pycaffe_ext.engine.prefix import attach
@@ -20,9 +21,10 @@ from pycaffe_ext.proto import caffe_pb2, read_net
 
 def train(param: caffe_pb2.SolverParameter, gpu: str, snapshot: str, on_sigint: str, on_sighup: str) -> None:
     """Train as `param` says, from solverstate `snapshot` if not empty; signals stop, snapshot or do nothing."""
-    _join_logs()
+    _begin()
     device = _device(gpu, "caffe.cpp:197", "Using GPUs")
     solver = Solver(param, device)
+    solver.be_lean()
     effects = {"stop": solver.request_stop, "snapshot": solver.request_snapshot, "none": lambda: None}
     for number, effect in ((signal.SIGINT, on_sigint), (signal.SIGHUP, on_sighup)):
         signal.signal(number, lambda *_, act=effects[effect]: act())
@@ -37,7 +39,7 @@ def train(param: caffe_pb2.SolverParameter, gpu: str, snapshot: str, on_sigint: 
 
 def test(model: str, weights: str, iterations: int, gpu: str, level: int, stages: list[str]) -> None:
     """Run the TEST net over `iterations` batches; log every value of every output, then the means."""
-    _join_logs()
+    _begin()
     device = _device(gpu, "caffe.cpp:275", "Use GPU with device ID")
     net = build_net(read_net(model), caffe_pb2.TEST, level, stages, device, model)
     net.copy_trained_layers_from(weights)
@@ -57,7 +59,7 @@ def test(model: str, weights: str, iterations: int, gpu: str, level: int, stages
 
 def time(model: str, phase: str, iterations: int, gpu: str, level: int, stages: list[str]) -> None:
     """Log the mean forward and backward time of each layer, in milliseconds."""
-    _join_logs()
+    _begin()
     device = _device(gpu, "caffe.cpp:343", "Use GPU with device ID")
     net = build_net(read_net(model), caffe_pb2.Phase.Value(phase), level, stages, device, model)
     log.info("caffe.cpp:351", "Performing Forward")
@@ -156,7 +158,9 @@ class _Handler(logging.Handler):
         write(f"{record.module}.cpp:{record.lineno}", record.getMessage())
 
 
-def _join_logs() -> None:
+def _begin() -> None:
+    """Prepare the process for nets: its memory and its log."""
+    keep_freed_memory()
     logger = logging.getLogger("pycaffe_ext")
     logger.setLevel(logging.INFO)
     if not any(isinstance(handler, _Handler) for handler in logger.handlers):

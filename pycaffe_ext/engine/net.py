@@ -32,6 +32,8 @@ class Net:
     inputs: tops of Input layers.  outputs: blobs that no layer reads, in alphabetical order.
     learnable_params: each parameter once, however often it is shared; params_lr, params_weight_decay,
     has_params_lr, has_params_decay and param_owner_names (layer name, display name) run alongside.
+    lean: set it where nobody looks at the blobs between layers after a backward pass: each is given up as soon as the
+    pass is through with it.
     prefix: where it is set, whole forward passes read what it has stored instead of running the layers below.
     debug_info: whether each pass logs the mean sizes of values and gradients.
     before_forward, after_forward, before_backward, after_backward: called with each layer's index on its turn.
@@ -70,6 +72,7 @@ class Net:
         self.param_owner_names: list[tuple[str, str]] = []
         self.param_display_names: list[list[str]] = []
         self._shared: dict[str, tuple[int, Blob, str]] = {}
+        self.lean = False
         self._layer_backward: list[bool] = []
         self._bottom_backward: list[list[bool]] = []
         self._build()
@@ -270,8 +273,23 @@ class Net:
                 if self.debug_info:
                     debug_info.log_backward(self, i, self._bottom_backward[i])
             _call(self.after_backward, i)
+            if self.lean:
+                self._release_tops(i)
         if self.debug_info and start is None and end is None:
             debug_info.log_params(self)
+
+    def _release_tops(self, i: int) -> None:
+        """Give up the blobs that layer i made, unless they are a source's, an output of the net or part of its loss."""
+        if not self.bottoms[i]:
+            return
+        for name, blob, weight in zip(self.top_names[i], self.tops[i], self.layers[i].loss_weights, strict=True):
+            if not weight and blob not in self.bottoms[i] and name not in self.outputs:
+                blob.release()
+
+    def release_param_diffs(self) -> None:
+        """Give up the memory of the parameters' gradients until the next backward pass."""
+        for blob in self.learnable_params:
+            blob.release_diff()
 
     def _range(self, start: int | None, end: int | None) -> Iterable[tuple[Layer, list[Blob], list[Blob]]]:
         chosen = slice(start or 0, None if end is None else end + 1)

@@ -86,6 +86,14 @@ class Solver:
         """Write a snapshot after the current iteration; may be called from a signal handler."""
         self._snapshot = True
 
+    def be_lean(self) -> None:
+        """Keep only what training needs: gradients and the blobs between layers can't be looked at afterwards."""
+        param = self.param
+        self.net.lean = not param.snapshot_diff
+        defer = self.net.lean and self.update.products and param.iter_size == 1 and param.clip_gradients < 0
+        for blob in self.net.learnable_params:
+            blob.defers_products = defer
+
     def add_callback(self, on_start: Callable[[], None], on_gradient: Callable[[], None]) -> None:
         """Call `on_start` before each iteration's first forward pass and `on_gradient` before each update."""
         self.callbacks.append((on_start, on_gradient))
@@ -144,6 +152,8 @@ class Solver:
         for _, on_gradient in self.callbacks:
             on_gradient()
         self.apply_update()
+        if self.net.lean:
+            self.net.release_param_diffs()
         self.iter += 1
 
     def _after_iteration(self) -> bool:
@@ -218,7 +228,7 @@ class Solver:
         gathers = self.history[i] is not None or (self.update.gathers_decay and decay)
         if not self.net.params_lr[i] and not gathers:
             return
-        weight, grad = blob.data, blob.diff
+        weight, grad = blob.data, blob.take_gradient()
         if self.param.iter_size > 1:
             grad.div_(self.param.iter_size)
         regularize(weight, grad, decay, self.param.regularization_type)

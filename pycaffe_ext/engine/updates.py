@@ -1,6 +1,7 @@
 """The six update rules of Caffe, each working in place on one parameter (facts: src/caffe/solvers).
 
-Every rule takes `weight`, its gradient `grad` (already clipped, normalised and regularised; it may be overwritten),
+Every rule takes `weight`, its gradient `grad` (already clipped, normalised and regularised; it may be overwritten;
+for the rules that take `products` it may be a product that was not computed yet),
 its `state` (one history tensor, or two for AdaDelta and Adam), the blob's own learning rate, the SolverParameter and
 the iteration.  Histories start at zero.
 """
@@ -13,10 +14,11 @@ from typing import Any
 
 import torch
 
+from pycaffe_ext.engine.blob import Product
 from pycaffe_ext.errors import UserError
 
 Tensor = torch.Tensor
-Rule = Callable[[Tensor, Tensor, list[Tensor], float, Any, int], None]
+Rule = Callable[[Tensor, Any, list[Tensor], float, Any, int], None]
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,16 @@ class Update:
 
     rule: Rule
     histories: int = 1
+    products: bool = False  # works with a gradient that is still a product
     gathers_decay: bool = True
 
 
-def sgd(weight: Tensor, grad: Tensor, state: list[Tensor], rate: float, param: Any, iteration: int) -> None:
+def sgd(weight: Tensor, grad: Tensor | Product, state: list[Tensor], rate: float, param: Any, iteration: int) -> None:
     """V <- momentum V + rate grad;  W <- W - V: the rate is inside V."""
-    state[0].mul_(param.momentum).add_(grad, alpha=rate)
+    if isinstance(grad, Product):
+        grad.add_to(state[0], param.momentum, rate)
+    else:
+        state[0].mul_(param.momentum).add_(grad, alpha=rate)
     weight.sub_(state[0])
 
 
@@ -71,7 +77,7 @@ def adam(weight: Tensor, grad: Tensor, state: list[Tensor], rate: float, param: 
 
 
 UPDATES: dict[str, Update] = {
-    "SGD": Update(sgd, gathers_decay=False),
+    "SGD": Update(sgd, products=True, gathers_decay=False),
     "Nesterov": Update(nesterov, gathers_decay=False),
     "AdaGrad": Update(adagrad),
     "RMSProp": Update(rmsprop),
@@ -88,7 +94,7 @@ def check_settings(param: Any) -> None:
         raise UserError(f"rms_decay must be at least 0 and below 1, not {param.rms_decay:g}")
 
 
-def regularize(weight: Tensor, grad: Tensor, decay: float, kind: str) -> None:
+def regularize(weight: Tensor, grad: Tensor | Product, decay: float, kind: str) -> None:
     """Add the gradient of the L2 or L1 penalty, in place."""
     if decay:
         grad.add_(weight if kind == "L2" else weight.sign(), alpha=decay)
