@@ -126,20 +126,19 @@ def _carry_out(
 
 def find_donor(settings: Settings) -> Donor:
     """The donor that WEIGHTS= names, or the embedded one, an AlexNet; also AlexNet from scratch takes its width, to be
-    comparable.  UserError where another net is to be fine-tuned from nothing."""
-    embedded = not settings.weights and settings.arch == SCALABLE
-    if not settings.weights and not embedded:
-        if is_fine_tuning(settings.scheme, settings.arch):
-            published = "".join(f" or WEIGHTS={name}" for name, source in weights.KNOWN.items() if source.arch == settings.arch)
-            raise UserError(
-                f"{settings.scheme} of {settings.arch} needs a donor, and the embedded one is an AlexNet: give"
-                f" WEIGHTS= a .caffemodel of {settings.arch}{published}, or train from scratch ({settings.app}-scratch)"
-            )
-        return Donor(None, {}, Fraction(1), embedded)
-    file = DONOR if embedded else weights.resolve(settings.weights, Path("weights"))
-    blobs = read_blobs(file)
-    width = weights.donor_width(blobs) if settings.arch == SCALABLE else Fraction(1)
-    return Donor(file, blobs, width, embedded)
+    comparable.  UserError where another net is to be fine-tuned and WEIGHTS= is not given."""
+    alexnet = settings.arch == SCALABLE
+    if settings.weights or alexnet:
+        file = weights.resolve(settings.weights, Path("weights")) if settings.weights else DONOR
+        blobs = read_blobs(file)
+        return Donor(file, blobs, weights.donor_width(blobs) if alexnet else Fraction(1), not settings.weights)
+    if is_fine_tuning(settings.scheme, settings.arch):
+        choices = " or ".join([f"a .caffemodel of {settings.arch}", *weights.published(settings.arch)])
+        raise UserError(
+            f"{settings.scheme} of {settings.arch} needs a donor, and the embedded one is an AlexNet: give WEIGHTS="
+            f" {choices}, or train from scratch ({settings.app}-scratch)"
+        )
+    return Donor(None, {}, Fraction(1), embedded=False)
 
 
 def prove_transfer(settings: Settings, donor: Donor) -> str:

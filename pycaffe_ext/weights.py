@@ -96,6 +96,11 @@ KNOWN = {
 }
 
 
+def published(arch: str) -> list[str]:
+    """The names of KNOWN whose net is `arch`."""
+    return [name for name, source in KNOWN.items() if source.arch == arch]
+
+
 def resolve(weights: str | os.PathLike[str], folder: Path) -> Path:
     """The file that WEIGHTS= means: an existing .caffemodel (any age), .caffemodel.h5 or bvlc_alexnet.npy (converted
     into `folder`), or a name of KNOWN, downloaded into `folder` unless it is there already."""

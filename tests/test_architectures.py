@@ -320,7 +320,7 @@ def test_patches_are_packed_at_the_nets_size_each_size_in_its_folder(tmp_path):
         (lambda: NetSpec("polyp", "scratch", 2, "1/8", arch="lenet"), "width 1/8: only alexnet"),
         (lambda: nets.architecture("inception"), "unknown architecture 'inception'"),
         (lambda: pipeline.find_donor(Settings("polyp", "ft-fire5", arch="squeezenet")),
-         r"ft-fire5 of squeezenet needs a donor.*WEIGHTS= .* or WEIGHTS=squeezenet_v1.1, .*polyp-scratch"),
+         r"ft-fire5 of squeezenet needs a donor.*WEIGHTS= .* or squeezenet_v1.1, .*polyp-scratch"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_in_one_line(call, message):
