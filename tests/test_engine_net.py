@@ -135,7 +135,7 @@ def test_permissive_sharing_has_another_shape():
 
 @pytest.mark.parametrize("text, words", [
     (fc("a", "nothing"), "layer 'a': unknown bottom blob 'nothing'"),
-    (DATA + fc("a", "data") + fc("b", "label", "a"), "layer 'b': top blob 'a' is already made"),
+    (DATA + fc("a", "data") + fc("b", "label", "a"), "layer 'b'.*top blob 'a' is already made"),
     (DATA + 'layer { name: "p" type: "Poling" bottom: "data" top: "p" }', "'p': 'Poling'; did you mean 'Pooling'"),
     (DATA + 'layer { name: "s" type: "SoftmaxWithLoss" bottom: "data" top: "s" }', "'s'.*takes 2 bottom blob"),
     (DATA + 'layer { name: "i" type: "InnerProduct" bottom: "data" top: "i" }', "'i'.*num_output must be positive"),

@@ -40,7 +40,8 @@ class Net:
         if phase not in PHASES:
             raise UserError(f"{network_file}: phase must be caffe.TRAIN or caffe.TEST, not {phase}")
         _check_file(network_file)
-        self._bind(build_net(proto.read_net(network_file), phase, level, stages or (), runtime.device()))
+        param = proto.read_net(network_file)
+        self._bind(build_net(param, phase, level, stages or (), runtime.device(), network_file))
         if weights is not None:
             self.copy_from(weights)
 

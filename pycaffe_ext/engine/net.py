@@ -12,7 +12,7 @@ from pycaffe_ext.engine import debug_info, transfer
 from pycaffe_ext.engine.blob import Blob, BlobView
 from pycaffe_ext.engine.graph import filter_layers, insert_splits, with_state
 from pycaffe_ext.engine.layers import Layer, layer_class
-from pycaffe_ext.errors import UserError
+from pycaffe_ext.errors import LayerError
 from pycaffe_ext.proto import array_to_blob, caffe_pb2
 
 if TYPE_CHECKING:
@@ -99,10 +99,9 @@ class Net:
     ) -> None:
         if not param.HasField("phase"):
             param.phase = self.phase
-        if param.propagate_down and len(param.propagate_down) != len(param.bottom):
-            raise UserError(f"layer {param.name!r}: propagate_down must be given for none or for each of its"
-                            f" {len(param.bottom)} bottoms, not {len(param.propagate_down)} times")
         layer = layer_class(param)(param, param.phase, self.device)
+        layer.check(len(param.propagate_down) in (0, len(param.bottom)), "propagate_down must be given for none or for"
+                    f" each of its {len(param.bottom)} bottoms, not {len(param.propagate_down)} times")
         layer.check_counts()
         bottom = [self._bottom(param, i, unread) for i in range(len(param.bottom))]
         names, top = self._make_tops(layer, unread)
@@ -126,7 +125,7 @@ class Net:
     def _bottom(self, param: caffe_pb2.LayerParameter, i: int, unread: set[str]) -> Blob:
         name = param.bottom[i]
         if name not in unread:
-            raise UserError(f"layer {param.name!r}: unknown bottom blob {name!r} (bottom {i})")
+            raise LayerError(param.name, f"layer {param.name!r}: unknown bottom blob {name!r} (bottom {i})")
         unread.discard(name)
         return self.blobs[name]
 
@@ -136,7 +135,7 @@ class Net:
             in_place = i < len(layer.param.bottom) and layer.param.bottom[i] == name
             if not in_place:
                 if name in self.blobs:
-                    raise UserError(f"layer {layer.name!r}: top blob {name!r} is already made by another layer")
+                    layer.fail(f"top blob {name!r} is already made by another layer")
                 self.blobs[name] = Blob((), self.device)
             unread.add(name)
             blobs.append(self.blobs[name])
