@@ -12,6 +12,7 @@ import torch
 from pycaffe_ext.engine.net import Net
 from pycaffe_ext.proto import caffe_pb2, parse
 from pycaffe_ext.training import genuine
+from pycaffe_ext.training.log import last_words
 
 RUNNER = Path(__file__).with_name("genuine_runner.py")
 PHASES = {"TRAIN": caffe_pb2.TRAIN, "TEST": caffe_pb2.TEST}
@@ -110,26 +111,52 @@ def collect(net: Net) -> dict[str, np.ndarray]:
 
 def run_genuine(folders: list[Path], prefix: str = "") -> None:
     """One genuine process for many cases; results whose key begins with `prefix` are kept."""
-    order = [str(genuine.command("python")), str(RUNNER), prefix, *map(str, folders)]
-    run = subprocess.run(order, capture_output=True, text=True, check=False)
+    run = _genuine_process(folders, prefix)
     if run.returncode:
         raise AssertionError(f"the genuine Caffe ended with {run.returncode}: {run.stderr[-2000:]}")
+
+
+def run_genuine_each(folders: list[Path]) -> dict[Path, str]:
+    """Like run_genuine, but a case at which the genuine process dies is passed over: such cases -> its last words."""
+    died, rest = {}, list(folders)
+    while rest and (run := _genuine_process(rest)).returncode:
+        at = next((i for i, folder in enumerate(rest) if not (folder / "out.npz").exists()), len(rest) - 1)
+        died[rest[at]] = f"the genuine Caffe died: {last_words(run.stderr.splitlines())}"
+        rest = rest[at + 1 :]
+    return died
+
+
+def _genuine_process(folders: list[Path], prefix: str = "") -> subprocess.CompletedProcess[str]:
+    order = [str(genuine.command("python")), str(RUNNER), prefix, *map(str, folders)]
+    return subprocess.run(order, capture_output=True, text=True, check=False)
+
+
+def errors(mine: dict[str, np.ndarray], path: Path) -> dict[str, float]:
+    """Key -> relative error against the genuine results in `path`; inf where names or shapes differ."""
+    theirs = np.load(path)
+    return {key: _error(key, mine.get(key), theirs[key]) for key in theirs.files}
+
+
+def _error(key: str, a: np.ndarray | None, b: np.ndarray) -> float:
+    if key in ("outputs", "names"):
+        return 0.0 if a.tolist() == b.tolist() else np.inf
+    return relative_error(a, b) if a is not None and a.shape == b.shape else np.inf
 
 
 def differences(mine: dict[str, np.ndarray], path: Path, tolerance: float = TOLERANCE) -> list[str]:
     """What differs by more than `tolerance` of a blob's largest value, as lines to read."""
     theirs = np.load(path)
-    lines = []
-    for key in theirs.files:
-        a, b = mine.get(key), theirs[key]
-        if key in ("outputs", "names"):
-            if a.tolist() != b.tolist():
-                lines.append(f"{key}: {a.tolist()} != {b.tolist()}")
-        elif a is None or a.shape != b.shape:
-            lines.append(f"{key}: shape {None if a is None else a.shape} != {b.shape}")
-        elif not relative_error(a, b) <= tolerance:
-            lines.append(f"{key}: error {relative_error(a, b):.2g} of max {np.abs(b).max():.3g}")
-    return lines
+    found = {key: error for key, error in errors(mine, path).items() if not error <= tolerance}
+    return [
+        f"{key}: {_brief(mine.get(key))} != {_brief(theirs[key])}" if error == np.inf else f"{key}: error {error:.2g}"
+        for key, error in found.items()
+    ]
+
+
+def _brief(array: np.ndarray | None) -> str:
+    if array is None:
+        return "nothing"
+    return str(array.tolist()) if array.dtype.kind == "U" else f"shape {array.shape}"
 
 
 def relative_error(a: np.ndarray, b: np.ndarray) -> float:

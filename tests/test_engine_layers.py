@@ -4,29 +4,38 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cases import families
-from engine_cases import differences, one, ours, run_genuine
+from engine_cases import one, ours
+from oracle import layers
 
 from pycaffe_ext.training import genuine
 
-needs_genuine = pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed (make caffe)")
-CASES = [case for cases in families().values() for case in cases]
+GROUPS = layers.groups()
+NAMES = [(group.name, case.name) for group in GROUPS for case in group.rows]
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """Index of a case -> what differs from the genuine engine."""
-    root = tmp_path_factory.mktemp("cases")
-    mine = [ours(case, root / str(i)) for i, case in enumerate(CASES)]
-    run_genuine([root / str(i) for i in range(len(CASES))])
-    return [differences(out, root / str(i) / "out.npz", CASES[i].tolerance) for i, out in enumerate(mine)]
+def outcomes(tmp_path_factory):
+    """(family, name of a case) -> its outcome."""
+    return {
+        (group.name, outcome.name): outcome
+        for group in GROUPS
+        for outcome in group.run(group.rows, tmp_path_factory.mktemp(group.name))
+    }
 
 
-@needs_genuine
+@pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed (make caffe)")
 @pytest.mark.genuine
-@pytest.mark.parametrize("index", range(len(CASES)), ids=[case.name for case in CASES])
-def test_layer_is_the_genuine_one(results, index):
-    assert not results[index]
+@pytest.mark.parametrize("name", NAMES, ids=[f"{family}: {case}" for family, case in NAMES])
+def test_layer_is_the_genuine_one(outcomes, name):
+    assert not outcomes[name].problem
+
+
+def test_names_tell_cases_apart():
+    assert len(set(NAMES)) == len(NAMES)
+
+
+def test_there_are_four_hundred_cases():
+    assert len(NAMES) >= 400
 
 
 @pytest.mark.parametrize("kind, text", [("BNLL", ""), ("Power", "power_param { power: 3 scale: 0.5 shift: 2 }")])

@@ -41,4 +41,13 @@ def elementwise() -> list[Case]:
     return cases
 
 
-CASES = [*neurons(), *elementwise()]
+def shapes_and_extremes() -> list[Case]:
+    """Every neuron on other numbers of axes and a batch of 1, and on values so large that exp would overflow."""
+    kinds = ("ReLU", "Sigmoid", "TanH", "ELU", "PReLU", "AbsVal", "BNLL")
+    shapes = ((5, 3), (1, 2, 3), (1, 3, 2, 1, 4))
+    cases = [one(kind, shape=shape) for kind, shape in itertools.product(kinds, shapes)
+             if kind != "PReLU" or len(shape) < 5]
+    return cases + [one(kind, shape=(3, 4), scale=100) for kind in ("Sigmoid", "TanH", "ELU", "Softmax")]
+
+
+CASES = [*neurons(), *elementwise(), *shapes_and_extremes()]

@@ -37,4 +37,12 @@ def scales() -> list[Case]:
     return cases
 
 
-CASES = [*lrns(), *scales()]
+def odd_lrns() -> list[Case]:
+    """Both regions at odd sizes, windows wider than the blob, batches of 1."""
+    shapes = ((1, 1, 3, 7), (1, 7, 6, 5), (3, 4, 1, 9))
+    grid = itertools.product(("ACROSS_CHANNELS", "WITHIN_CHANNEL"), (3, 5, 9), shapes)
+    return [one("LRN", f"lrn_param {{ norm_region: {region} local_size: {size} alpha: 0.7 beta: 0.6 }}", shape)
+            for region, size, shape in grid]
+
+
+CASES = [*lrns(), *odd_lrns(), *scales()]

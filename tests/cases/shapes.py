@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+
+import numpy as np
 from engine_cases import Case, layer, one
 
 
@@ -37,4 +40,32 @@ def sources() -> list[Case]:
     return cases
 
 
-CASES = [*movers(), *sources()]
+def odd_movers() -> list[Case]:
+    """Many bottoms of uneven sizes, cuts of one channel, blobs read twice by one layer, batches of 1."""
+    sizes = (1, 4, 2, 3)
+    cases = []
+    for axis, shape in ((0, (1, 3, 2)), (1, (1, 3, 5, 2)), (-1, (2, 3))):
+        shapes = {name: _with(shape, axis, size) for name, size in zip("abcd", sizes, strict=True)}
+        cases.append(Case(f"Concat uneven {axis} {shape}", shapes,
+                          layer("Concat", f"concat_param {{ axis: {axis} }}", "a b c d")))
+        points = " ".join(f"slice_point: {n}" for n in (1, 5, 7))
+        cases.append(one("Slice", f"slice_param {{ axis: {axis} {points} }}", _with(shape, axis, 10), "a b c d"))
+    cases.append(Case("Concat old dim", {"a": (2, 3, 1), "b": (2, 1, 1)},
+                      layer("Concat", "concat_param { concat_dim: 1 }", "a b")))
+    cases += [one(kind, text, (1, 4, 3)) for kind, text in (("Concat", ""), ("Slice", ""), ("Flatten", ""))]
+    two = {"a": (1, 2, 3), "b": (1, 2, 3)}
+    ties = {name: np.random.default_rng(i).integers(-2, 3, (1, 2, 3)) for i, name in enumerate("ab")}
+    for text, (name, values) in itertools.product(("operation: MAX", "operation: PROD", "coeff: -2 coeff: 0.5"),
+                                                  (("batch of 1", {}), ("ties and zeros", ties))):
+        body = layer("Eltwise", f"eltwise_param {{ {text} }}", "a b")
+        cases.append(Case(f"Eltwise {text} {name}", two, body, values=values))
+    return cases
+
+
+def _with(shape: tuple[int, ...], axis: int, size: int) -> tuple[int, ...]:
+    out = list(shape)
+    out[axis] = size
+    return tuple(out)
+
+
+CASES = [*movers(), *odd_movers(), *sources()]
