@@ -146,20 +146,18 @@ def shapes(folder: Path, text: str, count: int) -> list[tuple[int, ...]]:
 @needs_genuine
 @pytest.mark.genuine
 def test_images_of_several_sizes_and_formats(pictures):
-    """PNG and crops are exact; JPEG decoders and the resizing of OpenCV 4.5 and 5 round differently."""
+    """Decoding JPEG and resizing are OpenCV's; 5.0 here and 4.5 in the genuine engine round alike."""
     rng = np.random.default_rng(3)
     noise = cv2.GaussianBlur(rng.integers(0, 255, (40, 50, 3)).astype(np.uint8), (0, 0), 2)
     cv2.imwrite(str(pictures / "img" / "0.png"), noise)
     assert_genuine(pictures, image_data("batch_size: 1"), count=1)
     assert [shape[2:] for shape in shapes(pictures, image_data("batch_size: 1"), 3)] == [(40, 50), (8, 9), (8, 9)]
     assert_genuine(pictures, image_data("batch_size: 7", "crop_size: 8"))
+    assert_genuine(pictures, image_data("batch_size: 7 new_height: 27 new_width: 31"), count=1)
     cv2.imwrite(str(pictures / "img" / "0.jpg"), noise)
     (pictures / "list.txt").write_text("0.jpg 1\n")
-    for image, worst in (("", 2), ("new_height: 27 new_width: 31", 2), ("new_height: 63 new_width: 87", 2)):
-        text = image_data(image)
-        ours, theirs = batches(pictures, text, count=1), genuine_batches(pictures, text, count=1)
-        assert np.abs(ours["data"] - theirs["data"]).max() <= worst
-        assert np.abs(ours["data"] - theirs["data"]).mean() < 0.1
+    for image in ("", "new_height: 27 new_width: 31", "new_height: 63 new_width: 87 is_color: false"):
+        assert_genuine(pictures, image_data(image), count=1)
 
 
 def test_shuffle_gives_every_image_once_in_each_round(pictures):

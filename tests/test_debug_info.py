@@ -1,8 +1,10 @@
-"""debug_info, and what gathers in the histories of frozen blobs, against the genuine Caffe."""
+"""A solver's debug_info, callbacks and histories of frozen blobs, against the genuine Caffe."""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -19,7 +21,9 @@ from solver_lab import (
 
 from pycaffe_ext.engine import log
 from pycaffe_ext.engine.debug_info import mean_size
-from pycaffe_ext.proto import blob_to_array, caffe_pb2, read_message
+from pycaffe_ext.engine.solver import Solver
+from pycaffe_ext.proto import blob_to_array, caffe_pb2, read_message, read_solver
+from pycaffe_ext.training import genuine
 
 TRAIN = ("train", "--solver=solver.prototxt", "--weights=init.caffemodel")
 PARAMS = {
@@ -72,3 +76,40 @@ def test_debug_lines_begin_as_glog_errors_do(capsys):
 def test_mean_size_is_the_mean_of_absolute_values():
     values = np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)
     assert mean_size(torch.from_numpy(values)) == pytest.approx(np.abs(values).mean(dtype=np.float64))
+
+
+CALLBACKS = """
+import os
+os.environ["GLOG_minloglevel"] = "2"
+import caffe, numpy as np
+solver, seen = caffe.get_solver("solver.prototxt"), []
+solver.net.copy_from("init.caffemodel")
+blob = solver.net.params["fc"][0]
+def note(kind):
+    seen.append([kind, solver.iter, np.abs(blob.data).sum(), np.abs(blob.diff).sum()])
+solver.add_callback(lambda: note(0), lambda: note(1))
+solver.step(3)
+np.save("seen.npy", seen)
+"""
+
+
+@needs_genuine
+@pytest.mark.genuine
+def test_callbacks_see_what_the_genuine_ones_see(tmp_path):
+    """on_start before the first pass of an iteration, gradients cleared; on_gradient with their sum, not yet used."""
+    folder = prepare(tmp_path, iter_size=2, clip_gradients=0.1, display=0, test_interval=1)
+    subprocess.run([genuine.command("python"), "-c", CALLBACKS], cwd=folder, check=True, capture_output=True)
+    seen: list[list[float]] = []
+    with contextlib.chdir(folder):
+        solver = Solver(read_solver("solver.prototxt"))
+        solver.net.copy_trained_layers_from("init.caffemodel")
+        blob = solver.net.layers[solver.net.layer_names.index("fc")].blobs[0]
+
+        def note(kind: int) -> None:
+            seen.append([kind, solver.iter, float(blob.data.abs().sum()), float(blob.diff.abs().sum())])
+
+        solver.add_callback(lambda: note(0), lambda: note(1))
+        solver.step(3)
+    np.testing.assert_allclose(seen, np.load(folder / "seen.npy"), rtol=1e-4)
+    assert [row[:2] for row in seen] == [[kind, i] for i in range(3) for kind in (0, 1)]
+    assert all(row[3] == 0 for row in seen[::2])
