@@ -28,9 +28,10 @@ def extract(
 ) -> int:
     """Run `batches` batches in the TEST phase and write each blob into its new database; returns how many items.
 
-    Keys count the items in ten digits; a Datum holds an item's float_data with channels, height and width.  `gpu`:
-    the device to run on, None for the CPU.  Raises UserError for other numbers of blobs and databases, an unknown blob, one of more
-    than four axes, a database that exists, and whatever keeps the net from running; no database is left then.
+    Keys count the items in ten digits; a Datum holds an item's float_data with channels, height and width.
+    gpu : the device to run on, None for the CPU.
+    Raises UserError for other numbers of blobs and databases, an unknown blob, one of more than four axes, a database
+    that exists, and whatever keeps the net from running; no database is left then.
     """
     if len(blobs) != len(databases):
         raise UserError(f"{len(blobs)} blob names but {len(databases)} dataset names; give each blob its dataset")
