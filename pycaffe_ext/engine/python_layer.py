@@ -179,11 +179,10 @@ def caffe_is_ours() -> Iterator[None]:
     if sys.modules.get("caffe") is ours:
         yield
         return
+    alias = import_module(f"{OURS}.alias")
     before = _take_caffe()
-    sys.modules["caffe"] = ours
-    for name in getattr(ours, "MODULES", ()):
-        sys.modules[f"caffe.{name}"] = import_module(f"{OURS}.{name}")
     try:
+        alias.install()
         yield
     finally:
         _take_caffe()
