@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import subprocess
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
 from engine_cases import Case, layer, relative_error
-from solver_lab import needs_genuine
+from solver_lab import (
+    assert_same_messages,
+    assert_same_state,
+    assert_same_weights,
+    needs_genuine,
+    run_genuine,
+    run_ours,
+)
 
 from pycaffe_ext.engine.net import Net
 from pycaffe_ext.errors import UserError
@@ -169,3 +179,44 @@ def test_another_number_of_steps_is_refused():
     net.blobs["cont"].reshape((5, 3))
     with pytest.raises(UserError, match="4 steps"):
         net.forward()
+
+TRAINED = """name: "sequences"
+layer {{ name: "data" type: "HDF5Data" top: "x" top: "cont" top: "s" top: "t"
+  hdf5_data_param {{ source: "list.txt" batch_size: 5 }} }}
+layer {{ name: "one" type: "Slice" bottom: "s" top: "s0" top: "rest" slice_param {{ axis: 0 slice_point: 1 }} }}
+layer {{ name: "row" type: "Reshape" bottom: "s0" top: "static" reshape_param {{ shape {{ dim: 3 dim: 2 }} }} }}
+layer {{ name: "quiet" type: "Silence" bottom: "rest" }}
+layer {{ name: "r" type: "{kind}" bottom: "x" bottom: "cont" bottom: "static" top: "h"
+  param {{ lr_mult: 2 }} param {{ lr_mult: 1 decay_mult: 0 }}
+  recurrent_param {{ num_output: 4 weight_filler {{ type: "uniform" min: -0.3 max: 0.3 }} }} }}
+layer {{ name: "ip" type: "InnerProduct" bottom: "h" top: "y"
+  inner_product_param {{ axis: 2 num_output: 2 weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "loss" type: "EuclideanLoss" bottom: "y" bottom: "t" top: "loss" }}
+"""
+LEARNING = """net: "net.prototxt" base_lr: 0.05 momentum: 0.9 weight_decay: 0.001 lr_policy: "fixed" clip_gradients: 3
+max_iter: 20 display: 5 test_iter: 2 test_interval: 10 snapshot_prefix: "snap" solver_mode: CPU debug_info: true
+"""
+
+
+@needs_genuine
+@pytest.mark.genuine
+@pytest.mark.parametrize("kind", ["LSTM", "RNN"])
+def test_learning_from_sequences_is_the_genuine_one(kind, tmp_path):
+    """HDF5 rows, states carried on, a test net beside with states of its own, clipping, debug_info: the whole log."""
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    rng = np.random.default_rng(0)
+    with h5py.File(ours / "a.h5", "w") as file:
+        for name, shape in (("x", (12, 3, 2)), ("s", (12, 3, 2)), ("t", (12, 3, 2))):
+            file[name] = rng.standard_normal(shape).astype(np.float32)
+        file["cont"] = (rng.random((12, 3)) < 0.8).astype(np.float32)
+    (ours / "list.txt").write_text("a.h5\n")
+    (ours / "net.prototxt").write_text(TRAINED.format(kind=kind))
+    (ours / "solver.prototxt").write_text(LEARNING)
+    with contextlib.chdir(ours):
+        write_weights("init.caffemodel", make(TRAINED.format(kind=kind)).to_proto())
+    theirs = shutil.copytree(ours, tmp_path / "theirs")
+    arguments = ("train", "--solver=solver.prototxt", "--weights=init.caffemodel")
+    assert_same_messages(run_ours(ours, *arguments), run_genuine(theirs, *arguments), rtol=1e-3)
+    assert_same_weights(ours / "snap_iter_20.caffemodel", theirs / "snap_iter_20.caffemodel", 1e-4)
+    assert_same_state(ours / "snap_iter_20.solverstate", theirs / "snap_iter_20.solverstate", 1e-3)
