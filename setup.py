@@ -51,7 +51,8 @@ setup(
         "tqdm>=4.66",
     ],
     extras_require={
-        "dev": ["pytest>=8", "ruff>=0.8", "onnxruntime>=1.20", *EXPORT, *LEVELDB],
+        # six: pycaffe's published tests, which `make caffe` fetches, import it
+        "dev": ["pytest>=8", "ruff>=0.8", "onnxruntime>=1.20", "six>=1.16", *EXPORT, *LEVELDB],
         "export": EXPORT,
         "leveldb": LEVELDB,
     },

@@ -1,11 +1,17 @@
-"""The genuine Caffe's installer: its wrapper, and what it says where it cannot work."""
+"""The genuine Caffe's installer: its wrapper, what comes beside it, and what it says where it cannot work."""
 
+import importlib.util
+import io
 import subprocess
+import tarfile
+from pathlib import Path
 
 import pytest
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.training import genuine
+from pycaffe_ext.training import genuine, genuine_source
+
+ROOT = Path(__file__).parent.parent
 
 needs_caffe = pytest.mark.skipif(not genuine.installed(), reason="`make caffe` has not been run")
 
@@ -85,3 +91,83 @@ def test_failed_bootstrap_leaves_nothing_and_says_why(empty_cache, tmp_path, mon
         genuine.install()
     assert not genuine.installed()
     assert list((empty_cache / "pycaffe_ext").iterdir()) == []
+
+
+# ---- what Caffe publishes besides its programs
+
+
+@pytest.fixture
+def cache_with_root(empty_cache, tmp_path, monkeypatch):
+    """A cache whose installed root names an archive, and a folder of programs that stands for the PATH."""
+    apt = empty_cache / "pycaffe_ext" / "caffe-1.0" / "etc" / "apt"
+    (apt / "trusted.gpg.d").mkdir(parents=True)
+    (apt / "sources.list").write_text("deb http://archive.invalid/debian bullseye main\n")
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    return tmp_path
+
+
+def fake_apt(folder, script):
+    program = folder / "bin" / "apt-get"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+
+
+def source_archive(path, names):
+    with tarfile.open(path, "w:gz") as tar:
+        for name in names:
+            info = tarfile.TarInfo(name)
+            info.size = 1
+            tar.addfile(info, io.BytesIO(b"x"))
+    return path
+
+
+def test_source_keeps_tests_models_and_examples_only(cache_with_root):
+    kept = ["LICENSE", "python/caffe/test/test_net.py", "models/bvlc_alexnet/deploy.prototxt",
+            "examples/mnist/lenet.prototxt", "examples/pycaffe/layers/pyloss.py"]
+    left = ["src/caffe/net.cpp", "python/caffe/io.py", "examples/mnist/train.sh", "docs/model_zoo.md"]
+    archive = source_archive(cache_with_root / "archive.tar.gz", kept + left)
+    fake_apt(cache_with_root, f"/bin/cp '{archive}' caffe_1.0.0.orig.tar.gz")
+    genuine_source.install()
+    folder = genuine_source.folder()
+    assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()) == sorted(kept)
+
+
+def test_source_is_asked_of_the_archive_that_the_root_came_from(cache_with_root):
+    fake_apt(cache_with_root, f"/bin/cat sources.list > '{cache_with_root}/asked'; exit 100")
+    with pytest.raises(UserError, match="could not fetch"):
+        genuine_source.install()
+    assert (cache_with_root / "asked").read_text() == "deb-src http://archive.invalid/debian bullseye main\n"
+
+
+def test_source_that_cannot_be_had_leaves_nothing_and_says_why(cache_with_root):
+    with pytest.raises(UserError, match="apt-get, which is not here"):
+        genuine_source.install()
+    fake_apt(cache_with_root, "echo 'W: less'; echo 'E: no network'; exit 100")
+    with pytest.raises(UserError, match="could not fetch Caffe's source package .E: no network"):
+        genuine_source.install()
+    fake_apt(cache_with_root, "echo not an archive > caffe_1.0.0.orig.tar.gz")
+    with pytest.raises(UserError, match="cannot be unpacked"):
+        genuine_source.install()
+    assert not genuine_source.installed()
+    assert not genuine_source.folder().exists()
+
+
+def test_source_archive_cannot_write_elsewhere(cache_with_root):
+    archive = source_archive(cache_with_root / "archive.tar.gz", ["models/../../../../evil"])
+    fake_apt(cache_with_root, f"/bin/cp '{archive}' caffe_1.0.0.orig.tar.gz")
+    with pytest.raises(UserError, match="cannot be unpacked"):
+        genuine_source.install()
+    assert not list(cache_with_root.rglob("evil"))
+
+
+def test_programs_stay_usable_without_the_source(cache_with_root, monkeypatch, capsys):
+    spec = importlib.util.spec_from_file_location("install_caffe", ROOT / "tools" / "install_caffe.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    monkeypatch.setattr(genuine, "install", lambda: None)
+    monkeypatch.setattr("sys.argv", ["install_caffe.py"])
+    tool.main()
+    out, err = capsys.readouterr()
+    assert out == f"{genuine.command('caffe')}\n"
+    assert err.startswith("note: Caffe's source package") and err.count("\n") == 1

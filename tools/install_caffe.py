@@ -1,11 +1,15 @@
-"""Install the genuine BVLC Caffe 1.0 (CPU, Debian 11's package) into the user's cache folder, once."""
+"""Install the genuine BVLC Caffe 1.0 (CPU, Debian 11's package) into the user's cache folder, once.
+
+Its published tests, models and examples come with it where they can be had.
+"""
 
 from __future__ import annotations
 
 import argparse
+import sys
 
-from pycaffe_ext.errors import run_cli
-from pycaffe_ext.training import genuine
+from pycaffe_ext.errors import UserError, run_cli
+from pycaffe_ext.training import genuine, genuine_source
 
 
 def main() -> None:
@@ -14,7 +18,16 @@ def main() -> None:
     args = parser.parse_args()
     if not args.where:
         genuine.install()
+        _install_source()
     print(genuine.command("caffe"))
+
+
+def _install_source() -> None:
+    """What comes with Caffe is a bonus: the programs work without it."""
+    try:
+        genuine_source.install()
+    except UserError as error:
+        print(f"note: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ class _Ranked:
     def _wanted(self, node: int, forth: bool, both: bool, across: list[float]) -> float:
         """The mean of the neighbours on one side (or on both), of those on the other where there are none."""
         first, second = (self.before, self.after) if forth else (self.after, self.before)
-        near = first[node] + second[node] if both else first[node] or second[node]
+        near = first[node] + second[node] if both and node < self.bends_from else first[node] or second[node]
         return _mean([across[i] for i in near], across[node])
 
     def _weights(self, rank: list[int]) -> list[float]:
