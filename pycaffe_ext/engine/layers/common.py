@@ -9,6 +9,7 @@ from pycaffe_ext.engine.layers.base import AutogradLayer, Layer, register
 from pycaffe_ext.proto import caffe_pb2
 
 ELTWISE = caffe_pb2.EltwiseParameter
+MOST_AXES = 32  # that a blob of Caffe's has
 
 
 @register("Input")
@@ -21,6 +22,8 @@ class Input(Layer):
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         shapes = self.param.input_param.shape
         self.check(len(shapes) in (0, 1, len(top)), f"input_param needs one shape, or one for each of {len(top)} tops")
+        self.check(all(len(shape.dim) <= MOST_AXES and min(shape.dim, default=0) >= 0 for shape in shapes),
+                   f"a shape has up to {MOST_AXES} axes and no negative size")
         for i, blob in enumerate(top):
             if shapes:
                 blob.reshape(shapes[i if len(shapes) > 1 else 0].dim)

@@ -43,28 +43,22 @@ class Pooling(Layer):
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         param = self.param.pooling_param
         self.check(len(top) == 1 or param.pool == POOL.MAX, "only MAX has a second top")
-        pair = param.HasField("kernel_h") or param.HasField("kernel_w")
+        self._kernel, self._stride, self._pad = self._pair("kernel"), self._pair("stride"), self._pair("pad")
         if param.global_pooling:
-            self.check(not (pair or param.HasField("kernel_size")), "global_pooling takes no kernel size")
-        else:
-            self.check(pair != param.HasField("kernel_size"), "give either kernel_size or kernel_h and kernel_w")
-            self.check(not pair or (param.HasField("kernel_h") and param.HasField("kernel_w")),
-                       "give both kernel_h and kernel_w")
-        self._kernel = self._pair("kernel")
-        self._stride, self._pad = self._pair("stride"), self._pair("pad")
-        if param.global_pooling:
+            self.check(self._kernel == (0, 0), "global_pooling takes no kernel size")
             self.check(self._stride == (1, 1) and self._pad == (0, 0), "global_pooling takes stride 1 and pad 0 only")
         else:
-            self.check(min(self._kernel) > 0 and min(self._stride) > 0, "kernel and stride must be positive")
+            self.check(min(self._kernel) > 0, "kernel_size, or kernel_h and kernel_w, must be given and positive")
+            self.check(min(self._stride) > 0, f"stride {self._stride} must be positive")
             self.check(all(p < k for p, k in zip(self._pad, self._kernel, strict=True)),
                        f"pad {self._pad} must be smaller than the kernel {self._kernel}")
 
     def _pair(self, name: str) -> tuple[int, int]:
-        param = self.param.pooling_param
-        if param.HasField(f"{name}_h") or param.HasField(f"{name}_w"):
-            return getattr(param, f"{name}_h"), getattr(param, f"{name}_w")
-        both = getattr(param, "kernel_size" if name == "kernel" else name)
-        return both, both
+        param, both = self.param.pooling_param, "kernel_size" if name == "kernel" else name
+        given = [param.HasField(field) for field in (f"{name}_h", f"{name}_w", both)]
+        self.check(given in ([True, True, False], [False, False, given[2]]),
+                   f"give either {both} or both {name}_h and {name}_w")
+        return (getattr(param, f"{name}_h"), getattr(param, f"{name}_w")) if given[0] else (getattr(param, both),) * 2
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         shape = bottom[0].shape

@@ -26,6 +26,7 @@ class _Along(AutogradLayer):
         param = self._param()
         if len(bottom) == 1:
             axis = self.axis(param.axis, bottom[0])
+            self.check(param.num_axes >= -1, f"num_axes must be -1 (all that follow) or more, not {param.num_axes}")
             shape = bottom[0].shape[axis:] if param.num_axes == -1 else bottom[0].shape[axis : axis + param.num_axes]
             self.check(param.num_axes <= len(bottom[0].shape) - axis,
                        f"num_axes {param.num_axes} from axis {axis} on is more than shape {bottom[0].shape} has")
