@@ -113,6 +113,8 @@ def _varies(layer: Layer) -> bool:
     if layer.type == "BatchNorm":
         param = layer.param.batch_norm_param
         return not (param.use_global_stats if param.HasField("use_global_stats") else not layer.training)
+    if layer.type == "SPP":
+        return layer.param.spp_param.pool == caffe_pb2.SPPParameter.STOCHASTIC
     return layer.type == "Pooling" and layer.param.pooling_param.pool == caffe_pb2.PoolingParameter.STOCHASTIC
 
 
