@@ -7,8 +7,6 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from pycaffe_ext.data.frames import Frame, map_frames, read_image
 
@@ -53,6 +51,9 @@ def join_near_duplicates(frames: Sequence[Frame], near: int = NEAR, progress: bo
 
 def join_groups(groups: Sequence[str], pairs: np.ndarray) -> list[str]:
     """Groups of n items after the groups of each pair of items, (m, 2) int, are united, transitively."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     names, index = np.unique(np.array(groups, dtype=str), return_inverse=True)
     a, b = index[np.asarray(pairs, np.int64).reshape(-1, 2)].T
     graph = coo_array((np.ones(len(a), bool), (a, b)), shape=(len(names), len(names)))

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import binomtest
 
 from pycaffe_ext.errors import UserError
 
@@ -27,6 +26,8 @@ def wilson(hits: int, total: int, confidence: float = 0.95) -> Interval:
 
 
 def _binomial(hits: int, total: int, confidence: float, method: str) -> Interval:
+    from scipy.stats import binomtest  # here: it takes half a second to load
+
     if not 0 <= hits <= total or total == 0:
         raise ValueError(f"{hits} hits of {total}: an interval needs 0 <= hits <= total and total > 0")
     interval = binomtest(int(hits), int(total)).proportion_ci(confidence, method=method)

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import norm, rankdata
-from sklearn.metrics import roc_auc_score
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.intervals import Interval, group_resamples
@@ -28,6 +26,8 @@ def auc(labels: np.ndarray, scores: np.ndarray) -> float:
     labels : (n,) 0 or 1 (or bool)      scores : (n,) float, higher = more likely positive
     Raises UserError if a class is absent or a score is not finite: the AUC is undefined then.
     """
+    from sklearn.metrics import roc_auc_score  # here: it takes a second to load
+
     labels, scores = _checked(labels, scores)
     return float(roc_auc_score(labels, scores))
 
@@ -37,9 +37,11 @@ def auc_interval(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.9
 
     It has no width at an AUC of exactly 0 or 1.
     """
+    from scipy.special import ndtri
+
     labels, scores = _checked(labels, scores)
     areas, covariance = _delong(labels, scores[None])
-    reach = norm.ppf(0.5 + confidence / 2) * np.sqrt(covariance[0, 0])
+    reach = ndtri(0.5 + confidence / 2) * np.sqrt(covariance[0, 0])
     return Interval(float(max(areas[0] - reach, 0)), float(min(areas[0] + reach, 1)))
 
 
@@ -47,14 +49,16 @@ def auc_difference(
     labels: np.ndarray, first: np.ndarray, second: np.ndarray, confidence: float = 0.95
 ) -> Difference:
     """DeLong's paired test of two scores of the same cases."""
+    from scipy.special import ndtr, ndtri
+
     labels, first = _checked(labels, first)
     _, second = _checked(labels, second)
     areas, covariance = _delong(labels, np.stack([first, second]))
     value = areas[0] - areas[1]
     # equal scores leave a rounding error here, which may be below zero
     error = np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0))
-    reach = norm.ppf(0.5 + confidence / 2) * error
-    p = 2 * norm.sf(abs(value) / error) if error > 0 else float(value == 0)
+    reach = ndtri(0.5 + confidence / 2) * error
+    p = 2 * ndtr(-abs(value) / error) if error > 0 else float(value == 0)
     return Difference(float(value), float(value - reach), float(value + reach), float(p))
 
 
@@ -89,6 +93,8 @@ def _wins(labels: np.ndarray, scores: np.ndarray, member: np.ndarray, groups: in
 
 def _delong(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(k,) areas and their (k, k) covariance, for k scores of the same n cases (midranks: n log n)."""
+    from scipy.stats import rankdata
+
     positive = labels == 1
     m, n = int(positive.sum()), int((~positive).sum())
     if min(m, n) < 2:

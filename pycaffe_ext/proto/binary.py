@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from math import prod
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import h5py
 import numpy as np
 from google.protobuf.message import DecodeError, Message
 
@@ -15,6 +14,9 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing
 from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.proto.upgrade import upgrade_net
+
+if TYPE_CHECKING:
+    import h5py  # elsewhere where it is used: most programs read no HDF5
 
 M = TypeVar("M", bound=Message)
 Pathlike = str | os.PathLike[str]
@@ -93,6 +95,8 @@ def write_weights_h5(path: Pathlike, blobs: dict[str, list[np.ndarray | None]]) 
 
     None stands for a blob that another layer owns: it is left out, as Caffe does.
     """
+    import h5py
+
     with writing(path, "w+b") as file, h5py.File(file, "w") as store:
         data = store.create_group("data")
         for name, arrays in blobs.items():
@@ -185,6 +189,8 @@ def is_hdf5(path: Pathlike) -> bool:
 
 
 def _read_hdf5(path: Pathlike) -> dict[str, list[np.ndarray | None]]:
+    import h5py
+
     found: dict[str, dict[int, np.ndarray]] = {}
 
     def collect(name: str, item: h5py.Group | h5py.Dataset) -> None:

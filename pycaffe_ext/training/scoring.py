@@ -10,7 +10,6 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-from scipy.special import softmax
 from tqdm import tqdm
 
 from pycaffe_ext.errors import UserError
@@ -41,6 +40,8 @@ def score(
     batches and starts over at the LMDB's end; what it reads again is dropped.
     Raises UserError, naming the weights, if Caffe fails or a value is missing or not finite.
     """
+    from scipy.special import softmax
+
     if min(count, batch_size) < 1:
         raise ValueError(f"count {count} and batch size {batch_size} must be 1 or more")
     iterations = -(-count // batch_size)

@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from pycaffe_ext.errors import UserError
@@ -109,6 +108,8 @@ def _read_state(path: Path) -> tuple[int, str]:
 
 
 def _read_h5_state(path: Path) -> tuple[int, str]:
+    import h5py
+
     try:
         with h5py.File(path) as file:
             for blob in file["history"].values():

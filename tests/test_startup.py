@@ -1,0 +1,64 @@
+"""Commands that run no net load none of the heavy libraries: what is imported is looked at, not the clock."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HEAVY = {"torch", "matplotlib", "sklearn", "scipy", "h5py", "pandas", "onnx", "onnxruntime", "safetensors"}
+LIGHT = [  # (command, packages that it may not load beside the heavy ones)
+    ("-m pycaffe_ext --help", {"numpy", "cv2"}),
+    ("-m pycaffe_ext train -solver nowhere", {"cv2"}),
+    ("tools/emit_prototxt.py --check", {"cv2"}),
+    ("tools/print_tables.py", {"cv2"}),
+    ("tools/train_and_test.py --help", {"cv2"}),
+    ("tools/make_synthetic.py --help", set()),
+    ("tools/score_snapshots.py --help", set()),
+    ("tools/get_weights.py --help", {"cv2"}),
+    ("tools/make_donor.py --help", {"cv2"}),
+    ("tools/install_caffe.py --help", {"cv2"}),
+    *[(f"tools/{name}.py --help", {"numpy", "cv2"}) for name in (
+        "convert_imageset", "compute_image_mean", "extract_features", "upgrade_net_proto_text",
+        "upgrade_net_proto_binary", "upgrade_solver_proto_text", "parse_log", "draw_net", "export",
+    )],
+    (f"tools/parse_log.py {ROOT}/tests/logs/normal.log OUT", {"numpy", "cv2"}),
+    (f"tools/upgrade_net_proto_text.py {ROOT}/prototxt/polyp/deploy.prototxt OUT/net", {"cv2"}),
+    (f"tools/draw_net.py {ROOT}/prototxt/polyp/deploy.prototxt OUT/net.svg", {"cv2"}),
+    ("tools/convert_imageset.py OUT/ OUT/list OUT/db", set()),
+    ("tools/compute_image_mean.py OUT/nowhere", set()),
+]  # fmt: skip
+PACKING = ["data.pack", "data.mean", "data.convert", "data.frames", "data.candidates", "data.balance", "data.splits",
+           "data.groups", "data.synthetic", "nets", "schemes", "settings", "weights", "caffe", "caffe.draw",
+           "export.source"]  # fmt: skip
+
+
+def loaded(*arguments: str) -> set[str]:
+    """Top-level packages that a Python process with these arguments imports."""
+    order = [sys.executable, "-X", "importtime", *arguments]
+    done = subprocess.run(order, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert "Traceback" not in done.stderr, done.stderr[-2000:]
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    assert len(lines) > 20, "importtime said nothing"
+    return {line.rsplit("|", 1)[1].strip().split(".")[0] for line in lines}
+
+
+@pytest.mark.parametrize(("command", "more"), LIGHT, ids=[command for command, _ in LIGHT])
+def test_a_command_that_runs_no_net_is_light(command: str, more: set[str], tmp_path: Path) -> None:
+    (tmp_path / "list").write_text("nothing.png 1\n")
+    found = loaded(*command.replace("OUT", str(tmp_path)).split())
+    assert not found & (HEAVY | more)
+
+
+def test_packing_modules_are_light() -> None:
+    found = loaded("-c", f"import {', '.join(f'pycaffe_ext.{name}' for name in PACKING)}")
+    assert not found & HEAVY and "numpy" in found
+
+
+def test_the_front_door_starts_no_python(tmp_path: Path) -> None:
+    order = ["make", "-s", "help", f"PYTHON={tmp_path}/none", f"VENV={tmp_path}/none"]
+    done = subprocess.run(order, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0 and "make APP-SCHEME" in done.stdout
