@@ -95,7 +95,7 @@ OLDER = (
          ('num_output: 2 kernel_h: 2 kernel_w: 3 weight_filler { type: "bilinear" }', "needs a square kernel"))
     | rows("Deconvolution", "convolution_param", ("kernel_size: 3", "num_output must be positive"))
     | rows("Im2col", "convolution_param",
-           ("stride: 1", "kernel_size must be given once or for each of 2 axes"), ("kernel_size: 0", "must be positive"),
+           ("stride: 1", "kernel_size must be given once or for each"), ("kernel_size: 0", "must be positive"),
            ("kernel_size: 1 stride: 0", "stride .* must be positive"), ("kernel_size: 9", "is larger than the bottom"),
            ("kernel_size: 1", "no spatial axis", PAIR), ("kernel_h: 1 kernel_w: 1 kernel_size: 1", "give either"))
     | rows("InnerProduct", "inner_product_param",

@@ -9,7 +9,7 @@ from engine_cases import Case, one
 
 def windows() -> list[Case]:
     grid = itertools.product((1, 2, 3), (1, 2), (0, 1), (1, 2))
-    sides = (f"kernel_size: {kernel} stride: {stride} pad: {pad} dilation: {step}" for kernel, stride, pad, step in grid)
+    sides = (f"kernel_size: {size} stride: {stride} pad: {pad} dilation: {step}" for size, stride, pad, step in grid)
     cases = [one("Im2col", f"convolution_param {{ {text} }}") for text in sides]
     cases += [one("Im2col", f"convolution_param {{ {text} }}", shape) for text, shape in (
         ("kernel_h: 3 kernel_w: 2 stride_h: 2 stride_w: 1 pad_h: 0 pad_w: 2", (1, 2, 5, 4)),
