@@ -2,6 +2,7 @@
 
 import math
 import re
+import subprocess
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +19,7 @@ from pycaffe_ext.schemes import SCRATCH, STAGES, param_specs, schemes
 from pycaffe_ext.settings import Settings, parse_name, short_hash
 from pycaffe_ext.training.score_model import describe, from_train_val
 
+MAKEFILE = Path(__file__).resolve().parents[1] / "Makefile"
 OTHERS = [name for name in ARCHITECTURES if name != "alexnet"]
 SIZES = {"alexnet": 227, "caffenet": 227, "vgg16": 224, "googlenet": 224, "squeezenet": 227, "resnet50": 224,
          "lenet": 28}  # fmt: skip
@@ -346,3 +348,11 @@ def test_other_nets_from_scratch_need_no_donor():
     donor = pipeline.find_donor(Settings("polyp", "scratch", arch="vgg16"))
     assert donor.file is None and donor.width == 1 and not donor.embedded
     assert pipeline.find_donor(Settings("polyp", "scratch")).width == Fraction(1, 8), "AlexNet's as before"
+
+
+def test_make_hands_any_scheme_of_any_net_to_the_run():
+    assert re.search(r"^ARCHS +:= (.*)$", MAKEFILE.read_text(), re.M)[1].split() == list(ARCHITECTURES)
+    for target, arch in (("polyp-ft-fire5", "squeezenet"), ("polyp-scratch", "vgg16"), ("pe-ft-res5a", "resnet50")):
+        order = ["make", "-n", target, f"ARCH={arch}"]
+        said = subprocess.run(order, cwd=MAKEFILE.parent, capture_output=True, text=True, check=True).stdout
+        assert re.search(rf"train_and_test\.py {target} --arch='?{arch}", said)
