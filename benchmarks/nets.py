@@ -60,9 +60,9 @@ def solver(lab: Lab, net: Path, display: int = 1) -> Path:
 
 
 def no_weights(lab: Lab) -> Path:
-    """A caffemodel without a layer, which `caffe test` has to be given: every blob keeps what its filler drew."""
+    """A caffemodel of a layer that no net has, for `caffe test`, which asks for one: blobs keep what fillers drew."""
     file = lab.folder / "nets" / "empty.caffemodel"
-    proto.write_weights(file, caffe_pb2.NetParameter(name="empty"))
+    proto.write_weights(file, caffe_pb2.NetParameter(name="empty", layer=[layer("none", "Silence", [], [])]))
     return file
 
 

@@ -10,8 +10,15 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # benchmarks/ belongs to the checkout, not to the installed package
 
 from benchmarks import layers, suite, table  # noqa: E402
-from benchmarks.rows import Lab  # noqa: E402
+from benchmarks.rows import Experiment, Lab  # noqa: E402
 from pycaffe_ext.errors import UserError, run_cli  # noqa: E402
+
+
+def _measured(experiments: list[Experiment], lab: Lab) -> dict[str, str]:
+    try:
+        return suite.run(experiments, lab)
+    except KeyboardInterrupt:
+        raise UserError("interrupted; finished rows are kept: name the others in ROWS= to measure them") from None
 
 
 def main() -> int:
@@ -35,7 +42,7 @@ def main() -> int:
     if args.layers:
         print("\n".join(table.aligned(layers.compare(lab))))
         return 0
-    failed = {} if args.table else suite.run(experiments, lab)
+    failed = {} if args.table else _measured(experiments, lab)
     print(suite.report(args.output, lab, failed))
     return 1 if failed else 0
 
