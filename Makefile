@@ -89,6 +89,10 @@ quick-test: $(READY)  ## the tests that take seconds
 bench: $(READY)  ## compare with the genuine Caffe, write BENCHMARKS.md (ROWS="train-32 reading": those rows only)
 	@$(PY) tools/bench.py $(ROWS)
 
+.PHONY: conformance
+conformance: $(READY)  ## every case in both engines, after `make caffe`; writes CONFORMANCE.md
+	@$(PY) tools/conformance.py
+
 lint: $(READY)
 	@$(BIN)/ruff check .
 

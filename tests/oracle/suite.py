@@ -1,0 +1,26 @@
+"""All groups, in the order of the table."""
+
+from __future__ import annotations
+
+from oracle import Group, layers, networks, solvers
+from pycaffe_ext.errors import UserError
+
+CHAPTERS = (layers, solvers, networks)
+
+
+def all_groups() -> list[Group]:
+    return [group for chapter in CHAPTERS for group in chapter.groups()]
+
+
+def chosen(words: list[str]) -> list[Group]:
+    """The groups whose chapter or name begins with one of the words (capitals don't matter); all without words."""
+    groups = all_groups()
+    found = [group for group in groups if not words or any(_matches(group, word.lower()) for word in words)]
+    for word in words:
+        if not any(_matches(group, word.lower()) for group in groups):
+            raise UserError(f"no group {word!r}; there are {', '.join(f'{g.chapter}/{g.name}' for g in groups)}")
+    return found
+
+
+def _matches(group: Group, word: str) -> bool:
+    return group.name.lower().startswith(word) or group.chapter.lower().startswith(word)

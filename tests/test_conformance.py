@@ -1,0 +1,48 @@
+"""A fixed part of the conformance suite (`make conformance` runs all of it): every quick-th row of each group."""
+
+from __future__ import annotations
+
+import pytest
+from oracle import Group, Outcome, suite, table
+
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.training import genuine
+
+GROUPS = [group for group in suite.all_groups() if group.chapter != "Layers"]  # test_engine_layers runs them all
+
+
+@pytest.mark.slow
+@pytest.mark.genuine
+@pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed (make caffe)")
+@pytest.mark.parametrize("group", GROUPS, ids=[f"{group.chapter}: {group.name}" for group in GROUPS])
+def test_this_engine_conforms(group, tmp_path):
+    if not group.rows:
+        pytest.skip("its files are not beside the checkout")
+    outcomes = list(group.run(group.part(), tmp_path))
+    assert len(outcomes) == len(group.part())
+    assert not [f"{outcome.name}: {outcome.problem}" for outcome in outcomes if outcome.problem]
+
+
+def test_names_tell_rows_apart():
+    for group in GROUPS:
+        names = [row.name for row in group.rows]
+        assert len(set(names)) == len(names), group.name
+
+
+def test_a_part_is_spread_evenly_and_ends_with_the_last_row():
+    group = Group("c", "g", range(10), lambda rows, folder: iter(()), "", quick=4)
+    assert group.part() == [1, 5, 9] and group.part(1) == list(range(10)) and group.part(100) == [9]
+
+
+def test_the_table_shows_what_failed():
+    group = Group("Layers", "pooling", [1, 2], lambda rows, folder: iter(()), "largest difference", 1e-5)
+    outcomes = [Outcome("good", 1e-7), Outcome("bad", float("nan"), "the genuine Caffe died")]
+    text = table.markdown([table.Result(group, outcomes)])
+    assert "| Layers | pooling | 2 | 1 | nan | 1e-05 |" in text
+    assert "## Failed" in text and "`bad`: the genuine Caffe died" in text and "`good`" not in text
+
+
+def test_an_unknown_group_is_told():
+    with pytest.raises(UserError, match="no group 'poling'; there are Layers/"):
+        suite.chosen(["poling"])
+    assert {group.chapter for group in suite.chosen(["solvers"])} == {"Solvers"}

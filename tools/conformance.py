@@ -1,0 +1,61 @@
+"""Run every conformance case in this engine and in the genuine Caffe; print the table and write CONFORMANCE.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))  # the cases belong to the tests, not to the installed package
+
+from oracle import suite  # noqa: E402
+from oracle.table import Result, markdown  # noqa: E402
+
+from pycaffe_ext.errors import UserError, run_cli  # noqa: E402
+from pycaffe_ext.files import writing  # noqa: E402
+from pycaffe_ext.training import genuine  # noqa: E402
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help="chapters or groups, by their first letters (all)")
+    parser.add_argument("--quick", action="store_true", help="only the rows that `make test` runs")
+    parser.add_argument("--output", type=Path, help="where to write the table [CONFORMANCE.md when all rows are run]")
+    args = parser.parse_args()
+    if not genuine.installed():
+        raise UserError("the genuine Caffe is not installed; `make caffe` installs it")
+    groups = suite.chosen(args.groups)
+    results = []
+    with tqdm(total=sum(len(_rows(group, args.quick)) for group in groups), unit="row", disable=None) as bar:
+        for group in groups:
+            with tempfile.TemporaryDirectory() as folder:
+                outcomes = []
+                for outcome in group.run(_rows(group, args.quick), Path(folder)):
+                    outcomes.append(outcome)
+                    bar.update()
+            results.append(Result(group, outcomes))
+            bar.write(_told(results[-1]))
+    output = args.output or (None if args.groups or args.quick else ROOT / "CONFORMANCE.md")
+    if output:
+        with writing(output) as file:
+            file.write(markdown(results))
+    return int(any(result.failed for result in results))
+
+
+def _rows(group: suite.Group, quick: bool) -> list[object]:
+    return group.part() if quick else list(group.rows)
+
+
+def _told(result: Result) -> str:
+    group = result.group
+    lines = [f"{group.chapter}/{group.name}: {len(result.outcomes)} rows, {len(result.failed)} failed"
+             + (f", worst error {result.worst} of {group.tolerance:.0e}" if result.worst else "")]  # fmt: skip
+    return "\n".join(lines + [f"  FAILED {outcome.name}: {outcome.problem}" for outcome in result.failed])
+
+
+if __name__ == "__main__":
+    run_cli(main)
