@@ -200,8 +200,9 @@ max_iter: 20 display: 5 test_iter: 2 test_interval: 10 snapshot_prefix: "snap" s
 
 @needs_genuine
 @pytest.mark.genuine
+@pytest.mark.parametrize("unrolled", ["", "debug_info: true"])
 @pytest.mark.parametrize("kind", ["LSTM", "RNN"])
-def test_learning_from_sequences_is_the_genuine_one(kind, tmp_path):
+def test_learning_from_sequences_is_the_genuine_one(kind, unrolled, tmp_path):
     """HDF5 rows, states carried on, a test net beside with states of its own, clipping, debug_info: the whole log."""
     ours = tmp_path / "ours"
     ours.mkdir()
@@ -211,12 +212,15 @@ def test_learning_from_sequences_is_the_genuine_one(kind, tmp_path):
             file[name] = rng.standard_normal(shape).astype(np.float32)
         file["cont"] = (rng.random((12, 3)) < 0.8).astype(np.float32)
     (ours / "list.txt").write_text("a.h5\n")
-    (ours / "net.prototxt").write_text(TRAINED.format(kind=kind))
+    net = TRAINED.format(kind=kind).replace("num_output: 4", f"num_output: 4 {unrolled}")
+    (ours / "net.prototxt").write_text(net)
     (ours / "solver.prototxt").write_text(LEARNING)
     with contextlib.chdir(ours):
-        write_weights("init.caffemodel", make(TRAINED.format(kind=kind)).to_proto())
+        write_weights("init.caffemodel", make(net).to_proto())
     theirs = shutil.copytree(ours, tmp_path / "theirs")
     arguments = ("train", "--solver=solver.prototxt", "--weights=init.caffemodel")
-    assert_same_messages(run_ours(ours, *arguments), run_genuine(theirs, *arguments), rtol=1e-3)
+    log = run_ours(ours, *arguments)
+    assert ("[Forward] Layer r_x_transform, param blob W_x" in log) == bool(unrolled)
+    assert_same_messages(log, run_genuine(theirs, *arguments), rtol=1e-3)
     assert_same_weights(ours / "snap_iter_20.caffemodel", theirs / "snap_iter_20.caffemodel", 1e-4)
     assert_same_state(ours / "snap_iter_20.solverstate", theirs / "snap_iter_20.solverstate", 1e-3)

@@ -18,11 +18,6 @@ def mean_size(values: torch.Tensor) -> float:
     return float(values.abs().sum(dtype=torch.float64)) / max(1, values.numel())
 
 
-def log_inputs(net: Net) -> None:
-    """The inputs of a net, before a forward pass."""
-    log.info("net.cpp:582", *(f"    [Forward] Input {name} data: {_data(net.blobs[name])}" for name in net.inputs))
-
-
 def log_forward(net: Net, i: int) -> None:
     """The tops and the parameters of layer `i`, right after its forward pass: a layer in place changes them later."""
     layer = net.layers[i]

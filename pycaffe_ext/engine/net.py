@@ -236,8 +236,6 @@ class Net:
     def forward(self, start: int | None = None, end: int | None = None) -> float:
         """Run layers start..end (indices, both included; all by default); the weighted sum of their losses."""
         losses = []
-        if self.debug_info:
-            debug_info.log_inputs(self)
         whole = start is None and end is None
         chosen = range(len(self.layers))[start or 0 : None if end is None else end + 1]
         for i in self.prefix.advance(self) if self.prefix and whole else chosen:

@@ -7,7 +7,7 @@ that need no earlier step (of the input, and of every parameter's gradient) are 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -62,6 +62,17 @@ class Recurrent(Layer):
         log.info("recurrent_layer.cpp:19", "Initializing recurrent layer: assuming input batch contains "
                  f"{x[0]} timesteps of {x[1]} independent streams.")
         self._add_blobs(bottom)
+        self._unrolled = self._unroll(bottom) if param.debug_info else None
+
+    def _unroll(self, bottom: list[Blob]) -> Any:
+        """The same layer as a net of small ones, whose lines debug_info logs."""
+        from pycaffe_ext.engine.unrolled import Unrolled  # needs nets, and with them all layers
+
+        shapes = [blob.shape for blob in bottom[: 2 + self.static]]
+        return Unrolled(self.type, self.name, self.size, shapes, self.phase, self.device)
+
+    def _names(self) -> list[str]:
+        return [name for name in self.blob_names if self.static or not name.endswith("_static")]
 
     def _add_blobs(self, bottom: list[Blob]) -> None:
         param, width = self.param.recurrent_param, self.gates * self.size
@@ -69,8 +80,7 @@ class Recurrent(Layer):
         if self.static:
             shapes.append((width, math.prod(bottom[2].shape[1:])))
         shapes += self.recurrent_shapes()
-        names = [name for name in self.blob_names if self.static or not name.endswith("_static")]
-        for i, (shape, name) in enumerate(zip(shapes, names, strict=True)):
+        for i, (shape, name) in enumerate(zip(shapes, self._names(), strict=True)):
             self.add_blob(shape, param.weight_filler if len(shape) > 1 else param.bias_filler)
             log.info("recurrent_layer.cpp:156", f"Adding parameter {i}: {name}")
 
@@ -95,7 +105,12 @@ class Recurrent(Layer):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         self._cont = bottom[1].data.unsqueeze(2)
-        top[0].data, last = self.run(self._inputs(bottom), self._first_states(bottom))
+        states = self._first_states(bottom)
+        if self._unrolled is None:
+            top[0].data, last = self.run(self._inputs(bottom), states)
+        else:
+            self._unrolled.use(dict(zip(self._names(), self.blobs, strict=True)))
+            top[0].data, last = self._unrolled.forward([blob.data for blob in bottom[: 2 + self.static]], states)
         if self._exposed:
             for blob, state in zip(top[1:], last, strict=True):
                 blob.data = state.unsqueeze(0)
@@ -121,6 +136,10 @@ class Recurrent(Layer):
         return [memory[:streams].clone() for memory in self._memory]
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        if self._unrolled is not None:
+            for i, gradient in self._unrolled.backward(top[0].diff).items():
+                bottom[i].diff = gradient
+            return
         above = self.run_back(top[0].diff).view(-1, self.gates * self.size)
         weight, bias = self.blobs[:2]
         weight.accumulate_product(above.t(), bottom[0].data.reshape(len(above), -1))
