@@ -8,6 +8,7 @@ import pytest
 from engine_cases import layer
 from refusals import REFUSED, STRICTER, X
 
+from pycaffe_ext.engine import cli
 from pycaffe_ext.engine.net import Net
 from pycaffe_ext.engine.net_log import build_net
 from pycaffe_ext.engine.solver import Solver
@@ -123,6 +124,13 @@ def test_a_solver_tells_the_file_too(tmp_path, field):
         text += f'train_net: "{good}" test_iter: 1 test_interval: 1'
     with pytest.raises(UserError, match=f"{bad}:9: unknown type of layer 'wrong'"):
         Solver(parse(text, caffe_pb2.SolverParameter()))
+
+
+def test_a_net_that_stands_in_the_solver_has_lines_too(tmp_path):
+    path = tmp_path / "solver.prototxt"
+    path.write_text('base_lr: 1 lr_policy: "fixed"\nnet_param {\n' + NET % "Sigmiod" + "}")
+    with pytest.raises(UserError, match=f"{path}:11: unknown type of layer 'wrong'"):
+        cli.main(["train", f"--solver={path}"])
 
 
 def test_a_type_that_the_phase_leaves_out_may_be_unknown():

@@ -12,6 +12,7 @@ from engine_cases import layer
 
 from pycaffe_ext.engine.net import Net
 from pycaffe_ext.engine.random import set_seed
+from pycaffe_ext.engine.solver import Solver
 from pycaffe_ext.proto import caffe_pb2, parse
 from pycaffe_ext.training import genuine
 
@@ -166,6 +167,22 @@ def test_the_two_sides_of_two_dropouts_are_independent():
     net.forward()
     both = ((net.blobs["y"].data > 0) & (net.blobs["z"].data > 0)).float().mean().item()
     assert abs(both - 0.25) <= 4 * math.sqrt(0.25 * 0.75 / size)
+
+
+def test_a_solver_with_random_seed_repeats_its_draws():
+    net = (layer("DummyData", "dummy_data_param { shape { dim: 8 dim: 5 } data_filler { value: 1 } }", "", "x")
+           + dropout(0.5, "x") + layer("InnerProduct", "inner_product_param { num_output: 3 }", "x", "y")
+           + layer("Reduction", "reduction_param { operation: SUMSQ } loss_weight: 1", "y", "loss"))
+    net = net.replace("num_output: 3", 'num_output: 3 weight_filler { type: "xavier" }')
+
+    def weights(seed: int) -> np.ndarray:
+        text = f'base_lr: 0.01 lr_policy: "fixed" random_seed: {seed} net_param {{ {net} }}'
+        solver = Solver(parse(text, caffe_pb2.SolverParameter()))
+        solver.step(5)
+        return solver.net.learnable_params[0].data.numpy().copy()
+
+    np.testing.assert_array_equal(weights(1), weights(1))
+    assert (weights(1) != weights(2)).all()
 
 
 DROPPED = """

@@ -108,6 +108,7 @@ def train(flags: argparse.Namespace) -> None:
     if flags.snapshot and flags.weights:
         raise UserError("give --snapshot to resume training or --weights to fine-tune, but not both")
     from pycaffe_ext.proto import caffe_pb2, read_solver
+    from pycaffe_ext.proto.lines import naming_lines
 
     param = read_solver(path)
     param.train_state.level = flags.level
@@ -120,7 +121,8 @@ def train(flags: argparse.Namespace) -> None:
         param.weights[:] = [flags.weights]
     from pycaffe_ext.engine import commands
 
-    commands.train(param, gpu, flags.snapshot, flags.sigint_effect, flags.sighup_effect)
+    with naming_lines(path):  # of a net that stands in the solver
+        commands.train(param, gpu, flags.snapshot, flags.sigint_effect, flags.sighup_effect)
 
 
 def test(flags: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 from engine_cases import Case, layer
@@ -40,6 +41,10 @@ def infogain_losses() -> list[Case]:
     cases = [infogain(text, *place) for text, place in itertools.product(settings, places)]
     cases.append(infogain("loss_weight: 1 loss_weight: 0", (3, 4), (3,), tops="y prob"))
     cases.append(infogain("", (5, 3), (5,), matrix=np.eye(3)))
+    cases += [replace(infogain(f"loss_param {{ ignore_label: {beyond} }}", (6, 3), (6,)), name=f"ignored {beyond}",
+                      values={"t": np.array([0, beyond, 2, 1, beyond, 0])}) for beyond in (255, -1)]
+    nothing = infogain("loss_param { ignore_label: 1 }", (3, 3), (3,))
+    cases.append(replace(nothing, name="InfogainLoss where all is ignored", values={"t": np.ones(3)}))
     cases.append(infogain("", (4, 3), (4,), scale=200))
     return cases
 
@@ -50,6 +55,10 @@ def contrastive_losses() -> list[Case]:
                   layer("ContrastiveLoss", f"contrastive_loss_param {{ margin: {margin} legacy_version: {legacy} }}",
                         "x z t"), labels={"t": 2})
              for margin, legacy, (shape, labels) in itertools.product((0.5, 1, 3, 10), ("false", "true"), shapes)]
+    sides = layer("Bias", tops="a", name="one") + layer("Bias", bottoms="z", tops="b", name="two")
+    cases += [Case(f"ContrastiveLoss to {kept}", {"x": (5, 3), "z": (5, 3), "t": (5,)}, sides + layer(
+        "ContrastiveLoss", "".join(f"propagate_down: {side} " for side in kept.split()), "a b t"), labels={"t": 2},
+        force=False) for kept in ("true false false", "false true false")]
     equal = {"x": np.ones((3, 2)), "z": np.ones((3, 2)), "t": np.array([0, 1, 0])}
     cases.append(Case("ContrastiveLoss of equal values", {"x": (3, 2), "z": (3, 2), "t": (3,)},
                       layer("ContrastiveLoss", "loss_weight: 2", "x z t"), values=equal))

@@ -17,8 +17,9 @@ _LAYERS: dict[str, type[Layer]] = {}
 class Layer:
     """One layer of a net, as Caffe's `Layer`: the same order of calls, the same meaning of the gradients.
 
-    `setup` runs once, `reshape` before each forward pass.  `backward` writes the gradient of each bottom whose
-    `propagate_down` is true and ADDS to the gradient of each parameter whose `param_propagate_down` is true.
+    `setup` runs once and may put a blob of the layer's own in a top's place; `reshape` runs before each forward pass.
+    `backward` writes the gradient of each bottom whose `propagate_down` is true and ADDS to the gradient of each
+    parameter whose `param_propagate_down` is true.
     A top blob may be its bottom blob (in place).  Counts of blobs are None where Caffe does not restrict them.
     """
 
