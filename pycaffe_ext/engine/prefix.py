@@ -160,7 +160,8 @@ class FrozenPrefix:
         self._name, self._boundary = name, boundary
         self._shapes = [blob.shape for blob in boundary.blobs]
         self._tiers = [_Tier(rows) for rows in tiers]
-        self._weights: tuple[object, ...] | None = None
+        self._versions: list[object] | None = None
+        self._weights: list[torch.Tensor] = []
         self._digest = b""
 
     def advance(self, net: Net) -> Iterator[int]:
@@ -179,18 +180,19 @@ class FrozenPrefix:
 
     def _check(self, net: Net) -> None:
         """Forget the rows if the prefix's weights, or the database, are not those that they were computed with."""
-        blobs = [blob for i in self._boundary.layers for blob in net.layers[i].blobs]
-        weights = tuple((blob.data.data_ptr(), blob.data._version) for blob in blobs)
-        weights += tuple(source.state for source in self._boundary.sources)
-        if weights == self._weights:
+        weights = [blob.data for i in self._boundary.layers for blob in net.layers[i].blobs]
+        state = [source.state for source in self._boundary.sources]
+        versions = [*((weight.data_ptr(), weight._version) for weight in weights), *state]
+        if versions == self._versions:
             return
-        digest = hashlib.blake2b(repr([source.state for source in self._boundary.sources]).encode())
-        for blob in blobs:
-            digest.update(blob.data.detach().cpu().contiguous().numpy())
+        digest = hashlib.blake2b(repr(state).encode())
+        for weight in weights:
+            digest.update(weight.cpu().contiguous().numpy())
         if digest.digest() != self._digest:
             for tier in self._tiers:
                 tier.rows.forget()
-        self._weights, self._digest = weights, digest.digest()
+        self._versions, self._digest = versions, digest.digest()
+        self._weights = weights  # held, so that their addresses are nobody else's
 
     def _holder(self, piece: Piece) -> Rows | None:
         """The rows that hold all of a piece, if reading them pays."""
