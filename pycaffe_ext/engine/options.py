@@ -1,6 +1,6 @@
 """What a user may ask of this engine beyond Caffe's flags; it holds for the whole process and needs no torch to set.
 
-precision : "fp32", as Caffe computes, or "bf16": convolutions and inner products multiply in bfloat16 (not faithful).
+precision : "fp32", as Caffe computes, or "bf16": convolutions multiply in bfloat16 (not faithful).
 tf32 : whether a GPU may round float32 factors to TF32 (not faithful).
 cache_gb : bound in GB of the stored outputs of frozen layers (see engine.prefix); None chooses, 0 stores nothing.
 """

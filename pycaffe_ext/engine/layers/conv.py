@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from pycaffe_ext.engine import options
 from pycaffe_ext.engine.blob import Blob
 from pycaffe_ext.engine.layers.base import Layer, register
 
@@ -81,8 +82,12 @@ class _Conv(Layer):
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         weight, bias = self.blobs[0].data, self.blobs[1].data if len(self.blobs) > 1 else None
         for low, high in zip(bottom, top, strict=True):
-            out = aten.convolution(self._batched(low.data), weight, bias, *self._settings())
-            high.data = out.contiguous().view(high.shape)
+            high.data = self._convolve(self._batched(low.data), weight, bias).view(high.shape)
+
+    def _convolve(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        if options.precision() == "bf16":
+            x, weight, bias = x.bfloat16(), weight.bfloat16(), None if bias is None else bias.bfloat16()
+        return aten.convolution(x, weight, bias, *self._settings()).float().contiguous()
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         learns = [*self.param_propagate_down, False][:2]
@@ -91,14 +96,21 @@ class _Conv(Layer):
             mask = [down, learns[0], learns[1]]
             if not any(mask):
                 continue
-            gradients = aten.convolution_backward(
-                self._batched(high.diff), self._batched(low.data), weight, [weight.shape[0]], *self._settings(), mask
-            )
+            gradients = self._gradients(self._batched(high.diff), self._batched(low.data), weight, mask)
             if down:
                 low.diff = gradients[0].contiguous().view(low.shape)
             for blob, gradient, learn in zip(self.blobs, gradients[1:], learns, strict=False):
                 if learn:
                     blob.accumulate(gradient)
+
+    def _gradients(
+        self, above: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, mask: list[bool]
+    ) -> list[torch.Tensor | None]:
+        """Of the bottom, the weight and the bias, each where `mask` asks for it."""
+        if options.precision() == "bf16":
+            above, x, weight = above.bfloat16(), x.bfloat16(), weight.bfloat16()
+        gradients = aten.convolution_backward(above, x, weight, [weight.shape[0]], *self._settings(), mask)
+        return [None if gradient is None else gradient.float() for gradient in gradients]
 
 
 @register("Convolution")
