@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import mmap
 import os
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,7 +90,9 @@ class Rows:
 
 
 def available_memory() -> int:
-    """Bytes that can be used before the system must swap, or this process's control group ends it."""
+    """Bytes that can be used before the system must swap, or this process's control group ends it; 0 off Linux."""
+    if not sys.platform.startswith("linux"):
+        return 0
     lines = Path("/proc/meminfo").read_text().splitlines()
     free = next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
     try:
