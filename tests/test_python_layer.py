@@ -220,7 +220,7 @@ def test_mistakes_are_told_in_one_line(text, message, folder):
         make(text)
 
 
-BROKEN = """
+MORE = """
 import caffe
 
 
@@ -232,6 +232,15 @@ class Silent(caffe.Layer):
         top[0].reshape(1)
 
 
+class Once(Silent):
+    def forward(self, bottom, top):
+        if not top[0].data.any():
+            top[0].data[...] = self.written = getattr(self, "written", 0) + 1
+
+    def backward(self, top, propagate_down, bottom):
+        pass
+
+
 class Loud(Silent):
     def forward(self, bottom, top):
         raise RuntimeError("on purpose")
@@ -239,12 +248,24 @@ class Loud(Silent):
 
 
 def test_errors_of_the_layer_pass_through_with_its_name(folder, monkeypatch):
-    (folder / "broken_layers.py").write_text(BROKEN)
+    (folder / "more_layers.py").write_text(MORE)
     try:
         with pytest.raises(UserError, match="class 'Silent' has no method 'forward'"):
-            make(python("Silent", "", "y", module="broken_layers")).forward()
+            make(python("Silent", "", "y", module="more_layers")).forward()
         with pytest.raises(RuntimeError, match="on purpose") as caught:
-            make(python("Loud", "", "y", module="broken_layers")).forward()
+            make(python("Loud", "", "y", module="more_layers")).forward()
     finally:
-        sys.modules.pop("broken_layers", None)
+        sys.modules.pop("more_layers", None)
     assert "in forward of layer 'loud' (Python)" in caught.value.__notes__
+
+
+def test_tops_stay_between_the_passes_of_a_training(folder):
+    (folder / "more_layers.py").write_text(MORE)
+    text = layer("DummyData", "dummy_data_param { shape { dim: 1 } }", "", "x", name="x")
+    net = make(text + python("Once", "x", "y", module="more_layers") + layer("Silence", "", "y", "", name="end"))
+    net.lean = True
+    for _ in range(3):
+        net.forward()
+        net.backward()
+    sys.modules.pop("more_layers")
+    assert net.blobs["y"].data.tolist() == [1]

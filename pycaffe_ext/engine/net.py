@@ -277,7 +277,7 @@ class Net:
 
     def _release_tops(self, i: int) -> None:
         """Give up the blobs that layer i made, unless they are a source's, an output of the net or part of its loss."""
-        if not self.bottoms[i]:
+        if not self.bottoms[i] or self.layers[i].keeps_tops:
             return
         for name, blob, weight in zip(self.top_names[i], self.tops[i], self.layers[i].loss_weights, strict=True):
             if not weight and blob not in self.bottoms[i] and name not in self.outputs:

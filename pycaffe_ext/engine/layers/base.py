@@ -33,6 +33,7 @@ class Layer:
     auto_top_blobs = False
     is_loss = False
     in_place = False  # whether a top may be its own bottom
+    keeps_tops = False  # whether a pass may rely on what the one before has left in the tops
 
     def __init__(self, param: caffe_pb2.LayerParameter, phase: int, device: torch.device) -> None:
         self.param = caffe_pb2.LayerParameter()

@@ -21,7 +21,7 @@ class Python(Layer):
     share_in_parallel concerns several solvers in one process, which there are not.
     """
 
-    in_place = True
+    in_place = keeps_tops = True
 
     def __init__(self, param: caffe_pb2.LayerParameter, phase: int, device: torch.device) -> None:
         super().__init__(param, phase, device)
