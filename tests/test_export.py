@@ -331,4 +331,7 @@ def test_a_training_net_and_bad_numbers_are_refused(small: tuple[Path, Path], tm
             source.preparation(**wrong)
     order = [sys.executable, ROOT / "tools" / "export.py", *small, tmp_path / "out.pb"]
     done = subprocess.run(list(map(str, order)), capture_output=True, text=True, check=False)
+    named = "train.prototxt:1: layer 'd': type 'Data' can't be exported"
+    train = [*order[:2], tmp_path / "train.prototxt", small[1], tmp_path / "out.onnx"]
+    assert named in subprocess.run(list(map(str, train)), capture_output=True, text=True, check=False).stderr
     assert done.returncode == 1 and "unknown ending of the output '.pb'" in done.stderr

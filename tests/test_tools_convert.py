@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -156,6 +157,18 @@ def test_existing_destination_is_refused_and_kept(images: Path, tmp_path: Path) 
     ours = run(images, tmp_path / "db")
     assert ours.returncode == 1 and "exists already" in ours.stderr
     assert (tmp_path / "db" / "precious").read_text() == "kept"
+
+
+def test_an_interruption_leaves_nothing(images: Path, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("".join(f"a.png {i}\n" for i in range(200_000)))
+    order = [sys.executable, str(TOOL), f"{images}/", str(tmp_path / "list.txt"), str(tmp_path / "db")]
+    with subprocess.Popen(order, stderr=subprocess.PIPE, text=True) as process:
+        while "Processed 1000 files" not in (line := process.stderr.readline()):
+            assert line, "it ended by itself"
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 130 and said.splitlines()[-1].startswith("error: interrupted")
+    assert [path.name for path in tmp_path.iterdir()] == ["list.txt"]
 
 
 def test_missing_list_is_named(tmp_path: Path) -> None:

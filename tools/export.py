@@ -26,9 +26,11 @@ def main() -> None:
     flags, (prototxt, weights, output) = given
     kind = known(Path(output).suffix, (".onnx", ".safetensors"), "ending of the output")
     from pycaffe_ext.export import onnx, safetensors, source
+    from pycaffe_ext.proto.lines import naming_lines
 
     write = {".onnx": onnx.write, ".safetensors": safetensors.write}[kind]
-    write(source.read(prototxt, weights), output, source.preparation(**flags))
+    with naming_lines(prototxt):
+        write(source.read(prototxt, weights), output, source.preparation(**flags))
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def convert(
             put(list(_records(found)))
             before, count = count, count + len(found)
             if count // REPORT > before // REPORT:
-                log.info("convert_imageset.cpp:146", f"Processed {count} files.")
+                log.info("convert_imageset.cpp:146", f"Processed {count // REPORT * REPORT} files.")
         if count % REPORT:
             log.info("convert_imageset.cpp:153", f"Processed {count} files.")
     return count

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from math import prod
 from pathlib import Path
@@ -23,7 +23,9 @@ from pycaffe_ext.engine.database import datum_image
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import write_json
 
-BATCH = 32  # Datums that are added at a time
+BATCH = 64  # Datums that are added at a time
+LONGEST_TAIL = 16  # bytes of a label and of `encoded` behind the pixels
+SMALL = 1 << 15  # pixels that are not worth sharing between threads
 REPORT = 10_000  # Datums between two lines of the log
 
 
@@ -67,11 +69,11 @@ def sum_images(
         pixels = _Pixels()
         bar = tqdm(contents, "mean", unit="image", disable=not progress, delay=2, leave=False)
         for batch in _batches(bar):
-            images = [image for part in pool.map(pixels.all, _shares(batch, workers)) for image in part]
+            images = pixels.of(batch, pool, workers)
             if total is None:
                 total = np.zeros(images[0].shape, np.float32)
             _check_shapes(images, total.shape, database)
-            list(pool.map(partial(_add, images, total), _parts(total.size, workers)))
+            _each(pool, partial(_add, images, total), _parts(total.size, workers))
             count += len(batch)
             if report and count // REPORT > (count - len(batch)) // REPORT:
                 log.info("compute_image_mean.cpp:95", f"Processed {count // REPORT * REPORT} files.")
@@ -102,7 +104,13 @@ class _Pixels:
     def __init__(self) -> None:
         self.layout: tuple[bytes, tuple[int, ...]] | None = None  # what stands before the pixels, their shape
 
-    def all(self, contents: list[memoryview]) -> list[np.ndarray]:
+    def of(self, batch: list[memoryview], pool: ThreadPoolExecutor, workers: int) -> list[np.ndarray]:
+        """Images of a batch in order; threads share the work while no raw Datum was met: pictures take time."""
+        if self.layout:
+            return self._all(batch)
+        return [image for part in _each(pool, self._all, _shares(batch, workers)) for image in part]
+
+    def _all(self, contents: list[memoryview]) -> list[np.ndarray]:
         return [self(content) for content in contents]
 
     def __call__(self, content: memoryview) -> np.ndarray:
@@ -110,7 +118,7 @@ class _Pixels:
         if self.layout:
             head, shape = self.layout
             start, end = len(head), len(head) + prod(shape)
-            if content[:start] == head and _is_plain(content[end:]):
+            if content[:start] == head and _is_plain(bytes(content[end:])):
                 return np.frombuffer(content, np.uint8, end - start, start).reshape(shape)
         datum = parse(content)
         try:
@@ -124,9 +132,12 @@ class _Pixels:
         return image
 
 
-def _is_plain(tail: memoryview) -> bool:
+@cache
+def _is_plain(tail: bytes) -> bool:
     """Whether a Datum that ends so holds raw pixels in front of it (a value cut short has no such tail)."""
-    fields = parse(tail).ListFields() if len(tail) else []
+    if not 0 < len(tail) <= LONGEST_TAIL:
+        return False
+    fields = parse(tail).ListFields()
     return bool(fields) and all(field.name == "label" or (field.name == "encoded" and not on) for field, on in fields)
 
 
@@ -143,9 +154,14 @@ def _shares(batch: list[memoryview], workers: int) -> list[list[memoryview]]:
 
 
 def _parts(size: int, workers: int) -> list[slice]:
-    """`size` pixels in at most `workers` pieces."""
-    step = -(-size // workers)
+    """`size` pixels in at most `workers` pieces, none of which is small."""
+    step = max(-(-size // workers), SMALL)
     return [slice(i, i + step) for i in range(0, size, step)]
+
+
+def _each(pool: ThreadPoolExecutor, work: Callable, jobs: list) -> list:
+    """Results of `work`, on threads if there is more than one job."""
+    return list(pool.map(work, jobs)) if len(jobs) > 1 else [work(job) for job in jobs]
 
 
 def _add(images: list[np.ndarray], total: np.ndarray, part: slice) -> None:
