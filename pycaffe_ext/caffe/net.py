@@ -33,6 +33,7 @@ class Net:
 
     def __init__(self, network_file: str, phase: int | str | None = None, level: int = 0,
                  stages: Iterable[str] | None = None, weights: str | None = None) -> None:
+        runtime.obey_log_level()
         if isinstance(phase, (str, os.PathLike)):
             phase, weights, level = level, phase, 0
             log.warning("_caffe.cpp:139", "DEPRECATION WARNING - deprecated use of Python interface",

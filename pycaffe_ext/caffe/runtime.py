@@ -18,9 +18,7 @@ GLOG_LEVEL = "GLOG_minloglevel"  # the variable by which scripts quieten the gen
 _place = {"gpu": False, "device": 0}
 _solvers = {"count": 1, "rank": 0}
 
-_level = os.environ.get(GLOG_LEVEL, "")
-if _level.isdigit():
-    engine_log.set_min_level(int(_level))
+_log = {"level_given": False}
 
 
 def set_mode_cpu() -> None:
@@ -60,7 +58,15 @@ def layer_type_list() -> list[str]:
 def init_log(level: int | None = None, stderr: bool = True) -> None:
     """Log from `level` on (0 INFO, 1 WARNING, 2 ERROR, 3 FATAL); the log goes to standard error in any case."""
     if level is not None:
+        _log["level_given"] = True
         engine_log.set_min_level(level)
+
+
+def obey_log_level() -> None:
+    """Take the level from the environment, where scripts set it before they import caffe, unless init_log gave one."""
+    level = os.environ.get(GLOG_LEVEL, "")
+    if level.isdigit() and not _log["level_given"]:
+        engine_log.set_min_level(int(level))
 
 
 def log(message: str) -> None:

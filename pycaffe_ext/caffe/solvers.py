@@ -9,8 +9,8 @@ from pycaffe_ext.caffe import runtime
 from pycaffe_ext.caffe.arrays import called_back, synchronised
 from pycaffe_ext.caffe.mistakes import RunError
 from pycaffe_ext.caffe.net import Net, _check_file
+from pycaffe_ext.caffe.updating import UpdatingSolver
 from pycaffe_ext.engine.lr_policy import advance_step, learning_rate
-from pycaffe_ext.engine.solver import Solver as EngineSolver
 from pycaffe_ext.errors import UserError, known
 
 
@@ -18,6 +18,7 @@ class Solver:
     """What all solvers have; get_solver and the classes by type make one from a solver's prototxt.
 
     net : the training net;  test_nets : the test nets;  iter : updates made;  lr : the rate of the next update
+    After an update, the `diff` of each parameter is what the update took away from it, as in Caffe.
     param : the SolverParameter; changes of max_iter, display or base_lr hold from the next iteration on
     """
 
@@ -25,7 +26,8 @@ class Solver:
         raise RunError("a Solver cannot be made without its type; use get_solver(path) or e.g. SGDSolver(path)")
 
     def _make(self, param: proto.caffe_pb2.SolverParameter) -> None:
-        self._solver = EngineSolver(param, runtime.device())
+        runtime.obey_log_level()
+        self._solver = UpdatingSolver(param, runtime.device())
         self.net = Net._of(self._solver.net)
         self.test_nets = [Net._of(net) for net in self._solver.test_nets]
 
@@ -51,8 +53,7 @@ class Solver:
 
     def apply_update(self) -> None:
         """Change the weights by the gradients that the parameters hold; `iter` goes up by one."""
-        synchronised(self._solver.apply_update)
-        self._solver.iter += 1
+        synchronised(self._solver.update_once)
 
     def snapshot(self) -> None:
         """Write weights and state as the solver's prototxt says."""
