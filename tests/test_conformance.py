@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from oracle import Group, Outcome, suite, table
+from oracle import Group, Outcome, refusals, suite, table
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.training import genuine
@@ -21,6 +21,13 @@ def test_this_engine_conforms(group, tmp_path):
     outcomes = list(group.run(group.part(), tmp_path))
     assert len(outcomes) == len(group.part())
     assert not [f"{outcome.name}: {outcome.problem}" for outcome in outcomes if outcome.problem]
+
+
+@pytest.mark.genuine
+@pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed (make caffe)")
+@pytest.mark.parametrize("row", refusals.SOUND, ids=[row.name for row in refusals.SOUND])
+def test_what_has_nothing_wrong_is_accepted_by_both(row, tmp_path):
+    assert refusals.try_both(row, tmp_path) == (None, "")
 
 
 def test_names_tell_rows_apart():

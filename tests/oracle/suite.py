@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from oracle import Group, layers, networks, solvers
+from oracle import Group, layers, networks, refusals, solvers
 from pycaffe_ext.errors import UserError
 
-CHAPTERS = (layers, solvers, networks)
+CHAPTERS = (layers, solvers, networks, refusals)
 
 
 def all_groups() -> list[Group]:
