@@ -7,6 +7,7 @@ import gc
 import itertools
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -88,14 +89,14 @@ def test_without_plyvel_one_line_says_how_to_get_it(tmp_path, monkeypatch):
 
 IMAGES = """layer {{ name: "data" type: "ImageData" top: "data" top: "label"
   image_data_param {{ source: "list.txt" root_folder: "img/" {image} }} transform_param {{ {transform} }} }}"""
-PNG_CASES = {
-    "plain": ("batch_size: 3", ""),
-    "larger than the list": ("batch_size: 17", ""),
-    "grey": ("batch_size: 2 is_color: false", "scale: 0.5"),
-    "mean and crop": ("batch_size: 5", 'mean_file: "mean.binaryproto" crop_size: 6'),
-    "mean_value": ("batch_size: 4", "mean_value: 104 mean_value: 117 mean_value: 123 scale: 0.1"),
-    "batch of one": ("", "crop_size: 7"),
-}
+PNG_CASES = (
+    ("batch_size: 3", ""),
+    ("batch_size: 17", ""),
+    ("batch_size: 2 is_color: false", "scale: 0.5"),
+    ("batch_size: 5", 'mean_file: "mean.binaryproto" crop_size: 6'),
+    ("batch_size: 4", "mean_value: 104 mean_value: 117 mean_value: 123 scale: 0.1"),
+    ("", "crop_size: 7"),
+)
 
 
 def image_data(image: str = "batch_size: 4", transform: str = "") -> str:
@@ -124,12 +125,18 @@ def assert_genuine(folder: Path, text: str, **options) -> dict[str, np.ndarray]:
     return ours
 
 
+def side_by_side(layers: Iterable[str]) -> str:
+    """One net of data layers with tops data0, label0, data1, ...: one genuine process for all of them."""
+    return "\n".join(layer.replace('"data"', f'"data{i}"').replace('"label"', f'"label{i}"')
+                     for i, layer in enumerate(layers))
+
+
 @needs_genuine
 @pytest.mark.genuine
-@pytest.mark.parametrize("image, transform", PNG_CASES.values(), ids=PNG_CASES)
-def test_batches_of_png_images_are_the_genuine_ones(image, transform, pictures):
-    out = assert_genuine(pictures, image_data(image, transform))
-    assert {2.0, -4.0} <= set(out["label"].ravel()) or not image
+def test_batches_of_png_images_are_the_genuine_ones(pictures):
+    out = assert_genuine(pictures, side_by_side(image_data(*case) for case in PNG_CASES))
+    assert {2.0, -4.0} <= set(out["label0"].ravel())
+    assert [out[f"data{i}"].shape[1:3] for i in range(3)] == [(3, 3), (17, 3), (2, 1)]
 
 
 def shapes(folder: Path, text: str, count: int) -> list[tuple[int, ...]]:
@@ -150,14 +157,14 @@ def test_images_of_several_sizes_and_formats(pictures):
     rng = np.random.default_rng(3)
     noise = cv2.GaussianBlur(rng.integers(0, 255, (40, 50, 3)).astype(np.uint8), (0, 0), 2)
     cv2.imwrite(str(pictures / "img" / "0.png"), noise)
-    assert_genuine(pictures, image_data("batch_size: 1"), count=1)
     assert [shape[2:] for shape in shapes(pictures, image_data("batch_size: 1"), 3)] == [(40, 50), (8, 9), (8, 9)]
-    assert_genuine(pictures, image_data("batch_size: 7", "crop_size: 8"))
-    assert_genuine(pictures, image_data("batch_size: 7 new_height: 27 new_width: 31"), count=1)
     cv2.imwrite(str(pictures / "img" / "0.jpg"), noise)
-    (pictures / "list.txt").write_text("0.jpg 1\n")
-    for image in ("", "new_height: 27 new_width: 31", "new_height: 63 new_width: 87 is_color: false"):
-        assert_genuine(pictures, image_data(image), count=1)
+    (pictures / "jpeg.txt").write_text("0.jpg 1\n")
+    resized = ("new_height: 27 new_width: 31", "new_height: 63 new_width: 87 is_color: false")
+    layers = [image_data("batch_size: 1"), image_data("batch_size: 7", "crop_size: 8")]
+    layers += [image_data(f"batch_size: 7 {size}") for size in resized]
+    layers += [image_data(size).replace("list.txt", "jpeg.txt") for size in ("", *resized)]
+    assert_genuine(pictures, side_by_side(layers), count=1)
 
 
 def test_shuffle_gives_every_image_once_in_each_round(pictures):

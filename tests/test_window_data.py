@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from solver_lab import needs_genuine
+from test_data_sources import side_by_side
 from test_engine_data import batches, genuine_batches
 
 from pycaffe_ext.engine.random import set_seed
@@ -61,13 +62,10 @@ TRANSFORMS = ("", "mean_value: 104 mean_value: 117 mean_value: 123", "mean_value
 @pytest.mark.genuine
 @pytest.mark.parametrize("foreground", [INSIDE, CORNER, WIDE])
 def test_windows_are_the_genuine_ones(foreground, folder):
-    """Layers with all settings side by side in one net: one genuine process a window."""
+    """Layers with all settings, side by side in one net."""
     write_windows(folder, foreground, "0 0.4 0 0 3 3", "0 0.49 1 1 4 4")  # neither foreground nor background
-    layers = []
-    for i, (window, transform) in enumerate(itertools.product(SETTINGS, TRANSFORMS)):
-        layer = text(f"bg_threshold: 0.3 scale: 0.5 {window}", transform)
-        layers.append(layer.replace('"data"', f'"data{i}"').replace('"label"', f'"label{i}"'))
-    net = "\n".join(layers)
+    net = side_by_side(text(f"bg_threshold: 0.3 scale: 0.5 {window}", transform)
+                       for window, transform in itertools.product(SETTINGS, TRANSFORMS))
     ours, theirs = batches(folder, net, count=1), genuine_batches(folder, net, count=1)
     for name in ours:
         np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
