@@ -8,7 +8,9 @@ from setuptools.command.build_py import build_py
 HERE = Path(__file__).resolve().parent
 PROTO = HERE / "pycaffe_ext" / "proto"
 EXPORT = ["onnx>=1.17", "safetensors>=0.5"]
-LEVELDB = ["plyvel>=1.5.1"]  # wheels for Python 3.11 and 3.12
+LEVELDB = ["plyvel>=1.5.1"]
+# plyvel has wheels for Linux on x86-64 and up to Python 3.12; elsewhere it needs a compiler and LevelDB itself
+LEVELDB_WHEELS = [f"{LEVELDB[0]}; python_version < '3.13' and sys_platform == 'linux' and platform_machine == 'x86_64'"]
 
 
 class BuildProto(build_py):
@@ -52,7 +54,7 @@ setup(
     ],
     extras_require={
         # six: pycaffe's published tests, which `make caffe` fetches, import it
-        "dev": ["pytest>=8", "ruff>=0.8", "onnxruntime>=1.20", "six>=1.16", *EXPORT, *LEVELDB],
+        "dev": ["pytest>=8", "ruff>=0.8", "onnxruntime>=1.20", "six>=1.16", *EXPORT, *LEVELDB_WHEELS],
         "export": EXPORT,
         "leveldb": LEVELDB,
     },
