@@ -10,6 +10,7 @@ import torch
 from engine_cases import Case, differences, layer, ours, run_genuine
 
 from pycaffe_ext.engine.net import Net
+from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import array_to_blob, caffe_pb2, parse, write_message
 from pycaffe_ext.training import genuine
 
@@ -101,12 +102,27 @@ def test_clip_passes_nan_on():
     assert net.blobs["y"].data.isnan().tolist() == [True, False]
 
 
+def test_indices_lose_their_fractions_and_stay_inside():
+    text = layer("Input", "input_param { shape { dim: 2 } }", "", "i", "order") + layer("Sigmoid", tops="s")
+    net = net_of(text + layer("BatchReindex", "", "s i"), (3, 2))
+    net.blobs["x"].data.normal_()
+    net.blobs["i"].data = torch.tensor([2.9, 0.5])
+    net.forward()
+    assert torch.equal(net.blobs["y"].data, net.blobs["s"].data[[2, 0]])
+    for wrong in (-0.5, 3.0, float("nan")):
+        net.blobs["i"].data[0] = wrong
+        with pytest.raises(UserError, match="'batchreindex'.*indices must lie in 0..2"):
+            net.forward()
+
+
 def test_a_filter_that_chooses_nothing_has_no_items():
     text = layer("Input", "input_param { shape { dim: 3 } }", "", "i", "selector") + layer("Sigmoid", tops="s")
     net = net_of(text + layer("Filter", "", "s i"), (3, 2))
     assert net.blobs["y"].shape == (3, 2)  # while the net is built
     net.forward()
     assert net.blobs["y"].shape == (0, 2)
+    net.layers[-1].backward([net.blobs["y"]], [True, False], [net.blobs["s"], net.blobs["i"]])
+    assert not net.blobs["s"].diff.any()  # where the genuine engine divides by zero
     net.blobs["i"].data = torch.tensor([0.0, 2.0, 0.0])
     net.forward()
     assert torch.equal(net.blobs["y"].data, net.blobs["s"].data[1:2])

@@ -13,11 +13,11 @@ def indices_in(layer: Layer, blob: Blob, size: int, meaning: str) -> torch.Tenso
 
     A value outside 0..size-1 is refused in the layer's name; on a GPU torch itself stops there.
     """
-    indices = blob.data.reshape(-1).long()
-    if indices.is_cpu and indices.numel():
-        least, most = int(indices.min()), int(indices.max())
-        layer.check(0 <= least <= most < size, f"{meaning} must lie in 0..{size - 1}, there are {least} to {most}")
-    return indices
+    values = blob.data.reshape(-1)
+    if values.is_cpu and values.numel():
+        least, most = float(values.min()), float(values.max())
+        layer.check(0 <= least <= most < size, f"{meaning} must lie in 0..{size - 1}, there are {least:g} to {most:g}")
+    return values.long()
 
 
 @register("Embed")
