@@ -44,6 +44,16 @@ class Scaled(caffe.Layer):
             bottom[0].diff[...] = self.factor * top[0].diff * self.blobs[0].data
 
 
+class Photo:
+    """An image that takes the whole-numbered floats which the genuine Detector cuts with; NumPy no longer does."""
+
+    def __init__(self, pixels):
+        self.pixels, self.shape = pixels, pixels.shape
+
+    def __getitem__(self, place):
+        return self.pixels[tuple(slice(int(part.start), int(part.stop)) for part in place)]
+
+
 def specification(batch):
     n = caffe.NetSpec()
     n.data = L.Input(shape={"dim": [batch, 3, 12, 12]})
@@ -255,6 +265,12 @@ def images():
     detector = caffe.Detector("deploy.prototxt", "deploy.caffemodel", **settings)
     found = detector.detect_windows([("a", np.array([[0, 0, 20, 20], [5, 9, 38, 40]])), ("b", [(1, 2, 13, 14)])])
     OUT["detections"] = np.array([detection["prediction"] for detection in found])
+    for filling in (settings["mean"], np.resize(mean, (3, 12, 12)), None):
+        settings["mean"] = filling
+        detector = caffe.Detector("deploy.prototxt", "deploy.caffemodel", context_pad=2, **settings)
+        for window in ([10, 12, 30, 40], [0, 0, 20, 20], [25, 30, 40, 50], [0, 5, 40, 9], [17, 0, 22, 50]):
+            name = f"context {window} {None if filling is None else filling.shape}"
+            OUT[name] = detector.crop(Photo(photo), np.array(window))
     OUT["windows"] = np.array([list(detection["window"]) for detection in found])
 
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import types
+
+import cv2
 import numpy as np
 import pytest
+import torch
 
 from pycaffe_ext import caffe
+from pycaffe_ext.caffe import alias, arrays
+from pycaffe_ext.engine.blob import Blob as EngineBlob
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.proto import caffe_pb2
 
 NET = """
 name: "small"
@@ -160,3 +169,218 @@ def test_solver_steps_snapshots_and_restores(net, model, tmp_path):
     again.restore(str(tmp_path / "s_iter_15.solverstate"))
     assert again.iter == 15
     np.testing.assert_array_equal(again.net.params["fc"][0].data, held)
+
+
+# ---- arrays
+
+
+def test_arrays_elsewhere_are_brought_up_to_date_both_ways():
+    """What a GPU needs, tried with another number format: there too an array cannot be the tensor's memory."""
+    blob = EngineBlob((3,))
+    blob.data = torch.zeros(3, dtype=torch.float64)
+    held = arrays.array_of(blob, "data")
+    held[...] = [1, 2, 3]
+    arrays.array_of(blob, "data")[1] = 5  # written through an array that nobody holds
+    assert blob.data.tolist() == [0, 0, 0]
+
+    def work():
+        assert blob.data.tolist() == [1, 5, 3]
+        blob.data = blob.data * 2
+
+    arrays.synchronised(work)
+    np.testing.assert_array_equal(held, [2, 10, 6])
+
+
+def test_arrays_that_nobody_holds_are_forgotten(net):
+    before = len(arrays._mirrors)
+    for blob in net.blobs.values():
+        assert blob.data.shape == blob.diff.shape
+    view = net.blobs["fc"].data[1]
+    assert len(arrays._mirrors) == before + 1
+    net.forward()
+    np.testing.assert_array_equal(view, net.blobs["fc"].data[1])
+
+
+def test_arrays_outlive_their_net(net):
+    blob, expected = net.blobs["data"].data, net.blobs["data"].data.copy()
+    weight = net.params["fc"][0]
+    del net
+    np.testing.assert_array_equal(blob, expected)
+    assert weight.data.shape == (3, 245)
+
+
+# ---- sharing
+
+
+def test_nets_that_share_values_keep_gradients_of_their_own(net, model):
+    other = caffe.Net(str(model), caffe.TRAIN)
+    other.share_with(net)
+    other.blobs["data"].data[...] = 1
+    for one in (net, other):
+        one.forward()
+        one.backward()
+    assert not np.allclose(net.params["fc"][0].diff, other.params["fc"][0].diff)
+    net.params["fc"][0].data[...] = 2
+    assert (other.params["fc"][0].data == 2).all()
+
+
+TWINS = """force_backward: true
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }
+layer { name: "a" type: "InnerProduct" bottom: "data" top: "a" param { name: "w" } param { name: "b1" }
+  inner_product_param { num_output: 3 weight_filler { type: "gaussian" } } }
+layer { name: "b" type: "InnerProduct" bottom: "a" top: "b" param { name: "w" } param { name: "b2" }
+  inner_product_param { num_output: 3 weight_filler { type: "gaussian" } bias_filler { type: "constant" value: 4 } } }
+"""
+
+
+def test_a_parameter_of_two_layers_stays_one_when_it_is_shared(tmp_path):
+    (tmp_path / "twins.prototxt").write_text(TWINS)
+    first, second = (caffe.Net(str(tmp_path / "twins.prototxt"), caffe.TRAIN) for _ in range(2))
+    second.share_with(first)
+    for net in (first, second):
+        net.forward(data=np.ones((2, 3), np.float32))
+        net.backward(b=np.ones((2, 3), np.float32))
+    assert np.abs(first.params["a"][0].diff).max() > 0
+    np.testing.assert_array_equal(second.params["a"][0].diff, second.params["b"][0].diff)
+    np.testing.assert_array_equal(second.params["a"][0].diff, first.params["a"][0].diff)
+
+
+def test_hdf5_keeps_an_own_blob_behind_a_shared_one_in_its_place(tmp_path):
+    (tmp_path / "twins.prototxt").write_text(TWINS)
+    net, copy = (caffe.Net(str(tmp_path / "twins.prototxt"), caffe.TRAIN) for _ in range(2))
+    net.save_hdf5(str(tmp_path / "twins"))
+    copy.params["b"][1].data[...] = 0
+    copy.load_hdf5(str(tmp_path / "twins"))
+    for layer in "ab":
+        for mine, its in zip(net.params[layer], copy.params[layer], strict=True):
+            np.testing.assert_array_equal(mine.data, its.data)
+    assert (copy.params["b"][1].data == 4).all()
+
+
+# ---- constructors and mistakes
+
+
+def test_old_form_says_what_to_write(net, model, tmp_path, capfd):
+    net.save(str(tmp_path / "w.caffemodel"))
+    old = caffe.Net(str(model), str(tmp_path / "w.caffemodel"), caffe.TEST)
+    assert "DEPRECATION WARNING" in capfd.readouterr().err
+    new = caffe.Net(str(model), caffe.TEST, weights=str(tmp_path / "w.caffemodel"))
+    named = caffe.Net(network_file=str(model), phase=caffe.TEST, level=0, stages=["a"], weights=None)
+    np.testing.assert_array_equal(old.params["fc"][0].data, new.params["fc"][0].data)
+    assert named._layer_names == new._layer_names
+
+
+def test_mistakes_are_one_line_and_what_scripts_catch(net, model, tmp_path):
+    absent = str(tmp_path / "absent")
+    cases = [
+        (RuntimeError, "absent", lambda: caffe.Net(absent, caffe.TEST)),
+        (RuntimeError, "absent", lambda: caffe.Net(str(model), caffe.TEST, weights=absent)),
+        (RuntimeError, "absent", lambda: net.copy_from(absent)),
+        (RuntimeError, "absent", lambda: caffe.get_solver(absent)),
+        (RuntimeError, "first layer is a MemoryData", lambda: net.set_input_arrays(np.zeros((1, 1)), np.zeros(1))),
+        (RuntimeError, "use get_solver", lambda: caffe.Solver("x")),
+        (ValueError, "unknown layer 'cnv'; did you mean 'conv'", lambda: net.forward(end="cnv")),
+        (KeyError, "unknown blob 'fd'", lambda: net.forward(blobs=["fd"])),
+        (ValueError, "different numbers", lambda: net.forward_all(data=np.zeros((2, 1)), label=np.zeros(3))),
+        (ValueError, "neither input nor output", lambda: net.forward_backward_all(what=np.zeros(3))),
+        (UserError, "NCCL is not built in", lambda: caffe.NCCL(None, "uid")),
+        (UserError, "needs NCCL", lambda: caffe.set_multiprocess(True)),
+        (UserError, "no CUDA device 99", lambda: caffe.set_device(99)),
+        (ValueError, "shape", lambda: caffe.io.array_to_datum(np.zeros((2, 2)))),
+        (ValueError, "holds 2 values", lambda: caffe.io.blobproto_to_array(caffe_pb2.BlobProto(data=[1, 2]))),
+        (RuntimeError, "no such image", lambda: caffe.io.load_image(absent)),
+        (ValueError, "interp_order", lambda: caffe.io.resize_image(np.eye(4)[:, :, None], (2, 2), 5)),
+        (ValueError, "do not fit", lambda: caffe.io.oversample([np.zeros((4, 4, 3))], (5, 2))),
+        (UserError, "unknown input", lambda: caffe.io.Transformer({"data": (1, 3, 2, 2)}).set_raw_scale("dat", 1)),
+        (ValueError, "channels", lambda: caffe.io.Transformer({"data": (1, 3, 2, 2)}).set_mean("data", np.zeros(4))),
+        (AttributeError, "no field 'kernal_size'", lambda: caffe.layers.Pooling(kernal_size=2).to_proto()),
+    ]
+    for kind, text, call in cases:
+        with pytest.raises(kind, match=text) as caught:
+            call()
+        assert len(str(caught.value).splitlines()) == 1
+        assert isinstance(caught.value, UserError) or kind is AttributeError
+
+
+# ---- the rest of the module
+
+
+def test_log_and_level(capfd):
+    try:
+        caffe.init_log(0, True)
+        caffe.log("a word")
+        assert capfd.readouterr().err.endswith("_caffe.cpp:68] a word\n")
+        caffe.init_log(1)
+        caffe.log("nothing")
+        assert capfd.readouterr().err == ""
+    finally:
+        caffe.init_log(0)
+
+
+def test_timer_and_counts():
+    timer = caffe.Timer()
+    timer.start()
+    timer.stop()
+    assert 0 <= timer.ms < 1000
+    caffe.set_solver_count(2)
+    caffe.set_solver_rank(1)
+    assert (caffe.solver_count(), caffe.solver_rank(), caffe.has_nccl()) == (2, 1, False)
+    caffe.set_solver_count(1)
+    caffe.set_solver_rank(0)
+
+
+def test_load_image_forms(tmp_path):
+    rgb = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    bgr = rgb[:, :, ::-1]
+    files = {"rgb.png": bgr, "grey.png": rgb[:, :, 0], "alpha.png": np.dstack([bgr, bgr[:, :, 0]]),
+             "deep.png": bgr.astype(np.uint16) * 257}
+    for name, pixels in files.items():
+        cv2.imwrite(str(tmp_path / name), pixels)
+        image = caffe.io.load_image(tmp_path / name)
+        expected = np.repeat(rgb[:, :, :1], 3, 2) if name == "grey.png" else rgb
+        assert image.dtype == np.float32
+        np.testing.assert_allclose(image, expected / 255, atol=1e-6)
+    grey = caffe.io.load_image(tmp_path / "rgb.png", color=False)
+    np.testing.assert_allclose(grey[:, :, 0], rgb @ [0.2125, 0.7154, 0.0721] / 255, atol=1e-6)
+
+
+def test_preprocess_leaves_the_image_alone():
+    image = np.ones((2, 2, 3), np.float32)
+    transformer = caffe.io.Transformer({"data": (1, 3, 2, 2)})
+    transformer.set_transpose("data", (2, 0, 1))
+    transformer.set_raw_scale("data", 255)
+    transformer.preprocess("data", image)
+    assert (image == 1).all()
+
+
+def test_encoded_datum():
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    datum = caffe_pb2.Datum(encoded=True, data=cv2.imencode(".png", pixels)[1].tobytes())
+    np.testing.assert_array_equal(caffe.io.datum_to_array(datum), pixels.transpose(2, 0, 1))
+
+
+# ---- `import caffe` as another name
+
+
+def test_unchanged_script_runs(tmp_path):
+    (tmp_path / "helper.py").write_text("import caffe.proto.caffe_pb2 as pb\nTEXT = pb.NetParameter(name='x').name\n")
+    (tmp_path / "script.py").write_text("import sys\nimport caffe\nfrom caffe import layers as L, params as P\n"
+                                        "from caffe.io import Transformer\nimport caffe.draw\nimport helper\n"
+                                        "print(caffe.__version__, helper.TEXT, sys.argv, __name__)\n")
+    done = subprocess.run([sys.executable, "-m", "pycaffe_ext.caffe", str(tmp_path / "script.py"), "--flag"],
+                          capture_output=True, text=True, check=True)
+    assert done.stdout == f"1.0.0 x ['{tmp_path}/script.py', '--flag'] __main__\n"
+    wrong = subprocess.run([sys.executable, "-m", "pycaffe_ext.caffe", "absent.py"], capture_output=True, text=True)
+    assert (wrong.returncode, wrong.stderr) == (1, "error: absent.py: no such script; check the path\n")
+
+
+def test_alias_does_not_push_out_another_caffe(monkeypatch):
+    monkeypatch.setitem(sys.modules, "caffe", types.ModuleType("caffe"))
+    with pytest.raises(UserError, match="another caffe is loaded"):
+        alias.install()
+
+
+def test_what_runs_no_net_does_without_torch():
+    code = ("import sys; from pycaffe_ext.caffe import draw, io, net_spec, coord_map, NetSpec, layers, params;"
+            "assert 'torch' not in sys.modules and 'matplotlib' not in sys.modules")
+    subprocess.run([sys.executable, "-c", code], check=True)
