@@ -88,6 +88,11 @@ class Blob:
         self._diff = value
         self._cleared, self._product = False, None
 
+    @property
+    def has_gradient(self) -> bool:
+        """Whether a gradient was written since it was last cleared."""
+        return self._product is not None or (self._diff is not None and not self._cleared)
+
     def clear_diff(self) -> None:
         """Make the gradient zero; the memory is written only if somebody reads it before the next gradient."""
         self._cleared, self._product = self._diff is not None, None
@@ -104,17 +109,17 @@ class Blob:
     def accumulate(self, gradient: torch.Tensor) -> None:
         """Add to the gradient; `gradient` may be kept and written to afterwards."""
         gradient = gradient.reshape(self._shape)
-        if self._product is None and (self._cleared or self._diff is None):
-            self.diff = gradient
-        else:
+        if self.has_gradient:
             self.diff.add_(gradient)
+        else:
+            self.diff = gradient
 
     def accumulate_product(self, a: torch.Tensor, b: torch.Tensor) -> None:
         """Add the matrix product a @ b to the gradient of a two-dimensional blob, in the memory it already has.
 
         With `defers_products` the factors are kept until somebody reads the gradient, so they must not change before.
         """
-        if self._product is not None or (self._diff is not None and not self._cleared):
+        if self.has_gradient:
             self.diff.addmm_(a, b)
             return
         if self.defers_products:

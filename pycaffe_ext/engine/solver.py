@@ -214,8 +214,7 @@ class Solver:
         limit = self.param.clip_gradients
         if limit < 0:
             return
-        learning = zip(self.net.learnable_params, self.net.params_lr, strict=True)
-        diffs = [blob.diff for blob, multiplier in learning if multiplier]
+        diffs = [blob.diff for blob in self.net.learnable_params if blob.has_gradient]  # of recurrent layers: all
         norm = float(torch.stack([diff.norm() for diff in diffs]).norm()) if diffs else 0.0
         if norm > limit:
             scale = limit / norm
