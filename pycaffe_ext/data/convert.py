@@ -122,8 +122,8 @@ def read_datum(path: str, label: int, options: Options) -> Datum | None:
     if height > 0 and width > 0:
         pixels = cv2.resize(pixels, (width, height))
     if options.encoded or options.encode_type:
-        resized = height or width
-        return Datum(data=_encoded(path, pixels, bool(resized), options.encode_type), label=label, encoded=True)
+        resized = height > 0 or width > 0
+        return Datum(data=_encoded(path, pixels, resized, options.encode_type), label=label, encoded=True)
     shape = dict(zip(("height", "width"), pixels.shape[:2], strict=True), channels=1 if options.gray else 3)
     planes = (pixels,) if options.gray else cv2.split(pixels)
     return Datum(data=b"".join(planes), label=label, encoded=False, **shape)

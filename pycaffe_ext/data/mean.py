@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from itertools import islice
 from math import prod
 from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from pycaffe_ext import proto
 from pycaffe_ext.data.database import values
@@ -64,24 +63,24 @@ def sum_images(
     exact); the cores share the pixels.  Encoded Datums count as Caffe decodes them.  `progress` shows a bar, `report`
     logs as Caffe does.  Raises UserError if the database is missing, empty or damaged, or images differ in shape.
     """
-    total, count, workers = None, 0, os.cpu_count() or 1
-    with values(database, backend, buffers=True) as contents, ThreadPoolExecutor(workers) as pool, one_thread_each():
-        pixels = _Pixels()
-        bar = tqdm(contents, "mean", unit="image", disable=not progress, delay=2, leave=False)
-        for batch in _batches(bar):
-            images = pixels.of(batch, pool, workers)
-            if total is None:
-                total = np.zeros(images[0].shape, np.float32)
-            _check_shapes(images, total.shape, database)
-            _each(pool, partial(_add, images, total), _parts(total.size, workers))
-            count += len(batch)
-            if report and count // REPORT > (count - len(batch)) // REPORT:
+    adding, count = _Sum(os.cpu_count() or 1), 0
+    with values(database, backend, buffers=True) as contents, adding, one_thread_each():
+        for batch in _batches(_with_bar(contents) if progress else contents):
+            adding.add(batch)
+            before, count = count, count + len(batch)
+            if report and count // REPORT > before // REPORT:
                 log.info("compute_image_mean.cpp:95", f"Processed {count // REPORT * REPORT} files.")
-        if total is None:
-            raise UserError(f"{database}: no patch in it; pack the patches first")
-        if report and count % REPORT:
-            log.info("compute_image_mean.cpp:101", f"Processed {count} files.")
-    return total, count
+    if not count:
+        raise UserError(f"{database}: no patch in it; pack the patches first")
+    if report and count % REPORT:
+        log.info("compute_image_mean.cpp:101", f"Processed {count} files.")
+    return adding.total.reshape(adding.pixels.shape), count
+
+
+def _with_bar(contents: Iterable[memoryview]) -> Iterable[memoryview]:
+    from tqdm import tqdm
+
+    return tqdm(contents, "mean", unit="image", delay=2, leave=False)
 
 
 def write_mean(database: str | Path, folder: str | Path, progress: bool = True) -> np.ndarray:
@@ -98,47 +97,84 @@ def write_mean(database: str | Path, folder: str | Path, progress: bool = True) 
     return mean
 
 
+class _Sum:
+    """The sum so far, each of `workers` threads adding its part of the pixels while the next batch is read."""
+
+    def __init__(self, workers: int) -> None:
+        self.pixels, self.total = _Pixels(), np.zeros(0, np.float32)
+        self._workers, self._pool = workers, ThreadPoolExecutor(workers)
+        self._pending: list[Future] = []
+
+    def __enter__(self) -> _Sum:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Wait for the additions: the database has to stay open for them."""
+        self._pool.shutdown()
+        self._wait()
+
+    def add(self, batch: list[memoryview]) -> None:
+        """Add the images of a batch; UserError if they can't be read or differ in shape from those before."""
+        images = self._images(batch)
+        if not self.total.size:
+            self.total = np.zeros(images[0].size, np.float32)
+        self._wait()
+        parts = _parts(self.total.size, self._workers)
+        self._pending = [self._pool.submit(_add, images, self.total, part) for part in parts]
+
+    def _images(self, batch: list[memoryview]) -> list[np.ndarray]:
+        """Images of a batch in order; threads share the work while no raw Datum was met: pictures take time."""
+        if self.pixels.head:
+            return self.pixels.all(batch)
+        shares = _shares(batch, self._workers) if self.pixels.shape else [batch]
+        return [image for part in self._pool.map(self.pixels.all, shares) for image in part]
+
+    def _wait(self) -> None:
+        for part in self._pending:
+            part.result()
+
+
 class _Pixels:
-    """Images of serialised Datums; those that begin as the first raw one are looked at where they lie, uncopied."""
+    """Flat images of serialised Datums, all of the first one's shape; those that begin as the first raw one are
+    looked at where they lie, uncopied."""
 
     def __init__(self) -> None:
-        self.layout: tuple[bytes, tuple[int, ...]] | None = None  # what stands before the pixels, their shape
+        self.shape: tuple[int, ...] = ()
+        self.head = b""  # what stands before the pixels of a raw Datum
 
-    def of(self, batch: list[memoryview], pool: ThreadPoolExecutor, workers: int) -> list[np.ndarray]:
-        """Images of a batch in order; threads share the work while no raw Datum was met: pictures take time."""
-        if self.layout:
-            return self._all(batch)
-        return [image for part in _each(pool, self._all, _shares(batch, workers)) for image in part]
+    def all(self, contents: list[memoryview]) -> list[np.ndarray]:
+        """Each (C * H * W,), uint8 or float32; UserError for what is no Datum or an image of another shape."""
+        head, start, size = self.head, len(self.head), prod(self.shape)
+        if not head:
+            return [self._decoded(content) for content in contents]
+        end, longest = start + size, start + size + LONGEST_TAIL
+        return [
+            np.frombuffer(content, np.uint8, size, start)
+            if content[:start] == head and end < len(content) <= longest and _is_plain(bytes(content[end:]))
+            else self._decoded(content)
+            for content in contents
+        ]
 
-    def _all(self, contents: list[memoryview]) -> list[np.ndarray]:
-        return [self(content) for content in contents]
-
-    def __call__(self, content: memoryview) -> np.ndarray:
-        """(C, H, W) uint8 or float32; UserError if it is no Datum or can't be decoded."""
-        if self.layout:
-            head, shape = self.layout
-            start, end = len(head), len(head) + prod(shape)
-            if content[:start] == head and _is_plain(bytes(content[end:])):
-                return np.frombuffer(content, np.uint8, end - start, start).reshape(shape)
+    def _decoded(self, content: memoryview) -> np.ndarray:
         datum = parse(content)
         try:
             image = datum_image(datum)
         except ValueError as error:
             raise UserError(f"a Datum {error}; pack the database again") from None
-        if not self.layout and datum.data and not datum.encoded:
+        self.shape = self.shape or image.shape
+        if image.shape != self.shape:
+            raise UserError(f"images of shape {self.shape} and {image.shape}: a mean needs one shape")
+        if not self.head and datum.data and not datum.encoded:
             datum.ClearField("label")
             datum.ClearField("encoded")
-            self.layout = datum.SerializeToString()[: -image.size], image.shape
-        return image
+            self.head = datum.SerializeToString()[: -image.size]
+        return image.ravel()
 
 
-@cache
+@lru_cache
 def _is_plain(tail: bytes) -> bool:
     """Whether a Datum that ends so holds raw pixels in front of it (a value cut short has no such tail)."""
-    if not 0 < len(tail) <= LONGEST_TAIL:
-        return False
-    fields = parse(tail).ListFields()
-    return bool(fields) and all(field.name == "label" or (field.name == "encoded" and not on) for field, on in fields)
+    return all(field.name == "label" or (field.name == "encoded" and not on) for field, on in parse(tail).ListFields())
 
 
 def _batches(contents: Iterable[memoryview]) -> Iterator[list[memoryview]]:
@@ -159,19 +195,7 @@ def _parts(size: int, workers: int) -> list[slice]:
     return [slice(i, i + step) for i in range(0, size, step)]
 
 
-def _each(pool: ThreadPoolExecutor, work: Callable, jobs: list) -> list:
-    """Results of `work`, on threads if there is more than one job."""
-    return list(pool.map(work, jobs)) if len(jobs) > 1 else [work(job) for job in jobs]
-
-
 def _add(images: list[np.ndarray], total: np.ndarray, part: slice) -> None:
     """Add a part of the pixels of each image to that of the total, one after the other in float32."""
-    target = total.reshape(1, -1)[:, part]
     for image in images:
-        cv2.accumulate(image.reshape(1, -1)[:, part], target)
-
-
-def _check_shapes(images: list[np.ndarray], shape: tuple[int, ...], database: str | Path) -> None:
-    for image in images:
-        if image.shape != shape:
-            raise UserError(f"{database}: images of shape {shape} and {image.shape}: a mean needs one shape")
+        cv2.accumulate(image[part], total[part])
