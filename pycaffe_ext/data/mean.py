@@ -164,7 +164,7 @@ class _Pixels:
         self.shape = self.shape or image.shape
         if image.shape != self.shape:
             raise UserError(f"images of shape {self.shape} and {image.shape}: a mean needs one shape")
-        if not self.head and datum.data and not datum.encoded:
+        if not self.head and datum.data and not datum.float_data and not datum.encoded:
             datum.ClearField("label")
             datum.ClearField("encoded")
             self.head = datum.SerializeToString()[: -image.size]
