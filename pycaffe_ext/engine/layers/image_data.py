@@ -78,7 +78,7 @@ class ImageReader:
         if not self._lines:
             raise UserError(f"{param.source}: the list is empty; write a line for each image: path, space, label")
         if param.shuffle:
-            log.info("image_data_layer.cpp:54", "Shuffling data")
+            log.info("image_data_layer.cpp:53", "Shuffling data")
             rng.shuffle(self._lines)
         log.info("image_data_layer.cpp:63", f"A total of {len(self._lines)} images.")
         self._skip = int(rng.integers(param.rand_skip)) if param.rand_skip else 0

@@ -46,7 +46,7 @@ class MemoryData(Layer):
         self.check(items > 0 and items % self.batch_size == 0,
                    f"takes a multiple of its batch size {self.batch_size}, not {items} items")
         if self.param.HasField("transform_param"):
-            log.warning("memory_data_layer.cpp:98", "MemoryData does not transform array data on Reset()")
+            log.warning("memory_data_layer.cpp:90", "MemoryData does not transform array data on Reset()")
         self._data, self._labels, self._position = data, labels.reshape(-1), 0
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
