@@ -14,6 +14,7 @@ from scipy.special import softmax
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2, read_net, to_text, write_text, write_weights_h5
+from pycaffe_ext.report import run_summary
 from pycaffe_ext.settings import Settings
 from pycaffe_ext.training import early_stopping, genuine, snapshots
 from pycaffe_ext.training.command import EMBEDDED, Caffe, kill, stop
@@ -46,6 +47,21 @@ def test_only_the_embedded_engine_gets_its_own_flags(tmp_path, monkeypatch):
     assert started == [["train", "--solver=s", "--precision=bf16", "--cache_gb=2.5"], ["train", "--solver=s"]]
     with pytest.raises(UserError, match="PRECISION=bf16 is for the embedded engine; leave CAFFE=caffe out"):
         Caffe.from_setting("caffe", None, "bf16")
+
+
+@pytest.mark.parametrize("precision, marked", [("fp32", False), ("bf16", True), (None, False)])
+def test_a_summary_says_when_the_numbers_are_not_caffes(precision, marked):
+    point = {"sensitivity": 0.5, "exact_95": [0.4, 0.6], "group_bootstrap_95": None}
+    points = {"lesion": [{"at_most_false_positives_per_frame": rate, **point} for rate in run_summary.QUOTED_RATES]}
+    test = {"patch_auc_95_delong": [0.7, 0.9], "patch_auc": 0.8, "lesions": 1, "frames": 2, "candidates": 3}
+    result = {
+        "name": "polyp-ft-fc8", "donor": "none", "snapshots": 1, "stopped_by": "epochs",
+        "best": {"epoch": 1.0, "iteration": 60, "validation_auc": 0.8},
+        "test": {**test, "network": points, "detector": points},
+    }  # fmt: skip
+    if precision:
+        result["precision"] = precision
+    assert ("NOT FAITHFUL TO CAFFE" in run_summary.text(result, Path("runs"))) == marked
 
 
 def test_a_record_from_before_a_setting_had_its_default():
