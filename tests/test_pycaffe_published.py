@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pycaffe_ext.training import genuine_source
+from pycaffe_ext.proto import read_net
+from pycaffe_ext.training import genuine, genuine_source
 
 RUNNER = Path(__file__).with_name("published_runner.py")
 FOLDER = genuine_source.folder() / "python/caffe/test"
@@ -27,7 +28,6 @@ PUBLISHED = {  # module -> number of tests in it
     "test_python_layer_with_param_str": 2,
     "test_solver": 4,
 }
-SLOW = ["test_draw"]  # draws the whole model zoo
 
 pytestmark = [pytest.mark.genuine,
               pytest.mark.skipif(not genuine_source.installed(), reason="`make caffe` has not fetched Caffe's tests")]
@@ -43,26 +43,44 @@ def run(modules, folder):
 
 
 @pytest.fixture(scope="module")
-def quick(tmp_path_factory):
-    return run([name for name in PUBLISHED if name not in SLOW], tmp_path_factory.mktemp("published"))
+def results(tmp_path_factory):
+    return run(PUBLISHED, tmp_path_factory.mktemp("published"))
 
 
-@pytest.mark.parametrize("module", [name for name in PUBLISHED if name not in SLOW])
-def test_published(module, quick):
-    counts, printed = quick
-    assert counts[module] == passed(module), printed[-3000:]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("module", SLOW)
-def test_published_slow(module, tmp_path):
-    counts, printed = run([module], tmp_path)
-    assert counts[module] == passed(module), printed[-3000:]
-
-
-def passed(module):
-    return {"run": PUBLISHED[module], "failures": 0, "errors": 0, "skipped": 0}
+@pytest.mark.parametrize("module", PUBLISHED)
+def test_published(module, results):
+    counts, printed = results
+    assert counts[module] == {"run": PUBLISHED[module], "failures": 0, "errors": 0, "skipped": 0}, printed[-3000:]
 
 
 def test_every_published_file_is_run():
     assert {path.stem for path in FOLDER.glob("test_*.py")} == set(PUBLISHED)
+
+
+def test_published_script_writes_the_same_nets(tmp_path):
+    """examples/pycaffe/caffenet.py, unchanged, on both."""
+    script = str(genuine_source.folder() / "examples/pycaffe/caffenet.py")
+    nets = []
+    for engine in ([str(genuine.command("python"))], [sys.executable, "-m", "pycaffe_ext.caffe"]):
+        subprocess.run([*engine, script], cwd=tmp_path, check=True, capture_output=True)
+        nets.append([read_net(tmp_path / name) for name in ("train.prototxt", "test.prototxt")])
+    assert nets[0] == nets[1]
+
+
+def test_published_python_layer_trains(tmp_path):
+    """examples/pycaffe: a net whose loss is a Python layer; the gradients are those of the loss that Caffe has."""
+    folder = genuine_source.folder() / "examples/pycaffe"
+    code = f"""
+import sys, numpy
+sys.path.append({str(folder / "layers")!r})
+from pycaffe_ext import caffe
+net = caffe.Net({str(folder / "linreg.prototxt")!r}, caffe.TRAIN)
+loss = net.forward()["loss"]
+net.backward()
+difference = net.blobs["ipx"].data - net.blobs["ipy"].data
+assert numpy.allclose(loss, (difference ** 2).sum() / 10 / 2, rtol=1e-4)
+assert numpy.allclose(net.blobs["ipx"].diff, difference / 10, atol=1e-5)
+assert numpy.abs(net.params["ipy"][0].diff).max() > 0
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -104,17 +104,17 @@ class _Ranked:
         across = [0.0] * len(self.rank)
         for rank in self.ranks:
             _spread(rank, [0.0] * len(rank), self.widths, across)
-        for sweep in range(4 * SWEEPS):
+        for sweep in range(2 * SWEEPS):
             forth = sweep % 2 == 0
             for rank in self.ranks if forth else reversed(self.ranks):
-                wanted = [self._wanted(node, forth, sweep >= SWEEPS, across) for node in rank]
+                wanted = [self._wanted(node, forth, across) for node in rank]
                 _spread(rank, wanted, self.widths, across, self._weights(rank))
         return across
 
-    def _wanted(self, node: int, forth: bool, both: bool, across: list[float]) -> float:
-        """The mean of the neighbours on one side (or on both), of those on the other where there are none."""
+    def _wanted(self, node: int, forth: bool, across: list[float]) -> float:
+        """The mean of the neighbours on one side, of those on the other where there are none."""
         first, second = (self.before, self.after) if forth else (self.after, self.before)
-        near = first[node] + second[node] if both and node < self.bends_from else first[node] or second[node]
+        near = first[node] or second[node]
         return _mean([across[i] for i in near], across[node])
 
     def _weights(self, rank: list[int]) -> list[float]:

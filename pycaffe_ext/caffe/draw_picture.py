@@ -1,4 +1,4 @@
-"""The picture of a graph: placed once, then written as SVG or through matplotlib."""
+"""The picture of a graph: placed once, then written as SVG, as pixels, or through matplotlib for printing."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from pycaffe_ext.caffe.draw_layout import Point, layout
 FONT, FAMILY = 12.0, "DejaVu Sans, Verdana, sans-serif"  # size in pixels
 LETTER, LINE = 0.64 * FONT, 1.3 * FONT  # width and height of a letter
 MARGIN, PADDING, CORNER, ARROW = 12.0, 8.0, 7.0, 7.0
-DOTS_PER_INCH, LARGEST = 100, 30000  # pixels that matplotlib draws on one side
-FORMATS = ("svg", "png", "pdf", "ps", "eps", "jpg", "jpeg")
+DOTS_PER_INCH, LARGEST = 100, 20000  # pixels that a page takes on one side
+RASTERS = ("png", "jpg", "jpeg")
+FORMATS = ("svg", *RASTERS, "pdf", "ps", "eps")
 
 Box = tuple[float, float, float, float]  # left, top, width, height
 
 
 class Picture:
-    """boxes of the nodes, curves of the edges and their labels, in pixels from the top left corner."""
+    """boxes of the nodes, curves of the edges (control points, to be turned by `points`), in pixels from top left."""
+
+    font, arrow = FONT, ARROW
 
     def __init__(self, graph: Graph, rankdir: str) -> None:
         self.graph, self._rankdir = graph, rankdir
@@ -44,7 +47,29 @@ class Picture:
 
     def content(self, ext: str) -> bytes:
         """The picture as a file's content."""
+        if ext in RASTERS:
+            from pycaffe_ext.caffe import draw_raster
+
+            return draw_raster.encoded(self, ext)
         return self._svg().encode() if ext == "svg" else self._plotted(ext)
+
+    def points(self, curve: list[Point]) -> list[Point]:
+        """A curve's control points (x, y): the first, then three for each cubic curve."""
+        return [self._point(at) for at in curve]
+
+    def outlines(self) -> list[tuple[list[Point], str]]:
+        """Outline and colour of each node."""
+        pairs = zip(self.graph.nodes, self.boxes, strict=True)
+        return [(_outline(node, box), node.style["fillcolor"]) for node, box in pairs]
+
+    def labels(self) -> list[tuple[float, float, str]]:
+        """Left end of the base line and text of each edge's label."""
+        return [(*self._label_place(i), label) for i, (*_, label) in enumerate(self.graph.edges) if label]
+
+    def lines(self) -> list[tuple[float, float, str]]:
+        """Centre and text of each line in a node."""
+        pairs = zip(self.graph.nodes, self.boxes, strict=True)
+        return [place for node, box in pairs for place in _line_places(node, box)]
 
     # ---- SVG
 
@@ -60,20 +85,15 @@ class Picture:
             '<rect width="100%" height="100%" fill="white"/>',
         ]
         parts += [self._svg_curve(curve) for curve in self.curves]
-        parts += [self._svg_label(i) for i, (*_, label) in enumerate(self.graph.edges) if label]
+        parts += [_svg_label(*label) for label in self.labels()]
         parts += [_svg_node(node, box) for node, box in zip(self.graph.nodes, self.boxes, strict=True)]
         return "\n".join([*parts, "</svg>"]) + "\n"
 
     def _svg_curve(self, curve: list[Point]) -> str:
-        points = [f"{x:.1f},{y:.1f}" for x, y in map(self._point, curve)]
+        points = [f"{x:.1f},{y:.1f}" for x, y in self.points(curve)]
         steps = (" ".join(points[i : i + 3]) for i in range(1, len(points), 3))
         return (f'<path d="M{points[0]} C{" ".join(steps)}" fill="none" stroke="black"'
                 ' marker-end="url(#arrow)"/>')
-
-    def _svg_label(self, edge: int) -> str:
-        x, y = self._label_place(edge)
-        halo = 'paint-order="stroke" stroke="white" stroke-width="4"'
-        return f'<text x="{x:.1f}" y="{y:.1f}" {halo}>{escape(self.graph.edges[edge][2])}</text>'
 
     def _label_place(self, edge: int) -> Point:
         x, y = self._point(self.curves[edge][0])
@@ -86,6 +106,7 @@ class Picture:
     def _plotted(self, ext: str) -> bytes:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
+        from matplotlib.patches import Polygon
 
         scale = min(1.0, LARGEST / max(self.width, self.height)) / DOTS_PER_INCH
         figure = Figure(figsize=(self.width * scale, self.height * scale), dpi=DOTS_PER_INCH)
@@ -96,12 +117,13 @@ class Picture:
         points = 72 * scale  # of a pixel
         for curve in self.curves:
             axes.add_patch(self._arrow(curve, points))
-        for i, (*_, label) in enumerate(self.graph.edges):
-            if label:
-                halo = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": points}
-                axes.text(*self._label_place(i), label, fontsize=FONT * points, bbox=halo)
-        for node, box in zip(self.graph.nodes, self.boxes, strict=True):
-            _plot_node(axes, node, box, points)
+        halo = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": points}
+        for x, y, label in self.labels():
+            axes.text(x, y, label, fontsize=FONT * points, bbox=halo)
+        for outline, colour in self.outlines():
+            axes.add_patch(Polygon(outline, facecolor=colour, edgecolor="black", linewidth=points))
+        for x, y, line in self.lines():
+            axes.text(x, y, line, ha="center", va="center_baseline", fontsize=FONT * points)
         out = BytesIO()
         figure.savefig(out, format=ext)
         return out.getvalue()
@@ -110,7 +132,7 @@ class Picture:
         from matplotlib.patches import FancyArrowPatch
         from matplotlib.path import Path
 
-        path = Path([self._point(at) for at in curve], [Path.MOVETO] + [Path.CURVE4] * (len(curve) - 1))
+        path = Path(self.points(curve), [Path.MOVETO] + [Path.CURVE4] * (len(curve) - 1))
         head = f"-|>,head_width={0.4},head_length={0.8}"
         return FancyArrowPatch(path=path, arrowstyle=head, mutation_scale=ARROW * points, color="black",
                                linewidth=points, shrinkA=0, shrinkB=0)
@@ -142,17 +164,13 @@ def _line_places(node: Node, box: Box) -> list[tuple[float, float, str]]:
     return [(x + w / 2, top + (i + 0.5) * LINE, line) for i, line in enumerate(node.lines)]
 
 
+def _svg_label(x: float, y: float, text: str) -> str:
+    halo = 'paint-order="stroke" stroke="white" stroke-width="4"'
+    return f'<text x="{x:.1f}" y="{y:.1f}" {halo}>{escape(text)}</text>'
+
+
 def _svg_node(node: Node, box: Box) -> str:
     outline = " ".join(f"{x:.1f},{y:.1f}" for x, y in _outline(node, box))
     text = "".join(f'<text x="{x:.1f}" y="{y + 0.35 * FONT:.1f}" text-anchor="middle">{escape(line)}</text>'
                    for x, y, line in _line_places(node, box))
     return f'<polygon points="{outline}" fill="{node.style["fillcolor"]}" stroke="black"/>{text}'
-
-
-def _plot_node(axes: Any, node: Node, box: Box, points: float) -> None:
-    from matplotlib.patches import Polygon
-
-    axes.add_patch(Polygon(_outline(node, box), facecolor=node.style["fillcolor"], edgecolor="black",
-                           linewidth=points))
-    for x, y, line in _line_places(node, box):
-        axes.text(x, y, line, ha="center", va="center_baseline", fontsize=FONT * points)
