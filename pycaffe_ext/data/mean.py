@@ -24,7 +24,7 @@ from pycaffe_ext.files import write_json
 
 BATCH = 64  # Datums that are added at a time
 LONGEST_TAIL = 16  # bytes of a label and of `encoded` behind the pixels
-SMALL = 1 << 15  # pixels that are not worth sharing between threads
+SMALL = 1 << 14  # pixels that are not worth sharing between threads
 REPORT = 10_000  # Datums between two lines of the log
 
 
@@ -190,8 +190,8 @@ def _shares(batch: list[memoryview], workers: int) -> list[list[memoryview]]:
 
 
 def _parts(size: int, workers: int) -> list[slice]:
-    """`size` pixels in at most `workers` pieces, none of which is small."""
-    step = max(-(-size // workers), SMALL)
+    """`size` pixels in at most `workers` equal pieces, none of which is small."""
+    step = -(-size // max(1, min(workers, size // SMALL)))
     return [slice(i, i + step) for i in range(0, size, step)]
 
 
