@@ -10,6 +10,7 @@ from pycaffe_ext.engine.blob import Blob
 from pycaffe_ext.engine.net import Net
 from pycaffe_ext.proto import caffe_pb2, parse
 
+Tensors = list[torch.Tensor]
 OUTPUTS = {"LSTM": "h", "RNN": "o"}
 STATES = {"LSTM": (("h_0", "c_0"), ("h_{0}", "c_T")), "RNN": (("h_0",), ("h_{0}",))}
 WITHOUT_BIAS = "bias_term: false"
@@ -31,8 +32,10 @@ class Unrolled:
         layers = [_inputs(self._inputs, shapes), *LAYERS[kind](size, steps, streams, len(shapes) > 2)]
         out = self._output
         layers.append(_layer("Reduction", f"{out}_pseudoloss", out, f"{out}_pseudoloss", "loss_weight: 1"))
-        text = "\n".join(layers).replace('name: "', f'name: "{name}_').replace("shared: ", "name: ")
-        self._net = Net(parse(text, caffe_pb2.NetParameter()), phase, device=device)
+        described = parse("\n".join(layers), caffe_pb2.NetParameter())
+        for layer in described.layer:
+            layer.name = f"{name}_{layer.name}"
+        self._net = Net(described, phase, device=device)
         self._net.debug_info = True
         self._last = len(self._net.layers) - 2  # all but the loss that makes the gradients run
 
@@ -42,7 +45,7 @@ class Unrolled:
             for i, spec in enumerate(layer.param.param):
                 layer.blobs[i] = params[spec.name]
 
-    def forward(self, bottoms: list[torch.Tensor], states: list[torch.Tensor]) -> tuple[torch.Tensor, list]:
+    def forward(self, bottoms: Tensors, states: Tensors) -> tuple[torch.Tensor, Tensors]:
         """x, cont and perhaps x_static, and first states (N, D) -> the output (T, N, D) and the last states (N, D)."""
         blobs = self._net.blobs
         for name, values in zip(self._inputs, bottoms, strict=True):
@@ -70,7 +73,7 @@ def _inputs(names: Sequence[str], shapes: Sequence[tuple[int, ...]]) -> str:
 
 
 def _product(name: str, bottom: str, top: str, size: int, params: str, more: str = "axis: 2") -> str:
-    specs = " ".join(f'param {{ shared: "{param}" }}' for param in params.split())
+    specs = " ".join(f'param {{ name: "{param}" }}' for param in params.split())
     return _layer("InnerProduct", name, bottom, top, f"{specs} inner_product_param {{ num_output: {size} {more} }}")
 
 
