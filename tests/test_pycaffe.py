@@ -191,6 +191,24 @@ def test_arrays_elsewhere_are_brought_up_to_date_both_ways():
     np.testing.assert_array_equal(held, [2, 10, 6])
 
 
+def test_holding_an_array_does_not_change_the_gradients_of_layers_in_place(tmp_path):
+    (tmp_path / "net.prototxt").write_text("""force_backward: true
+        layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 2 dim: 3 } } }
+        layer { name: "prelu" type: "PReLU" bottom: "x" top: "x" }
+        layer { name: "bnll" type: "BNLL" bottom: "x" top: "x" }""")
+    gradients = []
+    for held in (False, True):
+        net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TRAIN)
+        array = net.blobs["x"].data if held else None
+        for sign in (1, -1):
+            net.forward(x=np.arange(-3, 3).reshape(2, 3) * sign)
+            net.backward(x=np.ones((2, 3)))
+        assert array is None or np.array_equal(array, net.blobs["x"].data)
+        gradients.append((net.params["prelu"][0].diff.copy(), net.blobs["x"].diff.copy()))
+    np.testing.assert_array_equal(gradients[0][0], gradients[1][0])
+    np.testing.assert_array_equal(gradients[0][1], gradients[1][1])
+
+
 def test_arrays_that_nobody_holds_are_forgotten(net):
     before = len(arrays._mirrors)
     for blob in net.blobs.values():

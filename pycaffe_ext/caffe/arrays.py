@@ -51,6 +51,8 @@ class _Mirror:
         tensor = self.tensor
         if self.fits and not _shareable(tensor):
             tensor.copy_(self.host)
+        elif self._field == "data" and self._blob in _changed_in_place:
+            self._blob.data = tensor.clone()
         self._unsent = None
 
     def pull(self) -> None:
@@ -78,6 +80,16 @@ def _shareable(tensor: torch.Tensor) -> bool:
 
 
 _mirrors: dict[tuple[int, str], _Mirror] = {}
+_changed_in_place: weakref.WeakSet[Blob] = weakref.WeakSet()
+
+
+def changes_in_place(blob: Blob) -> None:
+    """Say that layers work in place on a blob.
+
+    They may keep the tensor that they found for the backward pass, so it must not be the memory of an array, which
+    shows the blob's new values after the forward pass.
+    """
+    _changed_in_place.add(blob)
 
 
 def array_of(blob: Blob, field: str) -> np.ndarray:

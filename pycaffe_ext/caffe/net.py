@@ -11,7 +11,7 @@ import numpy as np
 
 from pycaffe_ext import proto
 from pycaffe_ext.caffe import batches, runtime
-from pycaffe_ext.caffe.arrays import called_back, synchronised
+from pycaffe_ext.caffe.arrays import called_back, changes_in_place, synchronised
 from pycaffe_ext.caffe.blob import Blob, BlobVec, LayerView
 from pycaffe_ext.caffe.mistakes import BadValue, NoSuchName, RunError
 from pycaffe_ext.engine import log, snapshot, transfer
@@ -48,6 +48,10 @@ class Net:
 
     def _bind(self, net: EngineNet) -> None:
         self._net = net
+        for bottoms, tops in zip(net.bottoms, net.tops, strict=True):
+            for blob in tops:
+                if blob in bottoms:
+                    changes_in_place(blob)
         self.blobs = OrderedDict((name, Blob(lambda blob=blob: blob)) for name, blob in net.blobs.items())
         self.layers = [_shown(layer) for layer in net.layers]
         self._layer_names = list(net.layer_names)
