@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from oracle import Group, layers, networks, refusals, solvers
+from oracle import Group, deviations, files, layers, networks, refusals, solvers
 from pycaffe_ext.errors import UserError
 
-CHAPTERS = (layers, solvers, networks, refusals)
+CHAPTERS = (layers, solvers, networks, files, refusals, deviations)
 
 
 def all_groups() -> list[Group]:

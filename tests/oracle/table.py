@@ -43,6 +43,10 @@ class Result:
 def markdown(results: Iterable[Result]) -> str:
     results = list(results)
     parts = [head(), _chapters(results)]
+    stated = [row for result in results for row in result.group.rows if hasattr(row, "reason")]
+    if stated:
+        lines = [f"- **{row.name}**: {row.reason}." for row in stated]
+        parts.append("## Deliberate deviations\n\n" + "\n".join(lines) + "\n")
     failed = [(result.group, outcome) for result in results for outcome in result.failed]
     if failed:
         lines = [f"- {group.chapter}, {group.name}: `{row.name}`: {row.problem}" for group, row in failed]

@@ -1,0 +1,124 @@
+"""Deliberate deviations: each with its reason, and a check that the engines still differ in just this way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from cases.sharing import IMAGES
+from engine_cases import TOLERANCE, Case, layer, one, ours, relative_error, run_genuine, run_genuine_each
+
+from oracle import Group, Outcome, refusals
+from pycaffe_ext.errors import UserError
+
+CLEARLY = 1e-2  # relative: no rounding
+
+
+@dataclass(frozen=True)
+class Row:
+    """holds: an empty folder -> raises AssertionError where the deviation is not the one that `reason` states."""
+
+    name: str
+    reason: str
+    holds: Callable[[Path], None]
+
+
+def groups() -> list[Group]:
+    measure = "the engines differ, in the way and for the reason that is stated below"
+    return [Group("Deviations", "deliberate", rows(), run, measure)]
+
+
+def run(chosen: Sequence[Row], folder: Path) -> Iterator[Outcome]:
+    for i, row in enumerate(chosen):
+        place = folder / str(i)
+        place.mkdir()
+        try:
+            row.holds(place)
+            yield Outcome(row.name)
+        except Exception as error:  # a failed row, not the end of the run
+            yield Outcome(row.name, problem=f"{type(error).__name__}: {error or 'it is not so any more'}")
+
+
+def rows() -> list[Row]:
+    fc = layer("InnerProduct", "inner_product_param { num_output: 3 }", "x", "y")
+    given = 'layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 4 dim: 6 } } }\n'
+    label = ('layer { name: "t" type: "DummyData" top: "t" dummy_data_param { shape { dim: 4 }'
+             ' data_filler { value: 9 } } }\n')  # fmt: skip
+    accuracy, loss = layer("Accuracy", "", "y t", "a"), layer("SoftmaxWithLoss", "", "y t", "l")
+    two_weights = layer("SoftmaxWithLoss", "loss_weight: 1 loss_weight: 0", "y t", "l p")
+    right = label.replace("9", "2")
+    five = given.replace("dim: 6", "dim: 2 dim: 3 dim: 2 dim: 2") + layer("PReLU", "", "x", "y")
+    return [
+        *(Row(f"{kind} in place, gradient",
+              "the genuine engine computes it from values that it has overwritten; here it is that of the layer out of"
+              " place, which both engines share", partial(_in_place, kind=kind, settings=settings))
+          for kind, settings in (("BNLL", ""), ("Power", "power_param { power: 3 scale: 0.5 shift: 2 }"))),
+        Row("Scale in a batch of one, shared or with iter_size",
+            "the genuine engine overwrites the gradient that it should add to; here it is added, as in larger batches",
+            _scale_of_one),
+        Row("MAX pooling's windows that begin beyond the image (stride > kernel, no pad), gradient",
+            "the genuine engine adds it in front of the channel, outside its memory for the first; here it is dropped."
+            " Forward both give -FLT_MAX, and NaN with AVE", _beyond),
+        Row("Accuracy under force_backward", "the genuine engine aborts; here nothing is sent down",
+            partial(_only_they_refuse, net="force_backward: true\n" + given + right + fc + accuracy)),
+        Row("two loss weights of SoftmaxWithLoss's two tops",
+            "the genuine engine hands both on to the Softmax inside, which has one top, and aborts",
+            partial(_only_they_refuse, net=given + right + fc + two_weights)),
+        Row("PReLU of five axes", "the genuine engine's old accessors stop at four",
+            partial(_only_they_refuse, net=five)),
+        Row("labels out of range, SoftmaxWithLoss",
+            "the genuine engine reads and writes outside its memory; here it is an error that names the layer",
+            partial(_only_we_refuse, net=given + label + fc + loss)),
+        Row("labels out of range, Accuracy", "as above", partial(_only_we_refuse, net=given + label + fc + accuracy)),
+    ]  # fmt: skip
+
+
+def both(case: Case, folder: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    mine = ours(case, folder)
+    run_genuine([folder])
+    return mine, dict(np.load(folder / "out.npz"))
+
+
+def _in_place(folder: Path, kind: str, settings: str) -> None:
+    here, theirs_here = both(one(kind, settings, tops="x"), folder / "in place")
+    _, there = both(one(kind, settings, tops="y"), folder / "out of place")
+    assert relative_error(here["diff:x"], there["diff:x"]) <= TOLERANCE, "ours is not the gradient out of place"
+    assert relative_error(here["diff:x"], theirs_here["diff:x"]) > CLEARLY, "the genuine gradient is the same"
+
+
+def _scale_of_one(folder: Path) -> None:
+    first, second = (layer("Scale", 'param { name: "p" }', low, high, high) for low, high in ("xa", "ab"))
+    shapes = {"x": (1, *IMAGES["x"][1:])}
+    mine, theirs = both(Case("shared", shapes, first + second), folder)
+    assert relative_error(mine["data:b"], theirs["data:b"]) <= TOLERANCE, "forward differs too"
+    alone = np.einsum("nchw,nchw->c", mine["diff:a"], mine["data:x"])
+    above = np.einsum("nchw,nchw->c", mine["diff:b"], mine["data:a"])
+    assert relative_error(mine["grad:b:0"], alone + above) <= 10 * TOLERANCE, "ours is not the sum"
+    assert relative_error(mine["grad:b:0"], theirs["grad:b:0"]) > CLEARLY, "the genuine gradient is the same"
+
+
+def _beyond(folder: Path) -> None:
+    settings = "pooling_param {{ pool: {} kernel_size: 2 stride: 3 }}"
+    mine, theirs = both(one("Pooling", settings.format("AVE"), (1, 3, 6, 7), force=False), folder / "AVE")
+    np.testing.assert_allclose(mine["data:y"], theirs["data:y"], rtol=TOLERANCE)
+    assert np.isnan(mine["data:y"][:, :, -1]).all(), "there is no window beyond the image"
+    mine = ours(one("Pooling", settings.format("MAX"), (1, 3, 6, 7)), folder / "MAX")
+    if run_genuine_each([folder / "MAX"]):
+        return  # it died of what it wrote there
+    theirs = np.load(folder / "MAX" / "out.npz")
+    assert relative_error(mine["data:y"], theirs["data:y"]) <= TOLERANCE, "forward differs too"
+    assert relative_error(mine["diff:x"], theirs["diff:x"]) > CLEARLY, "the genuine gradient is the same"
+
+
+def _only_they_refuse(folder: Path, net: str) -> None:
+    mine, theirs = refusals.try_both(refusals.Row("", net=net), folder)
+    assert mine is None and theirs, f"this engine: {mine!r}, the genuine one: {theirs or 'accepts it'}"
+
+
+def _only_we_refuse(folder: Path, net: str) -> None:
+    mine, theirs = refusals.try_both(refusals.Row("", net=net), folder)
+    assert isinstance(mine, UserError), f"this engine: {mine!r}"
+    assert "label" not in theirs, f"the genuine one refuses too: {theirs}"  # it may die of what it has written
