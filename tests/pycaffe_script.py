@@ -180,7 +180,7 @@ def solver_file(kind):
     return write(f"solver_{kind}.prototxt", f"""net: "net.prototxt" type: "{kind}" {rule} base_lr: 0.05
         lr_policy: "step" gamma: 0.5 stepsize: 3 weight_decay: 0.001 max_iter: 6 display: 0 snapshot_prefix: "{kind}"
         test_iter: 1 test_interval: 100 test_initialization: false snapshot_after_train: false
-        snapshot_format: {kept}""")
+        snapshot_format: {kept} snapshot_diff: true""")
 
 
 def train(kind):
@@ -197,6 +197,11 @@ def train(kind):
     keep(kind + " change", {name: blobs[0].diff for name, blobs in solver.net.params.items()})
     OUT[kind + " lr"] = np.array([solver.lr, solver.iter, len(solver.test_nets), solver.param.max_iter])
     solver.snapshot()
+    if kind != "Adam":
+        with open(kind + "_iter_4.caffemodel", "rb") as file:
+            saved = caffe_pb2.NetParameter.FromString(file.read())
+        keep(kind + " saved change", {layer.name: caffe.io.blobproto_to_array(layer.blobs[0], return_diff=True)
+                                      for layer in saved.layer if layer.blobs})
     solver.net.forward()
     solver.net.backward()
     solver.apply_update()

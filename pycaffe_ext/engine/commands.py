@@ -15,6 +15,7 @@ from pycaffe_ext.engine.net import Net
 from pycaffe_ext.engine.net_log import build_net
 from pycaffe_ext.engine.prefix import attach
 from pycaffe_ext.engine.solver import Solver, loss_note, output_values, outputs
+from pycaffe_ext.engine.updating import UpdatingSolver
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2, read_net
 
@@ -23,7 +24,7 @@ def train(param: caffe_pb2.SolverParameter, gpu: str, snapshot: str, on_sigint: 
     """Train as `param` says, from solverstate `snapshot` if not empty; signals stop, snapshot or do nothing."""
     _begin()
     device = _device(gpu, "caffe.cpp:197", "Using GPUs")
-    solver = Solver(param, device)
+    solver = (UpdatingSolver if param.snapshot_diff else Solver)(param, device)
     solver.be_lean()
     effects = {"stop": solver.request_stop, "snapshot": solver.request_snapshot, "none": lambda: None}
     for number, effect in ((signal.SIGINT, on_sigint), (signal.SIGHUP, on_sighup)):

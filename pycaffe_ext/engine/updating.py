@@ -1,4 +1,4 @@
-"""The engine's solver with what only pycaffe can show: after an update, `diff` holds the change, not the gradient."""
+"""The solver for those who look at gradients after an update: there `diff` holds the change of the weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from pycaffe_ext.proto import caffe_pb2
 class UpdatingSolver(Solver):
     """Leaves in each parameter's diff what the last update took away from it (facts: ComputeUpdateValue, Net::Update).
 
-    Nobody sees the changes of the iterations before the last one of a `step`, and those cost nothing more.
+    Unless snapshots show them (snapshot_diff), nobody sees the changes of the iterations before the last one of a
+    `step`, and those cost nothing more.
     """
 
     def __init__(self, param: caffe_pb2.SolverParameter, device: torch.device) -> None:
@@ -34,10 +35,14 @@ class UpdatingSolver(Solver):
         self.apply_update()
         self.iter += 1
 
+    @property
+    def _seen(self) -> bool:
+        return self.param.snapshot_diff or self.iter >= self._last
+
     def _recorded(self, weight: torch.Tensor, grad: Any, state: list[torch.Tensor], rate: float, param: Any,
                   iteration: int) -> None:
         rule = UPDATES[param.type].rule
-        if self.iter < self._last:
+        if not self._seen:
             rule(weight, grad, state, rate, param, iteration)
             return
         change = torch.zeros_like(weight)
@@ -47,7 +52,7 @@ class UpdatingSolver(Solver):
 
     def _update_param(self, i: int, rate: float) -> None:
         super()._update_param(i, rate)
-        if self.iter >= self._last:
+        if self._seen:
             blob = self.net.learnable_params[i]
             blob.diff = torch.zeros_like(blob.data) if self._change is None else self._change
             self._change = None
