@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from oracle import Group, Outcome, refusals, suite, table
+from oracle import Group, Outcome, refusals, solvers, suite, table
+from oracle.training import train_ours
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.training import genuine
@@ -28,6 +29,21 @@ def test_this_engine_conforms(group, tmp_path):
 @pytest.mark.parametrize("row", refusals.SOUND, ids=[row.name for row in refusals.SOUND])
 def test_what_has_nothing_wrong_is_accepted_by_both(row, tmp_path):
     assert refusals.try_both(row, tmp_path) == (None, "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", solvers.TYPES)
+def test_every_setting_of_a_solver_row_changes_the_training(kind, tmp_path):
+    """Else the row would compare what another row compares already."""
+    rows = solvers.rows_of(kind)
+    plain = rows[:: len(rows) // len(solvers.POLICIES)]  # the first row of each policy
+    some = {row.name: row for row in rows if row in plain or row.settings["lr_policy"] == "step"}.values()
+    nets = {frozen: solvers.prepare(tmp_path / f"net{frozen:d}", frozen) for frozen in (False, True)}
+    seen = {}
+    for i, row in enumerate(some):
+        after = train_ours(row.write(tmp_path / str(i), nets[row.frozen]), solvers.ITERATIONS)
+        seen.setdefault(after["fc2:0"].tobytes(), []).append(row.name)
+    assert [names for names in seen.values() if len(names) > 1] == []
 
 
 def test_names_tell_rows_apart():

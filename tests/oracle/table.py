@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
@@ -57,8 +59,14 @@ def markdown(results: Iterable[Result]) -> str:
 def head() -> str:
     return HEAD.format(
         date=date.today(), ours=pycaffe_ext.__version__, torch=version("torch"), numpy=np.__version__,
-        threads=os.environ.get("OMP_NUM_THREADS", os.cpu_count()), machine=f"{platform.system()} {platform.machine()}",
+        threads=os.environ.get("OMP_NUM_THREADS", os.cpu_count()), machine=_processor(),
     )  # fmt: skip
+
+
+def _processor() -> str:
+    file = Path("/proc/cpuinfo")
+    found = re.search(r"^model name\s*: (.+)$", file.read_text(), re.M) if file.exists() else None
+    return f"{found[1] if found else platform.machine()}, {platform.system()}"
 
 
 def _chapters(results: list[Result]) -> str:
