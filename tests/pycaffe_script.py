@@ -11,6 +11,7 @@ import sys
 os.environ.setdefault("GLOG_minloglevel", "2")
 
 import caffe
+import h5py
 import numpy as np
 from caffe import layers as L
 from caffe import params as P
@@ -197,7 +198,10 @@ def train(kind):
     keep(kind + " change", {name: blobs[0].diff for name, blobs in solver.net.params.items()})
     OUT[kind + " lr"] = np.array([solver.lr, solver.iter, len(solver.test_nets), solver.param.max_iter])
     solver.snapshot()
-    if kind != "Adam":
+    if kind == "Adam":
+        with h5py.File("Adam_iter_4.caffemodel.h5", "r") as saved:
+            keep("Adam saved change", {name: saved["diff"][name]["0"] for name in ("conv1", "fc")})
+    else:
         with open(kind + "_iter_4.caffemodel", "rb") as file:
             saved = caffe_pb2.NetParameter.FromString(file.read())
         keep(kind + " saved change", {layer.name: caffe.io.blobproto_to_array(layer.blobs[0], return_diff=True)

@@ -44,11 +44,16 @@ def write_model(net: Net, prefix: str, hdf5: bool, diffs: bool = False) -> str:
     path = f"{prefix}.caffemodel" + (".h5" if hdf5 else "")
     if hdf5:
         log.info("solver.cpp:474", f"Snapshotting to HDF5 file {path}")
-        write_weights_h5(path, owned_blobs(net))
+        write_weights_h5(path, owned_blobs(net), _diffs(net) if diffs else None)
     else:
         log.info("solver.cpp:464", f"Snapshotting to binary proto file {path}")
         write_weights(path, net.to_proto(diffs))
     return path
+
+
+def _diffs(net: Net) -> dict[str, list[np.ndarray]]:
+    """Gradients by layer; Caffe writes those of shared blobs in every layer."""
+    return {layer.name: [blob.diff.detach().cpu().numpy() for blob in layer.blobs] for layer in net.layers}
 
 
 def owned_blobs(net: Net) -> dict[str, list[np.ndarray | None]]:

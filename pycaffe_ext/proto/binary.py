@@ -90,20 +90,26 @@ def read_blobs(path: Pathlike) -> dict[str, list[np.ndarray | None]]:
     return blobs
 
 
-def write_weights_h5(path: Pathlike, blobs: dict[str, list[np.ndarray | None]]) -> None:
+def write_weights_h5(path: Pathlike, blobs: dict[str, list[np.ndarray | None]],
+                     diffs: dict[str, list[np.ndarray]] | None = None) -> None:
     """Write blobs by layer name as Caffe's HDF5 caffemodel (`data/<layer>/<i>`, float32), whole or not at all.
 
-    None stands for a blob that another layer owns: it is left out, as Caffe does.
+    None stands for a blob that another layer owns: it is left out, as Caffe does.  `diffs` go to `diff/<layer>/<i>`.
     """
     import h5py
 
     with writing(path, "w+b") as file, h5py.File(file, "w") as store:
-        data = store.create_group("data")
-        for name, arrays in blobs.items():
-            group = data.require_group(name)
-            for i, array in enumerate(arrays):
-                if array is not None:
-                    group.create_dataset(str(i), data=np.asarray(array, dtype=np.float32))
+        for part, arrays in (("data", blobs), ("diff", diffs)):
+            if arrays is not None:
+                _write_layers(store.create_group(part), arrays)
+
+
+def _write_layers(group: h5py.Group, blobs: dict[str, list[np.ndarray | None]]) -> None:
+    for name, arrays in blobs.items():
+        layer = group.require_group(name)
+        for i, array in enumerate(arrays):
+            if array is not None:
+                layer.create_dataset(str(i), data=np.asarray(array, dtype=np.float32))
 
 
 def blob_to_array(blob: caffe_pb2.BlobProto) -> np.ndarray:
