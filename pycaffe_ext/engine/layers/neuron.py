@@ -6,6 +6,7 @@ import torch
 
 from pycaffe_ext.engine.blob import Blob
 from pycaffe_ext.engine.layers.base import NeuronLayer, register
+from pycaffe_ext.engine.random import dropout_mask
 
 aten = torch.ops.aten
 
@@ -52,8 +53,7 @@ class Dropout(NeuronLayer):
             if top[0] is not bottom[0]:
                 top[0].data = x.clone()
             return
-        keep = 1 - self._ratio
-        self._mask = torch.empty_like(x).bernoulli_(keep).mul_(1 / keep)
+        self._mask = dropout_mask(x, self._ratio)
         top[0].data = x.mul_(self._mask) if top[0] is bottom[0] else x * self._mask
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
