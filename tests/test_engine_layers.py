@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from engine_cases import one, ours
 from oracle import layers
 
+from pycaffe_ext.engine.layers.base import layer_types
 from pycaffe_ext.training import genuine
 
 GROUPS = layers.groups()
@@ -34,8 +37,12 @@ def test_names_tell_cases_apart():
     assert len(set(NAMES)) == len(NAMES)
 
 
-def test_there_are_four_hundred_cases():
+def test_there_are_four_hundred_cases_over_all_types_that_read_no_file():
+    """The others are held in test_engine_data and its neighbours."""
     assert len(NAMES) >= 400
+    types = {kind for group in GROUPS for case in group.rows for kind in re.findall(r'type: "(\w+)"', case.prototxt())}
+    readers = {"Data", "HDF5Data", "HDF5Output", "ImageData", "MemoryData", "WindowData"}
+    assert set(layer_types()) - types == {*readers, "Python"}
 
 
 @pytest.mark.parametrize("kind, text", [("BNLL", ""), ("Power", "power_param { power: 3 scale: 0.5 shift: 2 }")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 from engine_cases import Case, one
 
 
@@ -18,7 +19,7 @@ def neurons() -> list[Case]:
 
 
 # In place, the genuine engine computes these gradients from values that it has overwritten; ours are the true ones.
-BETTER_IN_PLACE = ("BNLL", "Power")
+BETTER_IN_PLACE = ("BNLL", "Log", "Power")
 
 
 def elementwise() -> list[Case]:
@@ -50,4 +51,26 @@ def shapes_and_extremes() -> list[Case]:
     return cases + [one(kind, shape=(3, 4), scale=100) for kind in ("Sigmoid", "TanH", "ELU", "Softmax")]
 
 
-CASES = [*neurons(), *elementwise(), *shapes_and_extremes()]
+def settings() -> list[Case]:
+    """Every setting of the layers that have some, apart and together, on values on both sides of its border."""
+    cases = [one("Threshold", f"threshold_param {{ threshold: {t} }}", shape, force=False)
+             for t, shape in itertools.product((0, -0.7, 1.5), ((1, 7), (2, 3, 5)))]
+    cases += [one("Dropout", f"dropout_param {{ dropout_ratio: {ratio} }}", tops=tops, phase=phase)
+              for ratio, phase in ((0, "TRAIN"), (0.3, "TEST")) for tops in ("y", "x")]
+    cases += [one("Exp", f"exp_param {{ {text} }}") for text in (
+        "base: 10 scale: -0.3", "base: 2", "shift: -2", "base: 0.5 scale: 2 shift: 0.1")]
+    cases += [one("Log", f"log_param {{ {text} }}", positive=True) for text in ("base: 2", "scale: 3 shift: 1")]
+    cases += [one("Power", f"power_param {{ {text} }}", (1, 5, 3)) for text in (
+        "scale: 0", "power: 2 shift: 0.5", "power: 1 scale: -3 shift: 2", "power: -1 scale: 0.1 shift: 3")]
+    cases += [one("ELU", f"elu_param {{ alpha: {alpha} }}", tops=tops) for alpha in (0, 2) for tops in ("y", "x")]
+    cases += [one("ReLU", f"relu_param {{ negative_slope: {slope} }}", tops=tops, values={"x": BORDER})
+              for slope in (0, 0.1, -1) for tops in ("y", "x")]
+    shapes = ((1, 6), (3, 1), (1, 4, 2, 3), (2, 3, 1, 2, 2))
+    return cases + [one("Softmax", f"softmax_param {{ axis: {axis} }}", shape, scale=5)
+                    for shape in shapes for axis in (0, 1, -1)]
+
+
+# zeros of both signs, the smallest normal numbers and their neighbours
+BORDER = np.resize(np.array([0.0, -0.0, 1.2e-38, -1.2e-38, 1e-3, -1e-3, 5, -5], np.float32), (2, 3, 7, 6))
+
+CASES = [*neurons(), *elementwise(), *shapes_and_extremes(), *settings()]

@@ -51,4 +51,24 @@ def accuracies() -> list[Case]:
     return cases
 
 
-CASES = [*softmax_losses(), *other_losses(), *accuracies()]
+def shaped_losses() -> list[Case]:
+    """Other numbers of axes, a batch of 1, weighted; Euclidean losses whose second bottom learns too."""
+    cases = []
+    for shape, weight in itertools.product(((1, 4), (3, 2, 2, 2), (5, 1)), ("", "loss_weight: -0.4")):
+        pair = {"x": shape, "t": shape}
+        cases.append(Case(f"EuclideanLoss {weight} {shape}", pair, layer("EuclideanLoss", weight, "x t")))
+        cases.append(Case(f"SigmoidCrossEntropyLoss {weight} {shape}", pair,
+                          layer("SigmoidCrossEntropyLoss", weight, "x t"), labels={"t": 2}, scale=4))
+        if len(shape) == 2:
+            cases += [Case(f"HingeLoss {norm} {weight} {shape}", {"x": shape, "t": shape[:1]},
+                           layer("HingeLoss", f"{weight} hinge_loss_param {{ norm: {norm} }}", "x t"),
+                           labels={"t": shape[1]}) for norm in ("L1", "L2")]
+    both = layer("TanH", "", "x", "a", "a") + layer("Sigmoid", "", "z", "b", "b") + layer("EuclideanLoss", "", "a b")
+    cases.append(Case("EuclideanLoss of two that learn", {"x": (3, 4), "z": (3, 4)}, both))
+    ignored = layer("SoftmaxWithLoss", "loss_param { ignore_label: 1 }", "x t")
+    cases.append(Case("SoftmaxWithLoss where all are ignored", {"x": (2, 3), "t": (2,)}, ignored,
+                      values={"t": np.ones(2)}))
+    return cases
+
+
+CASES = [*softmax_losses(), *other_losses(), *accuracies(), *shaped_losses()]

@@ -68,4 +68,19 @@ def _with(shape: tuple[int, ...], axis: int, size: int) -> tuple[int, ...]:
     return tuple(out)
 
 
-CASES = [*movers(), *odd_movers(), *sources()]
+def reshapings() -> list[Case]:
+    """Dimensions copied, inferred and given, over part of the axes; flattened from and to every axis."""
+    shape = (2, 6, 3, 4)
+    texts = ("shape { dim: 0 dim: 0 dim: -1 }", "shape { dim: -1 }", "shape { dim: 1 dim: 0 dim: 2 dim: -1 }",
+             "shape { dim: 3 dim: -1 } axis: 1 num_axes: 2", "shape { dim: 12 } axis: -3",
+             "shape { } axis: 1 num_axes: 0", "shape { dim: 1 dim: 1 } axis: 0 num_axes: 0",
+             "shape { dim: 3 dim: -1 dim: 1 } axis: 1 num_axes: 1", "shape { dim: 0 dim: -1 } axis: 2")
+    cases = [one("Reshape", f"reshape_param {{ {text} }}", shape) for text in texts]
+    ends = ((0, 0), (0, 1), (0, -1), (1, 1), (1, 2), (2, 3), (-2, -1), (3, 3))
+    cases += [one("Flatten", f"flatten_param {{ axis: {first} end_axis: {last} }}", shape) for first, last in ends]
+    body = layer("DummyData", 'dummy_data_param { num: 2 channels: 3 height: 1 width: 2 data_filler { value: 0.5 } }',
+                 "", "x") + layer("Power", "power_param { power: 2 }")
+    return [*cases, Case("DummyData with old dimensions", {}, body)]
+
+
+CASES = [*movers(), *odd_movers(), *sources(), *reshapings()]
