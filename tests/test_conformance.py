@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import pytest
-from oracle import Group, Outcome, refusals, solvers, suite, table
+from engine_cases import one
+from oracle import Group, Outcome, layers, refusals, solvers, suite, table
 from oracle.training import train_ours
 
+from pycaffe_ext.engine import solver
+from pycaffe_ext.engine.layers.neuron import ReLU
+from pycaffe_ext.engine.lr_policy import learning_rate
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.training import genuine
 
+needs_genuine = pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed (make caffe)")
 GROUPS = [group for group in suite.all_groups() if group.chapter != "Layers"]  # test_engine_layers runs them all
 
 
 @pytest.mark.slow
 @pytest.mark.genuine
-@pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed (make caffe)")
+@needs_genuine
 @pytest.mark.parametrize("group", GROUPS, ids=[f"{group.chapter}: {group.name}" for group in GROUPS])
 def test_this_engine_conforms(group, tmp_path):
     if not group.rows:
@@ -25,7 +30,7 @@ def test_this_engine_conforms(group, tmp_path):
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed (make caffe)")
+@needs_genuine
 @pytest.mark.parametrize("row", refusals.SOUND, ids=[row.name for row in refusals.SOUND])
 def test_what_has_nothing_wrong_is_accepted_by_both(row, tmp_path):
     assert refusals.try_both(row, tmp_path) == (None, "")
@@ -55,6 +60,40 @@ def test_names_tell_rows_apart():
 def test_a_part_is_spread_evenly_and_ends_with_the_last_row():
     group = Group("c", "g", range(10), lambda rows, folder: iter(()), "", quick=4)
     assert group.part() == [1, 5, 9] and group.part(1) == list(range(10)) and group.part(100) == [9]
+
+
+@needs_genuine
+@pytest.mark.genuine
+def test_a_wrong_layer_and_a_case_that_kills_an_engine_are_failed_rows(tmp_path, monkeypatch):
+    def forward(self, bottom, top):
+        top[0].data = 1.1 * bottom[0].data
+
+    monkeypatch.setattr(ReLU, "forward", forward)
+    cases = [one("TanH"), one("ReLU"), one("Nonesuch"), one("PReLU", shape=(1, 2, 1, 1, 3)), one("AbsVal")]
+    found = list(layers.run(cases, tmp_path))
+    assert [outcome.name for outcome in found] == [case.name for case in cases]
+    good, wrong, unknown, fatal, last = (outcome.problem for outcome in found)
+    assert not good and not last
+    assert "data:y" in wrong and "unknown type" in unknown and "the genuine Caffe died" in fatal
+
+
+@needs_genuine
+@pytest.mark.genuine
+def test_a_rate_that_is_off_by_a_thousandth_is_a_failed_row(tmp_path, monkeypatch):
+    rows = solvers.rows_of("SGD")[:2]
+    monkeypatch.setattr(solver, "learning_rate", lambda *given: 1.001 * learning_rate(*given))
+    assert all("fc2:0" in outcome.problem for outcome in solvers.run(rows, tmp_path))
+
+
+def test_rows_behind_a_broken_one_are_failed_and_not_dropped(tmp_path):
+    def run(rows, folder):
+        yield Outcome("a")
+        raise OSError("disk full")
+
+    rows = [refusals.Row("a"), refusals.Row("b"), refusals.Row("c")]
+    found = list(suite.outcomes(Group("c", "g", rows, run, ""), rows, tmp_path))
+    assert [outcome.name for outcome in found] == ["a", "b", "c"]
+    assert not found[0].problem and all("not run, OSError: disk full" in outcome.problem for outcome in found[1:])
 
 
 def test_the_table_shows_what_failed():

@@ -34,7 +34,7 @@ def main() -> int:
         for group in groups:
             with tempfile.TemporaryDirectory() as folder:
                 outcomes = []
-                for outcome in group.run(_rows(group, args.quick), Path(folder)):
+                for outcome in suite.outcomes(group, _rows(group, args.quick), Path(folder)):
                     outcomes.append(outcome)
                     bar.update()
             results.append(Result(group, outcomes))

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from oracle import Group, deviations, files, layers, networks, refusals, solvers
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from oracle import Group, Outcome, deviations, files, layers, networks, refusals, solvers
 from pycaffe_ext.errors import UserError
 
 CHAPTERS = (layers, solvers, networks, files, refusals, deviations)
@@ -20,6 +26,18 @@ def chosen(words: list[str]) -> list[Group]:
         if not any(_matches(group, word.lower()) for group in groups):
             raise UserError(f"no group {word!r}; there are {', '.join(f'{g.chapter}/{g.name}' for g in groups)}")
     return found
+
+
+def outcomes(group: Group, rows: Sequence[Any], folder: Path) -> Iterator[Outcome]:
+    """One outcome a row; where the group itself breaks, the rows that are left have failed."""
+    done = 0
+    try:
+        for outcome in group.run(rows, folder):
+            done += 1
+            yield outcome
+    except Exception as error:
+        problem = f"not run, {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        yield from (Outcome(row.name, np.nan, problem) for row in rows[done:])
 
 
 def _matches(group: Group, word: str) -> bool:
