@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from pycaffe_ext.engine import devices, random
 from pycaffe_ext.engine import log as engine_log
-from pycaffe_ext.engine import random
 from pycaffe_ext.engine.layers import layer_types
 from pycaffe_ext.errors import UserError
 
@@ -42,7 +42,7 @@ def set_device(index: int) -> None:
 
 def device() -> torch.device:
     """Where the next net lives."""
-    return torch.device("cuda", _place["device"]) if _place["gpu"] else torch.device("cpu")
+    return devices.gpu(_place["device"]) if _place["gpu"] else devices.cpu()
 
 
 def set_random_seed(seed: int) -> None:

@@ -9,8 +9,7 @@ from time import perf_counter
 import numpy as np
 import torch
 
-from pycaffe_ext.engine import log, options
-from pycaffe_ext.engine.memory import keep_freed_memory
+from pycaffe_ext.engine import devices, log, options
 from pycaffe_ext.engine.net import Net
 from pycaffe_ext.engine.net_log import build_net
 from pycaffe_ext.engine.prefix import attach
@@ -22,7 +21,7 @@ from pycaffe_ext.proto import caffe_pb2, read_net
 
 def train(param: caffe_pb2.SolverParameter, gpu: str, snapshot: str, on_sigint: str, on_sighup: str) -> None:
     """Train as `param` says, from solverstate `snapshot` if not empty; signals stop, snapshot or do nothing."""
-    _begin()
+    _join_logs()
     device = _device(gpu, "caffe.cpp:197", "Using GPUs")
     solver = (UpdatingSolver if param.snapshot_diff else Solver)(param, device)
     solver.be_lean()
@@ -40,7 +39,7 @@ def train(param: caffe_pb2.SolverParameter, gpu: str, snapshot: str, on_sigint: 
 
 def test(model: str, weights: str, iterations: int, gpu: str, level: int, stages: list[str]) -> None:
     """Run the TEST net over `iterations` batches; log every value of every output, then the means."""
-    _begin()
+    _join_logs()
     device = _device(gpu, "caffe.cpp:275", "Use GPU with device ID")
     net = build_net(read_net(model), caffe_pb2.TEST, level, stages, device, model)
     net.copy_trained_layers_from(weights)
@@ -60,7 +59,7 @@ def test(model: str, weights: str, iterations: int, gpu: str, level: int, stages
 
 def time(model: str, phase: str, iterations: int, gpu: str, level: int, stages: list[str]) -> None:
     """Log the mean forward and backward time of each layer, in milliseconds."""
-    _begin()
+    _join_logs()
     device = _device(gpu, "caffe.cpp:343", "Use GPU with device ID")
     net = build_net(read_net(model), caffe_pb2.Phase.Value(phase), level, stages, device, model)
     log.info("caffe.cpp:351", "Performing Forward")
@@ -143,12 +142,11 @@ def _device(gpu: str, where: str, words: str) -> torch.device:
     ids = _gpu_ids(gpu)
     if not ids:
         log.info(where, "Use CPU.")
-        return torch.device("cpu")
+        return devices.cpu()
     if len(ids) > 1:
         raise UserError(f"-gpu={gpu}: this engine runs on one GPU at a time; name one, e.g. -gpu={ids[0]}")
     log.info(where, f"{words} {ids[0]}")
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = options.tf32()
-    return torch.device("cuda", ids[0])
+    return devices.gpu(ids[0])
 
 
 class _Handler(logging.Handler):
@@ -159,9 +157,7 @@ class _Handler(logging.Handler):
         write(f"{record.module}.cpp:{record.lineno}", record.getMessage())
 
 
-def _begin() -> None:
-    """Prepare the process for nets: its memory and its log."""
-    keep_freed_memory()
+def _join_logs() -> None:
     logger = logging.getLogger("pycaffe_ext")
     logger.setLevel(logging.INFO)
     if not any(isinstance(handler, _Handler) for handler in logger.handlers):
