@@ -10,10 +10,10 @@ import numpy as np
 from pycaffe_ext.caffe.arrays import array_of
 from pycaffe_ext.engine.blob import Blob as EngineBlob
 from pycaffe_ext.engine.layers import Layer as EngineLayer
-from pycaffe_ext.errors import UserError
+from pycaffe_ext.engine.legacy_axes import LegacyAxes
 
 
-class Blob:
+class Blob(LegacyAxes):
     """A blob with NumPy arrays `data` and `diff` (float32).
 
     What is written to them is what the next pass reads; a held array shows the values of the latest pass.
@@ -40,27 +40,6 @@ class Blob:
 
     def reshape(self, *dims: int) -> None:
         self._find().reshape(dims)
-
-    def _legacy(self, axis: int) -> int:
-        if len(self.shape) > 4:
-            raise UserError(f"a blob of shape {self.shape} has no num, channels, height and width; use shape")
-        return self.shape[axis] if axis < len(self.shape) else 1
-
-    @property
-    def num(self) -> int:
-        return self._legacy(0)
-
-    @property
-    def channels(self) -> int:
-        return self._legacy(1)
-
-    @property
-    def height(self) -> int:
-        return self._legacy(2)
-
-    @property
-    def width(self) -> int:
-        return self._legacy(3)
 
 
 class BlobVec(Sequence[Blob]):

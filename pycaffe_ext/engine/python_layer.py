@@ -27,6 +27,7 @@ import numpy as np
 import torch
 
 from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.legacy_axes import LegacyAxes
 from pycaffe_ext.errors import UserError
 
 OURS = "pycaffe_ext.caffe"
@@ -51,7 +52,7 @@ class Layer:
         """`param` is the LayerParameter."""
 
 
-class ArrayBlob:
+class ArrayBlob(LegacyAxes):
     """A blob whose `data` and `diff` are float32 arrays to read and to write in place, in the blob's shape.
 
     On the CPU they are the blob's own memory.  Elsewhere they are copies; `flush` takes back what was written.
@@ -94,27 +95,6 @@ class ArrayBlob:
     @property
     def count(self) -> int:
         return self._blob.count
-
-    @property
-    def num(self) -> int:
-        return self._legacy(0)
-
-    @property
-    def channels(self) -> int:
-        return self._legacy(1)
-
-    @property
-    def height(self) -> int:
-        return self._legacy(2)
-
-    @property
-    def width(self) -> int:
-        return self._legacy(3)
-
-    def _legacy(self, axis: int) -> int:
-        if len(self.shape) > 4:
-            raise UserError(f"a blob of shape {self.shape} has no num, channels, height and width; use shape")
-        return self.shape[axis] if axis < len(self.shape) else 1
 
 
 class ParamBlobs(Sequence[ArrayBlob]):
