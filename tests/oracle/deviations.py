@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 from cases.sharing import IMAGES
 from engine_cases import TOLERANCE, Case, layer, one, ours, relative_error, run_genuine, run_genuine_each
+from refusals import STRICTER
 
 from oracle import Group, Outcome, refusals
 from pycaffe_ext.errors import UserError
 
+CANNOT_BE_MEANT = ("Clip: swapped", "Clip: nothing", "SPP: no height")
 CLEARLY = 1e-2  # relative: no rounding
 IN_PLACE = {"BNLL": "", "Log": "log_param { scale: 3 shift: 1 }",
             "Power": "power_param { power: 3 scale: 0.5 shift: 2 }"}  # fmt: skip
@@ -75,6 +77,12 @@ def rows() -> list[Row]:
             "the genuine engine reads and writes outside its memory; here it is an error that names the layer",
             partial(_only_we_refuse, net=given + label + fc + loss)),
         Row("labels out of range, Accuracy", "as above", partial(_only_we_refuse, net=given + label + fc + accuracy)),
+        Row("labels out of range, MultinomialLogisticLoss", "as above",
+            partial(_only_we_refuse, net=given + label + fc + layer("MultinomialLogisticLoss", "", "y t", "l"))),
+        Row("indices out of range, Embed", "as above", partial(
+            _only_we_refuse, net=label + layer("Embed", "embed_param { input_dim: 3 num_output: 2 }", "t"))),
+        *(Row(name, "the genuine engine goes on with a setting that can't be meant; here it is an error",
+              partial(_only_we_refuse, net=STRICTER[name][0])) for name in CANNOT_BE_MEANT),
     ]  # fmt: skip
 
 

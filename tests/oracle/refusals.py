@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from refusals import REFUSED
 from solver_lab import prepare, run_ours, solver_text
 
 from oracle import Group, Outcome
@@ -197,8 +198,10 @@ def rows_of_layers() -> list[Row]:
 def groups() -> list[Group]:
     measure = "both engines refuse: the genuine one by an abort, this one by a UserError of one line"
     solvers = [Row(name, TRAIN, solver=settings) for name, settings in SOLVERS.items()]
-    parts = {"in a net": rows_of_layers(), "in a solver": solvers, "in a command or its files": COMMANDS}
-    return [Group("Errors", name, rows, run, measure, quick=7) for name, rows in parts.items()]
+    layers = [Row(name, net=text) for name, (text, _) in REFUSED.items()]
+    parts = {"in a net": rows_of_layers(), "in one layer": layers, "in a solver": solvers,
+             "in a command or its files": COMMANDS}  # fmt: skip
+    return [Group("Errors", name, rows, run, measure, quick=12) for name, rows in parts.items()]
 
 
 def run(rows: Sequence[Row], folder: Path) -> Iterator[Outcome]:
