@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 
 class Row(Protocol):
     name: str
@@ -23,6 +25,16 @@ class Outcome:
     name: str
     error: float = 0.0
     problem: str = ""
+
+
+def outcome(name: str, found: dict[str, float], tolerance: float) -> Outcome:
+    """The outcome of a row whose parts have the errors `found`: it fails where one exceeds the tolerance or is NaN."""
+    return Outcome(name, float(np.max(list(found.values()))), ", ".join(exceeding(found, tolerance)))
+
+
+def exceeding(found: dict[str, float], tolerance: float) -> list[str]:
+    """What is above the tolerance or no number, as words."""
+    return [f"{name} {error:.2g}" for name, error in found.items() if not error <= tolerance]
 
 
 @dataclass(frozen=True)

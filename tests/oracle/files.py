@@ -1,10 +1,8 @@
-"""Files and log lines across the engines: what one writes, the other reads, resumes from, and says alike."""
+"""Files across the engines: what one writes, the other reads, resumes from, and makes the same of."""
 
 from __future__ import annotations
 
 import itertools
-import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,12 +13,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 from engine_cases import relative_error
-from solver_lab import images, messages, prepare, run_genuine, run_ours, write_lmdb
+from solver_lab import images, prepare, run_genuine, run_ours, write_lmdb
 from test_proto_upgrade import NETS as OLD_NETS
 from test_proto_upgrade import their_upgrade
 
-from oracle import Group, Outcome
-from oracle.training import exceeding, norm_errors
+from oracle import Group, Outcome, outcome
+from oracle.training import norm_errors
 from pycaffe_ext import proto
 from pycaffe_ext.engine import snapshot
 from pycaffe_ext.engine.net import Net
@@ -28,7 +26,6 @@ from pycaffe_ext.engine.random import set_seed
 from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.proto.upgrade import SOLVER_TYPES
 from pycaffe_ext.training import genuine
-from pycaffe_ext.training.log import parse as parse_log
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 BATCHES = Path(__file__).resolve().parents[1] / "data_runner.py"
@@ -36,7 +33,7 @@ RUN = {"ours": run_ours, "theirs": run_genuine}
 BOTH_WAYS = (("ours", "theirs"), ("theirs", "ours"))
 FORMATS = {"BINARYPROTO": "", "HDF5": ".h5"}
 TRAIN = ("train", "-solver=solver.prototxt", "-weights=init.caffemodel")
-RESUMED, EXACT, PRINTED = 1e-4, 0.0, 1.01
+RESUMED, EXACT = 1e-4, 0.0
 
 READ_WEIGHTS = """
 import sys, caffe, numpy as np
@@ -57,17 +54,15 @@ class Row:
 
 def groups() -> list[Group]:
     norm, bits = "norm of the difference over the blob's norm", "identical in every bit"
-    printed = "difference of a printed number in units of its sixth digit, the last one printed"
     return [
-        _group("snapshots, resumed", snapshots(), norm, RESUMED, 2),
-        _group("caffemodels", caffemodels(), bits, EXACT, 2),
-        _group("means and databases", databases(), bits, EXACT, 4),
-        _group("old formats", old_formats(), bits, EXACT, 7),
-        _group("log lines", logs(), printed, PRINTED, 2),
+        group("snapshots, resumed", snapshots(), norm, RESUMED, 2),
+        group("caffemodels", caffemodels(), bits, EXACT, 2),
+        group("means and databases", databases(), bits, EXACT, 4),
+        group("old formats", old_formats(), bits, EXACT, 7),
     ]
 
 
-def _group(name: str, rows: list[Row], measure: str, tolerance: float, quick: int) -> Group:
+def group(name: str, rows: list[Row], measure: str, tolerance: float, quick: int) -> Group:
     return Group("Files", name, rows, partial(run, tolerance=tolerance), measure, tolerance, quick)
 
 
@@ -81,7 +76,7 @@ def run(rows: Sequence[Row], folder: Path, tolerance: float) -> Iterator[Outcome
         except (Exception, AssertionError) as error:  # a failed row, not the end of the run
             yield Outcome(row.name, np.nan, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
             continue
-        yield Outcome(row.name, max(found.values()), ", ".join(exceeding(found, tolerance)))
+        yield outcome(row.name, found, tolerance)
 
 
 def same(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -273,54 +268,3 @@ def _old_solver(folder: Path, kind: str) -> dict[str, float]:
     theirs = proto.parse(their_upgrade("upgrade_solver_proto_text", text, folder), caffe_pb2.SolverParameter())
     ours = proto.upgrade_solver(proto.parse(text, caffe_pb2.SolverParameter()))
     return {"solver": 0.0 if ours == theirs else np.inf}
-
-
-# ---- log lines
-
-JOBS = {
-    "a training with tests": (TRAIN, {}),
-    "a training that diverges": (TRAIN, {"base_lr": 1e20}),
-    "every policy's rate": (TRAIN, {"lr_policy": '"inv"', "gamma": 0.1, "power": 0.75, "display": 1}),
-    "iter_size, clipping, average_loss": (TRAIN, {"iter_size": 2, "clip_gradients": 0.05, "average_loss": 7}),
-    "debug_info": (TRAIN, {"debug_info": "true", "max_iter": 4}),
-    "a test": (("test", "-model=net.prototxt", "-weights=init.caffemodel", "-iterations=5"), {}),
-}
-NUMBER = re.compile(r"(?<![\w#])-?(?:nan|inf|\d+\.?\d*(?:e[+-]?\d+)?)(?!\w)")
-
-
-def logs() -> list[Row]:
-    return [Row(name, partial(_log, arguments=arguments, settings=settings))
-            for name, (arguments, settings) in JOBS.items()]  # fmt: skip
-
-
-def _log(folder: Path, arguments: tuple[str, ...], settings: dict) -> dict[str, float]:
-    """Line -> how far its numbers are apart; AssertionError where words differ or the parser finds other things."""
-    texts = {}
-    for engine in RUN:
-        lab = folder / engine
-        if not (folder / "lab").exists():
-            prepare(folder / "lab", **settings)
-        shutil.copytree(folder / "lab", lab)
-        texts[engine] = RUN[engine](lab, *arguments)
-    since = "Starting Optimization" if arguments[0] == "train" else "Running for"
-    ours, theirs = (messages(text, since) for text in texts.values())
-    words = [[NUMBER.sub("N", line) for line in lines] for lines in (ours, theirs)]
-    if words[0] != words[1]:
-        raise AssertionError(f"other words: {[pair for pair in zip(*words, strict=False) if pair[0] != pair[1]][:2]}")
-    a, b = (parse_log(text.splitlines()) for text in texts.values())
-    for name in ("losses", "rates", "test_outputs", "snapshots"):
-        if list(getattr(a, name)) != list(getattr(b, name)):
-            raise AssertionError(f"the parser reads other {name}")
-    return {mine: _apart(mine, other) for mine, other in zip(ours, theirs, strict=True)} or {"no line": np.inf}
-
-
-def _apart(mine: str, other: str) -> float:
-    pairs = zip(*(np.array([float(x) for x in NUMBER.findall(line)]) for line in (mine, other)), strict=True)
-    return max((_units(a, b) for a, b in pairs), default=0.0)
-
-
-def _units(a: float, b: float) -> float:
-    """|a - b| in units of the sixth digit of the larger one; NaN differs from numbers only."""
-    if a == b or np.isnan([a, b]).all():
-        return 0.0
-    return abs(a - b) / 10.0 ** (np.floor(np.log10(max(abs(a), abs(b)))) - 5)

@@ -9,7 +9,7 @@ import numpy as np
 from cases import families
 from engine_cases import TOLERANCE, Case, errors, ours, run_genuine_each
 
-from oracle import Group, Outcome
+from oracle import Group, Outcome, outcome
 
 AT_ONCE = 40
 
@@ -35,7 +35,7 @@ def _run_part(part: list[tuple[Case, Path]]) -> Iterator[Outcome]:
         if isinstance(out, str) or place in died:
             yield Outcome(case.name, np.nan, out if isinstance(out, str) else died[place])
         else:
-            yield outcome(case, out, place)
+            yield outcome(case.name, errors(out, place / "out.npz"), case.tolerance)
 
 
 def _ours(case: Case, place: Path) -> dict[str, np.ndarray] | str:
@@ -43,9 +43,3 @@ def _ours(case: Case, place: Path) -> dict[str, np.ndarray] | str:
         return ours(case, place)
     except Exception as error:  # a row that breaks the engine is a failed row, not the end of the run
         return f"{type(error).__name__}: {error}"
-
-
-def outcome(case: Case, mine: dict[str, np.ndarray], place: Path) -> Outcome:
-    found = errors(mine, place / "out.npz")
-    wrong = [f"{key} {error:.2g}" for key, error in found.items() if not error <= case.tolerance]
-    return Outcome(case.name, float(np.max(list(found.values()))), ", ".join(wrong))

@@ -6,7 +6,7 @@ import contextlib
 import io
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,8 @@ import h5py
 import numpy as np
 from engine_cases import relative_error
 
-from oracle import Group, Outcome
-from oracle.training import exceeding, norm_errors, params, solver_param, train_genuine, train_ours
+from oracle import Group, Outcome, exceeding, outcome
+from oracle.training import norm_errors, params, solver_param, train_genuine, train_ours
 from pycaffe_ext.engine.net import Net
 from pycaffe_ext.nets import ARCHITECTURES, NetSpec
 from pycaffe_ext.proto import caffe_pb2, read_net, write_text, write_weights
@@ -77,15 +77,11 @@ def run_donor(rows: Sequence[Row], folder: Path) -> Iterator[Outcome]:
             yield _guarded(row.name, PROBABILITY, lambda place=Path(name), row=row: _donor_error(place, row.photograph))
 
 
-def _guarded(name: str, tolerance: float, compute: object) -> Outcome:
+def _guarded(name: str, tolerance: float, compute: Callable[[], dict[str, float]]) -> Outcome:
     try:
-        return _outcome(name, compute(), tolerance)
+        return outcome(name, compute(), tolerance)
     except Exception as error:  # a row that breaks an engine is a failed row, not the end of the run
         return Outcome(name, np.nan, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
-
-
-def _outcome(name: str, found: dict[str, float], tolerance: float) -> Outcome:
-    return Outcome(name, float(np.max(list(found.values()))), ", ".join(exceeding(found, tolerance)))
 
 
 # ---- the nets

@@ -10,8 +10,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from oracle import Group, Outcome
-from oracle.training import exceeding, norm_errors, solver_param, train_genuine, train_ours
+from oracle import Group, Outcome, outcome
+from oracle.training import norm_errors, solver_param, train_genuine, train_ours
 from pycaffe_ext.engine.net import Net
 from pycaffe_ext.proto import caffe_pb2, parse, write_text, write_weights
 
@@ -125,5 +125,4 @@ def _compare(name: str, place: Path) -> Outcome:
         ours = train_ours(place, ITERATIONS)
     except Exception as error:  # a row that breaks the engine is a failed row, not the end of the run
         return Outcome(name, np.nan, f"{type(error).__name__}: {error}")
-    found = norm_errors(ours, dict(np.load(place / "out.npz")))
-    return Outcome(name, max(found.values()), ", ".join(exceeding(found, TOLERANCE)))
+    return outcome(name, norm_errors(ours, dict(np.load(place / "out.npz"))), TOLERANCE)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from oracle import Group, Outcome, deviations, files, layers, networks, refusals, solvers
+from oracle import Group, Outcome, deviations, files, layers, loglines, networks, refusals, solvers
 from pycaffe_ext.errors import UserError
 
-CHAPTERS = (layers, solvers, networks, files, refusals, deviations)
+CHAPTERS = (layers, solvers, networks, files, loglines, refusals, deviations)
 
 
 def all_groups() -> list[Group]:

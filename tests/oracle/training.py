@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -60,11 +59,6 @@ def norm_errors(ours: Params, theirs: Params) -> dict[str, float]:
 def _norm_error(a: np.ndarray, b: np.ndarray) -> float:
     difference, norm = float(np.linalg.norm(a - b)), float(np.linalg.norm(b.astype(np.float64)))
     return difference / norm if norm else difference
-
-
-def exceeding(found: dict[str, float], tolerance: float) -> Iterator[str]:
-    """What is above the tolerance or no number, as words."""
-    return (f"{name} {error:.2g}" for name, error in found.items() if not error <= tolerance)
 
 
 def solver_param(**settings: object) -> caffe_pb2.SolverParameter:
