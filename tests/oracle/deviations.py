@@ -13,9 +13,13 @@ from engine_cases import TOLERANCE, Case, layer, one, ours, relative_error, run_
 from refusals import STRICTER
 
 from oracle import Group, Outcome, refusals
+from oracle.training import params, solver_param, train_genuine, train_ours
+from pycaffe_ext.engine.net import Net
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.proto import caffe_pb2, parse, write_text, write_weights
 
-CANNOT_BE_MEANT = ("Clip: swapped", "Clip: nothing", "SPP: no height")
+CANNOT_BE_MEANT = {"Clip whose min is above its max": "Clip: swapped", "Clip without clip_param": "Clip: nothing",
+                   "SPP without pyramid_height": "SPP: no height"}  # fmt: skip
 CLEARLY = 1e-2  # relative: no rounding
 IN_PLACE = {"BNLL": "", "Log": "log_param { scale: 3 shift: 1 }",
             "Power": "power_param { power: 3 scale: 0.5 shift: 2 }"}  # fmt: skip
@@ -60,9 +64,11 @@ def rows() -> list[Row]:
               "the genuine engine computes it from values that it has overwritten; here it is that of the layer out of"
               " place, which both engines share", partial(_in_place, kind=kind, settings=settings))
           for kind, settings in IN_PLACE.items()),
-        Row("Scale in a batch of one, shared or with iter_size",
+        Row("Scale in a batch of one, shared by two layers",
             "the genuine engine overwrites the gradient that it should add to; here it is added, as in larger batches",
             _scale_of_one),
+        Row("Scale in a batch of one, with iter_size", "as above: of the passes only the last one counts there",
+            _scale_summed),
         Row("MAX pooling's windows that begin beyond the image (stride > kernel, no pad), gradient",
             "the genuine engine adds it in front of the channel, outside its memory for the first; here it is dropped."
             " Forward both give -FLT_MAX, and NaN with AVE", _beyond),
@@ -82,7 +88,7 @@ def rows() -> list[Row]:
         Row("indices out of range, Embed", "as above", partial(
             _only_we_refuse, net=label + layer("Embed", "embed_param { input_dim: 3 num_output: 2 }", "t"))),
         *(Row(name, "the genuine engine goes on with a setting that can't be meant; here it is an error",
-              partial(_only_we_refuse, net=STRICTER[name][0])) for name in CANNOT_BE_MEANT),
+              partial(_only_we_refuse, net=STRICTER[key][0])) for name, key in CANNOT_BE_MEANT.items()),
     ]  # fmt: skip
 
 
@@ -108,6 +114,26 @@ def _scale_of_one(folder: Path) -> None:
     above = np.einsum("nchw,nchw->c", mine["diff:b"], mine["data:a"])
     assert relative_error(mine["grad:b:0"], alone + above) <= 10 * TOLERANCE, "ours is not the sum"
     assert relative_error(mine["grad:b:0"], theirs["grad:b:0"]) > CLEARLY, "the genuine gradient is the same"
+
+
+def _scale_summed(folder: Path) -> None:
+    """Two equal passes: half their sum is the gradient of one, of which the genuine engine keeps half."""
+    text = ('layer { name: "x" type: "DummyData" top: "x" top: "t" dummy_data_param { shape { dim: 1 dim: 2 dim: 3 }'
+            " shape { dim: 1 } data_filler { value: 0.7 } data_filler { value: 1 } } }\n"
+            + layer("Scale", "", "x", "s") + layer("InnerProduct", "inner_product_param { num_output: 3 }", "s", "y")
+            + layer("SoftmaxWithLoss", "", "y t", "l"))  # fmt: skip
+    (folder / "net.prototxt").write_text(text)
+    solver = solver_param(net="net.prototxt", type="SGD", base_lr=0.5, lr_policy="fixed", iter_size=2)
+    write_text(folder / "solver.prototxt", solver)
+    net, rng = Net(parse(text, caffe_pb2.NetParameter()), caffe_pb2.TRAIN), np.random.default_rng(1)
+    for blob in (blob for each in net.layers for blob in each.blobs):
+        blob.data = blob.data.new_tensor(rng.normal(size=blob.shape))
+    write_weights(folder / "start.caffemodel", net.to_proto())
+    assert not train_genuine([folder], 1), "the genuine engine died"
+    start, mine, theirs = params(net), train_ours(folder, 1), np.load(folder / "out.npz")
+    steps = {name: (mine[name] - start[name], theirs[name] - start[name]) for name in start}
+    assert relative_error(*steps["innerproduct:0"]) <= 10 * TOLERANCE, "another layer differs too"
+    assert relative_error(steps["scale:0"][0] / 2, steps["scale:0"][1]) <= 10 * TOLERANCE, "theirs is not half of ours"
 
 
 def _beyond(folder: Path) -> None:
