@@ -50,7 +50,7 @@ def text(result: dict[str, Any], folder: Path) -> str:
                 f"  sensitivity at {rate:g} false positives a frame, {who:8s}: {point_text(point)}"
             )
     if (precision := result.get("precision", FAITHFUL)) != FAITHFUL:
-        lines.append(f"NOT FAITHFUL TO CAFFE: convolutions and inner products were computed in {precision}")
+        lines.append(f"NOT FAITHFUL TO CAFFE: convolutions were computed in {precision}")
     lines.append(f"files: {folder}/result.json, froc.png, convergence.png, auc.csv, scores.csv, best.caffemodel")
     return "\n".join(lines)
 
