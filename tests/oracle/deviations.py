@@ -20,6 +20,23 @@ from pycaffe_ext.proto import caffe_pb2, parse, write_text, write_weights
 
 CANNOT_BE_MEANT = {"Clip whose min is above its max": "Clip: swapped", "Clip without clip_param": "Clip: nothing",
                    "SPP without pyramid_height": "SPP: no height"}  # fmt: skip
+WITHOUT_ROW = {  # nothing to compare with: the genuine engine dies, draws other numbers, or has no CPU version
+    "Everything random": "fillers, dropout, crops, mirrors, shuffles and window draws come from other generators; their"
+    " distributions are tested, and random_seed makes them repeat",
+    "Filter that selects nothing": "the genuine engine divides by zero in its backward pass; here the gradient is zero",
+    "STOCHASTIC pooling": "the genuine engine has it on a GPU only; here it runs on a CPU too, outside training"
+    " with the true gradient of the weighted mean",
+    "MVN in place, gradient": "the genuine engine reads values that it has just overwritten; here it is that of the"
+    " layer out of place",
+    "Convolution in place, dropout_ratio 1": "the genuine engine goes on and computes nonsense; here they are refused",
+    "Clip of NaN": "NaN is passed on; Caffe's source returns min",
+    "SigmoidCrossEntropyLoss of confident, right scores": "log(1 + exp(-x)) is computed without the cancellation that"
+    " leaves the genuine engine few digits of a loss near zero",
+    "LSTM and RNN": "the gradient of x is computed only where somebody asks for it",
+    "HDF5Data": "files whose rows differ in shape are refused; the genuine engine does not check",
+    "HDF5Output": "a second pass is refused; the genuine engine dies there",
+    "Blobs without values": "accepted; the genuine engine aborts",
+}
 CLEARLY = 1e-2  # relative: no rounding
 IN_PLACE = {"BNLL": "", "Log": "log_param { scale: 3 shift: 1 }",
             "Power": "power_param { power: 3 scale: 0.5 shift: 2 }"}  # fmt: skip

@@ -15,6 +15,7 @@ import numpy as np
 
 import pycaffe_ext
 from oracle import Group, Outcome
+from oracle.deviations import WITHOUT_ROW
 
 HEAD = """# Conformance with the genuine Caffe 1.0
 
@@ -49,6 +50,8 @@ def markdown(results: Iterable[Result]) -> str:
     if stated:
         lines = [f"- **{row.name}**: {row.reason}." for row in stated]
         parts.append("## Deliberate deviations\n\n" + "\n".join(lines) + "\n")
+        lines = [f"- **{name}**: {reason}." for name, reason in WITHOUT_ROW.items()]
+        parts.append("Without a row, because there is nothing to compare with:\n\n" + "\n".join(lines) + "\n")
     failed = [(result.group, outcome) for result in results for outcome in result.failed]
     if failed:
         lines = [f"- {group.chapter}, {group.name}: `{row.name}`: {row.problem}" for group, row in failed]
