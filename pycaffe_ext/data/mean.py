@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache
 from itertools import islice
-from math import prod
 from pathlib import Path
 
 import cv2
@@ -19,11 +17,12 @@ from pycaffe_ext.data.datum import parse
 from pycaffe_ext.data.threads import one_thread_each
 from pycaffe_ext.engine import log
 from pycaffe_ext.engine.database import datum_image
+from pycaffe_ext.engine.raw_datums import RawDatums
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import write_json
 
-BATCH = 64  # Datums that are added at a time
-LONGEST_TAIL = 16  # bytes of a label and of `encoded` behind the pixels
+BATCH = 256  # Datums that are added at a time
+EXACT = (2**24 - 1) // 255  # images of bytes whose sum float32 holds exactly, in whatever order
 SMALL = 1 << 14  # pixels that are not worth sharing between threads
 REPORT = 10_000  # Datums between two lines of the log
 
@@ -59,9 +58,9 @@ def sum_images(
 ) -> tuple[np.ndarray, int]:
     """(sum (C, H, W) float32, number) of all images of a database.
 
-    Each pixel is added up in float32 in the order of the keys, as Caffe does (up to 65 793 images of bytes that is
-    exact); the cores share the pixels.  Encoded Datums count as Caffe decodes them.  `progress` shows a bar, `report`
-    logs as Caffe does.  Raises UserError if the database is missing, empty or damaged, or images differ in shape.
+    Each pixel's sum is that of float32 additions in the order of the keys, as Caffe makes them; the cores share them.
+    Encoded Datums count as Caffe decodes them.  `progress` shows a bar, `report` logs as Caffe does.  Raises UserError
+    if the database is missing, empty or damaged, or images differ in shape.
     """
     adding, count = _Sum(os.cpu_count() or 1), 0
     with values(database, backend, buffers=True) as contents, adding, one_thread_each():
@@ -98,12 +97,18 @@ def write_mean(database: str | Path, folder: str | Path, progress: bool = True) 
 
 
 class _Sum:
-    """The sum so far, each of `workers` threads adding its part of the pixels while the next batch is read."""
+    """The sum so far, made by `workers` threads while the next batch is read.
+
+    As long as every sum is exact, whole batches go to the threads in turns, each with a total of its own; from then on
+    the order of the additions matters, and each thread adds its part of the pixels of every image.
+    """
 
     def __init__(self, workers: int) -> None:
-        self.pixels, self.total = _Pixels(), np.zeros(0, np.float32)
+        self.pixels = _Pixels()
         self._workers, self._pool = workers, ThreadPoolExecutor(workers)
+        self._totals: list[np.ndarray] = []
         self._pending: list[Future] = []
+        self._count, self._exact = 0, True
 
     def __enter__(self) -> _Sum:
         return self
@@ -111,49 +116,55 @@ class _Sum:
     def __exit__(self, *_: object) -> None:
         """Wait for the additions: the database has to stay open for them."""
         self._pool.shutdown()
-        self._wait()
+        self._wait(0)
+
+    @property
+    def total(self) -> np.ndarray:
+        """(C * H * W,) float32, once all additions are done; no value without an image."""
+        return np.sum(self._totals, axis=0, dtype=np.float32) if self._totals else np.zeros(0, np.float32)
 
     def add(self, batch: list[memoryview]) -> None:
         """Add the images of a batch; UserError if they can't be read or differ in shape from those before."""
         images = self._images(batch)
-        if not self.total.size:
-            self.total = np.zeros(images[0].size, np.float32)
-        self._wait()
-        parts = _parts(self.total.size, self._workers)
-        self._pending = [self._pool.submit(_add, images, self.total, part) for part in parts]
+        self._totals = self._totals or [np.zeros(images[0].size, np.float32) for _ in range(self._workers)]
+        self._count += len(images)
+        if self._exact and self._count <= EXACT and all(image.dtype == np.uint8 for image in images):
+            self._wait(self._workers - 1)
+            self._totals.append(self._totals.pop(0))  # the one that has waited longest
+            self._pending.append(self._pool.submit(_add, images, self._totals[-1], slice(None)))
+        else:
+            self._add_in_order(images)
+
+    def _add_in_order(self, images: list[np.ndarray]) -> None:
+        self._wait(0)
+        self._exact, self._totals = False, [self.total]
+        parts = _parts(images[0].size, self._workers)
+        self._pending = [self._pool.submit(_add, images, self._totals[0], part) for part in parts]
 
     def _images(self, batch: list[memoryview]) -> list[np.ndarray]:
         """Images of a batch in order; threads share the work while no raw Datum was met: pictures take time."""
-        if self.pixels.head:
+        if self.pixels.raw.known:
             return self.pixels.all(batch)
         shares = _shares(batch, self._workers) if self.pixels.shape else [batch]
         return [image for part in self._pool.map(self.pixels.all, shares) for image in part]
 
-    def _wait(self) -> None:
-        for part in self._pending:
-            part.result()
+    def _wait(self, most: int) -> None:
+        """Until at most so many additions, the latest, may still be under way."""
+        while len(self._pending) > most:
+            self._pending.pop(0).result()
 
 
 class _Pixels:
-    """Flat images of serialised Datums, all of the first one's shape; those that begin as the first raw one are
-    looked at where they lie, uncopied."""
+    """Flat images of serialised Datums, all of the first one's shape."""
 
     def __init__(self) -> None:
         self.shape: tuple[int, ...] = ()
-        self.head = b""  # what stands before the pixels of a raw Datum
+        self.raw = RawDatums()
 
     def all(self, contents: list[memoryview]) -> list[np.ndarray]:
         """Each (C * H * W,), uint8 or float32; UserError for what is no Datum or an image of another shape."""
-        head, start, size = self.head, len(self.head), prod(self.shape)
-        if not head:
-            return [self._decoded(content) for content in contents]
-        end, longest = start + size, start + size + LONGEST_TAIL
-        return [
-            np.frombuffer(content, np.uint8, size, start)
-            if content[:start] == head and end < len(content) <= longest and _is_plain(bytes(content[end:]))
-            else self._decoded(content)
-            for content in contents
-        ]
+        look = self.raw.look
+        return [found[1] if (found := look(content)) else self._decoded(content) for content in contents]
 
     def _decoded(self, content: memoryview) -> np.ndarray:
         datum = parse(content)
@@ -164,17 +175,8 @@ class _Pixels:
         self.shape = self.shape or image.shape
         if image.shape != self.shape:
             raise UserError(f"images of shape {self.shape} and {image.shape}: a mean needs one shape")
-        if not self.head and datum.data and not datum.float_data and not datum.encoded:
-            datum.ClearField("label")
-            datum.ClearField("encoded")
-            self.head = datum.SerializeToString()[: -image.size]
+        self.raw.learn(datum, image)
         return image.ravel()
-
-
-@lru_cache
-def _is_plain(tail: bytes) -> bool:
-    """Whether a Datum that ends so holds raw pixels in front of it (a value cut short has no such tail)."""
-    return all(field.name == "label" or (field.name == "encoded" and not on) for field, on in parse(tail).ListFields())
 
 
 def _batches(contents: Iterable[memoryview]) -> Iterator[list[memoryview]]:

@@ -13,6 +13,7 @@ import torch
 
 from pycaffe_ext.engine import database
 from pycaffe_ext.engine.prefetch import Arrays
+from pycaffe_ext.engine.raw_datums import RawDatums
 from pycaffe_ext.engine.transform import Transformer
 
 Record = tuple[bytes | memoryview, bytes | memoryview]
@@ -44,6 +45,7 @@ class Reader:
     ) -> None:
         self._store, self._source, self._size = store, source, size
         self._transformer, self._device, self._workers = transformer, device, workers
+        self._raw = RawDatums()
         self._arrays = Arrays() if device.type == "cpu" else Arrays(_pinned)
 
     def stored_shape(self) -> tuple[int, int, int]:
@@ -109,9 +111,14 @@ class Reader:
     def _image(self, record: Record) -> tuple[int, np.ndarray]:
         """(label, stored image (C, H, W)) of a record."""
         key, value = record
+        found = self._raw.look(value)
+        if found is not None:
+            return found[0], found[1].reshape(self._raw.shape)
         datum = database.parse_datum(self._source, key, value)
         try:
-            return datum.label, database.datum_image(datum, self._transformer.color)
+            image = database.datum_image(datum, self._transformer.color)
+            self._raw.learn(datum, image)
+            return datum.label, image
         except ValueError as error:
             raise database.bad_record(self._source, key, str(error)) from error
 
