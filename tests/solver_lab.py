@@ -15,6 +15,7 @@ import lmdb
 import numpy as np
 import pytest
 
+from pycaffe_ext.engine import log
 from pycaffe_ext.engine.cli import main
 from pycaffe_ext.proto import blob_to_array, caffe_pb2, read_blobs, read_message
 from pycaffe_ext.training import genuine
@@ -105,11 +106,13 @@ def run_genuine(folder: Path, *arguments: str, check: bool = True) -> str:
 
 def run_ours(folder: Path, *arguments: str) -> str:
     """Run the embedded engine in `folder`, in this process; its log."""
+    level = log.set_min_level(0)
     out, handlers = io.StringIO(), {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)}
     try:
         with contextlib.chdir(folder), contextlib.redirect_stderr(out):
             main(list(arguments))
     finally:
+        log.set_min_level(level)
         for number, handler in handlers.items():
             signal.signal(number, handler)
     return out.getvalue()

@@ -10,11 +10,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
+ERROR = 2  # glog's level: neither INFO nor WARNING of every net that is made
 sys.path.insert(0, str(ROOT / "tests"))  # the cases belong to the tests, not to the installed package
 
 from oracle import suite  # noqa: E402
 from oracle.table import Result, markdown  # noqa: E402
 
+from pycaffe_ext.engine import log  # noqa: E402
 from pycaffe_ext.errors import UserError, run_cli  # noqa: E402
 from pycaffe_ext.files import writing  # noqa: E402
 from pycaffe_ext.training import genuine  # noqa: E402
@@ -28,6 +30,7 @@ def main() -> int:
     args = parser.parse_args()
     if not genuine.installed():
         raise UserError("the genuine Caffe is not installed; `make caffe` installs it")
+    log.set_min_level(ERROR)
     groups = suite.chosen(args.groups)
     results = []
     with tqdm(total=sum(len(_rows(group, args.quick)) for group in groups), unit="row", disable=None) as bar:

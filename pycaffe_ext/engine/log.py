@@ -13,10 +13,11 @@ from google.protobuf.message import Message
 _level = 0  # glog's minloglevel: 0 INFO, 1 WARNING, 2 ERROR, 3 FATAL only
 
 
-def set_min_level(level: int) -> None:
-    """Messages below `level` are dropped (0 INFO, 1 WARNING, 2 ERROR, 3 FATAL)."""
+def set_min_level(level: int) -> int:
+    """Messages below `level` are dropped (0 INFO, 1 WARNING, 2 ERROR, 3 FATAL); returns the level before."""
     global _level
-    _level = level
+    before, _level = _level, level
+    return before
 
 
 def info(where: str, *messages: str) -> None:
