@@ -49,6 +49,12 @@ def test_only_the_embedded_engine_gets_its_own_flags(tmp_path, monkeypatch):
         Caffe.from_setting("caffe", None, "bf16")
 
 
+@pytest.mark.parametrize("bound", [float("nan"), float("inf"), -1.0])
+def test_a_bound_of_the_store_that_is_none_is_refused_before_any_work(bound):
+    with pytest.raises(UserError, match="cache_gb must be 0"):
+        Caffe.from_setting(None, None, "fp32", bound)
+
+
 @pytest.mark.parametrize("precision, marked", [("fp32", False), ("bf16", True), (None, False)])
 def test_a_summary_says_when_the_numbers_are_not_caffes(precision, marked):
     point = {"sensitivity": 0.5, "exact_95": [0.4, 0.6], "group_bootstrap_95": None}

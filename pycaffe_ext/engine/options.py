@@ -29,9 +29,14 @@ _options = _Options()
 def choose(precision: str = FAITHFUL, tf32: bool = False, cache_gb: float | None = None) -> None:
     """Set all options at once; UserError for a value that is not allowed."""
     global _options
-    if cache_gb is not None and not (math.isfinite(cache_gb) and cache_gb >= 0):
-        raise UserError(f"cache_gb must be 0 (off) or a number of GB, not {cache_gb:g}")
+    check_cache_gb(cache_gb)
     _options = _Options(known(precision, PRECISIONS, "precision"), tf32, cache_gb)
+
+
+def check_cache_gb(value: float | None) -> None:
+    """Raise UserError unless `value` can bound the store of frozen layers' outputs."""
+    if value is not None and not (math.isfinite(value) and value >= 0):
+        raise UserError(f"cache_gb must be 0 (off) or a number of GB, not {value:g}")
 
 
 def precision() -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from pycaffe_ext.engine.options import FAITHFUL
+from pycaffe_ext.engine.options import FAITHFUL, check_cache_gb
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.training.log import last_words
 
@@ -41,8 +41,10 @@ class Caffe:
     ) -> Caffe:
         """The command that CAFFE= says, split as a shell would; the embedded engine for an empty one.
 
-        Raises UserError if it cannot be split, or is asked for a precision that only the embedded engine has.
+        Raises UserError if it cannot be split, or is asked for a precision that only the embedded engine has, or if
+        `cache_gb` is no bound.
         """
+        check_cache_gb(cache_gb)
         try:
             words = tuple(shlex.split(setting or ""))
         except ValueError as error:
