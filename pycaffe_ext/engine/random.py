@@ -13,6 +13,11 @@ def set_seed(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def own_generator() -> np.random.Generator:
+    """A generator of its own for a thread to draw from; where it begins is drawn from torch's."""
+    return np.random.default_rng(_seed())
+
+
 def dropout_mask(like: torch.Tensor, ratio: float) -> torch.Tensor:
     """0 with probability `ratio`, else 1 / (1 - ratio), in the shape and on the device of `like`, float32."""
     scale = 1 / (1 - ratio)
@@ -25,5 +30,9 @@ def dropout_mask(like: torch.Tensor, ratio: float) -> torch.Tensor:
 
 def _random_bits(count: int) -> np.ndarray:
     """(count,) int32, each value as likely as any other; where they begin is drawn from torch's generator."""
-    rng = np.random.Generator(np.random.SFC64(int(torch.randint(2**62, (1,)))))
+    rng = np.random.Generator(np.random.SFC64(_seed()))
     return rng.integers(0, 2**64 - 1, math.ceil(count / 2), np.uint64, endpoint=True).view(np.int32)[:count]
+
+
+def _seed() -> int:
+    return int(torch.randint(2**62, (1,)))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-import numpy as np
 import torch
 
 from pycaffe_ext.engine import database, log
 from pycaffe_ext.engine.blob import Blob
-from pycaffe_ext.engine.layers.base import Layer, register
+from pycaffe_ext.engine.layers.base import register
+from pycaffe_ext.engine.layers.reading_ahead import ReadingAhead
 from pycaffe_ext.engine.prefetch import Prefetcher
+from pycaffe_ext.engine.random import own_generator
 from pycaffe_ext.engine.reading import Reader
 from pycaffe_ext.engine.transform import Transformer
 from pycaffe_ext.errors import UserError
@@ -19,7 +20,7 @@ IN_USE = 2  # batches that exist beside those that wait: the net's own and the o
 
 
 @register("Data")
-class DataLayer(Layer):
+class DataLayer(ReadingAhead):
     """Caffe's Data layer over an LMDB or LevelDB: the cursor walks in key order, wraps, never shuffles.
 
     The first record of each batch gives the batch its shape.  rand_skip is ignored, as Caffe 1.0 does.  As in Caffe,
@@ -46,14 +47,13 @@ class DataLayer(Layer):
         self.position = 0
         self.repeats = not self._transformer.is_random(stored)
         self._passed = 0
-        self._ahead: Prefetcher | None = None
         self._shape = (param.batch_size, *shape)
         log.info("data_layer.cpp:45", f"output data size: {','.join(map(str, self._shape))}")
 
     def _open(self) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
         """Open the database and prepare to read it; shapes of an image as stored and as it comes out."""
         param = self.param.data_param
-        rng = np.random.default_rng(int(torch.randint(2**62, (1,))))  # of its own: the thread draws from it
+        rng = own_generator()
         self._store = database.open_database(param.source, param.backend)
         kind = "leveldb" if param.backend == database.LEVELDB else "lmdb"
         log.info(f"db_{kind}.cpp:{18 if kind == 'leveldb' else 35}", f"Opened {kind} {param.source}")
@@ -78,10 +78,7 @@ class DataLayer(Layer):
         if self._ahead is None:
             ahead = self.param.data_param.prefetch - IN_USE
             self._ahead = Prefetcher(partial(self._reader.batches, self.position), ahead)
-        try:
-            batch = self._ahead.take()
-        except UserError as error:
-            self.fail(str(error))
+        batch = self._take()
         self._shape = tuple(batch.pixels.shape)
         for blob, values in zip(top, (batch.pixels, batch.labels), strict=False):
             if not values.is_cpu:
@@ -101,9 +98,3 @@ class DataLayer(Layer):
         self.position = self._passed % self.records
         for _ in range(before // self.records, self._passed // self.records):
             database.log_restart()
-
-    def close(self) -> None:
-        """Stop reading ahead."""
-        if self._ahead is not None:
-            self._ahead.close()
-            self._ahead = None

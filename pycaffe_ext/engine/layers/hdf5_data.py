@@ -12,6 +12,7 @@ import torch
 from pycaffe_ext.engine import log
 from pycaffe_ext.engine.blob import Blob
 from pycaffe_ext.engine.layers.base import Layer, register
+from pycaffe_ext.engine.random import own_generator
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing
 
@@ -31,7 +32,7 @@ class HDF5Data(Layer):
         param = self.param.hdf5_data_param
         self.check(not self.param.HasField("transform_param"), "does not transform data; remove transform_param")
         self.check(param.batch_size > 0, "needs hdf5_data_param.batch_size > 0")
-        self._rng = np.random.default_rng(int(torch.randint(2**62, (1,))))
+        self._rng = own_generator()
         log.info("hdf5_data_layer.cpp:81", f"Loading list of HDF5 filenames from: {param.source}")
         try:
             self._files = Path(param.source).read_text().split()

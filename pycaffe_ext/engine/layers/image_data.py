@@ -14,8 +14,10 @@ import torch
 from pycaffe_ext.data.convert import read_list
 from pycaffe_ext.engine import log
 from pycaffe_ext.engine.blob import Blob
-from pycaffe_ext.engine.layers.base import Layer, register
+from pycaffe_ext.engine.layers.base import register
+from pycaffe_ext.engine.layers.reading_ahead import ReadingAhead
 from pycaffe_ext.engine.prefetch import Arrays, Prefetcher
+from pycaffe_ext.engine.random import own_generator
 from pycaffe_ext.engine.reading import Batch
 from pycaffe_ext.engine.transform import Shape, Transformer
 from pycaffe_ext.errors import UserError
@@ -25,7 +27,7 @@ AHEAD = 2  # batches that wait; image_data_param has no field for it
 
 
 @register("ImageData")
-class ImageData(Layer):
+class ImageData(ReadingAhead):
     """Caffe's ImageData layer.  Tops: images (N, C, H, W), BGR or grey, and labels (N,).
 
     The list has a line for each image: its path below root_folder, a space, its label.  new_height and new_width
@@ -40,7 +42,7 @@ class ImageData(Layer):
         param = self.param.image_data_param
         self.check(param.batch_size > 0, "needs image_data_param.batch_size > 0")
         self.check(bool(param.new_height) == bool(param.new_width), "needs both new_height and new_width, or neither")
-        rng = np.random.default_rng(int(torch.randint(2**62, (1,))))  # of its own: the thread draws from it
+        rng = own_generator()
         try:
             transformer = Transformer(self.param.transform_param, self.phase, rng)
             reader = ImageReader(param, transformer, rng)
@@ -55,16 +57,9 @@ class ImageData(Layer):
         top[1].reshape(self._shape[:1])
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        try:
-            batch = self._ahead.take()
-        except UserError as error:
-            self.fail(str(error))
+        batch = self._take()
         self._shape = tuple(batch.pixels.shape)
         top[0].data, top[1].data = batch.pixels.to(self.device), batch.labels.to(self.device)
-
-    def close(self) -> None:
-        """Stop reading ahead."""
-        self._ahead.close()
 
 
 class ImageReader:

@@ -13,8 +13,10 @@ import numpy as np
 import torch
 
 from pycaffe_ext.engine.blob import Blob
-from pycaffe_ext.engine.layers.base import Layer, register
+from pycaffe_ext.engine.layers.base import register
+from pycaffe_ext.engine.layers.reading_ahead import ReadingAhead
 from pycaffe_ext.engine.prefetch import Prefetcher
+from pycaffe_ext.engine.random import own_generator
 from pycaffe_ext.engine.reading import Batch
 from pycaffe_ext.engine.transform import Transformer
 from pycaffe_ext.errors import UserError
@@ -78,7 +80,7 @@ def read_window_file(param: caffe_pb2.WindowDataParameter) -> Images:
 
 
 @register("WindowData")
-class WindowData(Layer):
+class WindowData(ReadingAhead):
     """Tops: windows (N, C, crop_size, crop_size) of colour images, background first, and labels (N,).
 
     fg_fraction of each batch is foreground; both kinds are drawn at random.  A window is warped to crop_size with
@@ -96,7 +98,7 @@ class WindowData(Layer):
         self.check(crop > 0, "needs transform_param.crop_size > 0")
         self.check(2 * param.context_pad < crop, f"context_pad {param.context_pad} leaves nothing of crop_size {crop}")
         self.check(param.crop_mode in CROP_MODES, f"crop_mode is one of {CROP_MODES}, not {param.crop_mode!r}")
-        rng = np.random.default_rng(int(torch.randint(2**62, (1,))))
+        rng = own_generator()
         try:
             reader = WindowReader(param, Transformer(self.param.transform_param, self.phase, rng), rng)
         except UserError as error:
@@ -109,15 +111,8 @@ class WindowData(Layer):
         """The settings gave the shapes."""
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        try:
-            batch = self._ahead.take()
-        except UserError as error:
-            self.fail(str(error))
+        batch = self._take()
         top[0].data, top[1].data = batch.pixels.to(self.device), batch.labels.to(self.device)
-
-    def close(self) -> None:
-        """Stop reading ahead."""
-        self._ahead.close()
 
 
 class WindowReader:

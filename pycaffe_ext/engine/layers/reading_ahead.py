@@ -1,0 +1,27 @@
+"""What the layers have in common whose batches a thread reads ahead."""
+
+from __future__ import annotations
+
+from pycaffe_ext.engine.layers.base import Layer
+from pycaffe_ext.engine.prefetch import Prefetcher
+from pycaffe_ext.engine.reading import Batch
+from pycaffe_ext.errors import UserError
+
+
+class ReadingAhead(Layer):
+    """A source of batches; `_ahead` reads them, and is None while it does not."""
+
+    _ahead: Prefetcher | None = None
+
+    def _take(self) -> Batch:
+        """The next batch; what went wrong while it was read is told with the layer's name."""
+        try:
+            return self._ahead.take()
+        except UserError as error:
+            self.fail(str(error))
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
