@@ -22,6 +22,7 @@ from pycaffe_ext.training import genuine
 
 needs_genuine = pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed (make caffe)")
 
+TRAIN = ("train", "--solver=solver.prototxt", "--weights=init.caffemodel")
 NET = """name: "tiny"
 layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: TRAIN }}
   data_param {{ source: "train" batch_size: 7 backend: LMDB }} transform_param {{ scale: 0.01 mean_value: 100 }} }}

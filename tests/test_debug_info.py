@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from solver_lab import (
+    TRAIN,
     assert_same_messages,
     assert_same_state,
     assert_same_weights,
@@ -25,7 +26,6 @@ from pycaffe_ext.engine.solver import Solver
 from pycaffe_ext.proto import blob_to_array, caffe_pb2, read_message, read_solver
 from pycaffe_ext.training import genuine
 
-TRAIN = ("train", "--solver=solver.prototxt", "--weights=init.caffemodel")
 PARAMS = {
     "all learn": "",
     "named, one frozen": 'param { name: "w" lr_mult: 1 } param { lr_mult: 0 decay_mult: 1 }',

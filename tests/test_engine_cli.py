@@ -11,6 +11,7 @@ import time
 
 import pytest
 from solver_lab import (
+    TRAIN,
     assert_same_messages,
     images,
     messages,
@@ -28,7 +29,6 @@ from pycaffe_ext.proto import caffe_pb2, parse, read_message, write_weights
 from pycaffe_ext.training import genuine
 
 COMMAND = [sys.executable, "-m", "pycaffe_ext"]
-TRAIN = ("train", "--solver=solver.prototxt", "--weights=init.caffemodel")
 
 
 @needs_genuine

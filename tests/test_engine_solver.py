@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from oracle import refusals
 from solver_lab import (
+    TRAIN,
     assert_same_messages,
     assert_same_state,
     assert_same_weights,
@@ -22,7 +23,6 @@ from pycaffe_ext.engine.lr_policy import learning_rate
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2, parse, read_blobs
 
-TRAIN = ("train", "--solver=solver.prototxt", "--weights=init.caffemodel")
 FROZEN = "param { lr_mult: 0 decay_mult: 0 } param { lr_mult: 0 decay_mult: 0 }"
 SETTINGS = {
     "step": {},
