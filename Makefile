@@ -5,10 +5,11 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 APPS    := polyp pe frames imt
-SCHEMES := ft-conv1 ft-conv2 ft-conv3 ft-conv4 ft-conv5 ft-fc6 ft-fc7 ft-fc8 scratch scratch-xavier scratch-msra
+TUNINGS := ft-conv1 ft-conv2 ft-conv3 ft-conv4 ft-conv5 ft-fc6 ft-fc7 ft-fc8 scratch scratch-xavier scratch-msra
 ARCHS   := alexnet caffenet vgg16 googlenet squeezenet resnet50 lenet
-JOBS    := $(foreach app,$(APPS),$(addprefix $(app)-,$(SCHEMES)))
-OTHERS  := $(filter-out $(JOBS),$(filter $(addsuffix -%,$(APPS)),$(MAKECMDGOALS)))  # schemes of other nets, or misspelt
+JOBS    := $(foreach app,$(APPS),$(addprefix $(app)-,$(TUNINGS)))
+TABLES  := $(addsuffix -tables,$(APPS))
+OTHERS  := $(filter-out $(JOBS) $(TABLES),$(filter $(addsuffix -%,$(APPS)),$(MAKECMDGOALS)))  # schemes of other nets, or misspelt
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -17,28 +18,33 @@ PY     := $(BIN)/python
 READY  := $(VENV)/.ready
 
 # Settings of a run, handed on only when given: tools/train_and_test.py knows the defaults and prints them in its --help.
-OPTIONS := ARCH DATA WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE SEED ENCODING CAFFE GPU PRECISION CACHE_GB RUNS RUN
+OPTIONS := ARCH DATA DATASET WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE SEED ENCODING CAFFE GPU PRECISION CACHE_GB RUNS RUN SCHEMES SEEDS OUT
 lower    = $(subst _,-,$(shell echo '$(1)' | tr A-Z a-z))
-FLAGS    = $(foreach v,$(OPTIONS),$(if $($(v)),--$(call lower,$(v))='$($(v))'))
+flags    = $(foreach v,$(filter-out $(1),$(OPTIONS)),$(if $($(v)),--$(call lower,$(v))='$($(v))'))
 unexport $(OPTIONS)
 
-.PHONY: help setup $(JOBS) $(OTHERS) prototxt tables weights caffe donor test quick-test lint clean
+.PHONY: help setup $(JOBS) $(OTHERS) $(APPS) $(TABLES) prototxt tables weights caffe donor test quick-test lint clean
 help:  ## this list
 	@echo 'make APP-SCHEME   train, stop early, test and draw, e.g. `make polyp-ft-conv3`'
 	@echo '                  APP:    $(APPS)'
-	@echo '                  SCHEME: $(SCHEMES)'
+	@echo '                  SCHEME: $(TUNINGS)'
 	@echo '                  other nets have ft-STAGE of their own; a wrong SCHEME lists those of its ARCH'
+	@echo 'make APP          every scheme that the paper compares, with each of SEEDS; repeat it to go on'
+	@echo 'make APP-tables   figures and tables of these runs into reports/APP; same variables as make APP'
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
 	@echo
 	@echo 'Variables of a run (defaults in brackets):'
 	@echo '  ARCH=net          $(ARCHS) [alexnet]; all but alexnet need WEIGHTS= to be fine-tuned'
-	@echo '  DATA=folder       images/ and masks/ [synthetic colonoscopy sequences]'
+	@echo '  DATA=folder       a data set as in make data-help [synthetic colonoscopy sequences]'
+	@echo '  DATASET=name      which one it is [recognised by its layout]'
 	@echo '  WEIGHTS=...       a .caffemodel, .caffemodel.h5 or the name of a published one, as in make weights [the embedded donor]'
 	@echo '  PATCHES=n         training + validation patches at most [6000; the paper: 100000]'
 	@echo '  TEST_VIEWS=n      patches scored per test candidate, 1 to 120 [8; the paper: all, 120]'
 	@echo '  WIDTH=f           share of AlexNet'"'"'s channels, e.g. 1 or 1/8 [that of the donor]'
 	@echo '  BATCH=n           training batch [the net'"'"'s own, AlexNet: 256, halved until an epoch has 50 iterations]'
 	@echo '  EPOCHS=n          at most [15]      PATIENCE=n  snapshots without a better AUC [5]'
+	@echo '  SCHEMES="a b"     of make APP: [ARCH:]SCHEME[:epochs=n,...] each [Table II, or the like of ARCH]'
+	@echo '  SEEDS=0,1,2       of make APP: every scheme once with each [0]'
 	@echo '  SEED=n            of everything random [0]      ENCODING=raw|png|jpg  of the LMDB [raw]'
 	@echo '  CAFFE=command     the caffe to drive [the embedded engine; after `make caffe`: CAFFE=$$(make -s where-caffe)]'
 	@echo '  GPU=id            hand --gpu to that caffe [none]'
@@ -54,10 +60,16 @@ $(READY): setup.py pyproject.toml pycaffe_ext/proto/caffe.proto
 	@touch $@
 
 $(JOBS) $(OTHERS): $(READY)
-	@$(PY) tools/train_and_test.py $@ $(FLAGS)
+	@$(PY) tools/train_and_test.py $@ $(call flags,SCHEMES SEEDS OUT)
+
+$(APPS): $(READY)
+	@$(PY) tools/run_study.py $@ $(call flags,SEED RUN OUT)
+
+$(TABLES): $(READY)
+	@$(PY) tools/write_report.py $(@:%-tables=%) $(call flags,SEED RUN CACHE_GB)
 
 .DEFAULT:
-	@echo "error: no target '$@'; a job is APP-SCHEME with APP one of: $(APPS); SCHEME one of: $(SCHEMES);" \
+	@echo "error: no target '$@'; a job is APP-SCHEME with APP one of: $(APPS); SCHEME one of: $(TUNINGS);" \
 	      'make help lists everything' >&2; exit 2
 
 prototxt: $(READY)  ## regenerate prototxt/ and solvers/; with ARCH=net, that net's into runs/nets/ARCH (OUT=folder)

@@ -50,6 +50,12 @@ def schemes(arch: str) -> tuple[str, ...]:
     return (*(f"ft-{stage}" for stage in STAGES[known(arch, STAGES, "architecture")]), *SCRATCH)
 
 
+def compared(arch: str) -> tuple[str, ...]:
+    """The schemes that the paper compares (Table II's nine, for AlexNet): every depth, shallowest tuning first, then
+    scratch as published; other fillers are for the figure of convergence only."""
+    return (*(f"ft-{stage}" for stage in reversed(STAGES[known(arch, STAGES, "architecture")])), "scratch")
+
+
 def check(scheme: str, arch: str = "alexnet") -> str:
     """Return `scheme` if `arch` has it; else UserError with the schemes it has, or the ARCH= that has this one."""
     if scheme in (own := schemes(arch)):

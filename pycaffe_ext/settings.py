@@ -21,6 +21,7 @@ class Settings:
     """What decides a run's numbers.  Paths are kept as given; what they hold is hashed into run.json.
 
     arch : the net, one of nets.ARCHITECTURES; it decides the patches' size and which schemes there are.
+    dataset : the layout of `data`, one of data.sources; None = recognised.
     patches : training + validation patches at most (the paper: 100 000).
     test_views : patches scored per test candidate, 1 to 120 (the paper: all 120).
     width : share of AlexNet's channels as a fraction in text ("1/8"); None = the donor's.
@@ -35,6 +36,7 @@ class Settings:
     scheme: str
     arch: str = "alexnet"
     data: str | None = None
+    dataset: str | None = None
     weights: str | None = None
     patches: int = 6000
     test_views: int = 8

@@ -1,0 +1,72 @@
+"""The options that every program about runs takes: the settings of a run, and where runs are kept."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+from typing import Any
+
+from pycaffe_ext import study
+from pycaffe_ext.applications import APPLICATIONS
+from pycaffe_ext.schemes import STAGES
+from pycaffe_ext.settings import Settings
+
+HELP = {
+    "arch": f"the net: {', '.join(STAGES)}",
+    "data": "folder of a data set, as `make data-help` describes them; unset: synthetic colonoscopy sequences",
+    "dataset": "which data set that is, as `make data-help` names it; unset: recognised by its layout",
+    "weights": "a .caffemodel, .caffemodel.h5 or a known name (bvlc_alexnet ...); unset: the embedded AlexNet",
+    "patches": "training + validation patches at most (the paper: 100000)",
+    "test_views": "patches scored per test candidate, 1 to 120 (the paper: all 120)",
+    "width": "share of AlexNet's channels, e.g. 1 or 1/8; unset: the donor's",
+    "batch": "training batch; unset: the net's own (AlexNet: 256), halved until an epoch has 50 iterations",
+    "epochs": "train so many epochs at most",
+    "patience": "stop after so many snapshots without a better validation AUC",
+    "seed": "of everything random",
+    "encoding": "of the patches in the LMDB: raw, png or jpg",
+    "caffe": "the caffe command to drive; unset: the embedded engine, python -m pycaffe_ext",
+    "gpu": "GPU id to hand to that caffe",
+    "precision": "fp32, as Caffe, or bf16: faster, not faithful (embedded engine)",
+}
+
+
+def run_parser(description: str | None, without: tuple[str, ...] = ()) -> argparse.ArgumentParser:
+    """A parser of every setting of a run but its application, its scheme and those in `without`; and of --runs."""
+    result = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    for field in fields(Settings)[2:]:
+        if field.name not in without:
+            kind = int if "int" in str(field.type) else str
+            result.add_argument(
+                f"--{field.name.replace('_', '-')}", type=kind, default=field.default, help=HELP[field.name]
+            )
+    result.add_argument("--runs", default="runs", help="folder of the runs and the packed data")
+    return result
+
+
+def add_cache(parser: argparse.ArgumentParser) -> None:
+    """--cache-gb, which changes the time of a training and not its numbers."""
+    parser.add_argument(
+        "--cache-gb", type=float, help="GB for the stored outputs of frozen layers (embedded engine), 0 for none;"
+        " unset: a quarter of the free memory",
+    )  # fmt: skip
+
+
+def settings_options(options: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a run among parsed options."""
+    return {field.name: options[field.name] for field in fields(Settings)[2:] if field.name in options}
+
+
+def add_study(parser: argparse.ArgumentParser) -> None:
+    """What makes several runs of one: application, schemes, seeds."""
+    parser.add_argument("app", help="application: " + ", ".join(APPLICATIONS))
+    parser.add_argument(
+        "--schemes", default="", help="[ARCH:]SCHEME[:NAME=n,...] of each, e.g. 'ft-fc8 ft-conv3 scratch:epochs=60';"
+        " unset: those that the paper compares",
+    )  # fmt: skip
+    parser.add_argument("--seeds", default="0", help="e.g. 0,1,2: every scheme once with each")
+
+
+def study_jobs(options: dict[str, Any]) -> tuple[Settings, ...]:
+    """The runs that parsed options ask for."""
+    schemes, seeds = options["schemes"].split(), study.parse_seeds(options["seeds"])
+    return study.jobs(options["app"], schemes, seeds, **settings_options(options))
