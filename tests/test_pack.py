@@ -9,11 +9,12 @@ import cv2
 import lmdb
 import numpy as np
 import pytest
+from PIL import Image
 
 from pycaffe_ext import proto
 from pycaffe_ext.data import datum
 from pycaffe_ext.data.balance import choose, take_all
-from pycaffe_ext.data.frames import Frame
+from pycaffe_ext.data.frames import Frame, read_image
 from pycaffe_ext.data.mean import mean_image, write_mean
 from pycaffe_ext.data.pack import BATCH, Candidates, check_index, pack, read_index, verify
 from pycaffe_ext.data.patches import VIEWS, cut
@@ -197,7 +198,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from pycaffe_ext.data.balance import take_all
-from pycaffe_ext.data.frames import Frame
+from pycaffe_ext.data.frames import Frame, read_image
 from pycaffe_ext.data.pack import Candidates, pack
 from pycaffe_ext.errors import run_cli
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
@@ -293,3 +294,28 @@ def test_long_names_and_other_alphabets_fit_in_a_key(frames, candidates, tmp_pat
     named = [Frame("ポリープ" * 100 + str(i), f.image, None, f.group) for i, f in enumerate(frames)]
     database, index = pack(named, candidates, take_all(candidates.label, 2), tmp_path, "t", size=8, progress=False)
     assert verify(database, index) == 48 and Path(index).read_text(encoding="utf-8").count("ポリープ") > 48
+
+
+@pytest.mark.parametrize("settings", [
+    {}, {"quality": 30}, {"progressive": True}, {"subsampling": 0}, {"subsampling": 1}, {"optimize": True},
+])  # fmt: skip
+def test_jpegs_are_read_with_the_same_pixels_as_pillow_gives(tmp_path, settings):
+    noise = np.random.default_rng(3).integers(0, 256, (30, 41, 3), np.uint8)
+    for number, size in enumerate([(123, 77), (480, 408), (64, 64)]):
+        path = tmp_path / f"{number}.jpg"
+        Image.fromarray(cv2.resize(noise, size, interpolation=cv2.INTER_CUBIC)).save(path, **settings)
+        with Image.open(path) as image:
+            np.testing.assert_array_equal(read_image(path), np.array(image)[:, :, ::-1])
+
+
+def test_an_unusual_jpeg_is_read_by_pillow_and_one_that_is_cut_off_is_refused(tmp_path):
+    noise = np.random.default_rng(3).integers(0, 256, (40, 60, 4), np.uint8)
+    for mode in ("L", "CMYK"):
+        path = tmp_path / f"{mode}.jpg"
+        Image.fromarray(noise[..., 0] if mode == "L" else noise, mode).save(path)
+        with Image.open(path) as image:
+            np.testing.assert_array_equal(read_image(path), np.array(image.convert("RGB"))[:, :, ::-1])
+    Image.fromarray(noise[..., :3]).save(tmp_path / "whole.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:-300])
+    with pytest.raises(UserError, match="cut.jpg.*cut off"):
+        read_image(tmp_path / "cut.jpg")

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,9 @@ def image_size(path: Path) -> tuple[int, int]:
 
 def read_image(path: str | Path) -> np.ndarray:
     """(H, W, 3) uint8, BGR, as stored (no EXIF rotation); raises UserError if unreadable or cut off."""
-    return cv2.cvtColor(_decode(Path(path), "RGB"), cv2.COLOR_RGB2BGR)
+    path = Path(path)
+    image = _decode_jpeg(path) if path.suffix.lower() in (".jpg", ".jpeg") else None
+    return cv2.cvtColor(_decode(path, "RGB"), cv2.COLOR_RGB2BGR) if image is None else image
 
 
 def read_mask(frame: Frame) -> np.ndarray:
@@ -188,6 +191,21 @@ def _files(folder: Path, part: str) -> dict[str, Path]:
 
 def _folder_group(name: str) -> str:
     return name.rpartition("/")[0] or name
+
+
+def _decode_jpeg(path: Path) -> np.ndarray | None:
+    """What `_decode` makes of a whole colour JPEG, as BGR, in less than half the time; None for any other file.
+
+    OpenCV fills up what is missing of a file that was cut off, so it gets none that does not end as a JPEG does.
+    """
+    try:
+        content = path.read_bytes()
+        with Image.open(BytesIO(content)) as image:
+            usual = image.format == "JPEG" and image.mode == "RGB" and content.endswith(b"\xff\xd9")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise _unreadable(path, error) from None
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    return cv2.imdecode(np.frombuffer(content, np.uint8), flags) if usual else None
 
 
 def _decode(path: Path, mode: str) -> np.ndarray:
