@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pycaffe_ext.data.candidates import (
+from pycaffe_ext.data.frames import Frame, find_frames, read_image, read_mask
+from pycaffe_ext.detector import (
     KINDS,
     Detector,
     centres,
@@ -20,10 +21,8 @@ from pycaffe_ext.data.candidates import (
     read_candidates,
     write_candidates,
 )
-from pycaffe_ext.data.detector import Detector as Settings
-from pycaffe_ext.data.edges import Edges, find_edges, visible
-from pycaffe_ext.data.frames import Frame, find_frames, read_image, read_mask
-from pycaffe_ext.data.voting import cast, enclosure
+from pycaffe_ext.detector.edges import Edges, find_edges, visible
+from pycaffe_ext.detector.voting import cast, enclosure
 from pycaffe_ext.errors import UserError
 
 KVASIR = Path(__file__).resolve().parents[2] / "shared" / "data" / "kvasir-seg"
@@ -178,14 +177,14 @@ def test_the_surround_and_the_sensor_picture_make_no_edges():
     cv2.putText(framed, "17/06/2015", (2, 290), 0, 0.4, (230, 230, 230), 1)
     seen = visible(framed)
     assert (seen == shown).mean() > 0.97
-    edges = find_edges(framed, seen, Settings())
+    edges = find_edges(framed, seen, Detector())
     distance = cv2.distanceTransform(np.pad(shown, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
     assert distance[edges.y.astype(int), edges.x.astype(int)].min() > 2
 
 
 def test_normals_point_to_the_light():
     image = scene(ellipse((400, 480), (240, 200), (60, 60)))
-    edges = find_edges(image, visible(image), Settings())
+    edges = find_edges(image, visible(image), Detector())
     dx, dy = 240 - edges.x, 200 - edges.y
     rim = np.abs(np.hypot(dx, dy) - 60) < 6
     towards = (dx * edges.nx + dy * edges.ny)[rim] / np.hypot(dx, dy)[rim]
@@ -210,11 +209,11 @@ def circle_edges(x: float, y: float, radius: float) -> Edges:
 
 def test_a_perfect_circle_collects_nearly_the_whole_vote_at_its_centre():
     whole = np.ones((200, 240), bool)
-    votes, cell = cast(circle_edges(130, 90, 40), whole, 40, Settings())
+    votes, cell = cast(circle_edges(130, 90, 40), whole, 40, Detector())
     row, col = np.unravel_index(votes.argmax(), votes.shape)
     assert abs((col + 0.5) * cell - 0.5 - 130) <= cell and abs((row + 0.5) * cell - 0.5 - 90) <= cell
     assert 0.85 < votes.max() <= 1
-    other, _ = cast(circle_edges(130, 90, 40), whole, 20, Settings())
+    other, _ = cast(circle_edges(130, 90, 40), whole, 20, Detector())
     assert other.max() < 0.7 * votes.max()
 
 

@@ -31,7 +31,7 @@ LIGHT = [  # (command, packages that it may not load beside the heavy ones)
     ("tools/convert_imageset.py OUT/ OUT/list OUT/db", set()),
     ("tools/compute_image_mean.py OUT/nowhere", set()),
 ]  # fmt: skip
-PACKING = ["data.pack", "data.mean", "data.convert", "data.frames", "data.candidates", "data.balance", "data.splits",
+PACKING = ["data.pack", "data.mean", "data.convert", "data.frames", "detector", "data.balance", "data.splits",
            "data.groups", "data.synthetic", "nets", "schemes", "settings", "weights", "caffe", "caffe.draw",
            "export.source"]  # fmt: skip
 

@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from pycaffe_ext import __version__, nets
+from pycaffe_ext import __version__, detector, nets
 from pycaffe_ext.applications import APPLICATIONS, packed
 from pycaffe_ext.applications.packed import Packed
 from pycaffe_ext.applications.results import Evaluation
-from pycaffe_ext.data import candidates as detector
 from pycaffe_ext.data import frames as frame_files
 from pycaffe_ext.data import mean, pack, splits, synthetic
 from pycaffe_ext.data.balance import Selection, choose, take_all

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pycaffe_ext.data.detector import Detector
+from pycaffe_ext.detector.settings import Detector
 
 DARK = 24  # the black surround of a frame stays below this in every channel, mucosa in shade mostly above
 GLARE = 1.25  # a specular spot is this much brighter than its surroundings

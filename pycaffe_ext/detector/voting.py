@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pycaffe_ext.data.detector import Detector
-from pycaffe_ext.data.edges import Edges
+from pycaffe_ext.detector.edges import Edges
+from pycaffe_ext.detector.settings import Detector
 
 SECTORS = 8  # four orientations of the normal, each voted from its two sides
 ANGLES = np.arange(SECTORS) * (2 * np.pi / SECTORS)

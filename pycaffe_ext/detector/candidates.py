@@ -6,36 +6,25 @@ score, are the candidates. Masks play no part in it; they only judge the candida
 
 from __future__ import annotations
 
-import csv
-import math
 import multiprocessing
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from pathlib import Path
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from pycaffe_ext.data.detector import Detector
-from pycaffe_ext.data.edges import Edges, find_edges, visible
 from pycaffe_ext.data.frames import Frame, read_image
-from pycaffe_ext.data.voting import find_peaks, voters_box
+from pycaffe_ext.detector.edges import Edges, find_edges, visible
+from pycaffe_ext.detector.settings import Detector
+from pycaffe_ext.detector.voting import find_peaks, voters_box
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.files import write_csv
 
-__all__ = [
-    "Detector", "detect", "detect_all", "propose", "centres", "lesions", "lesion_of", "inside",
-    "write_candidates", "read_candidates", "KINDS",
-]  # fmt: skip
-
-KINDS = {"frame": str, "candidate": int, "x": float, "y": float, "w": float, "h": float, "score": float}
 NONE = np.zeros((0, 5), np.float32)
 SMALLEST_FRAME = 32  # pixels: a shorter side shows no shape
-SPECK = 5e-4  # share of the frame: smaller mask components are ragged remains of drawing, not lesions
 SMALLEST_BOX = 2.0  # pixels
 
 
@@ -140,85 +129,3 @@ def _bar(results: Iterable[np.ndarray], total: int, progress: bool) -> Iterable[
 
 def _read_and_detect(frame: Frame, settings: Detector) -> np.ndarray:
     return detect(read_image(frame.image), settings)
-
-
-def centres(candidates: np.ndarray) -> np.ndarray:
-    """Middle of each box, (n, 2) x, y in pixels."""
-    return candidates[:, :2] + candidates[:, 2:4] / 2
-
-
-def lesions(mask: np.ndarray) -> tuple[np.ndarray, int]:
-    """Lesions of a bool (H, W) mask: int32 (H, W), 0 = none, 1..count, and their count.
-
-    A lesion is an 8-connected component; those below 0.05 % of the frame (100 pixels of 480 x 417) are specks.
-    """
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8, ltype=cv2.CV_32S)
-    real = stats[:, cv2.CC_STAT_AREA] >= SPECK * mask.size
-    real[0] = False
-    number = np.where(real, np.cumsum(real), 0).astype(np.int32)
-    return number[labels], int(real.sum())
-
-
-def lesion_of(candidates: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Number of the lesion that holds each candidate's centre, int32 (n,), 0 = none.
-
-    mask: bool (H, W), or the labels that `lesions` made of it.
-    """
-    labels = lesions(mask)[0] if mask.dtype == bool else mask
-    column, row = np.floor(centres(candidates)).astype(np.int64).T
-    height, width = labels.shape
-    within = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-    hit = labels[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
-    return np.where(within, hit, 0).astype(np.int32)
-
-
-def inside(candidates: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Whether each candidate is positive, bool (n,): its centre lies inside the ground truth [S], in a lesion."""
-    return lesion_of(candidates, mask) > 0
-
-
-def write_candidates(path: str | Path, frames: Sequence[Frame], found: Sequence[np.ndarray]) -> None:
-    """Write one line per candidate (frame, candidate from 0 = best, x, y, w, h, score), exact to float32."""
-    rows = (
-        (frame.name, number, *map(str, row))
-        for frame, candidates in zip(frames, found, strict=True)
-        for number, row in enumerate(candidates)
-    )
-    write_csv(path, tuple(KINDS), rows)
-
-
-def read_candidates(path: str | Path, frames: Sequence[Frame]) -> list[np.ndarray]:
-    """Candidates of each of `frames` as `detect` gave them, none for frames without lines.
-
-    Raises UserError, with the line, for a file that is missing or not such a table, a frame that is not among
-    `frames`, candidates out of order, or a number that is not finite.
-    """
-    found: dict[str, list[list[float]]] = {frame.name: [] for frame in frames}
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            table = csv.reader(file)
-            if next(table, None) != list(KINDS):
-                raise UserError(f"{path}: its first line must be {','.join(KINDS)}; remove it and run again")
-            for row in table:
-                name, box = _parsed(row, found, f"{path}, line {table.line_num}")
-                found[name].append(box)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; detect candidates first") from None
-    except (UnicodeDecodeError, csv.Error):
-        raise UserError(f"{path}: not a table of candidates; remove it and run again") from None
-    return [np.array(found[frame.name], np.float32).reshape(-1, 5) for frame in frames]
-
-
-def _parsed(row: list[str], found: dict[str, list[list[float]]], where: str) -> tuple[str, list[float]]:
-    if len(row) != len(KINDS):
-        raise UserError(f"{where}: {len(row)} columns, not {len(KINDS)}; remove the file and run again")
-    name, number, *rest = row
-    if name not in found:
-        raise UserError(f"{where}: unknown frame {name!r}; the table belongs to other frames")
-    try:
-        values = [float(value) for value in rest]
-    except ValueError:
-        values = [math.nan]
-    if number != str(len(found[name])) or not all(map(math.isfinite, values)):
-        raise UserError(f"{where}: candidate out of order or not a number; remove the file and run again")
-    return name, values

@@ -1,0 +1,11 @@
+"""The hand-crafted polyp detector of the paper's reference [42]: candidates of a frame, each a box with a score."""
+
+from pycaffe_ext.detector.candidates import detect, detect_all, propose
+from pycaffe_ext.detector.settings import Detector
+from pycaffe_ext.detector.table import KINDS, read_candidates, write_candidates
+from pycaffe_ext.detector.truth import centres, inside, lesion_of, lesions
+
+__all__ = [
+    "KINDS", "Detector", "centres", "detect", "detect_all", "inside", "lesion_of", "lesions", "propose",
+    "read_candidates", "write_candidates",
+]  # fmt: skip
