@@ -265,7 +265,7 @@ def test_resamples_without_a_lesion_do_not_slip_through():
     values = froc.bootstrap_sensitivities(cases, np.arange(3), [1.0], resamples=100)
     assert np.isnan(values).any() and (values[~np.isnan(values)] == 1).all()
     with pytest.raises(UserError, match="too few groups"):
-        intervals.percentile(values[:, 0])
+        intervals.percentile(values[:, 0], 3)
 
 
 def test_group_bootstrap_covers_where_the_binomial_does_not():
@@ -276,7 +276,7 @@ def test_group_bootstrap_covers_where_the_binomial_does_not():
         found = np.flatnonzero(rng.random(chance.size) < chance)
         cases = froc.Cases(found, np.ones(found.size), np.ones(found.size), np.ones(chance.size))
         values = froc.bootstrap_sensitivities(cases, np.repeat(np.arange(groups), frames), [1.0], resamples=200)
-        both = intervals.percentile(values[:, 0]), intervals.clopper_pearson(found.size, chance.size)
+        both = intervals.percentile(values[:, 0], groups), intervals.clopper_pearson(found.size, chance.size)
         covered.append([low <= 0.5 <= high for low, high in both])
     bootstrap, binomial = np.mean(covered, axis=0)
     assert bootstrap >= 0.9 and binomial < 0.8
@@ -293,10 +293,12 @@ def test_paired_bootstrap_of_a_difference():
         )[:, 0]
         for hit in (good, bad)
     )
-    low, high = intervals.percentile(first - second)
-    assert 0.1 < low < (good.size - bad.size) / 200 < high < 0.5
-    assert intervals.bootstrap_p(first - second) < 0.01
-    assert intervals.bootstrap_p(first - first) == 1
+    truth = (good.size - bad.size) / 200
+    low, high = intervals.percentile(first - second, 40)
+    assert 0.1 < low < truth < high < 0.5
+    test = intervals.paired_difference(truth, first - second, 40)
+    assert (test.low, test.high) == pytest.approx((low, high), abs=0.03) and test.p < 0.01
+    assert intervals.paired_difference(0.0, first - first, 40) == (0, 0, 0, 1)
 
 
 def test_thousand_resamples_in_ten_seconds():

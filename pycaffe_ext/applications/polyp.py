@@ -190,7 +190,10 @@ def evaluate(done: Packed, probabilities: np.ndarray) -> Evaluation:
     scores = froc.candidate_scores(np.array(owner), probabilities, len(names))
     frame = np.array([row[name] for name, _ in names])
     cases = [froc.Cases(frame, s, hits["lesion"], frames["lesions"][test]) for s in (scores, own["score"])]
-    return Evaluation(*cases, group=frames["group"][test], patch_label=patches["label"], names=names)
+    return Evaluation(
+        *cases, group=frames["group"][test], names=names, patch_label=patches["label"],
+        patch_candidate=np.array(owner),
+    )  # fmt: skip
 
 
 def _of_frames(table: Path, kinds: dict[str, type], frames: dict[str, int]) -> dict[str, np.ndarray]:

@@ -134,16 +134,41 @@ def operating_point(curve: Curve, rate: float, by: str = "lesion") -> OperatingP
     this sensitivity the highest is taken.
     """
     hits, total = curve.hits(by)
-    allowed = np.flatnonzero(curve.false_positives <= rate * curve.frames)[-1]
+    allowed = np.flatnonzero(curve.false_positives <= allowance(rate, curve.frames))[-1]
     at = int(np.argmax(hits == hits[allowed]))
     return OperatingPoint(
         float(curve.threshold[at]), float(curve.false_positives_per_frame[at]), int(hits[at]), total
     )
 
 
+def operable(curve: Curve) -> np.ndarray:
+    """Where on the curve the points lie that `operating_point` returns for some rate: (points,) int, rising.
+
+    At every other threshold the same sensitivity, by lesion and by frame, is to be had with fewer false positives, or
+    a higher one with as many.
+    """
+    last_of_rate = np.r_[np.diff(curve.false_positives) > 0, True]
+    return np.unique(np.searchsorted(curve.lesion_hits, curve.lesion_hits[last_of_rate], side="left"))
+
+
+def allowance(rate: float | np.ndarray, size: float) -> np.ndarray:
+    """How many false positives a rate allows: whole, and 0.29 * 100 is 29 although floats make it a little less."""
+    return np.floor(np.asarray(rate, np.float64) * size + 1e-6)
+
+
+def reaches(curve: Curve, rate: float) -> bool:
+    """Whether the curve goes on to the rate; if not, `operating_point` is its end: all candidates are detections."""
+    return bool(curve.false_positives[-1] >= allowance(rate, curve.frames))
+
+
 def sensitivity_at(curve: Curve, rate: float, by: str = "lesion") -> float:
     """The highest sensitivity reached without exceeding `rate` false positives per frame."""
     return operating_point(curve, rate, by).sensitivity
+
+
+def lesion_groups(cases: Cases, group: Sequence[object] | np.ndarray) -> int:
+    """How many groups have a lesion: as many as a sensitivity is averaged over.  group : (frames,)"""
+    return np.unique(np.asarray(group)[cases.lesions > 0]).size
 
 
 def bootstrap_sensitivities(
@@ -162,22 +187,36 @@ def bootstrap_sensitivities(
     """
     if len(group) != cases.lesions.size:
         raise ValueError(f"{len(group)} groups for {cases.lesions.size} frames")
+    names, member = np.unique(np.asarray(group), return_inverse=True)
     false, best = cases.false_scores(), cases.best_scores(by)
-    return np.array([
-        _weighted_sensitivities(false, best, weights, np.asarray(rates, np.float64))
-        for weights in group_resamples(group, resamples, seed)
-    ])
+    return resampled_sensitivities(
+        (false[0], member[false[1]]), (best[0], member[best[1]]), np.bincount(member, minlength=names.size),
+        rates, resamples, seed,
+    )  # fmt: skip
 
 
-def _weighted_sensitivities(
-    false: tuple[np.ndarray, np.ndarray], best: tuple[np.ndarray, np.ndarray], weights: np.ndarray, rates: np.ndarray
-) -> np.ndarray:
-    """Sensitivities when frame i counts weights[i] times: what scores above the false positive that is one too many."""
-    first_too_many = np.searchsorted(np.cumsum(weights[false[1]]), rates * weights.sum(), side="right")
-    limit = np.r_[false[0], -np.inf][first_too_many]
-    counts = weights[best[1]]
-    hit = ((best[0] > limit[:, None]) * counts).sum(axis=1)
-    return hit / counts.sum() if counts.any() else np.full(rates.shape, np.nan)
+def resampled_sensitivities(
+    false: tuple[np.ndarray, np.ndarray], found: tuple[np.ndarray, np.ndarray], size: np.ndarray,
+    rates: Sequence[float] | np.ndarray, resamples: int, seed: int,
+) -> np.ndarray:  # fmt: skip
+    """(resamples, rates): share of `found` that scores above the first false positive that is one too many.
+
+    false : scores, best first, and their groups (int)      found : scores of what is to be found, and their groups
+    size : (groups,) what a rate is counted by: a resample that draws group g once allows rate * size[g] for it
+    """
+    rates = np.asarray(rates, np.float64)
+    order = np.argsort(-found[0], kind="stable")
+    # how many of what is to be found score above each false positive, and above none
+    above = np.searchsorted(-found[0][order], np.r_[-false[0], np.inf], side="left")
+    false_group, found_group = false[1], found[1][order]
+    values = np.full((resamples, rates.size), np.nan)
+    for row, weights in zip(values, group_resamples(np.arange(size.size), resamples, seed), strict=True):
+        hits = np.r_[0, np.cumsum(weights[found_group])]
+        if hits[-1]:
+            allowed = allowance(rates, weights @ size)
+            too_many = np.searchsorted(np.cumsum(weights[false_group]), allowed, side="right")
+            row[:] = hits[above[too_many]] / hits[-1]
+    return values
 
 
 def candidate_scores(candidate: np.ndarray, probability: np.ndarray, count: int) -> np.ndarray:

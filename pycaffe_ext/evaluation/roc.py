@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation.intervals import Interval, group_resamples
+from pycaffe_ext.evaluation.intervals import Difference, Interval, group_resamples
 
-
-class Difference(NamedTuple):
-    """value = first minus second; p is two-sided."""
-
-    value: float
-    low: float
-    high: float
-    p: float
+TABLE_GROUPS = 1000  # above this the bootstrap of an AUC does without a table of groups by groups
 
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -28,7 +20,7 @@ def auc(labels: np.ndarray, scores: np.ndarray) -> float:
     """
     from sklearn.metrics import roc_auc_score  # here: it takes a second to load
 
-    labels, scores = _checked(labels, scores)
+    labels, scores = checked(labels, scores)
     return float(roc_auc_score(labels, scores))
 
 
@@ -39,7 +31,7 @@ def auc_interval(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.9
     """
     from scipy.special import ndtri
 
-    labels, scores = _checked(labels, scores)
+    labels, scores = checked(labels, scores)
     areas, covariance = _delong(labels, scores[None])
     reach = ndtri(0.5 + confidence / 2) * np.sqrt(covariance[0, 0])
     return Interval(float(max(areas[0] - reach, 0)), float(min(areas[0] + reach, 1)))
@@ -51,8 +43,8 @@ def auc_difference(
     """DeLong's paired test of two scores of the same cases."""
     from scipy.special import ndtr, ndtri
 
-    labels, first = _checked(labels, first)
-    _, second = _checked(labels, second)
+    labels, first = checked(labels, first)
+    _, second = checked(labels, second)
     areas, covariance = _delong(labels, np.stack([first, second]))
     value = areas[0] - areas[1]
     # equal scores leave a rounding error here, which may be below zero
@@ -60,6 +52,12 @@ def auc_difference(
     reach = ndtri(0.5 + confidence / 2) * error
     p = 2 * ndtr(-abs(value) / error) if error > 0 else float(value == 0)
     return Difference(float(value), float(value - reach), float(value + reach), float(p))
+
+
+def class_groups(labels: np.ndarray, group: Sequence[object] | np.ndarray) -> int:
+    """The fewer of the groups that have a positive and those that have a negative: what limits a bootstrap."""
+    labels, group = np.asarray(labels), np.asarray(group)
+    return min(np.unique(group[labels == k]).size for k in (0, 1))
 
 
 def bootstrap_aucs(
@@ -70,25 +68,49 @@ def bootstrap_aucs(
     nan where a resample has one class only.  Resamples depend on group and seed alone, so those of two scores of
     the same cases are paired.  Raises UserError for fewer than two groups.
     """
-    labels, scores = _checked(labels, scores)
+    labels, scores = checked(labels, scores)
     names, member = np.unique(np.asarray(group), return_inverse=True)
+    won = _won_by_table if names.size <= TABLE_GROUPS else _won_by_sorting
     positives, negatives = (np.bincount(member[labels == k], minlength=names.size) for k in (1, 0))
-    wins = _wins(labels, scores, member, names.size)
-    weights = np.array(list(group_resamples(names, resamples, seed)), np.float64)
-    pairs = (weights @ positives) * (weights @ negatives)
-    won = ((weights @ wins) * weights).sum(axis=1)
-    return np.divide(won, pairs, out=np.full(resamples, np.nan), where=pairs > 0)
+    values = np.full(resamples, np.nan)
+    count = won(labels == 1, scores, member, names.size)
+    for i, weights in enumerate(group_resamples(names, resamples, seed)):
+        pairs = int(weights @ positives) * int(weights @ negatives)
+        if pairs:
+            values[i] = count(weights.astype(np.float64)) / pairs
+    return values
 
 
-def _wins(labels: np.ndarray, scores: np.ndarray, member: np.ndarray, groups: int) -> np.ndarray:
-    """(groups, groups): pairs that a positive of the row's group wins from a negative of the column's; ties 1/2."""
-    positive = labels == 1
+def _won_by_table(
+    positive: np.ndarray, scores: np.ndarray, member: np.ndarray, groups: int
+) -> Callable[[np.ndarray], float]:
+    """Weights of groups -> weighted pairs that the positives win, from a table (groups, groups) made once."""
     wins = np.zeros((groups, groups))
-    for column in range(groups):
-        negative = np.sort(scores[~positive & (member == column)])
-        below = sum(np.searchsorted(negative, scores[positive], side) for side in ("left", "right")) / 2
-        wins[:, column] = np.bincount(member[positive], below, groups)
-    return wins
+    order = np.flatnonzero(positive)[np.argsort(scores[positive])]  # sorted: the searches run through memory in order
+    bounds = np.cumsum(np.bincount(member[~positive], minlength=groups))[:-1]
+    by_group = np.split(scores[~positive][np.argsort(member[~positive], kind="stable")], bounds)
+    for column, negative in enumerate(map(np.sort, by_group)):
+        wins[:, column] = np.bincount(member[order], _below(negative, scores[order]), groups) / 2
+    return lambda weights: weights @ wins @ weights
+
+
+def _won_by_sorting(
+    positive: np.ndarray, scores: np.ndarray, member: np.ndarray, groups: int
+) -> Callable[[np.ndarray], float]:
+    """As `_won_by_table`, each time over all cases: for groups so many that the table would not fit the memory."""
+    order = np.flatnonzero(~positive)[np.argsort(scores[~positive])]
+    low, high = (np.searchsorted(scores[order], scores[positive], side) for side in ("left", "right"))
+
+    def count(weights: np.ndarray) -> float:
+        below = np.r_[0, np.cumsum(weights[member[order]])]
+        return float(weights[member[positive]] @ (below[low] + below[high]) / 2)
+
+    return count
+
+
+def _below(negative: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Twice the number of (sorted) negatives below each score, ties 1/2."""
+    return np.searchsorted(negative, scores, "left") + np.searchsorted(negative, scores, "right")
 
 
 def _delong(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -106,7 +128,8 @@ def _delong(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndar
     return above.mean(axis=1), covariance
 
 
-def _checked(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def checked(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """labels as int and scores as float, two vectors of one length; UserError if an AUC is undefined for them."""
     labels, scores = np.asarray(labels), np.asarray(scores, np.float64)
     if labels.ndim != 1 or labels.shape != scores.shape:
         raise ValueError(f"labels {labels.shape} and scores {scores.shape} must be two vectors of one length")

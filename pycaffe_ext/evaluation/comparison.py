@@ -1,0 +1,356 @@
+"""Which of several methods is better: at operating points of FROC curves, by AUC, and over seeds.
+
+Two answers stand side by side.  The paper's: two curves differ where their 95 % error bars do not overlap.  It knows
+nothing of pairs, although both methods saw the same frames, and is far stricter than p < .05.  And a paired test:
+the bootstrap of the difference, groups (videos, patients) drawn with replacement, both methods on the same resample,
+with p values adjusted by Holm's method for the number of comparisons in the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.evaluation import froc, roc
+from pycaffe_ext.evaluation.intervals import (
+    ENOUGH_GROUPS,
+    Difference,
+    Interval,
+    clopper_pearson,
+    paired_difference,
+    percentile,
+)
+
+LEVEL = 0.05
+NO_DIFFERENCE, NOT_TESTED = "no difference shown", "not tested"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One method at a false-positive rate.
+
+    false_positives_per_frame : what its operating point has, at most the rate        hits, total : lesions or frames
+    reached : whether the curve goes on to the rate; if not, the point is the curve's end: all candidates detected
+    exact : 95 %, lesions taken as independent        bootstrap : 95 % by group, None where there are too few groups
+    """
+
+    false_positives_per_frame: float
+    hits: int
+    total: int
+    reached: bool
+    exact: Interval
+    bootstrap: Interval | None
+
+    @property
+    def sensitivity(self) -> float:
+        return self.hits / self.total
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two methods at one false-positive rate.
+
+    paper : verdict of the paper's rule, by the exact intervals.  difference : first minus second sensitivity, with its
+    95 % interval and p of the paired bootstrap; None where nothing can be tested.  p_holm : adjusted over the table.
+    verdict : of the test, by p_holm < .05.  Verdicts read "A > B", "no difference shown" or "not tested".
+    groups : those with lesions.  note : what a reader must know of this row, else "".
+    """
+
+    first: str
+    second: str
+    rate: float
+    by: str
+    first_point: Point
+    second_point: Point
+    paper: str
+    difference: Difference | None
+    p_holm: float | None
+    verdict: str
+    groups: int
+    note: str
+
+    @property
+    def reliable(self) -> bool:
+        """Whether there is a test and enough groups for it."""
+        return self.difference is not None and self.groups >= ENOUGH_GROUPS
+
+
+@dataclass(frozen=True)
+class AucComparison:
+    """Two methods by the area under their ROC curves.
+
+    delong : paired test that takes the cases as independent; paper : non-overlap of DeLong's intervals.
+    bootstrap : paired, by group; None where there are too few groups.  The p_... are Holm's over the table, the
+    verdicts go by them.  groups : the fewer of those with positives and those with negatives.
+    """
+
+    first: str
+    second: str
+    aucs: tuple[float, float]
+    delong_intervals: tuple[Interval, Interval]
+    bootstrap_intervals: tuple[Interval, Interval] | None
+    paper: str
+    delong: Difference
+    delong_p_holm: float
+    delong_verdict: str
+    bootstrap: Difference | None
+    bootstrap_p_holm: float | None
+    bootstrap_verdict: str
+    groups: int
+    note: str
+
+
+def compare(
+    cases: Mapping[str, froc.Cases],
+    group: Sequence[object] | np.ndarray,
+    rates: Sequence[float],
+    by: str = "lesion",
+    resamples: int = 2000,
+    seed: int = 0,
+) -> list[Comparison]:
+    """Every pair of methods at every rate: pairs in the order of `cases`, the rates of a pair together.
+
+    cases : name -> scored candidates, all over the same frames with the same lesions (the candidates may differ)
+    group : (frames,) video or patient of each frame        rates : false positives per frame
+    by : "lesion" or "frame"
+    At a rate a method is taken at its highest sensitivity with at most that many false positives.  A curve that ends
+    before the rate is taken at its end, and the row's note says so; where both end, nothing is tested.
+    Raises ValueError for methods over different frames.
+    """
+    _same_frames(cases)
+    points, drawn = {}, {}
+    groups = froc.lesion_groups(next(iter(cases.values())), group) if cases else 0
+    for name, scored in cases.items():
+        drawn[name] = _drawn(scored, group, rates, by, resamples, seed)
+        points[name] = [_point(froc.curve(scored), rate, by, column, groups)
+                        for rate, column in zip(rates, drawn[name].T, strict=True)]  # fmt: skip
+    rows = [
+        _comparison((a, b), (points[a][i], points[b][i]), rate, by, drawn[a][:, i] - drawn[b][:, i], groups)
+        for a, b in combinations(cases, 2)
+        for i, rate in enumerate(rates)
+    ]
+    adjusted = holm([None if row.difference is None else row.difference.p for row in rows])
+    return [replace(row, p_holm=p, verdict=_verdict(row.first, row.second, row.difference, p))
+            for row, p in zip(rows, adjusted, strict=True)]  # fmt: skip
+
+
+def compare_aucs(
+    labels: np.ndarray,
+    scores: Mapping[str, np.ndarray],
+    group: Sequence[object] | np.ndarray,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> list[AucComparison]:
+    """Every pair of methods by AUC, in the order of `scores`.
+
+    labels : (n,) 1 = positive      scores : name -> (n,) higher = more likely positive      group : (n,) of each case
+    Raises UserError if a class has fewer than two cases or a score is not finite.
+    """
+    labels = np.asarray(labels)
+    groups = roc.class_groups(labels, group)
+    drawn = {name: _drawn_aucs(labels, values, group, resamples, seed) for name, values in scores.items()}
+    rows = [
+        _auc_comparison(labels, (a, b), (scores[a], scores[b]), (drawn[a], drawn[b]), groups)
+        for a, b in combinations(scores, 2)
+    ]
+    delong = holm([row.delong.p for row in rows])
+    bootstrap = holm([None if row.bootstrap is None else row.bootstrap.p for row in rows])
+    return [
+        replace(
+            row, delong_p_holm=p, delong_verdict=_verdict(row.first, row.second, row.delong, p), bootstrap_p_holm=q,
+            bootstrap_verdict=_verdict(row.first, row.second, row.bootstrap, q),
+        )
+        for row, p, q in zip(rows, delong, bootstrap, strict=True)
+    ]  # fmt: skip
+
+
+def holm(p: Sequence[float | None]) -> list[float | None]:
+    """Holm's (1979) adjusted p values: each is compared with the level itself.  None (not tested) stays and is not
+    counted."""
+    tested = [i for i, value in enumerate(p) if value is not None]
+    adjusted: list[float | None] = [None] * len(p)
+    largest = 0.0
+    for rank, i in enumerate(sorted(tested, key=lambda i: p[i])):
+        largest = max(largest, min(1.0, (len(tested) - rank) * p[i]))
+        adjusted[i] = largest
+    return adjusted
+
+
+class SeedInterval(NamedTuple):
+    """mean over `seeds` runs and its 95 % t interval; low and high are None for a single seed."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    seeds: int
+
+
+class SeedDifference(NamedTuple):
+    """Mean of first minus second over `seeds` pairs, 95 % t interval and two-sided p of the paired t test.
+
+    low, high and p are None for a single seed; p also where all differences are the same number other than zero.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    p: float | None
+    seeds: int
+
+
+def seed_interval(
+    values: Sequence[float], limits: tuple[float, float] = (0.0, 1.0), confidence: float = 0.95
+) -> SeedInterval:
+    """t interval of the mean of a figure (AUC, sensitivity) over seeds, cut at `limits`.
+
+    It tells how far another seed's training would move the mean, on this test set; it says nothing of other test
+    sets.  With three seeds it reaches 2.5 standard deviations to either side.  Raises UserError for values that are
+    not finite or none at all.
+    """
+    values = _finite(values)
+    mean = float(values.mean())
+    if values.size < 2:
+        return SeedInterval(mean, None, None, 1)
+    reach = _t_reach(values, confidence)
+    return SeedInterval(mean, max(mean - reach, limits[0]), min(mean + reach, limits[1]), values.size)
+
+
+def seed_difference(first: Sequence[float], second: Sequence[float], confidence: float = 0.95) -> SeedDifference:
+    """Paired t test over seeds: first[i] and second[i] come of the same seed (split, balance, order of batches).
+
+    Raises ValueError for different counts, UserError as `seed_interval`.
+    """
+    from scipy.special import stdtr
+
+    first, second = _finite(first), _finite(second)
+    if first.shape != second.shape:
+        raise ValueError(f"{first.size} and {second.size} values are not pairs")
+    gaps = first - second
+    value = float(gaps.mean())
+    if gaps.size < 2:
+        return SeedDifference(value, None, None, None, 1)
+    reach, error = _t_reach(gaps, confidence), float(gaps.std(ddof=1)) / np.sqrt(gaps.size)
+    same = 1.0 if abs(value) < 1e-12 else None
+    p = 2 * float(stdtr(gaps.size - 1, -abs(value) / error)) if error > 1e-12 else same
+    return SeedDifference(value, value - reach, value + reach, p, gaps.size)
+
+
+def _t_reach(values: np.ndarray, confidence: float) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(values.size - 1, 0.5 + confidence / 2) * values.std(ddof=1) / np.sqrt(values.size))
+
+
+def _finite(values: Sequence[float]) -> np.ndarray:
+    values = np.asarray(values, np.float64)
+    if values.ndim != 1 or not values.size or not np.isfinite(values).all():
+        raise UserError(f"a mean over seeds needs one finite value per seed, there are {values.tolist()}")
+    return values
+
+
+def _same_frames(cases: Mapping[str, froc.Cases]) -> None:
+    first = next(iter(cases.values()), None)
+    for name, scored in cases.items():
+        if not np.array_equal(scored.lesions, first.lesions):
+            raise ValueError(f"{name} was tested on other frames than {next(iter(cases))}; they cannot be paired")
+
+
+def _drawn(
+    cases: froc.Cases, group: Sequence[object] | np.ndarray, rates: Sequence[float], by: str, resamples: int, seed: int
+) -> np.ndarray:
+    """(resamples, rates), nan throughout where one group makes a bootstrap impossible."""
+    if froc.lesion_groups(cases, group) < 2:
+        return np.full((resamples, len(rates)), np.nan)
+    return froc.bootstrap_sensitivities(cases, group, rates, by, resamples, seed)
+
+
+def _drawn_aucs(
+    labels: np.ndarray, scores: np.ndarray, group: Sequence[object] | np.ndarray, resamples: int, seed: int
+) -> np.ndarray:
+    if roc.class_groups(labels, group) < 2:
+        return np.full(resamples, np.nan)
+    return roc.bootstrap_aucs(labels, scores, group, resamples, seed)
+
+
+def _point(curve: froc.Curve, rate: float, by: str, drawn: np.ndarray, groups: int) -> Point:
+    point = froc.operating_point(curve, rate, by)
+    exact = clopper_pearson(point.hits, point.total)
+    return Point(
+        point.false_positives_per_frame, point.hits, point.total, froc.reaches(curve, rate), exact,
+        _interval(drawn, groups),
+    )  # fmt: skip
+
+
+def _interval(drawn: np.ndarray, groups: int) -> Interval | None:
+    try:
+        return percentile(drawn, groups)
+    except UserError:
+        return None
+
+
+def _test(value: float, drawn: np.ndarray, groups: int) -> Difference | None:
+    try:
+        return paired_difference(value, drawn, groups)
+    except UserError:
+        return None
+
+
+def _comparison(
+    names: tuple[str, str], points: tuple[Point, Point], rate: float, by: str, drawn: np.ndarray, groups: int
+) -> Comparison:
+    a, b = points
+    comparable = a.reached or b.reached
+    difference = _test(a.sensitivity - b.sensitivity, drawn, groups) if comparable else None
+    paper = _paper(names, (a.exact, b.exact)) if comparable else NOT_TESTED
+    return Comparison(
+        *names, rate, by, a, b, paper, difference, None, NOT_TESTED, groups,
+        _note(names, points, difference is None, groups),
+    )  # fmt: skip
+
+
+def _note(names: tuple[str, str], points: tuple[Point, Point], untested: bool, groups: int) -> str:
+    short = [f"{name} ends at {point.false_positives_per_frame:.2f} false positives a frame"
+             for name, point in zip(names, points, strict=True) if not point.reached]  # fmt: skip
+    return "; ".join([*short, *_few_groups(untested and len(short) < 2, groups)])
+
+
+def _few_groups(untested: bool, groups: int) -> list[str]:
+    if untested:
+        return [f"{groups} group{'s' * (groups != 1)} with lesions: too few to be resampled"]
+    return [f"only {groups} groups: unreliable"] if groups < ENOUGH_GROUPS else []
+
+
+def _auc_comparison(
+    labels: np.ndarray, names: tuple[str, str], scores: tuple[np.ndarray, np.ndarray],
+    drawn: tuple[np.ndarray, np.ndarray], groups: int,
+) -> AucComparison:  # fmt: skip
+    delong = roc.auc_difference(labels, *scores)
+    exact = tuple(roc.auc_interval(labels, values) for values in scores)
+    by_group = tuple(_interval(values, groups) for values in drawn)
+    bootstrap = _test(delong.value, drawn[0] - drawn[1], groups)
+    return AucComparison(
+        *names, tuple(roc.auc(labels, values) for values in scores), exact, None if None in by_group else by_group,
+        _paper(names, exact), delong, delong.p, NOT_TESTED, bootstrap, None, NOT_TESTED, groups,
+        "; ".join(_few_groups(bootstrap is None, groups)),
+    )  # fmt: skip
+
+
+def _paper(names: tuple[str, str], intervals: tuple[Interval, Interval]) -> str:
+    """The paper's rule: a difference where the error bars do not overlap."""
+    first, second = intervals
+    if first.low > second.high:
+        return f"{names[0]} > {names[1]}"
+    return f"{names[1]} > {names[0]}" if second.low > first.high else NO_DIFFERENCE
+
+
+def _verdict(first: str, second: str, difference: Difference | None, p: float | None) -> str:
+    if difference is None or p is None:
+        return NOT_TESTED
+    if p >= LEVEL:
+        return NO_DIFFERENCE
+    return f"{first} > {second}" if difference.value > 0 else f"{second} > {first}"
