@@ -1,18 +1,28 @@
-"""Near-duplicate frames belong to one group: found by a 256-bit difference hash, joined before any split."""
+"""Near-duplicate frames belong to one group: found by a 256-bit difference hash, joined before any split.
+
+What it finds: copies, re-encodings, other sizes, slight changes of light, neighbouring frames of a still camera.
+What it does not: a picture that was mirrored, turned or cropped, or the same place seen from elsewhere; frames of one
+video or patient must share a group for that. Blank frames (covered lens, black lead-in) are exempt: they resemble
+each other without showing one place, and joining them would unite all videos that begin with black. They may lie in
+two splits; nothing of a scene can be learned from them by heart.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import cv2
 import numpy as np
 
 from pycaffe_ext.data.frames import Frame, map_frames, read_image
+from pycaffe_ext.data.threads import one_thread_each
+from pycaffe_ext.errors import UserError
 
 NEAR = 10  # of 256 bits
 BLANK = 2.0  # grey levels; below this spread the 16 x 17 thumbnail shows nothing that could be repeated
-BLOCK = 512
+FILTER = 1  # the 64 bits that are compared first: rows 4 to 7 of 16, where there is no dark corner
+ROWS, COLUMNS = 256, 4096  # hashes compared at a time: what fits in a processor's cache
 
 
 def dhash(image: np.ndarray) -> np.ndarray:
@@ -25,28 +35,65 @@ def dhash(image: np.ndarray) -> np.ndarray:
 
 def near_duplicates(hashes: np.ndarray, near: int = NEAR) -> np.ndarray:
     """(m, 2) int64 pairs i < j whose hashes, (n, 4) uint64, differ in at most `near` bits."""
-    n = len(hashes)
-    pairs = [np.empty((0, 2), np.int64)]
-    for start in range(0, n, BLOCK):
-        rows, columns = hashes[start : start + BLOCK], hashes[start:]
-        distance = np.zeros((len(rows), len(columns)), np.uint16)
-        for word in range(hashes.shape[1]):
-            distance += np.bitwise_count(rows[:, None, word] ^ columns[None, :, word])
-        i, j = np.nonzero(distance <= near)
-        pairs.append(np.stack([i, j], axis=1)[i < j] + start)
-    return np.concatenate(pairs)
+    return np.concatenate([np.empty((0, 2), np.int64), *near_pairs(hashes, near)])
+
+
+def near_pairs(hashes: np.ndarray, near: int = NEAR) -> Iterator[np.ndarray]:
+    """The same pairs in pieces of at most ROWS * COLUMNS, so that memory stays bounded however many there are."""
+    first = np.ascontiguousarray(hashes[:, FILTER])
+    for row in range(0, len(hashes), ROWS):
+        for column in range(row, len(hashes), COLUMNS):
+            word = first[row : row + ROWS, None] ^ first[None, column : column + COLUMNS]
+            i, j = np.divmod(np.flatnonzero(np.bitwise_count(word) <= near), word.shape[1])
+            pairs = np.stack([i + row, j + column], axis=1)[i + row < j + column]
+            distance = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]).sum(axis=1)
+            if len(found := pairs[distance <= near]):
+                yield found
 
 
 def join_near_duplicates(frames: Sequence[Frame], near: int = NEAR, progress: bool = True) -> list[Frame]:
-    """The same frames; groups that share a near-duplicate become one, named after the first of them.
-
-    Blank frames (covered lens, black lead-in) resemble each other without showing one place: they join nothing.
-    """
-    thumbnails = map_frames(lambda f: _thumbnail(read_image(f.image)), frames, "hashing images", progress)
-    shown = np.array([i for i, thumbnail in enumerate(thumbnails) if thumbnail.std() >= BLANK], np.int64)
-    hashes = np.array([_hash(thumbnails[i]) for i in shown], np.uint64).reshape(-1, 4)
-    joined = join_groups([frame.group for frame in frames], shown[near_duplicates(hashes, near)])
+    """The same frames; groups that share a near-duplicate become one, transitively, named after the first of them."""
+    shown, hashes = hash_frames(frames, progress)
+    joined = [frame.group for frame in frames]
+    code = np.unique(np.array(joined, str), return_inverse=True)[1]
+    for pairs in near_pairs(hashes, near):
+        pairs = shown[pairs]
+        if len(apart := pairs[code[pairs[:, 0]] != code[pairs[:, 1]]]):
+            joined = join_groups(joined, apart)
+            code = np.unique(np.array(joined, str), return_inverse=True)[1]
     return [replace(frame, group=group) for frame, group in zip(frames, joined, strict=True)]
+
+
+def check_near_duplicates(parts: Mapping[str, Sequence[Frame]], near: int = NEAR, progress: bool = True) -> None:
+    """Look at the images of all frames, split -> its frames; UserError naming two near-duplicates in two splits.
+
+    Nothing that was stored about the frames is trusted: the hashes are made anew from the pictures.
+    """
+    frames = [frame for part in parts.values() for frame in part]
+    split = np.repeat(np.arange(len(parts)), [len(part) for part in parts.values()])
+    shown, hashes = hash_frames(frames, progress)
+    for pairs in near_pairs(hashes, near):
+        pairs = shown[pairs]
+        if len(apart := pairs[split[pairs[:, 0]] != split[pairs[:, 1]]]):
+            one, other = apart[0]
+            names, places = (frames[one].name, frames[other].name), list(parts)
+            raise UserError(
+                f"near-duplicate frames in two splits: {names[0]} in {places[split[one]]} and {names[1]} in"
+                f" {places[split[other]]}; remove the folder of packed data to split anew"
+            )
+
+
+def hash_frames(frames: Sequence[Frame], progress: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """(m,) int64 indices of the frames that show something, and their hashes (m, 4) uint64; see BLANK."""
+
+    def hashed(frame: Frame) -> tuple[np.ndarray, bool]:
+        thumbnail = _thumbnail(read_image(frame.image))
+        return _hash(thumbnail), bool(thumbnail.std() >= BLANK)
+
+    with one_thread_each():
+        found = map_frames(hashed, frames, "hashing images", progress)
+    shown = np.array([i for i, (_, shows) in enumerate(found) if shows], np.int64)
+    return shown, np.array([found[i][0] for i in shown], np.uint64).reshape(-1, 4)
 
 
 def join_groups(groups: Sequence[str], pairs: np.ndarray) -> list[str]:
