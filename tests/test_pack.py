@@ -16,8 +16,9 @@ from pycaffe_ext.data import datum
 from pycaffe_ext.data.balance import choose, take_all
 from pycaffe_ext.data.frames import Frame, read_image
 from pycaffe_ext.data.mean import mean_image, write_mean
-from pycaffe_ext.data.pack import BATCH, Candidates, check_index, pack, read_index, verify
+from pycaffe_ext.data.pack import BATCH, Candidates, pack, read_index
 from pycaffe_ext.data.patches import VIEWS, cut
+from pycaffe_ext.data.verify import check_index, verify
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import digest, read_json
 from pycaffe_ext.training import genuine

@@ -77,8 +77,8 @@ def test_same_records_as_the_genuine_program(arguments: str, images: Path, tmp_p
     subprocess.run(list(map(str, order)), check=True, capture_output=True)
     ours = run(images, tmp_path / "ours", *arguments.split())
     assert ours.returncode == 0, ours.stderr
-    with database.values(tmp_path / "g", backend) as wanted, database.values(tmp_path / "ours", backend) as found:
-        wanted, found = list(wanted), list(found)
+    with database.window(tmp_path / "g", backend) as wanted, database.window(tmp_path / "ours", backend) as found:
+        wanted, found = ([bytes(value) for _, value in entries] for entries in (wanted, found))
     assert len(wanted) == 7
     assert found == wanted
     if backend == "lmdb":
@@ -127,8 +127,8 @@ def test_the_map_grows_with_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with database.creating(tmp_path / "db") as put:
         for i in range(20):
             put([(b"%04d" % (8 * i + j), bytes(20_000)) for j in range(8)])
-    with database.values(tmp_path / "db") as found:
-        assert sum(len(value) == 20_000 for value in found) == 160
+    with database.window(tmp_path / "db") as found:
+        assert sum(len(value) == 20_000 for _, value in found) == 160
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from pycaffe_ext.applications import APPLICATIONS, packed
 from pycaffe_ext.applications.packed import Packed
 from pycaffe_ext.applications.results import Evaluation
 from pycaffe_ext.data import frames as frame_files
-from pycaffe_ext.data import mean, pack, splits, synthetic
+from pycaffe_ext.data import mean, pack, splits, synthetic, verify
 from pycaffe_ext.data.balance import Selection, choose, take_all
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.groups import join_near_duplicates
@@ -39,13 +39,13 @@ def prepare(settings: Settings, runs: Path) -> Packed:
     Runs that differ only in training share one folder, `runs`/data/polyp-SOURCE-DIGEST; other frames, even of the same
     names, get another one.  Raises UserError for unusable frames.
     """
-    frames = _frames(settings, runs)
+    frames = frames_of(settings, runs)
     fingerprint = frame_files.fingerprint(frames)
     folder = _folder(settings, runs, fingerprint)
     return packed.load(folder) or _pack(settings, frames, fingerprint, folder)
 
 
-def _frames(settings: Settings, runs: Path) -> list[Frame]:
+def frames_of(settings: Settings, runs: Path) -> list[Frame]:
     """Frames of the user's folder, or of the synthetic sequences, made once."""
     if settings.data:
         return frame_files.find_frames(settings.data)
@@ -86,7 +86,7 @@ def _pack(settings: Settings, frames: list[Frame], fingerprint: str, folder: Pat
                 ordered, cases.table, selection, folder, split, encoding=settings.encoding, seed=settings.seed,
                 size=_size(settings),
             )  # fmt: skip
-    pack.check_index({split: pack.index_path(folder, split) for split in splits.SPLITS})
+    verify.check_index({split: pack.index_path(folder, split) for split in splits.SPLITS})
     mean.write_mean(pack.database_path(folder, "train"), folder)
     counts = {split: len(selection) for split, selection in selections.items()}
     done = Packed(folder, fingerprint, counts, _facts(parts, belongs, cases))

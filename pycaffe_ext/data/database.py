@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import lmdb
@@ -14,6 +15,8 @@ from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.files import writing_folder
 
 BACKENDS = ("lmdb", "leveldb")
+WINDOW = 1024  # raw patches of 227 x 227: 160 MB
+Record = tuple[bytes | memoryview, bytes | memoryview]
 Records = list[tuple[bytes, bytes]]
 FIRST_MAP = 1 << 28  # bytes an LMDB may grow to before its map is doubled
 LEVELDB = {"block_size": 1 << 16, "write_buffer_size": 1 << 28, "max_open_files": 100}  # as Caffe's db_leveldb.cpp
@@ -76,13 +79,19 @@ def _new_leveldb(folder: Path, name: Path) -> Iterator[Callable[[Records], None]
 
 
 @contextmanager
-def values(path: str | Path, backend: str = "lmdb", buffers: bool = False) -> Iterator[Iterator[bytes | memoryview]]:
-    """The values of a database in key order; UserError if it is missing or damaged.
+def window(path: str | Path, backend: str = "lmdb", after: bytes | None = None) -> Iterator[Iterator[Record]]:
+    """The next entries (key, value) in key order behind the key `after` (None: from the start), none at the end.
 
-    With `buffers` those of an LMDB are memoryviews, uncopied: reading them outside the block kills the process.
+    Those of an LMDB are memoryviews, uncopied: reading them outside the block kills the process. WINDOW entries come
+    at most, because every page that is read counts as memory until the file is closed. A LevelDB comes as a whole.
+    Raises UserError if the database is missing or damaged.
     """
-    if known(backend, BACKENDS, "backend") == "lmdb":
-        with open_database(path, buffers) as transaction:
-            yield transaction.cursor().iternext(keys=False)
-    else:
-        yield (value for _, value in open_leveldb(str(path)).walk())
+    if known(backend, BACKENDS, "backend") == "leveldb":
+        yield open_leveldb(str(path)).walk() if after is None else iter(())
+        return
+    with open_database(path, buffers=True) as transaction:
+        cursor = transaction.cursor()
+        found = cursor.first() if after is None else cursor.set_range(after)
+        if found and after is not None and bytes(cursor.key()) == after:
+            found = cursor.next()
+        yield islice(cursor.iternext(), WINDOW) if found else iter(())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import islice
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from pycaffe_ext import proto
-from pycaffe_ext.data.database import values
+from pycaffe_ext.data.database import Record, window
 from pycaffe_ext.data.datum import parse
 from pycaffe_ext.data.threads import one_thread_each
 from pycaffe_ext.engine import log
@@ -62,24 +62,27 @@ def sum_images(
     Encoded Datums count as Caffe decodes them.  `progress` shows a bar, `report` logs as Caffe does.  Raises UserError
     if the database is missing, empty or damaged, or images differ in shape.
     """
-    adding, count = _Sum(os.cpu_count() or 1), 0
-    with values(database, backend, buffers=True) as contents, adding, one_thread_each():
-        for batch in _batches(_with_bar(contents) if progress else contents):
-            adding.add(batch)
-            before, count = count, count + len(batch)
-            if report and count // REPORT > before // REPORT:
-                log.info("compute_image_mean.cpp:95", f"Processed {count // REPORT * REPORT} files.")
+    from tqdm import tqdm
+
+    workers, count, last, more = os.cpu_count() or 1, 0, None, True
+    bar = tqdm(desc="mean", unit="image", delay=2, leave=False, disable=not progress)
+    with ThreadPoolExecutor(workers) as pool, one_thread_each(), bar:
+        adding = _Sum(pool, workers)
+        while more:
+            with window(database, backend, last) as entries, adding:
+                more = False
+                for batch in _batches(entries):
+                    adding.add([content for _, content in batch])
+                    last, more = bytes(batch[-1][0]), True
+                    before, count = count, count + len(batch)
+                    bar.update(len(batch))
+                    if report and count // REPORT > before // REPORT:
+                        log.info("compute_image_mean.cpp:95", f"Processed {count // REPORT * REPORT} files.")
     if not count:
         raise UserError(f"{database}: no patch in it; pack the patches first")
     if report and count % REPORT:
         log.info("compute_image_mean.cpp:101", f"Processed {count} files.")
     return adding.total.reshape(adding.pixels.shape), count
-
-
-def _with_bar(contents: Iterable[memoryview]) -> Iterable[memoryview]:
-    from tqdm import tqdm
-
-    return tqdm(contents, "mean", unit="image", delay=2, leave=False)
 
 
 def write_mean(database: str | Path, folder: str | Path, progress: bool = True) -> np.ndarray:
@@ -97,15 +100,17 @@ def write_mean(database: str | Path, folder: str | Path, progress: bool = True) 
 
 
 class _Sum:
-    """The sum so far, made by `workers` threads while the next batch is read.
+    """The sum so far, made by the `workers` threads of `pool` while the next batch is read.
+
+    As a context it is left when all additions are done: the database has to stay open for them.
 
     As long as every sum is exact, whole batches go to the threads in turns, each with a total of its own; from then on
     the order of the additions matters, and each thread adds its part of the pixels of every image.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, pool: ThreadPoolExecutor, workers: int) -> None:
         self.pixels = _Pixels()
-        self._workers, self._pool = workers, ThreadPoolExecutor(workers)
+        self._workers, self._pool = workers, pool
         self._totals: list[np.ndarray] = []
         self._pending: list[Future] = []
         self._count, self._exact = 0, True
@@ -114,8 +119,7 @@ class _Sum:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Wait for the additions: the database has to stay open for them."""
-        self._pool.shutdown()
+        wait(self._pending)
         self._wait(0)
 
     @property
@@ -179,9 +183,8 @@ class _Pixels:
         return image.ravel()
 
 
-def _batches(contents: Iterable[memoryview]) -> Iterator[list[memoryview]]:
-    contents = iter(contents)
-    while batch := list(islice(contents, BATCH)):
+def _batches(entries: Iterator[Record]) -> Iterator[list[Record]]:
+    while batch := list(islice(entries, BATCH)):
         yield batch
 
 

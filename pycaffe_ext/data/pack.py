@@ -10,9 +10,8 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, zip_longest
 from pathlib import Path
 
 import lmdb
@@ -21,7 +20,7 @@ from tqdm import tqdm
 
 from pycaffe_ext.data import ENCODINGS
 from pycaffe_ext.data.balance import Selection
-from pycaffe_ext.data.datum import QUALITY, open_database, parse, to_bytes
+from pycaffe_ext.data.datum import QUALITY, to_bytes
 from pycaffe_ext.data.frames import Frame, read_image
 from pycaffe_ext.data.patches import SIZE, VIEWS, cut
 from pycaffe_ext.data.threads import in_order, one_thread_each
@@ -29,7 +28,7 @@ from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.files import write_csv, writing_folder
 
 HEADER = ("split", "key", "frame", "group", "candidate", "scale", "dx", "dy", "orientation", "label")
-BATCH = 256  # patches of one frame cut at a time, and patches put between two commits: 40 MB of raw pixels
+BATCH = 256  # patches of one frame cut at a time: 40 MB of raw pixels
 PAGE = 4096
 LONGEST_KEY = 511  # LMDB's limit, in bytes
 
@@ -90,7 +89,7 @@ def pack(
     def cut_batch(rows: np.ndarray) -> list[tuple[bytes, bytes]]:
         return [
             (keys(row).encode(), to_bytes(patch, selection.label[row], encoding, quality))
-            for row, patch in zip(rows, _cut_rows(frames, candidates, selection, rows, size), strict=True)
+            for row, patch in zip(rows, cut_rows(frames, candidates, selection, rows, size), strict=True)
         ]
 
     database, index = database_path(folder, split), index_path(folder, split)
@@ -108,25 +107,6 @@ def pack(
     return database, index
 
 
-def verify(database: str | Path, index: str | Path) -> int:
-    """Check that an LMDB and its index have the same keys and labels in the same order; returns their number.
-
-    Raises UserError that names the first difference.
-    """
-    with open_database(database) as transaction:
-        count = 0
-        for entry, row in zip_longest(transaction.cursor(), read_index(index)):
-            found = None if entry is None else (entry[0].decode(), parse(entry[1]).label)
-            wanted = None if row is None else (row["key"], int(row["label"]))
-            if found != wanted:
-                raise UserError(
-                    f"patch {count} is {found or 'missing'}, {index} says {wanted or 'nothing'} (key, label);"
-                    " pack the patches again"
-                )
-            count += 1
-    return count
-
-
 def read_index(index: str | Path) -> Iterator[dict[str, str]]:
     """The lines of a patches_SPLIT.csv one by one, by column; raises UserError if it is missing or no such file."""
     index = Path(index)
@@ -137,29 +117,6 @@ def read_index(index: str | Path) -> Iterator[dict[str, str]]:
         if tuple(rows.fieldnames or ()) != HEADER:
             raise UserError(f"{index}: needs the header {','.join(HEADER)}; pack the patches again")
         yield from rows
-
-
-def check_index(indexes: Mapping[str, str | Path]) -> None:
-    """Check that no frame and no group occurs in two splits; indexes : split -> its patches_SPLIT.csv.
-
-    Raises UserError naming some of those that do.
-    """
-    found = {split: _frames_and_groups(index) for split, index in indexes.items()}
-    for one, other in combinations(found, 2):
-        for kind, here, there in zip(("frame", "group"), found[one], found[other], strict=True):
-            if both := sorted(here & there):
-                names = ", ".join(both[:3])
-                raise UserError(
-                    f"{kind}s in both {one} and {other}: {names} ({len(both)} in all); split by group again"
-                )
-
-
-def _frames_and_groups(index: str | Path) -> tuple[set[str], set[str]]:
-    frames, groups = set(), set()
-    for row in read_index(index):
-        frames.add(row["frame"])
-        groups.add(row["group"])
-    return frames, groups
 
 
 class _Keys:
@@ -191,7 +148,7 @@ def _batches(frame: np.ndarray) -> Iterator[np.ndarray]:
         start = end
 
 
-def _cut_rows(
+def cut_rows(
     frames: Sequence[Frame], candidates: Candidates, selection: Selection, rows: np.ndarray, size: int
 ) -> Iterator[np.ndarray]:
     """The (3, size, size) uint8 patch of each row; the rows share one frame and are ordered by candidate."""
@@ -210,6 +167,8 @@ def _put(
     folder: Path, batches: Iterable[list[tuple[bytes, bytes]]], map_size: int, report: Callable[[int], object]
 ) -> None:
     """Write batches into a new LMDB in `folder`; the same batches in the same order give the same bytes.
+
+    Each batch is a transaction of its own: larger ones take more memory and, in new pages, more time.
 
     `map_size` is an upper bound of the file's size: the file grows only as it is filled.
     """
