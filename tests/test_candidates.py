@@ -21,7 +21,7 @@ from pycaffe_ext.detector import (
     read_candidates,
     write_candidates,
 )
-from pycaffe_ext.detector.edges import Edges, find_edges, visible
+from pycaffe_ext.detector.edges import Edges, find_edges, look, visible
 from pycaffe_ext.detector.voting import cast, enclosure
 from pycaffe_ext.errors import UserError
 
@@ -177,14 +177,14 @@ def test_the_surround_and_the_sensor_picture_make_no_edges():
     cv2.putText(framed, "17/06/2015", (2, 290), 0, 0.4, (230, 230, 230), 1)
     seen = visible(framed)
     assert (seen == shown).mean() > 0.97
-    edges = find_edges(framed, seen, Detector())
+    edges = find_edges(look(framed), Detector())
     distance = cv2.distanceTransform(np.pad(shown, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
     assert distance[edges.y.astype(int), edges.x.astype(int)].min() > 2
 
 
 def test_normals_point_to_the_light():
     image = scene(ellipse((400, 480), (240, 200), (60, 60)))
-    edges = find_edges(image, visible(image), Detector())
+    edges = find_edges(look(image), Detector())
     dx, dy = 240 - edges.x, 200 - edges.y
     rim = np.abs(np.hypot(dx, dy) - 60) < 6
     towards = (dx * edges.nx + dy * edges.ny)[rim] / np.hypot(dx, dy)[rim]

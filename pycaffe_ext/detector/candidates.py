@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pycaffe_ext.data.frames import Frame, read_image
-from pycaffe_ext.detector.edges import Edges, find_edges, visible
+from pycaffe_ext.detector.edges import Edges, find_edges, look
 from pycaffe_ext.detector.settings import Detector
 from pycaffe_ext.detector.voting import find_peaks, voters_box
 from pycaffe_ext.errors import UserError
@@ -42,10 +42,10 @@ def detect(image: np.ndarray, settings: Detector = Detector()) -> np.ndarray:  #
     if min(height, width) < SMALLEST_FRAME:
         return NONE.copy()
     small = _resized(image, settings.working_side)
-    scene = visible(small)
-    edges = find_edges(small, scene, settings)
+    view = look(small)
+    edges = find_edges(view, settings)
     scale = np.array([width / small.shape[1], height / small.shape[0]] * 2, np.float32)
-    found = propose(small, scene, edges, settings)
+    found = propose(small, view.scene, edges, settings)
     boxes, score = _clipped(found[:, :4] * scale, height, width), found[:, 4]
     whole = (boxes[:, 2] >= SMALLEST_BOX) & (boxes[:, 3] >= SMALLEST_BOX)
     boxes, score = boxes[whole], score[whole]

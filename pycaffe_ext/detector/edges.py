@@ -32,6 +32,25 @@ class Edges:
         return len(self.x)
 
 
+@dataclass(frozen=True)
+class View:
+    """A frame at working size: image (H, W, 3) BGR uint8; scene, what shows the scene, and spots, glare, bool (H, W);
+    lab float32 (H, W, 3) with glare and the surround filled from the scene beside them.
+    """
+
+    image: np.ndarray
+    scene: np.ndarray
+    spots: np.ndarray
+    lab: np.ndarray
+
+
+def look(image: np.ndarray) -> View:
+    """The view of a BGR uint8 frame at working size."""
+    scene = visible(image)
+    spots = _glare(image, scene)
+    return View(image, scene, spots, _filled_lab(image, scene, spots))
+
+
 def visible(image: np.ndarray) -> np.ndarray:
     """The part of a BGR uint8 frame that shows the scene, bool (H, W): its largest piece that is not black.
 
@@ -80,17 +99,15 @@ def _filled_lab(image: np.ndarray, scene: np.ndarray, spots: np.ndarray) -> np.n
     return np.where(trust[..., None] > 0, lab, fill).astype(np.float32)
 
 
-def find_edges(image: np.ndarray, scene: np.ndarray, settings: Detector) -> Edges:
-    """Edges of a BGR uint8 frame inside `scene`, at the scale settings.sigma.
+def find_edges(view: View, settings: Detector) -> Edges:
+    """Edges of a frame inside its scene, at the scale settings.sigma.
 
     The gradient is that of the channel that changes most: lightness, or redness times settings.colour. An edge
     pixel is a ridge of its magnitude along the normal; weight = magnitude / (magnitude + mean magnitude around), and
     only those whose weight exceeds settings.edge_floor are kept. Edges beside the surround and in glare are left out.
     """
-    spots = _glare(image, scene)
-    lab = _filled_lab(image, scene, spots)
-    side = max(scene.shape)
-    blurred = cv2.GaussianBlur(lab, (0, 0), settings.sigma * side)
+    scene, spots, side = view.scene, view.spots, max(view.scene.shape)
+    blurred = cv2.GaussianBlur(view.lab, (0, 0), settings.sigma * side)
     gx, gy = _steepest(blurred, settings.colour)
     magnitude = np.hypot(gx, gy)
     inner = _inner(scene, max(2, round(side * 0.012)))
