@@ -1,4 +1,4 @@
-"""Figures: the FROC curve (Fig. 2(a) of the paper) and the course of a training (as Fig. 10 has it)."""
+"""Curves: FROC (Fig. 2(a) of the paper), ROC of candidates, and the course of trainings (as Fig. 10 has it)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pycaffe_ext.evaluation import froc, intervals
-from pycaffe_ext.files import writing
+from pycaffe_ext.evaluation import froc, intervals, roc
+from pycaffe_ext.report.style import BASELINE, BLACK, COLOURS, HEIGHT, Style, legend_below, page, save, styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 
     from pycaffe_ext.training.table import Row
 
-# Okabe and Ito's colours, which people of any colour vision can tell apart; the yellow is too pale for a line
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-STYLES = ("-", "--", "-.", ":")
-BASELINE = {"color": "#666666", "linestyle": (0, (1, 1.2))}
-SIZE = (7.0, 4.6)  # inches: the width of a page's text
-RATES = (0.5, 1, 2, 4)
+RATES = (0.5, 1, 2, 4)  # false positives per frame
+FRACTIONS = (0.05, 0.1, 0.2)  # of the false candidates
+DETECTOR = "hand-crafted detector"
+FEW = 2  # curves whose legend has room inside the axes
+SENSITIVITY = {"lesion": "sensitivity (polyps found)", "frame": "sensitivity (frames with a polyp found)"}
 
 
 class Band(NamedTuple):
@@ -31,6 +30,15 @@ class Band(NamedTuple):
     rates: np.ndarray
     low: np.ndarray
     high: np.ndarray
+
+
+class Bar(NamedTuple):
+    """Operating points with their intervals, all of one length: place on the x axis, value, low, high."""
+
+    at: Sequence[float]
+    value: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
 
 
 def froc_figure(
@@ -42,31 +50,63 @@ def froc_figure(
     rates: Sequence[float] = RATES,
     limit: float = 8,
     title: str = "",
+    looks: Mapping[str, Style] | None = None,
 ) -> None:
     """Write FROC curves as PNG: sensitivity against false positives per frame, up to `limit`.
 
     curves : name -> curve, in the order of the legend        baseline : the hand-crafted detector's own scores
     by : "lesion" or "frame"        bands : name -> e.g. bootstrap interval, drawn shaded
-    Error bars are 95 % Wilson binomial intervals at those operating points `rates` that a curve reaches.
+    rates : where every curve that reaches them has an error bar, the exact binomial 95 % interval; () for none.
+    looks : name -> style; unset: by order.
     """
-    figure, axes = _page()
-    for i, (name, curve) in enumerate(curves.items()):
-        style = {"color": COLOURS[i % len(COLOURS)], "linestyle": STYLES[i // len(COLOURS) % len(STYLES)]}
-        _staircase(axes, curve, by, label=name, **style)
-        # error bars of different curves at one rate are set side by side
-        shift = 0.004 * limit * (i - (len(curves) - 1) / 2)
+    figure, axes = page(height=_height(curves))
+    looks = {**(looks or styles(list(curves))), DETECTOR: BASELINE}
+    drawn = {**curves, **({DETECTOR: baseline} if baseline is not None else {})}
+    for i, (name, curve) in enumerate(drawn.items()):
+        # the curve as it can be operated: sensitivity stays until the next step; it ends with the last candidate
+        axes.plot(curve.false_positives_per_frame, curve.sensitivity(by), drawstyle="steps-post", lw=1.6, label=name,
+                  **looks[name].of_line())  # fmt: skip
         reached = [rate for rate in rates if rate <= min(limit, curve.false_positives_per_frame[-1])]
-        _error_bars(axes, curve, by, reached, shift, style["color"])
+        _error_bars(axes, _operating_bars(curve, reached, by), _beside(i, len(drawn), limit), looks[name])
         if bands and name in bands:
             band = bands[name]
-            axes.fill_between(band.rates, band.low, band.high, color=style["color"], alpha=0.15, linewidth=0)
-    if baseline is not None:
-        _staircase(axes, baseline, by, label="hand-crafted detector", **BASELINE)
-    axes.set(xlim=(0, limit), ylim=(0, 1), title=title)
+            axes.fill_between(band.rates, band.low, band.high, color=looks[name].colour, alpha=0.15, linewidth=0)
+    axes.set(xlim=(0, limit), ylim=(0, 1.01), title=title)
     axes.set_xlabel("false positives per frame")
-    axes.set_ylabel({"lesion": "sensitivity (lesions found)", "frame": "sensitivity (frames with a polyp found)"}[by])
-    axes.legend(title=_explanation(len(curves), bands), loc="lower right", alignment="left")
-    _save(figure, path)
+    axes.set_ylabel(SENSITIVITY[by])
+    _legend(figure, axes, len(drawn), _explanation(len(drawn), bool(rates), bool(bands)))
+    save(figure, path)
+
+
+def roc_figure(
+    path: Path,
+    labels: np.ndarray,
+    scores: Mapping[str, np.ndarray],
+    fractions: Sequence[float] = FRACTIONS,
+    title: str = "",
+    looks: Mapping[str, Style] | None = None,
+) -> None:
+    """Write ROC curves of candidates as PNG; the legend has the AUC of each, which is over all candidates.
+
+    labels : (n,) 1 = the candidate hits a polyp.  scores : name -> (n,), higher = more polyp-like.  Polyps without any
+    candidate do not count here: they do in the FROC curve.
+    fractions : of false candidates, where each curve has an exact binomial 95 % interval; () for none.
+    """
+    figure, axes = page(height=_height(scores) + 0.6)
+    looks = {**(looks or styles(list(scores))), DETECTOR: BASELINE}
+    for i, (name, own) in enumerate(scores.items()):
+        false, true = _roc(labels, own)
+        label = f"{name}, {roc.auc(labels, own):.3f}"
+        axes.plot(false / false[-1], true / true[-1], lw=1.6, label=label, **looks[name].of_line())
+        hits = [int(true[false <= fraction * false[-1]].max()) for fraction in fractions]
+        _error_bars(axes, _binomial_bars(fractions, hits, int(true[-1])), _beside(i, len(scores), 1), looks[name])
+    axes.plot([0, 1], [0, 1], color="#bbbbbb", lw=0.8, zorder=0)
+    axes.set(xlim=(0, 1), ylim=(0, 1.01), title=title)
+    axes.set_xlabel("false-positive fraction (share of the candidates that hit no polyp)")
+    axes.set_ylabel("sensitivity (share of the candidates that hit one)")
+    explained = _explanation(len(scores), bool(fractions), False)
+    _legend(figure, axes, len(scores), "area under the curve" + (f"; {explained}" if explained else ""))
+    save(figure, path)
 
 
 def convergence_figure(
@@ -77,7 +117,7 @@ def convergence_figure(
     rows : of auc.csv        best : iteration of the chosen snapshot
     losses : iteration -> displayed training loss (see `training.log.parse`); where None, the rows' mean loss
     """
-    figure, (above, below) = _page(rows=2)
+    figure, (above, below) = page(rows=2, height=1.25 * HEIGHT, sharex=True)
     epochs, per_epoch = [row.epoch for row in rows], rows[-1].iteration / rows[-1].epoch
     if losses:
         at = [iteration / per_epoch for iteration in losses]
@@ -97,47 +137,78 @@ def convergence_figure(
         axes.axvline(chosen.epoch, color="#999999", lw=0.8, zorder=0)
         axes.legend(loc="best")
     above.set_title(title)
-    _save(figure, path)
+    save(figure, path)
 
 
-def _staircase(axes: Axes, curve: froc.Curve, by: str, **style: object) -> None:
-    """The curve as it can be operated: sensitivity stays until the next step.  It ends with the last candidate."""
-    axes.plot(curve.false_positives_per_frame, curve.sensitivity(by), drawstyle="steps-post", lw=1.6, **style)
+def convergences_figure(
+    path: Path,
+    trainings: Mapping[str, tuple[Sequence[Row], int]],
+    title: str = "",
+    looks: Mapping[str, Style] | None = None,
+) -> None:
+    """Write the validation AUC of several trainings by epoch as PNG, as Fig. 10 of the paper.
+
+    trainings : name -> (rows of auc.csv, iteration of the chosen snapshot, which gets a star)
+    """
+    figure, axes = page(height=_height(trainings, few=0))
+    looks = looks or styles(list(trainings))
+    for name, (rows, _) in trainings.items():
+        style = looks[name]
+        axes.plot([row.epoch for row in rows], [row.auc for row in rows], marker=style.marker, ms=3.5, lw=1.4,
+                  label=name, **style.of_line())  # fmt: skip
+    for name, (rows, best) in trainings.items():
+        chosen = next(row for row in rows if row.iteration == best)
+        axes.plot(chosen.epoch, chosen.auc, "*", ms=11, color=looks[name].colour, markeredgecolor=BLACK, mew=0.7)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("AUC of the validation patches")
+    axes.set_xlim(left=0)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_title(title)
+    legend_below(figure, axes, "star: the chosen snapshot")
+    save(figure, path)
 
 
-def _error_bars(axes: Axes, curve: froc.Curve, by: str, rates: Sequence[float], shift: float, colour: str) -> None:
+def _roc(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(false, true) positives at each threshold, from none to all."""
+    threshold = np.r_[np.inf, np.unique(scores)[::-1]]
+    ranked = (np.sort(scores[labels == k]) for k in (0, 1))
+    return tuple(own.size - np.searchsorted(own, threshold, side="left") for own in ranked)
+
+
+def _operating_bars(curve: froc.Curve, rates: Sequence[float], by: str) -> Bar:
     points = [froc.operating_point(curve, rate, by) for rate in rates]
-    value = np.array([point.sensitivity for point in points])
-    bounds = np.array([intervals.wilson(point.hits, point.total) for point in points]).reshape(-1, 2).T
-    reach = np.maximum(np.abs(bounds - value), 0)
-    at = np.array(rates) + shift
-    axes.errorbar(at, value, yerr=reach, fmt="o", ms=3.5, color=colour, capsize=3, elinewidth=1.1)
+    return _binomial_bars(rates, [point.hits for point in points], curve.hits(by)[1])
 
 
-def _explanation(curves: int, bands: Mapping[str, Band] | None) -> str:
-    bars = "bars: 95 % binomial (Wilson)" + (",\nside by side for each rate" if curves > 1 else "")
-    return bars + ("\nshaded: 95 % bootstrap by group" if bands else "")
+def _binomial_bars(at: Sequence[float], hits: Sequence[int], total: int) -> Bar:
+    bounds = [intervals.clopper_pearson(count, total) for count in hits]
+    return Bar(at, [count / total for count in hits], [b.low for b in bounds], [b.high for b in bounds])
 
 
-def _page(rows: int = 1) -> tuple[Figure, Axes | np.ndarray]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(SIZE[0], SIZE[1] * (1 if rows == 1 else 1.25)), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, sharex=True)
-    for one in np.ravel(axes):
-        one.grid(color="#dddddd", lw=0.6)
-        one.set_axisbelow(True)
-        one.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+def _error_bars(axes: Axes, bar: Bar, shift: float, style: Style) -> None:
+    value = np.array(bar.value)
+    reach = np.maximum(np.abs(np.array([bar.low, bar.high]) - value), 0)
+    axes.errorbar(np.array(bar.at) + shift, value, yerr=reach, fmt=style.marker, ms=3.5, color=style.colour,
+                  capsize=2.5, elinewidth=1.1)  # fmt: skip
 
 
-def _save(figure: Figure, path: Path) -> None:
-    for axes in figure.axes:
-        if legend := axes.get_legend():
-            legend.set_frame_on(True)
-            for text in (*legend.get_texts(), legend.get_title()):
-                text.set_fontsize(8.5)
-    with writing(path, "wb") as file:
-        figure.savefig(file, format="png", dpi=200)
+def _beside(i: int, count: int, limit: float) -> float:
+    """How far the bar of curve i is moved, so that those of all curves at one rate stand side by side."""
+    return 0.006 * limit * (i - (count - 1) / 2)
+
+
+def _explanation(curves: int, bars: bool, shaded: bool) -> str:
+    said = ["bars: exact binomial 95 %" + (",\nside by side for each rate" if curves > 1 else "")] if bars else []
+    return "\n".join(said + (["shaded: 95 % bootstrap by group"] if shaded else []))
+
+
+def _legend(figure: Figure, axes: Axes, curves: int, title: str) -> None:
+    if curves > FEW:
+        legend_below(figure, axes, title.replace("\n", " "))
+    else:
+        axes.legend(title=title, loc="lower right", alignment="left")
+
+
+def _height(curves: Mapping[str, object], few: int = FEW) -> float:
+    """Of the page: as many curves as have their legend below get room for it."""
+    return HEIGHT + (0.25 * (1 + len(curves) // 4) if len(curves) > few else 0)

@@ -1,0 +1,94 @@
+"""AUC by depth of tuning: what the paper's first question looks like in one figure, and its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from pycaffe_ext.evaluation import comparison
+from pycaffe_ext.report.figures import DETECTOR
+from pycaffe_ext.report.style import BASELINE, COLOURS, MARKERS, SMALL, Style, legend_below, page, save
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+AXES = {"patches": "AUC of the test patches", "candidates": "AUC of the test candidates"}
+
+
+class Seeds(NamedTuple):
+    """values : seed -> number.  over : their mean with its 95 % t interval, None for a single seed."""
+
+    values: Mapping[int, float]
+    over: comparison.SeedInterval
+
+
+def over_seeds(values: Mapping[int, float]) -> Seeds:
+    return Seeds(values, comparison.seed_interval(list(values.values())))
+
+
+def depth_figure(
+    path: Path,
+    tuned: Mapping[str, Mapping[str, Seeds]],
+    references: Mapping[str, Mapping[str, Seeds]],
+    looks: Mapping[str, Style],
+    title: str = "",
+) -> None:
+    """Write AUC against depth of tuning as PNG, one panel a level of AUC: a point per seed, mean and t-interval.
+
+    tuned : level ("patches", "candidates") -> scheme, from shallow to deep as in Table II -> its AUCs
+    references : level -> name -> AUCs that have no depth (scratch, the detector): lines, with a band for the interval
+    """
+    figure, panels = page(columns=len(tuned), height=4.4, squeeze=False)
+    for axes, (level, schemes) in zip(panels[0], tuned.items(), strict=True):
+        for name, seeds in references.get(level, {}).items():
+            _reference(axes, name, seeds, {DETECTOR: BASELINE, **looks}[name])
+        _points(axes, schemes)
+        axes.set_ylabel(AXES[level])
+        axes.set_ylim(_range([*schemes.values(), *references.get(level, {}).values()]))
+        axes.set_xticks(range(len(schemes)), list(schemes), rotation=45, ha="right", fontsize=SMALL)
+        axes.set_xlim(-0.6, len(schemes) - 0.4)
+        axes.set_xlabel("shallow  <  layers that learn  <  deep")
+    figure.suptitle(title)
+    legend_below(figure, panels[0][-1])
+    save(figure, path)
+
+
+def _points(axes: Axes, schemes: Mapping[str, Seeds]) -> None:
+    """The mean of each scheme with its interval, and beside it a small mark for each seed, joined over the depths."""
+    at = np.arange(len(schemes))
+    for i, seed in enumerate(sorted({seed for one in schemes.values() for seed in one.values})):
+        values = [one.values.get(seed, np.nan) for one in schemes.values()]
+        axes.plot(at + 0.16, values, marker=MARKERS[1:][i % 7], ms=3.5, lw=0.7, color="#999999", label=f"seed {seed}",
+                  zorder=2)  # fmt: skip
+    mean = np.array([one.over.mean for one in schemes.values()])
+    reach = np.array([_reach(one.over) for one in schemes.values()]).reshape(-1, 2).T
+    several = np.isfinite(reach).any()
+    axes.errorbar(at, mean, yerr=reach, fmt="o-", color=COLOURS[0], ms=5.5, lw=1.8, capsize=3, zorder=3,
+                  label="mean and 95 % t interval over seeds" if several else "fine-tuned")  # fmt: skip
+
+
+def _range(seeds: Sequence[Seeds]) -> tuple[float, float]:
+    """Of the axis: that of the single seeds with room around; wide intervals run out of the picture."""
+    values = [value for one in seeds for value in one.values.values()]
+    room = max(0.03, 0.5 * (max(values) - min(values)))
+    return max(0.0, min(values) - room), min(1.0, max(values) + room)
+
+
+def _reach(over: comparison.SeedInterval) -> tuple[float, float]:
+    if over.low is None:
+        return np.nan, np.nan
+    return max(over.mean - over.low, 0), max(over.high - over.mean, 0)
+
+
+def _reference(axes: Axes, name: str, seeds: Seeds, style: Style) -> None:
+    axes.axhline(seeds.over.mean, lw=1.5, label=name, zorder=1, **style.of_line())
+    if seeds.over.low is not None:
+        axes.axhspan(seeds.over.low, seeds.over.high, color=style.colour, alpha=0.1, lw=0, zorder=0)
+
+
+def shown(over: comparison.SeedInterval) -> str:
+    """Mean and interval as a table shows them."""
+    return f"{over.mean:.3f}" if over.low is None else f"{over.mean:.3f} [{over.low:.3f}, {over.high:.3f}]"

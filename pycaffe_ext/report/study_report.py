@@ -1,0 +1,277 @@
+"""The report of a study: all figures and tables of its finished runs in one folder, and a page that shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from pycaffe_ext import pipeline
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.evaluation import comparison, froc
+from pycaffe_ext.files import read_json, write_csv, write_json, writing, writing_folder
+from pycaffe_ext.proto import read_blobs
+from pycaffe_ext.report import (
+    claims,
+    depth,
+    examples,
+    figures,
+    filters,
+    matrix,
+    montage,
+    report_page,
+    runs,
+    study_tables,
+    style,
+    table_s1,
+)
+from pycaffe_ext.report.figures import DETECTOR
+from pycaffe_ext.report.runs import RunFiles, Study
+from pycaffe_ext.schemes import STAGES
+
+RATES = (0.5, 1.0, 2.0)  # false positives per frame of Table S1; the paper's three are not in the text at hand
+RECORD = "report.json"
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the parts of a report share.  rates, resamples : of Table S1."""
+
+    study: Study
+    rates: tuple[float, ...] = RATES
+    resamples: int = RESAMPLES
+
+    @cached_property
+    def looks(self) -> dict[str, style.Style]:
+        return style.styles(self.study.names, self.study.scratch)
+
+    @property
+    def title(self) -> str:
+        return f"{report_page.source_text(self.study)}, seed {self.study.main_seed}"
+
+    @property
+    def deepest(self) -> RunFiles:
+        """Of the main seed, the net of which most was tuned; any net if none was."""
+        main = self.study.main
+        return next((main[name] for name in reversed(self.study.depths) if name in main), next(iter(main.values())))
+
+    def cases(self, seed: int) -> dict[str, froc.Cases]:
+        """name -> scored test candidates of a seed's runs, the detector's own scores last."""
+        own = self.study.of_seed(seed)
+        return {
+            **{name: run.evaluation.cases for name, run in own.items()},
+            DETECTOR: next(iter(own.values())).evaluation.baseline,
+        }
+
+    @cached_property
+    def comparisons(self) -> dict[int, list[comparison.Comparison]]:
+        """seed -> Table S1, polyp by polyp."""
+        return {
+            seed: comparison.compare(self.cases(seed), next(iter(self.study.of_seed(seed).values())).evaluation.group,
+                                     self.rates, "lesion", self.resamples)
+            for seed in self.study.seeds
+        }  # fmt: skip
+
+    @cached_property
+    def auc_comparisons(self) -> list[comparison.AucComparison]:
+        """Every pair of the main seed by AUC of candidates."""
+        first = next(iter(self.study.main.values())).evaluation
+        scores = {name: own.score for name, own in self.cases(self.study.main_seed).items()}
+        return comparison.compare_aucs(first.label, scores, first.candidate_group, self.resamples)
+
+    @cached_property
+    def counts(self) -> dict[int, dict[str, dict[str, int]]]:
+        return {run.settings.seed: study_tables.counts(run) for run in study_tables.one_run_each_seed(self.study)}
+
+    @cached_property
+    def results(self) -> dict[str, dict[str, comparison.SeedInterval]]:
+        return study_tables.results(self.study, self.rates)
+
+    @cached_property
+    def examples(self) -> dict[str, list[examples.Example]]:
+        return examples.extremes(self.deepest)
+
+    @cached_property
+    def claims(self) -> list[claims.Claim]:
+        methods = {self.study.name(run): claims.Method(self.study.name(run), run.settings.scheme, run.settings.arch)
+                   for run in self.study.runs}  # fmt: skip
+        aucs = self.study.over_seeds(lambda run: run.result["test"]["patch_auc"])
+        courses = {name: [[(row.epoch, row.auc) for row in run.snapshots] for run in self.study.runs
+                          if self.study.name(run) == name] for name in methods}  # fmt: skip
+        rows = [row for own in self.comparisons.values() for row in own]
+        return claims.claims(
+            list(methods.values()), DETECTOR, rows, {name: list(own.values()) for name, own in aucs.items()}, courses
+        )
+
+
+def write_report(
+    finished: Sequence[RunFiles],
+    out: Path,
+    missing: Sequence[str] = (),
+    rates: Sequence[float] = RATES,
+    resamples: int = RESAMPLES,
+    progress: bool = True,
+) -> Path:
+    """Write all figures and tables of `finished` runs into the folder `out` and return its report.md.
+
+    missing : runs that belong to the study and are not finished; the report names them.  An earlier report in `out` is
+    replaced, at once and only when all is written.  Raises UserError if there is no finished run, if `out` holds
+    anything but a report, and where `runs.study` or the data refuse.
+    """
+    _check_replaceable(out)
+    material = Material(runs.study(finished), tuple(rates), resamples)
+    steps = (_tables, _curves, _table_s1, _depth, _convergence, _data_pictures, _filters)
+    with writing_folder(out) as folder:
+        for step in tqdm(steps, "report", unit="part", delay=2, leave=False, disable=None if progress else True):
+            step(folder, material)
+        with writing(folder / "report.md") as file:
+            file.write(report_page.text(material, missing, {path.name for path in folder.iterdir()}))
+        names = [run.folder.name for run in material.study.runs]
+        files = sorted(path.name for path in folder.iterdir())
+        write_json(folder / RECORD, {"runs": names, "missing": list(missing), "files": [*files, RECORD]})
+    return out / "report.md"
+
+
+def _check_replaceable(out: Path) -> None:
+    """A folder of the user's own must not be taken for a report of ours, which may be thrown away."""
+    if not out.exists():
+        return
+    found = {path.name for path in out.iterdir()} if out.is_dir() else {out.name}
+    if not found:
+        return
+    try:
+        known = set(read_json(out / RECORD)["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{out} is there already and is no report; choose another OUT= or remove it") from None
+    if foreign := sorted(found - known):
+        raise UserError(f"{out} has files that are no report's ({', '.join(foreign[:3])}); choose another OUT=")
+
+
+def _tables(folder: Path, material: Material) -> None:
+    study = material.study
+    write_csv(folder / "counts.csv", ("seed", "split", *study_tables.STAGES), study_tables.count_rows(material.counts))
+    write_csv(folder / "runs.csv", study_tables.RUN_HEADER, study_tables.run_rows(study))
+    write_csv(folder / "results.csv", study_tables.RESULT_HEADER, study_tables.result_rows(material.results))
+    write_csv(folder / "claims.csv", ("claim", "verdict", "evidence"),
+              [(claim.statement, claim.verdict, claim.evidence) for claim in material.claims])  # fmt: skip
+
+
+def _curves(folder: Path, material: Material) -> None:
+    """Fig. 2(a), with the curves that the paper shows and with all, and ROC."""
+    cases = material.cases(material.study.main_seed)
+    curves = {name: froc.curve(own) for name, own in cases.items()}
+    baseline = curves.pop(DETECTOR)
+    few = {name: curves[name] for name in representative(material.study)}
+    look = {"looks": material.looks, "title": material.title}
+    figures.froc_figure(folder / "froc.png", few, baseline, rates=material.rates, limit=2 * max(material.rates), **look)
+    for by in froc.SENSITIVITIES:
+        figures.froc_figure(folder / f"froc_all_by_{by}.png", curves, baseline, by=by, rates=(), **look)
+    label = next(iter(material.study.main.values())).evaluation.label
+    scores = {name: own.score for name, own in cases.items()}
+    shown = {name: scores[name] for name in [*few, DETECTOR]}
+    figures.roc_figure(folder / "roc.png", label, shown, **look)
+    figures.roc_figure(folder / "roc_all.png", label, scores, fractions=(), **look)
+
+
+def representative(study: Study) -> list[str]:
+    """Names of the curves that Fig. 2(a) is drawn with: the two shallowest tunings, a middle one, the deepest, and
+    scratch (of every net) with the filler that the paper used, or else with the first."""
+    tuned = [name for name in study.depths if name in study.main]
+    chosen = {0, 1, len(tuned) // 2, len(tuned) - 1} if tuned else set()
+    scratch = [name for name, run in study.main.items() if not run.tuned]
+    usual = [name for name in scratch if study.main[name].settings.scheme == "scratch"]
+    return [name for i, name in enumerate(tuned) if i in chosen] + (usual or scratch[:1])
+
+
+def _table_s1(folder: Path, material: Material) -> None:
+    study, seed = material.study, material.study.main_seed
+    rows = [row for own, found in material.comparisons.items() for row in table_s1.rows(own, found)]
+    write_csv(folder / "table_s1.csv", table_s1.HEADER, rows)
+    write_csv(folder / "auc_pairs.csv", table_s1.AUC_HEADER, table_s1.auc_rows(seed, material.auc_comparisons))
+    names = [*study.main, DETECTOR]
+    panels = {f"{rate:g} false positive{'s' * (rate != 1)} a frame":
+              table_s1.verdicts(names, material.comparisons[seed], rate) for rate in material.rates}  # fmt: skip
+    matrix.matrix_figure(
+        folder / "table_s1.png", [*study.main, "detector"], {panel: found[0] for panel, found in panels.items()},
+        {panel: found[1] for panel, found in panels.items()}, "paired bootstrap by group, Holm's p < .05",
+        material.title,
+    )  # fmt: skip
+
+
+def _depth(folder: Path, material: Material) -> None:
+    """AUC by depth; nothing where the study has no depths."""
+    study = material.study
+    levels = {"patches": lambda run: run.result["test"]["patch_auc"], "candidates": study_tables.candidate_auc}
+    found = {level: {name: depth.over_seeds(own) for name, own in study.over_seeds(value).items()}
+             for level, value in levels.items()}  # fmt: skip
+    detector = {run.settings.seed: study_tables.candidate_auc(run, "detector")
+                for run in study_tables.one_run_each_seed(study)}  # fmt: skip
+    found["candidates"][DETECTOR] = depth.over_seeds(detector)
+    write_csv(folder / "auc_by_depth.csv", study_tables.AUC_HEADER, study_tables.auc_rows(found))
+    if study.depths:
+        tuned = {level: {name: own[name] for name in study.depths} for level, own in found.items()}
+        others = {level: {name: seeds for name, seeds in own.items() if name not in study.depths}
+                  for level, own in found.items()}  # fmt: skip
+        depth.depth_figure(folder / "auc_by_depth.png", tuned, others, material.looks, report_page.source_text(study))
+
+
+def _convergence(folder: Path, material: Material) -> None:
+    trainings = {name: (run.snapshots, run.result["best"]["iteration"]) for name, run in material.study.main.items()}
+    figures.convergences_figure(folder / "convergence.png", trainings, material.title, material.looks)
+
+
+def _data_pictures(folder: Path, material: Material) -> None:
+    run = material.deepest
+    source = pipeline.load(run.settings.app).frames_of(run.settings, run.packed.folder.parent.parent)
+    names = examples.shown_frames(run)
+    found = material.examples
+    wanted = {*names, *(one.frame for kind in found.values() for one in kind)}
+    pictures = examples.Pictures(run, {frame.name: frame for frame in source}, sorted(wanted))
+    title = f"{material.title}: scores of {material.study.name(run)}"
+    montage.candidates_figure(folder / "candidates.png", [pictures.scene(run, name) for name in names], title)
+    kinds = {examples.KINDS[kind]: [pictures.close_up(one) for one in own] for kind, own in found.items() if own}
+    montage.close_ups_figure(folder / "extreme_candidates.png", kinds, title)
+    write_csv(folder / "extreme_candidates.csv", examples.EXAMPLE_HEADER, examples.example_rows(found))
+    if found["hits"]:
+        best = pictures.close_up(found["hits"][0])
+        montage.views_figure(folder / "patches.png", best.image, best.mask, best.box, "a candidate that hits a polyp")
+
+
+def _filters(folder: Path, material: Material) -> None:
+    """conv1 before and after, of the run that tunes it; nothing where none does or its donor is gone."""
+    run = tuned_from_the_input(material.study)
+    if run is None or (donor := donor_file(run)) is None:
+        return
+    before, after = (filters.first_filters(read_blobs(path)) for path in (donor, run.folder / "best.caffemodel"))
+    if before is None or after is None:
+        return
+    scratch = next((r for r in material.study.main.values() if not r.tuned and r.settings.arch == run.settings.arch),
+                   None)  # fmt: skip
+    own = filters.first_filters(read_blobs(scratch.folder / "best.caffemodel")) if scratch else None
+    title = f"{before[0]} of {material.study.name(run)}, {material.title}"
+    filters.filters_figure(folder / "filters.png", before[1], after[1], own[1] if own else None, title)
+
+
+def tuned_from_the_input(study: Study) -> RunFiles | None:
+    """The main seed's run of the main net in which every layer learns from the donor's weights."""
+    return study.main.get(f"ft-{STAGES[study.arch][0]}")
+
+
+def donor_file(run: RunFiles) -> Path | None:
+    """Where the donor lay when the run was made, if it is still there."""
+    named = run.record["resolved"]["donor"]
+    return Path(named) if named and Path(named).exists() else None
+
+
+def loaded(folders: Sequence[Path]) -> tuple[list[RunFiles], list[str]]:
+    """Finished runs of `folders`, and the names of the others; UserError if none is finished."""
+    found: dict[Path, Any] = {folder: runs.load(folder) for folder in folders}
+    missing = [folder.name for folder, run in found.items() if run is None]
+    if len(missing) == len(found):
+        raise UserError(f"none of {len(found)} runs is finished, e.g. {folders[0]}; `make APP` runs them")
+    return [run for run in found.values() if run is not None], missing

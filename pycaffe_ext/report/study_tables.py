@@ -1,0 +1,144 @@
+"""Tables of a study: counts at each stage of the data, and results over seeds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pycaffe_ext.data.pack import read_index
+from pycaffe_ext.data.patches import VIEWS
+from pycaffe_ext.evaluation import comparison, froc, roc
+from pycaffe_ext.evaluation.intervals import clopper_pearson
+from pycaffe_ext.report import markdown
+from pycaffe_ext.report.depth import Seeds, shown
+from pycaffe_ext.report.figures import DETECTOR
+from pycaffe_ext.report.runs import RunFiles, Study
+
+Rows = list[tuple[Any, ...]]
+
+SPLITS = ("train", "val", "test")
+STAGES = {  # column of counts.csv -> what a reader is told
+    "groups": "groups (videos, patients)", "frames": "frames", "frames_with_polyps": "… with polyps",
+    "frames_without_polyps": "… without polyps", "polyps": "polyps", "polyps_with_candidate": "… with a candidate",
+    "candidates": "candidates", "positive_candidates": "… that hit a polyp", "false_candidates": "… false positives",
+    "positive_views": "patches before balancing, positive", "negative_views": "patches before balancing, negative",
+    "positive_patches": "patches packed, positive", "negative_patches": "patches packed, negative",
+}  # fmt: skip
+RUN_HEADER = (
+    "name", "seed", "arch", "scheme", "folder", "donor", "precision", "width", "batch", "epochs_at_most", "patience",
+    "snapshots", "stopped_by", "best_epoch", "best_iteration", "validation_auc", "patch_auc", "candidate_auc",
+)  # fmt: skip
+INTERVAL = ("seeds", "mean", "t_low", "t_high")
+AUC_HEADER = ("level", "name", *INTERVAL)
+RESULT_HEADER = ("name", "figure", *INTERVAL)
+
+
+def counts(run: RunFiles) -> dict[str, dict[str, int]]:
+    """split -> stage (keys of STAGES) -> how many, from the record and the indexes of a run's packed data."""
+    found = {}
+    for split in SPLITS:
+        fact = run.packed.facts[split]
+        labels = Counter(row["label"] for row in read_index(run.packed.index(split)))
+        negative = fact["candidates"] - fact["positive_candidates"]
+        found[split] = dict(zip(STAGES, (
+            fact["groups"], fact["frames"], fact["frames_with_polyps"], fact["frames"] - fact["frames_with_polyps"],
+            fact["polyps"], round((fact["covered"] or 0) * fact["polyps"]), fact["candidates"],
+            fact["positive_candidates"], negative, fact["positive_candidates"] * len(VIEWS), negative * len(VIEWS),
+            labels["1"], labels["0"],
+        ), strict=True))  # fmt: skip
+    return found
+
+
+def count_rows(found: Mapping[int, Mapping[str, Mapping[str, int]]]) -> Rows:
+    """Rows of counts.csv (seed, split, *STAGES); found : seed -> what `counts` gives."""
+    return [(seed, split, *stages.values()) for seed, splits in found.items() for split, stages in splits.items()]
+
+
+def counts_markdown(found: Mapping[str, Mapping[str, int]]) -> str:
+    rows = [(text, *(f"{found[split][stage]:,}".replace(",", " ") for split in SPLITS))
+            for stage, text in STAGES.items()]  # fmt: skip
+    return markdown.table(("", "training", "validation", "test"), rows)
+
+
+def candidate_auc(run: RunFiles, who: str = "network") -> float:
+    """Area under the ROC curve of the test candidates, as the "network" or the "detector" scores them."""
+    return roc.auc(run.evaluation.label, run.evaluation.of(who).score)
+
+
+def run_rows(study: Study) -> Rows:
+    """Rows of runs.csv (RUN_HEADER)."""
+    return [
+        (study.name(run), run.settings.seed, run.settings.arch, run.settings.scheme, run.folder.name,
+         run.result["donor"], run.settings.precision, run.record["resolved"]["width"],
+         run.record["resolved"]["batch"], run.settings.epochs, run.settings.patience, run.result["snapshots"],
+         run.result["stopped_by"], run.result["best"]["epoch"], run.result["best"]["iteration"],
+         run.result["best"]["validation_auc"], run.result["test"]["patch_auc"], candidate_auc(run))
+        for run in study.runs
+    ]  # fmt: skip
+
+
+def one_run_each_seed(study: Study) -> list[RunFiles]:
+    """A run of every seed: all of a seed have the same data, and the detector's scores with it."""
+    return [next(iter(study.of_seed(seed).values())) for seed in study.seeds]
+
+
+def results(study: Study, rates: Sequence[float]) -> dict[str, dict[str, comparison.SeedInterval]]:
+    """name -> figure -> mean over seeds: AUCs ("patch AUC", "candidate AUC") and sensitivities by lesion at rates."""
+    at = {f"sensitivity at {rate:g} FP a frame": rate for rate in rates}
+    found = {}
+    for name in study.names:
+        own = [run for run in study.runs if study.name(run) == name]
+        found[name] = {
+            "patch AUC": comparison.seed_interval([run.result["test"]["patch_auc"] for run in own]),
+            "candidate AUC": comparison.seed_interval([candidate_auc(run) for run in own]),
+            **{text: _sensitivity(own, rate, "network") for text, rate in at.items()},
+        }
+    each = one_run_each_seed(study)
+    found[DETECTOR] = {
+        "candidate AUC": comparison.seed_interval([candidate_auc(run, "detector") for run in each]),
+        **{text: _sensitivity(each, rate, "detector") for text, rate in at.items()},
+    }
+    return found
+
+
+def _sensitivity(runs: Sequence[RunFiles], rate: float, who: str) -> comparison.SeedInterval:
+    return comparison.seed_interval(
+        [froc.operating_point(froc.curve(run.evaluation.of(who)), rate).sensitivity for run in runs]
+    )
+
+
+def result_rows(found: Mapping[str, Mapping[str, comparison.SeedInterval]]) -> Rows:
+    """Rows of results.csv (RESULT_HEADER)."""
+    return [(name, figure, *_interval(over)) for name, own in found.items() for figure, over in own.items()]
+
+
+def auc_rows(found: Mapping[str, Mapping[str, Seeds]]) -> Rows:
+    """Rows of auc_by_depth.csv (AUC_HEADER); found : level -> name -> AUCs over seeds."""
+    return [(level, name, *_interval(own.over)) for level, names in found.items() for name, own in names.items()]
+
+
+def _interval(over: comparison.SeedInterval) -> tuple[Any, ...]:
+    return over.seeds, over.mean, *("" if end is None else end for end in (over.low, over.high))
+
+
+def results_markdown(found: Mapping[str, Mapping[str, comparison.SeedInterval]]) -> str:
+    columns = list(next(iter(found.values())))
+    rows = [
+        (name, next(iter(own.values())).seeds, *(shown(own[column]) if column in own else "-" for column in columns))
+        for name, own in found.items()
+    ]
+    return markdown.table(("", "seeds", *columns), rows)
+
+
+def operating_rows(cases: Mapping[str, froc.Cases], rates: Sequence[float]) -> Rows:
+    """Rows for a reader: each curve's sensitivity by lesion at each rate with its exact 95 % interval."""
+    rows = []
+    for name, own in cases.items():
+        points = [froc.operating_point(froc.curve(own), rate) for rate in rates]
+        rows.append((name, *(f"{p.sensitivity:.3f} {_span(clopper_pearson(p.hits, p.total))}" for p in points)))
+    return rows
+
+
+def _span(interval: Sequence[float]) -> str:
+    return f"[{interval[0]:.3f}, {interval[1]:.3f}]"
