@@ -1,18 +1,19 @@
-"""A folder of frames and masks: what is there, the group of each frame, and whether it fits together.
+"""One frame of a data set and how its files are read: pictures, masks, sizes, fingerprints.
 
-Layout: `images/NAME.ext` pairs with `masks/NAME.ext` (png, jpg, jpeg, bmp, tif or tiff on either side). Every
-frame has a mask; an all-black mask marks a frame without polyps. Frames of one video or patient form a group:
-they lie in `images/GROUP/` (mirrored in `masks/GROUP/`), or `groups.csv` (header `frame,group`) says so;
-otherwise a frame is a group of its own.
+Which files belong together is known to `data.sources`. Nothing here keeps pictures: what is read is handed to a
+function, a few at a time.
+
+Masks are read the same way whatever they come from. A pixel's grey is its largest channel over black, so a coloured,
+paletted or transparent mask keeps its polyps; the pixel is polyp above half of the range, 127 of 255. A file without
+anything above that is looked at more closely, because it would silently lose its polyps: see `to_mask`.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,16 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from pycaffe_ext.data.threads import in_order
 from pycaffe_ext.errors import UserError, explain
 from pycaffe_ext.files import digest
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 THREADS = 4
 MASK_THRESHOLD = 127  # JPEG masks ring around 0 and 255
+BLACK = 16  # what compression makes of black stays below
+ORIENTATION = 274  # EXIF's and TIFF's tag
+DIGESTS = "sha256.txt"  # of the files beside it, in the lines of sha256sum; stands in folders of decoded videos
 
 
 @dataclass(frozen=True)
@@ -35,79 +40,40 @@ class Frame:
     """One frame on disk.
 
     name : unique in its data set, without suffix, with the sub-folder if there is one ("video03/0012").
-    mask : None only where an adapter knows that the frame has no polyp and no mask file exists.
+    mask : None only where a data set says that the frame has no polyp and no mask file exists.
     group : frames of one group never lie on both sides of a split.
+    source : the data set's name in `data.sources`.
     """
 
     name: str
     image: Path
     mask: Path | None
     group: str
+    source: str = ""
 
 
 def find_frames(folder: str | Path, progress: bool = True) -> list[Frame]:
-    """Frames of `folder`, sorted by name, each with its mask and its group.
+    """Frames of a folder with images/ and masks/: `data.sources.plain.find`."""
+    from pycaffe_ext.data.sources import plain
 
-    Raises UserError if the folder or `images/` or `masks/` is missing, there is no image, a frame has no mask
-    or a mask no frame, two files share a name, an image's header can't be read, the sizes of image and mask
-    differ, or `groups.csv` misses a frame or names an unknown one.
-    """
-    folder = Path(folder)
-    images, masks = _files(folder, "images"), _files(folder, "masks")
-    if not images:
-        raise UserError(f"{folder / 'images'}: no image in it ({', '.join(s[1:] for s in SUFFIXES)})")
-    if bare := sorted(images.keys() - masks.keys()):
-        raise UserError(
-            f"{folder / 'masks'}: no mask for {_some(bare)}; a frame without polyps needs an all-black mask"
-        )
-    if stray := sorted(masks.keys() - images.keys()):
-        raise UserError(f"{folder / 'images'}: no frame for masks {_some(stray)}; add it or remove the mask")
-    frames = [Frame(name, images[name], masks[name], _folder_group(name)) for name in sorted(images)]
-    table = folder / "groups.csv"
-    if table.exists():
-        groups = read_groups(table, images)
-        frames = [replace(frame, group=groups[frame.name]) for frame in frames]
-    check_sizes(frames, progress)
-    return frames
-
-
-def read_groups(table: str | Path, names: Iterable[str]) -> dict[str, str]:
-    """Group of each frame from a CSV file with the header `frame,group`; it lists exactly `names`, once each.
-
-    Raises UserError naming what is missing, unknown, doubled or empty.
-    """
-    try:
-        with open(table, encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{table}: not a CSV file in UTF-8 ({error})") from None
-    if not rows or not {"frame", "group"} <= rows[0].keys():
-        raise UserError(f"{table}: needs the header `frame,group` and a line for every frame")
-    groups: dict[str, str] = {}
-    for row in rows:
-        if not row["frame"] or not row["group"]:
-            raise UserError(f"{table}: a line lacks its frame or its group: {list(row.values())}")
-        if row["frame"] in groups:
-            raise UserError(f"{table}: frame {row['frame']!r} is listed twice")
-        groups[row["frame"]] = row["group"]
-    known = set(names)
-    if missing := sorted(known - groups.keys()):
-        raise UserError(f"{table}: no group for {_some(missing)}; frames are named without suffix")
-    if unknown := sorted(groups.keys() - known):
-        raise UserError(f"{table}: no such frame: {_some(unknown)}; frames are named without suffix")
-    return groups
+    return plain.find(Path(folder), progress=progress)
 
 
 def check_sizes(frames: Sequence[Frame], progress: bool = True) -> None:
-    """Read all headers; raise UserError if one is unreadable or an image and its mask differ in size."""
+    """Read all headers; raise UserError if one is unreadable or an image and its mask differ in size or rotation."""
 
     def check(frame: Frame) -> None:
-        if frame.mask is None:
-            image_size(frame.image)
-        elif (a := image_size(frame.image)) != (b := image_size(frame.mask)):
+        image = _header(frame.image)
+        mask = image if frame.mask is None else _header(frame.mask)
+        if image[:2] != mask[:2]:
             raise UserError(
-                f"{frame.mask}: the mask is {b[1]}x{b[0]} (width x height), its frame {frame.image} is"
-                f" {a[1]}x{a[0]}; they must be equal"
+                f"{frame.mask}: the mask is {mask[1]}x{mask[0]} (width x height), its frame {frame.image} is"
+                f" {image[1]}x{image[0]}; they must be equal"
+            )
+        if image[2] != mask[2]:
+            raise UserError(
+                f"{frame.image}: its EXIF orientation is {image[2]}, that of its mask {frame.mask} {mask[2]};"
+                " pixels are taken as stored: store both upright"
             )
 
     map_frames(check, frames, "checking sizes", progress)
@@ -115,25 +81,50 @@ def check_sizes(frames: Sequence[Frame], progress: bool = True) -> None:
 
 def image_size(path: Path) -> tuple[int, int]:
     """(height, width) from the file's header; raises UserError if it is no image."""
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except (OSError, SyntaxError, ValueError) as error:
-        raise _unreadable(path, error) from None
+    return _header(path)[:2]
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """(H, W, 3) uint8, BGR, as stored (no EXIF rotation); raises UserError if unreadable or cut off."""
+    """(H, W, 3) uint8, BGR, as stored: no EXIF rotation, alpha dropped; raises UserError if unreadable or cut off."""
     path = Path(path)
     image = _decode_jpeg(path) if path.suffix.lower() in (".jpg", ".jpeg") else None
-    return cv2.cvtColor(_decode(path, "RGB"), cv2.COLOR_RGB2BGR) if image is None else image
+    return cv2.cvtColor(_decode_colour(path), cv2.COLOR_RGB2BGR) if image is None else image
 
 
 def read_mask(frame: Frame) -> np.ndarray:
-    """(H, W) bool, True on polyps: grey value above 127; all False for a frame without a mask file."""
+    """(H, W) bool, True on polyps, as `to_mask` decides; all False for a frame without a mask file.
+
+    Raises UserError if the file is unreadable or cut off, or its greys are neither those of a mask nor black.
+    """
     if frame.mask is None:
         return np.zeros(image_size(frame.image), bool)
-    return _decode(frame.mask, "L") > MASK_THRESHOLD
+    grey, lossy = _decode_grey(frame.mask)
+    try:
+        return to_mask(grey, lossy)
+    except ValueError as error:
+        raise UserError(f"{frame.mask}: {error}; write 0 for background and 255 for polyp") from None
+
+
+def to_mask(grey: np.ndarray, lossy: bool) -> np.ndarray:
+    """(H, W) bool from greys of 8 or 16 bits: True above 127, or above 32767 if a grey is above 255.
+
+    Where nothing is above: a black mask has no polyp, and neither has one that a lossy format (JPEG) made nearly
+    black, at most 16. Without losses, 0 and one other value, such as 0 and 1, mean background and polyp. Raises
+    ValueError for anything else: a threshold would turn it into a mask without polyps.
+    """
+    top = int(grey.max(initial=0))
+    if int(grey.min(initial=0)) < 0 or top > 65535:
+        raise ValueError("its greys are not those of 8 or 16 bits")
+    half = MASK_THRESHOLD if top <= 255 else 32767
+    if top > half:
+        return grey > half
+    if top == 0 or (lossy and top <= BLACK):
+        return np.zeros(grey.shape, bool)
+    if lossy:
+        raise ValueError(f"its brightest grey is {top}, so that it is neither black nor black and white")
+    if (grey == top).all() or ((grey != 0) & (grey != top)).any():
+        raise ValueError(f"its greys are not 0 and one other, and none is above {half} (the brightest: {top})")
+    return grey == top
 
 
 def polyp_pixels(frames: Sequence[Frame], progress: bool = True) -> np.ndarray:
@@ -141,17 +132,23 @@ def polyp_pixels(frames: Sequence[Frame], progress: bool = True) -> np.ndarray:
     counts = map_frames(lambda frame: np.count_nonzero(read_mask(frame)), frames, "reading masks", progress)
     areas = np.array(counts, np.int64)
     if not areas.any():
-        where = frames[0].mask.parent if frames and frames[0].mask else "the data set"
-        raise UserError(f"{where}: no polyp in any of {len(frames)} masks (grey > {MASK_THRESHOLD})")
+        raise no_polyp(frames)
     return areas
+
+
+def no_polyp(frames: Sequence[Frame]) -> UserError:
+    """What is said when all masks of `frames` are black."""
+    masks = [frame.mask for frame in frames if frame.mask]
+    where = masks[0].parent if masks else "the data set"
+    return UserError(f"{where}: no polyp in any of {len(masks)} masks (grey > {MASK_THRESHOLD})")
 
 
 def fingerprint(frames: Sequence[Frame], progress: bool = True) -> str:
     """Hexadecimal sha256 over names, groups and the bytes of all files; the place on disk does not matter."""
 
     def describe(frame: Frame) -> str:
-        mask = digest(frame.mask) if frame.mask else "none"
-        return f"{frame.name}\0{frame.group}\0{digest(frame.image)}\0{mask}\n"
+        mask = _digest(frame.mask) if frame.mask else "none"
+        return f"{frame.name}\0{frame.group}\0{_digest(frame.image)}\0{mask}\n"
 
     total = hashlib.sha256()
     for line in map_frames(describe, frames, "hashing frames", progress):
@@ -163,38 +160,36 @@ def map_frames(
     function: Callable[[Frame], Any], frames: Sequence[Frame], title: str, progress: bool = True
 ) -> list[Any]:
     """`function` of every frame, in order, on a few threads; a bar appears after two seconds."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        results = pool.map(function, frames)
-        try:
-            bar = tqdm(results, title, len(frames), unit="frame", disable=not progress, delay=2, leave=False)
-            return list(bar)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    results = in_order(function, frames, THREADS)
+    return list(tqdm(results, title, len(frames), unit="frame", disable=not progress, delay=2, leave=False))
 
 
-def _files(folder: Path, part: str) -> dict[str, Path]:
-    """Image files below folder/part by name; hidden files and other suffixes are passed over."""
-    root = folder / part
-    if not root.is_dir():
-        missing = root if folder.is_dir() else folder
-        raise UserError(f"{missing}: no such folder; a data set is a folder with images/ and masks/")
-    found: dict[str, Path] = {}
-    for path in sorted(root.rglob("*")):
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or not path.is_file():
-            continue
-        name = path.relative_to(root).with_suffix("").as_posix()
-        if name in found:
-            raise UserError(f"{path}: same name as {found[name].name}; keep one of the two")
-        found[name] = path
-    return found
+def _digest(path: Path) -> str:
+    """Of the file's bytes: as written down when a video was decoded, else computed."""
+    return _written_digests(path.parent).get(path.name) or digest(path)
 
 
-def _folder_group(name: str) -> str:
-    return name.rpartition("/")[0] or name
+@lru_cache(maxsize=8)
+def _written_digests(folder: Path) -> dict[str, str]:
+    try:
+        lines = (folder / DIGESTS).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    return {name: value for value, name in (line.split("  ", 1) for line in lines)}
+
+
+def _header(path: Path) -> tuple[int, int, int]:
+    """(height, width, EXIF orientation) without decoding; 1 is upright."""
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(ORIENTATION, 1) if image.format in ("JPEG", "TIFF") else 1
+            return image.height, image.width, turned
+    except (OSError, SyntaxError, ValueError) as error:
+        raise _unreadable(path, error) from None
 
 
 def _decode_jpeg(path: Path) -> np.ndarray | None:
-    """What `_decode` makes of a whole colour JPEG, as BGR, in less than half the time; None for any other file.
+    """What `_decode_colour` makes of a whole colour JPEG, as BGR, in less than half the time; None for any other file.
 
     OpenCV fills up what is missing of a file that was cut off, so it gets none that does not end as a JPEG does.
     """
@@ -208,20 +203,34 @@ def _decode_jpeg(path: Path) -> np.ndarray | None:
     return cv2.imdecode(np.frombuffer(content, np.uint8), flags) if usual else None
 
 
-def _decode(path: Path, mode: str) -> np.ndarray:
+def _decode_colour(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8, RGB."""
     try:
         with Image.open(path) as image:
-            return np.array(image.convert(mode))
+            if image.mode[0] in "IF":
+                raise UserError(f"{path}: {image.mode} pixels; write frames with 8 bits a channel")
+            return np.array(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError) as error:
         raise _unreadable(path, error) from None
+
+
+def _decode_grey(path: Path) -> tuple[np.ndarray, bool]:
+    """(H, W) whole numbers, the largest channel of each pixel over black; and whether the format loses detail."""
+    try:
+        with Image.open(path) as image:
+            lossy = image.format == "JPEG"
+            if image.mode in ("P", "PA", "LA", "RGBA", "La", "RGBa") or "transparency" in image.info:
+                pixels = np.array(image.convert("RGBA"), np.uint16)
+                return pixels[..., :3].max(-1) * pixels[..., 3] // 255, lossy
+            if image.mode[0] not in "LIR":
+                image = image.convert("L" if image.mode in ("1", "F") else "RGB")
+            pixels = np.array(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise _unreadable(path, error) from None
+    return pixels if pixels.ndim == 2 else pixels.max(-1), lossy
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:
     if isinstance(error, OSError) and error.errno:
         return UserError(explain(error))
     return UserError(f"{path}: not a readable image, or cut off; replace it")
-
-
-def _some(names: Sequence[str], most: int = 3) -> str:
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest

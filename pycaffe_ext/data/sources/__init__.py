@@ -1,0 +1,12 @@
+"""Data sets as users have them on disk: one adapter each, and `find`, which recognises them and gives their frames.
+
+An adapter only knows where frames and masks lie and which frames belong together; `data.frames` reads them. A user's
+groups.csv wins over what an adapter knows. Frames without polyps are kept: they make false positives.
+"""
+
+from pycaffe_ext.data.sources.describe import describe, summary
+from pycaffe_ext.data.sources.recognise import find, recognise
+from pycaffe_ext.data.sources.source import Source
+from pycaffe_ext.data.sources.table import SOURCES
+
+__all__ = ["SOURCES", "Source", "describe", "find", "recognise", "summary"]

@@ -1,0 +1,54 @@
+"""Kvasir-SEG: single frames with a polyp each, as JPEG with JPEG masks, or scaled copies of them with other masks."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from pycaffe_ext.data.frames import Frame
+from pycaffe_ext.data.sources import plain
+from pycaffe_ext.data.sources.folders import child, plain_name, walk
+from pycaffe_ext.data.sources.source import Source
+
+BOXES = ("kavsir_bboxes.json", "kvasir_bboxes.json")  # the first is how its authors spell it
+NAME = re.compile(r"c[jk][a-z0-9]{23}")  # all of its frames are called so
+
+
+def look(folder: Path) -> str | None:
+    boxes = any((folder / name).is_file() for name in BOXES)
+    named = "kvasirseg" in plain_name(folder.name)
+    if not (boxes or named or _all_named_so(folder)) or (folder / "bounding-boxes.json").exists():
+        return None
+    return plain.look(folder) or ("" if child(folder, "images") else _nothing(boxes))
+
+
+def read(folder: Path, cache: Path | None, progress: bool) -> list[Frame]:
+    return [replace(frame, source=KVASIR_SEG.slug) for frame in plain.read(folder, cache, progress)]
+
+
+def _nothing(boxes: bool) -> str | None:
+    return "images/ and masks/ are missing" if boxes else None
+
+
+def _all_named_so(folder: Path) -> bool:
+    pictures = child(folder, "images")
+    names = [path.stem for path in walk(pictures)] if pictures else []
+    return bool(names) and all(NAME.fullmatch(name) for name in names)
+
+
+KVASIR_SEG = Source(
+    slug="kvasir-seg",
+    title="Kvasir-SEG (Jha et al., MMM 2020)",
+    counts="1000 frames, each with at least one polyp",
+    groups="each frame by itself: no video or patient is given; near-duplicates are joined when the set is split",
+    terms="research and education; cite the paper",
+    where="datasets.simula.no/kvasir-seg",
+    layout="""
+Kvasir-SEG/
+  images/cju0qkwl35piu0993l0dewei2.jpg
+  masks/cju0qkwl35piu0993l0dewei2.jpg  or .png
+  kavsir_bboxes.json                   not needed""",
+    look=look,
+    read=read,
+)

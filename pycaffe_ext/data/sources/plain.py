@@ -1,0 +1,70 @@
+"""The layout that any data set can be brought into: images/ and masks/ with equal names.
+
+Every frame has a mask; an all-black mask marks a frame without polyps. Frames of one video or patient form a group:
+they lie in images/GROUP/ (mirrored in masks/GROUP/), or groups.csv (header `frame,group`) says so; otherwise a frame
+is a group of its own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pycaffe_ext.data.frames import Frame, check_sizes
+from pycaffe_ext.data.sources.folders import child, grouped, pair
+from pycaffe_ext.data.sources.source import Source
+from pycaffe_ext.errors import UserError
+
+
+def find(folder: Path, progress: bool = True) -> list[Frame]:
+    """Frames of `folder`, sorted by name, each with its mask and its group.
+
+    Raises UserError if the folder or images/ or masks/ is missing, there is no image, a frame has no mask or a mask
+    no frame, two files share a name, an image's header can't be read, the sizes of image and mask differ, or
+    groups.csv misses a frame or names an unknown one.
+    """
+    frames = sorted(read(folder, None, progress), key=lambda frame: frame.name)
+    check_sizes(frames, progress)
+    return frames
+
+
+def look(folder: Path) -> str | None:
+    there = [child(folder, "images", "image"), child(folder, "masks", "mask")]
+    if all(there):
+        return ""
+    return f"{'images/' if there[1] else 'masks/'} is missing" if any(there) else None
+
+
+def read(folder: Path, cache: Path | None, progress: bool) -> list[Frame]:
+    pairs = pair(part(folder, "images", "image"), part(folder, "masks", "mask"))
+    frames = [Frame(name, *files, _group(name), PLAIN.slug) for name, files in pairs.items()]
+    return grouped(frames, folder)
+
+
+def part(folder: Path, *names: str) -> Path:
+    """The sub-folder called one of `names`; raises UserError if it is missing."""
+    found = child(folder, *names)
+    if found is None:
+        missing = folder / names[0] if folder.is_dir() else folder
+        raise UserError(f"{missing}: no such folder; a data set is a folder with images/ and masks/")
+    return found
+
+
+def _group(name: str) -> str:
+    return name.rpartition("/")[0] or name
+
+
+PLAIN = Source(
+    slug="plain",
+    title="Any folder of images and masks",
+    counts="whatever is in it; a frame without polyps has an all-black mask",
+    groups="the sub-folder (a video, a patient), or the line of the frame in groups.csv; else each frame by itself",
+    terms="those of the data",
+    where="yours; `make polyp` without DATA= draws a synthetic one",
+    layout="""
+FOLDER/
+  images/NAME.png          or images/GROUP/NAME.png; png, jpg, bmp or tif
+  masks/NAME.png           or masks/GROUP/NAME.png
+  groups.csv               if wanted: frame,group and a line for every frame""",
+    look=look,
+    read=read,
+)

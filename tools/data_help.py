@@ -1,0 +1,29 @@
+"""Print the data sets that are read: layouts, groups, terms and where to get them; or say what a folder holds."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pycaffe_ext.data import sources
+from pycaffe_ext.errors import known, run_cli
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", help=f"one of {', '.join(sources.SOURCES)}")
+    parser.add_argument("--data", type=Path, help="a folder: say what it is recognised as, and count its frames")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where frames of videos go (default: runs)")
+    args = parser.parse_args()
+    slugs = [known(args.dataset, sources.SOURCES, "data set")] if args.dataset else list(sources.SOURCES)
+    if not args.data:
+        print("\n\n".join(sources.describe(sources.SOURCES[slug]) for slug in slugs))
+        return
+    source, home = sources.recognise(args.data, args.dataset)
+    print(sources.describe(source))
+    frames = sources.find(home, source.slug, args.runs / "data" / "videos")
+    print(f"\n{home} is {source.slug}:\n{sources.summary(frames)}")
+
+
+if __name__ == "__main__":
+    run_cli(main)
