@@ -1,14 +1,15 @@
 """ROC, FROC and their intervals against brute force, against scikit-learn, and by simulation of known truth."""
 
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import binomtest, norm
 from sklearn.metrics import roc_curve
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation import froc, intervals, roc
+from pycaffe_ext.evaluation import froc, intervals, operating, roc
 
 
 def scored(rng, positives, negatives, shift=1.0, decimals=None):
@@ -294,11 +295,11 @@ def test_paired_bootstrap_of_a_difference():
         for hit in (good, bad)
     )
     truth = (good.size - bad.size) / 200
-    low, high = intervals.percentile(first - second, 40)
-    assert 0.1 < low < truth < high < 0.5
+    low, high = np.quantile(first - second, [0.025, 0.975])
     test = intervals.paired_difference(truth, first - second, 40)
-    assert (test.low, test.high) == pytest.approx((low, high), abs=0.03) and test.p < 0.01
-    assert intervals.paired_difference(0.0, first - first, 40) == (0, 0, 0, 1)
+    assert 0.1 < test.low < truth < test.high < 0.5 and test.p < 0.01
+    assert (test.low, test.high) == pytest.approx((low, high), abs=0.03)
+    assert intervals.paired_difference(0.0, first - first, 40).p == 1
 
 
 def test_thousand_resamples_in_ten_seconds():
@@ -309,3 +310,193 @@ def test_thousand_resamples_in_ten_seconds():
     start = time.perf_counter()
     froc.bootstrap_sensitivities(froc.Cases(frame, rng.random(5000), lesion, lesions), frame[::10], (0.5, 1, 2, 4))
     assert time.perf_counter() - start < 10
+
+
+# Every operating point
+
+
+def test_exact_intervals_are_scipys():
+    for total in (1, 2, 7, 60, 500):
+        hits = np.arange(total + 1) if total < 100 else np.array([0, 1, 250, 437, 499, 500])
+        expected = [binomtest(int(h), total).proportion_ci(method="exact") for h in hits]
+        found = np.transpose(intervals.exact_intervals(hits, total))
+        np.testing.assert_allclose(found, [(e.low, e.high) for e in expected], rtol=1e-6, atol=1e-12)
+    wide = intervals.exact_intervals(np.array([3]), 10, 0.99)
+    assert np.ravel(wide) == pytest.approx(tuple(binomtest(3, 10).proportion_ci(0.99, "exact")))
+    with pytest.raises(ValueError, match="total > 0"):
+        intervals.exact_intervals(np.array([0]), 0)
+
+
+@pytest.mark.parametrize("ties", [True, False])
+def test_operable_points_are_those_that_some_rate_gives(ties):
+    for seed in range(10):
+        curve = froc.curve(random_cases(np.random.default_rng(seed), ties=ties))
+        rates = np.unique(curve.false_positives_per_frame)
+        given = {froc.operating_point(curve, rate).threshold for rate in rates}
+        assert curve.threshold[froc.operable(curve)].tolist() == sorted(given, reverse=True)
+        by_frame = {froc.operating_point(curve, rate, "frame").threshold for rate in rates}
+        at = froc.operable(curve)
+        for threshold in by_frame:  # nothing by frame is lost either
+            i = np.flatnonzero(curve.threshold == threshold)[0]
+            same = at[curve.frame_hits[at] == curve.frame_hits[i]]
+            assert curve.false_positives[same].min() == curve.false_positives[i]
+
+
+def test_a_rate_allows_whole_false_positives():
+    """0.29 * 100 is 28.999999999999996 in floats, and 29 in fact."""
+    curve = froc.curve(froc.Cases(np.arange(30), -np.arange(30.0), np.r_[np.zeros(29), 1], np.ones(100)))
+    assert froc.operating_point(curve, 0.29).hits == 1 and froc.operating_point(curve, 0.289).hits == 0
+    assert froc.reaches(curve, 0.29) and not froc.reaches(curve, 0.3)
+
+
+def assert_widened(found, ends, groups):
+    """Intervals by group: the bootstrap's, never narrower than the exact ones, and of whole groups at 0 and 1."""
+    for i, (low, high) in enumerate(ends):
+        value, whole = found.sensitivity[i], 1 - 0.025 ** (1 / groups)
+        if 0 < value < 1:
+            assert found.group_low[i] == pytest.approx(min(low, found.exact_low[i]))
+            assert found.group_high[i] == pytest.approx(max(high, found.exact_high[i]))
+        elif value == 1:
+            before = found.group_low[:i][found.sensitivity[:i] < 1]
+            assert found.group_low[i] == pytest.approx(max([1 - whole, *before])) and found.group_high[i] == 1
+        else:
+            after = found.group_high[i:][found.sensitivity[i:] > 0]
+            assert found.group_high[i] == pytest.approx(min([whole, *after])) and found.group_low[i] == 0
+
+
+@pytest.mark.parametrize("ties", [True, False])
+def test_intervals_at_every_point_by_brute_force(ties):
+    rng = np.random.default_rng(13)
+    cases, group = random_cases(rng, ties=ties), rng.integers(0, 8, 30)
+    points = operating.froc_points(cases, group, resamples=40, seed=2)
+    curves = [froc.curve(repeated(cases, weights)) for weights in intervals.group_resamples(group, 40, 2)]
+    for by in froc.SENSITIVITIES:
+        found = points.estimates[by]
+        ends = []
+        for i, (threshold, rate) in enumerate(zip(points.threshold, points.rate, strict=True)):
+            false, *hits = naive_point(cases, threshold)
+            total = naive_total(cases, by)
+            assert rate == false / 30 and found.sensitivity[i] == hits[by == "frame"] / total
+            exact = intervals.clopper_pearson(hits[by == "frame"], total)
+            assert (found.exact_low[i], found.exact_high[i]) == pytest.approx(exact)
+            drawn = np.array([froc.sensitivity_at(curve, rate, by) for curve in curves])
+            ends.append(intervals.percentile(drawn, froc.lesion_groups(cases, group)))
+        assert_widened(found, ends, froc.lesion_groups(cases, group))
+        some = points.rate[::5]
+        alone = np.transpose([operating.group_intervals(cases, group, [rate], by, 40, 2) for rate in some])[0]
+        np.testing.assert_array_equal(alone, [found.group_low[::5], found.group_high[::5]])
+
+
+def test_roc_points_are_scikit_learns_corners():
+    rng = np.random.default_rng(14)
+    labels, scores = scored(rng, 30, 50, decimals=1)
+    group = rng.integers(0, 9, 80)
+    points = operating.roc_points(labels, scores, group, resamples=30, seed=5)
+    false, true, _ = roc_curve(labels, scores, drop_intermediate=False)
+    best = {f: true[false == f].max() for f in false}  # the highest sensitivity of each false-positive share
+    corners = [(f, t) for f, t in best.items() if f == 0 or t > max(u for g, u in best.items() if g < f)]
+    np.testing.assert_allclose(np.c_[points.rate, points.estimates["case"].sensitivity], corners)
+    drawn = []
+    for weights in intervals.group_resamples(group, 30, 5):
+        chosen = np.repeat(np.arange(80), weights)
+        false, true, _ = roc_curve(labels[chosen], scores[chosen], drop_intermediate=False)
+        drawn.append([true[false <= rate + 1e-12].max() for rate in points.rate])
+    groups = roc.class_groups(labels, group)
+    assert_widened(points.estimates["case"], np.transpose(intervals.percentiles(np.array(drawn), groups)), groups)
+
+
+def test_blocks_of_points_make_no_difference(monkeypatch):
+    rng = np.random.default_rng(15)
+    cases, group = random_cases(rng), rng.integers(0, 8, 30)
+    whole = operating.froc_points(cases, group, resamples=20)
+    monkeypatch.setattr(operating, "BLOCK", 3)
+    for a, b in zip(whole.estimates.values(), operating.froc_points(cases, group, 20).estimates.values(), strict=True):
+        np.testing.assert_array_equal(np.array(a), np.array(b))
+
+
+@pytest.mark.parametrize("decimals", [None, 0])
+def test_aucs_of_resamples_with_and_without_a_table(decimals, monkeypatch):
+    rng = np.random.default_rng(16)
+    labels, scores = scored(rng, 40, 60, decimals=decimals)
+    group = rng.integers(0, 7, 100)
+    by_table = roc.bootstrap_aucs(labels, scores, group, 50)
+    monkeypatch.setattr(roc, "TABLE_GROUPS", 0)
+    np.testing.assert_allclose(roc.bootstrap_aucs(labels, scores, group, 50), by_table, rtol=1e-12)
+
+
+def test_delong_is_the_jackknife():
+    """DeLong's variance is that of leaving out each positive and each negative in turn; so is the covariance."""
+    rng = np.random.default_rng(17)
+    labels, first = scored(rng, 15, 25, decimals=1)
+    second = first + rng.normal(size=40).round(1)
+    left_out = np.array([[roc.auc(np.delete(labels, i), np.delete(s, i)) for i in range(40)] for s in (first, second)])
+    variance = sum((m - 1) / m * m * np.cov(left_out[:, labels == k], bias=True) for k, m in ((1, 15), (0, 25)))
+    test = roc.auc_difference(labels, first, second)
+    error = np.sqrt(variance[0, 0] + variance[1, 1] - 2 * variance[0, 1])
+    assert (test.high - test.value) / 1.959964 == pytest.approx(error)
+    low, high = roc.auc_interval(labels, first)
+    assert (high - low) / 2 / 1.959964 == pytest.approx(variance[0, 0] ** 0.5)
+
+
+# Nothing is NaN, and nothing certain, at the ends
+
+
+def finite(estimates):
+    return all(np.isfinite(column).all() for column in estimates if column is not None)
+
+
+@pytest.mark.parametrize("cases", [
+    froc.Cases([], [], [], [1, 0, 1, 1]),  # no candidate
+    froc.Cases([0, 1], [0.5, 0.5], [0, 0], [1, 0, 1, 1]),  # no lesion found
+    froc.Cases([0, 2, 3], [0.9, 0.9, 0.9], [1, 1, 1], [1, 0, 1, 1]),  # no false positive
+    froc.Cases([0, 1, 2, 3], [0.5] * 4, [1, 0, 1, 1], [1, 0, 1, 1]),  # all scores alike
+    froc.Cases([0, 1], [0.5, 0.7], [1, 0], [1, 0, 0, 0]),  # a single lesion
+], ids=["none", "missed", "perfect", "ties", "single"])  # fmt: skip
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_extreme_cases_have_numbers(cases, groups):
+    group = np.arange(4) % groups
+    points = operating.froc_points(cases, group, resamples=50)
+    lesion_groups = froc.lesion_groups(cases, group)
+    for estimates in points.estimates.values():
+        assert finite(estimates) and (estimates.group_low is None) == (lesion_groups == 1)
+        assert (estimates.exact_low < estimates.exact_high).all()
+        if estimates.group_low is not None:
+            assert (estimates.group_low < estimates.group_high).all()
+            assert (estimates.group_low <= estimates.sensitivity).all()
+            assert (estimates.group_high >= estimates.sensitivity).all()
+
+
+def test_all_found_is_not_certainty():
+    """20 of 20 videos: the exact bound of 20 cases, whatever the number of lesions; so for a perfect AUC."""
+    everything = froc.Cases(np.arange(200), np.ones(200), np.ones(200, int), np.ones(200, int))
+    group = np.repeat(np.arange(20), 10)
+    low, high = intervals.percentile(froc.bootstrap_sensitivities(everything, group, [1.0], resamples=50)[:, 0], 20)
+    assert low == pytest.approx(intervals.clopper_pearson(20, 20).low) and high == 1
+    labels = np.repeat([0, 1], 20)
+    assert roc.auc_interval(labels, labels.astype(float)) == pytest.approx(intervals.clopper_pearson(20, 20))
+    assert roc.auc_interval(labels, -labels.astype(float)) == pytest.approx(intervals.clopper_pearson(0, 20))
+    assert intervals.percentile(np.zeros(50), 4) == pytest.approx(intervals.clopper_pearson(0, 4))
+
+
+def test_intervals_of_few_groups_are_wider():
+    values = np.random.default_rng(18).normal(0.5, 0.05, 100_000)
+    reach = [(high - low) / 2 / 0.05 for low, high in (intervals.percentile(values, g) for g in (5, 20, 1000))]
+    assert reach == pytest.approx([2.776 * 1.118, 2.093 * 1.026, 1.962], rel=0.02)
+    with pytest.raises(UserError, match="two groups with cases or more, there is 1"):
+        intervals.percentile(values, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("groups", [20, 500])
+def test_the_papers_size_in_bounded_memory(groups):
+    """189 000 candidates in 18 900 frames, 2000 resamples."""
+    rng = np.random.default_rng(19)
+    lesions = (np.arange(18_900) % 10 < 3).astype(int)
+    frame = np.repeat(np.arange(18_900), 10)
+    lesion = lesions[frame] * (rng.random(189_000) < 0.2)
+    cases = froc.Cases(frame, rng.normal(size=189_000) + 2 * lesion, lesion, lesions)
+    tracemalloc.start()
+    points = operating.froc_points(cases, np.arange(18_900) * groups // 18_900)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 500e6 and points.rate.size > 2000 and finite(points.estimates["lesion"])

@@ -140,11 +140,8 @@ def points(cases: froc.Cases, group: np.ndarray, by: str, seed: int) -> list[dic
 
     The bootstrap is None where there are too few groups for one; the binomial intervals take lesions as independent.
     """
-    curve, groups = froc.curve(cases), froc.lesion_groups(cases, group)
-    bootstrap: list[list[float] | None] = [None] * len(RATES)
-    if groups > 1:
-        drawn = froc.bootstrap_sensitivities(cases, group, RATES, by, RESAMPLES, seed)
-        bootstrap = [_or_none(lambda column=column: intervals.percentile(column, groups)) for column in drawn.T]
+    curve, band = froc.curve(cases), operating.group_intervals(cases, group, RATES, by, RESAMPLES, seed)
+    bootstrap = [None] * len(RATES) if band is None else np.transpose(band).tolist()
     return [_point(curve, rate, by, interval) for rate, interval in zip(RATES, bootstrap, strict=True)]
 
 

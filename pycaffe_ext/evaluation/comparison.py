@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation import froc, roc
+from pycaffe_ext.evaluation import froc, operating, roc
 from pycaffe_ext.evaluation.intervals import (
     ENOUGH_GROUPS,
     Difference,
@@ -35,13 +35,14 @@ class Point:
     """One method at a false-positive rate.
 
     false_positives_per_frame : what its operating point has, at most the rate        hits, total : lesions or frames
-    reached : whether the curve goes on to the rate; if not, the point is the curve's end: all candidates detected
+    end : false positives per frame when all candidates are detections        reached : whether that is the rate or more
     exact : 95 %, lesions taken as independent        bootstrap : 95 % by group, None where there are too few groups
     """
 
     false_positives_per_frame: float
     hits: int
     total: int
+    end: float
     reached: bool
     exact: Interval
     bootstrap: Interval | None
@@ -123,12 +124,9 @@ def compare(
     Raises ValueError for methods over different frames.
     """
     _same_frames(cases)
-    points, drawn = {}, {}
     groups = froc.lesion_groups(next(iter(cases.values())), group) if cases else 0
-    for name, scored in cases.items():
-        drawn[name] = _drawn(scored, group, rates, by, resamples, seed)
-        points[name] = [_point(froc.curve(scored), rate, by, column, groups)
-                        for rate, column in zip(rates, drawn[name].T, strict=True)]  # fmt: skip
+    drawn = {name: _drawn(scored, group, rates, by, resamples, seed) for name, scored in cases.items()}
+    points = {name: _points(scored, group, rates, by, resamples, seed) for name, scored in cases.items()}
     rows = [
         _comparison((a, b), (points[a][i], points[b][i]), rate, by, drawn[a][:, i] - drawn[b][:, i], groups)
         for a, b in combinations(cases, 2)
@@ -277,12 +275,22 @@ def _drawn_aucs(
     return roc.bootstrap_aucs(labels, scores, group, resamples, seed)
 
 
-def _point(curve: froc.Curve, rate: float, by: str, drawn: np.ndarray, groups: int) -> Point:
+def _points(
+    cases: froc.Cases, group: Sequence[object] | np.ndarray, rates: Sequence[float], by: str, resamples: int, seed: int
+) -> list[Point]:
+    curve = froc.curve(cases)
+    band = operating.group_intervals(cases, group, rates, by, resamples, seed)
+    return [
+        _point(curve, rate, by, band and Interval(float(band[0][i]), float(band[1][i])))
+        for i, rate in enumerate(rates)
+    ]
+
+
+def _point(curve: froc.Curve, rate: float, by: str, bootstrap: Interval | None) -> Point:
     point = froc.operating_point(curve, rate, by)
-    exact = clopper_pearson(point.hits, point.total)
     return Point(
-        point.false_positives_per_frame, point.hits, point.total, froc.reaches(curve, rate), exact,
-        _interval(drawn, groups),
+        point.false_positives_per_frame, point.hits, point.total, float(curve.false_positives_per_frame[-1]),
+        froc.reaches(curve, rate), clopper_pearson(point.hits, point.total), bootstrap,
     )  # fmt: skip
 
 
@@ -314,14 +322,14 @@ def _comparison(
 
 
 def _note(names: tuple[str, str], points: tuple[Point, Point], untested: bool, groups: int) -> str:
-    short = [f"{name} ends at {point.false_positives_per_frame:.2f} false positives a frame"
+    short = [f"{name} ends at {point.end:.2f} false positives a frame"
              for name, point in zip(names, points, strict=True) if not point.reached]  # fmt: skip
     return "; ".join([*short, *_few_groups(untested and len(short) < 2, groups)])
 
 
 def _few_groups(untested: bool, groups: int) -> list[str]:
     if untested:
-        return [f"{groups} group{'s' * (groups != 1)} with lesions: too few to be resampled"]
+        return [f"{groups} group{'s' * (groups != 1)}: too few to be resampled"]
     return [f"only {groups} groups: unreliable"] if groups < ENOUGH_GROUPS else []
 
 

@@ -1,8 +1,9 @@
 """95 % intervals: exact and Wilson for proportions, bootstrap by group for anything, t over seeds.
 
-A bootstrap of few groups is too narrow: its spread is short by sqrt((groups - 1) / groups), and a normal tail stands
-where a t tail belongs.  Both are put right as Hesterberg (2015, "What teachers should know about the bootstrap") does
-in his expanded percentile interval; `groups` below is the number of groups that carry the cases in question.
+A percentile interval of few groups is too narrow: its spread is short by sqrt((groups - 1) / groups), and a normal tail
+stands where a t tail belongs.  Both are put right as in the expanded percentile interval of Hesterberg (2015, "What
+teachers should know about the bootstrap"); `groups` is the number of groups that carry the cases in question.  What
+the intervals cover is measured by `make coverage`.
 """
 
 from __future__ import annotations
@@ -88,13 +89,25 @@ def percentile(values: np.ndarray, groups: int, confidence: float = 0.95) -> Int
 def percentiles(values: np.ndarray, groups: int, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """(k,) lower and (k,) upper ends of expanded percentile intervals of bootstrap values (resamples, k).
 
+    values : of a share or an area, 0 to 1.  Where all resamples say 0, or all say 1, they say nothing of the width:
+    the exact interval of no group, or of all groups, stands there (see `all_alike`).
     A row that is nan (its resample drew no case of one kind) is left out.  Raises UserError if more than a twentieth
     of the rows are, or for fewer than two groups.
     """
     defined = _defined(values)
     tail = _tail(_groups(groups), confidence)
     low, high = np.quantile(defined, [tail, 1 - tail], axis=0)
-    return low, high
+    reach, same = all_alike(groups, confidence), low == high
+    return np.where(same & (low == 1), 1 - reach, low), np.where(same & (high == 0), reach, high)
+
+
+def all_alike(groups: int, confidence: float = 0.95) -> float:
+    """How far from 1 a share may be although all of `groups` independent groups came to 1 (or from 0, all to 0).
+
+    The upper end of the Clopper-Pearson interval of 0 misses in `groups`.  It holds however alike the cases within a
+    group are: of groups of one size with a true share s, one comes to 1 with a chance of s at most.
+    """
+    return float(1 - ((1 - confidence) / 2) ** (1 / groups))
 
 
 def paired_difference(value: float, resampled: np.ndarray, groups: int, confidence: float = 0.95) -> Difference:
@@ -103,15 +116,20 @@ def paired_difference(value: float, resampled: np.ndarray, groups: int, confiden
     value : the difference in the sample        resampled : (resamples,) the differences of the same resamples
     The counted share of resamples beyond zero could not get below 1/resamples, too coarse for a table of a hundred
     comparisons; this p can.  It is never below 2 ** (1 - groups), the least that any test by groups can reach
-    (all groups agree in sign), so fewer than six groups show nothing at p < .05.
+    (all groups agree in sign), so fewer than six groups show nothing at p < .05.  Where all resamples say the same,
+    the interval is that of `all_alike`.
     Raises UserError as `percentiles`.
     """
     from scipy.special import stdtr, stdtrit
 
     resampled, groups = _defined(resampled), _groups(groups)
-    error = float(np.std(resampled, ddof=1)) * np.sqrt(groups / (groups - 1))
-    reach = float(stdtrit(groups - 1, 0.5 + confidence / 2)) * error
-    p = 2 * float(stdtr(groups - 1, -abs(value) / error)) if error > 1e-12 else float(abs(value) < 1e-12)
+    error = float(np.std(resampled, ddof=1))
+    if error > 1e-12:
+        reach = float(stdtrit(groups - 1, 0.5 + confidence / 2)) * error
+        p = 2 * float(stdtr(groups - 1, -abs(value) / error))
+    else:
+        reach = (1 + abs(value)) * all_alike(groups, confidence)
+        p = float(abs(value) < 1e-12)
     low, high = float(max(value - reach, -1)), float(min(value + reach, 1))
     return Difference(float(value), low, high, max(p, 2.0 ** (1 - groups)))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc, roc
-from pycaffe_ext.evaluation.intervals import exact_intervals, percentiles
+from pycaffe_ext.evaluation.intervals import all_alike, exact_intervals, percentiles
 
 RESAMPLES = 2000
 BLOCK = 4000  # points whose resamples are held at a time: 64 MB
@@ -21,7 +20,8 @@ class Estimates(NamedTuple):
     """Sensitivities (points,) and their 95 % intervals.
 
     exact : Clopper-Pearson at the point's threshold, cases taken as independent.  group : bootstrap by group at the
-    point's false-positive rate, the threshold found anew in each resample; None where there are too few groups.
+    point's false-positive rate, the threshold found anew in each resample, and never narrower than the exact interval;
+    None where there are too few groups.
     """
 
     sensitivity: np.ndarray
@@ -50,15 +50,32 @@ def froc_points(
     """The points of `froc.operable` with intervals by lesion and by frame.  group : (frames,)"""
     curve = froc.curve(cases)
     at = froc.operable(curve)
-    rate, groups = curve.false_positives_per_frame[at], froc.lesion_groups(cases, group)
+    rate = curve.false_positives_per_frame[at]
+    estimates = {}
+    for by in froc.SENSITIVITIES:
+        hits, total = curve.hits(by)
+        estimates[by] = _estimates(hits[at], total, group_intervals(cases, group, rate, by, resamples, seed))
+    return Points(curve.threshold[at], rate, estimates)
 
-    def drawn(by: str, rates: np.ndarray) -> np.ndarray:
-        return froc.bootstrap_sensitivities(cases, group, rates, by, resamples, seed)
 
-    return Points(curve.threshold[at], rate, {
-        by: _estimates(curve.hits(by)[0][at], curve.hits(by)[1], rate, groups, lambda rates, by=by: drawn(by, rates))
-        for by in froc.SENSITIVITIES
-    })  # fmt: skip
+def group_intervals(
+    cases: froc.Cases, group: Sequence[object] | np.ndarray, rates: Sequence[float] | np.ndarray, by: str = "lesion",
+    resamples: int = RESAMPLES, seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray] | None:  # fmt: skip
+    """(rates,) lower and (rates,) upper ends of the bootstrap by group at any false-positive rates, rising.
+
+    None where there are too few groups with lesions.  They are the same whichever other rates are asked for.
+    """
+    curve = froc.curve(cases)
+    hits, total = curve.hits(by)
+    every = np.union1d(rates, curve.false_positives_per_frame[froc.operable(curve)])
+    at = np.searchsorted(curve.false_positives, froc.allowance(every, curve.frames), side="right") - 1
+
+    def drawn(some: np.ndarray) -> np.ndarray:
+        return froc.bootstrap_sensitivities(cases, group, some, by, resamples, seed)
+
+    band = _band(drawn, every, hits[at], total, froc.lesion_groups(cases, group))
+    return band and tuple(ends[np.searchsorted(every, rates)] for ends in band)
 
 
 def roc_points(
@@ -84,16 +101,33 @@ def roc_points(
         parts = (false, member[false_case]), (found, member[found_case])
         return froc.resampled_sensitivities(*parts, negatives, rates, resamples, seed)
 
-    estimates = _estimates(curve.lesion_hits[at], curve.lesions, rate, roc.class_groups(labels, group), drawn)
-    return Points(curve.threshold[at], rate, {"case": estimates})
+    hits, total = curve.lesion_hits[at], curve.lesions
+    band = _band(drawn, rate, hits, total, roc.class_groups(labels, group))
+    return Points(curve.threshold[at], rate, {"case": _estimates(hits, total, band)})
 
 
-def _estimates(
-    hits: np.ndarray, total: int, rate: np.ndarray, groups: int, drawn: Callable[[np.ndarray], np.ndarray]
-) -> Estimates:
-    low = high = None
-    if groups > 1:
-        blocks = np.array_split(rate, -(-rate.size // BLOCK))
-        with suppress(UserError):  # too many resamples without a case
-            low, high = np.concatenate([percentiles(drawn(block), groups) for block in blocks], axis=1)
-    return Estimates(hits / total, *exact_intervals(hits, total), low, high)
+def _estimates(hits: np.ndarray, total: int, band: tuple[np.ndarray, np.ndarray] | None) -> Estimates:
+    return Estimates(hits / total, *exact_intervals(hits, total), *(band or (None, None)))
+
+
+def _band(
+    drawn: Callable[[np.ndarray], np.ndarray], rates: np.ndarray, hits: np.ndarray, total: int, groups: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Ends of the intervals at rising rates, in blocks of rates; None where there are too few groups.
+
+    Resamples cannot hold misses that the sample does not hold, so with few misses (or hits) the bootstrap is too
+    narrow: it is widened to the exact interval.  With none, the exact interval of whole groups stands there
+    (`intervals.all_alike`), but no wider than next to it on the curve: sensitivity does not fall as the rate rises,
+    so a lower end holds for all higher rates and an upper end for all lower ones.
+    """
+    if groups < 2:
+        return None
+    blocks = np.array_split(rates, -(-rates.size // BLOCK))
+    try:
+        low, high = np.concatenate([percentiles(drawn(block), groups) for block in blocks], axis=1)
+    except UserError:  # too many resamples without a case
+        return None
+    exact_low, exact_high = exact_intervals(hits, total)
+    low = np.where(hits == total, 1 - all_alike(groups), np.minimum(low, exact_low))
+    high = np.where(hits == 0, all_alike(groups), np.maximum(high, exact_high))
+    return np.maximum.accumulate(low), np.minimum.accumulate(high[::-1])[::-1]

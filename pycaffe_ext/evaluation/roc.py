@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation.intervals import Difference, Interval, group_resamples
+from pycaffe_ext.evaluation.intervals import Difference, Interval, all_alike, group_resamples
 
 TABLE_GROUPS = 1000  # above this the bootstrap of an AUC does without a table of groups by groups
 
@@ -27,13 +27,16 @@ def auc(labels: np.ndarray, scores: np.ndarray) -> float:
 def auc_interval(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.95) -> Interval:
     """DeLong's normal interval of the AUC, cut at 0 and 1.  It takes the cases as independent of each other.
 
-    It has no width at an AUC of exactly 0 or 1.
+    At an AUC of exactly 0 or 1 it has no width, and the exact bound for as many cases as the smaller class has stands
+    there (see `intervals.all_alike`).
     """
     from scipy.special import ndtri
 
     labels, scores = checked(labels, scores)
     areas, covariance = _delong(labels, scores[None])
     reach = ndtri(0.5 + confidence / 2) * np.sqrt(covariance[0, 0])
+    if areas[0] in (0, 1):
+        reach = all_alike(min(labels.sum(), (labels == 0).sum()), confidence)
     return Interval(float(max(areas[0] - reach, 0)), float(min(areas[0] + reach, 1)))
 
 
