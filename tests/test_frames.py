@@ -1,20 +1,27 @@
 """Folders of frames and masks: the layouts that are read, and what is said about wrong ones."""
 
+import threading
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from pycaffe_ext.data.frames import (
+    DIGESTS,
     Frame,
-    find_frames,
+    check_sizes,
     fingerprint,
+    map_frames,
     polyp_pixels,
     read_image,
     read_mask,
+    to_mask,
 )
+from pycaffe_ext.data.sources.plain import find as find_frames
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.files import digest
 
 
 def put(path: Path, array: np.ndarray) -> None:
@@ -184,3 +191,156 @@ def test_fingerprint_follows_content_not_place(tmp_path):
     assert print_one != fingerprint(find_frames(two))
     (one / "groups.csv").write_text("frame,group\na,p\nb,p\n")
     assert print_one != fingerprint(find_frames(one))
+
+
+# --- masks of every kind ----------------------------------------------------------------------------------------------
+
+WHERE = np.zeros((16, 16), bool)
+WHERE[4:12, 4:12] = True
+
+
+def mask_file(path: Path, image: Image.Image, **options) -> Frame:
+    image.save(path, **options)
+    return Frame("a", path, path, "a")
+
+
+def grey(value: int, back: int = 0, kind=np.uint8) -> Image.Image:
+    return Image.fromarray(np.where(WHERE, value, back).astype(kind))
+
+
+def colour(value: tuple[int, ...], back: tuple[int, ...] = (0, 0, 0)) -> Image.Image:
+    return Image.fromarray(np.where(WHERE[..., None], value, back).astype(np.uint8))
+
+
+def paletted(entries: dict[int, tuple[int, int, int]], value: int) -> Image.Image:
+    image = Image.fromarray(np.where(WHERE, value, 0).astype(np.uint8), mode="P")
+    colours = np.zeros((256, 3), np.uint8)
+    for index, entry in entries.items():
+        colours[index] = entry
+    image.putpalette(colours.tobytes())
+    return image
+
+
+@pytest.mark.parametrize(
+    ("suffix", "image"),
+    [
+        (".png", grey(255)),
+        (".png", grey(1)),  # 0 and 1: nothing is above 127
+        (".tif", grey(1)),
+        (".bmp", grey(1)),
+        (".png", grey(38)),  # 0 and another
+        (".png", Image.fromarray(WHERE)),  # 1 bit
+        (".tif", grey(65535, kind=np.uint16)),
+        (".tif", grey(255, kind=np.uint16)),
+        (".tif", grey(1, kind=np.uint16)),
+        (".png", grey(65535, 200, np.uint16)),
+        (".tif", grey(1, kind=np.float32)),
+        (".png", colour((255, 0, 0))),  # its grey as a weighted sum is 76
+        (".png", colour((0, 0, 255))),
+        (".jpg", colour((255, 255, 255))),
+        (".png", colour((255, 255, 255, 255), (255, 255, 255, 0))),  # drawn in the alpha channel
+        (".png", colour((255, 0, 0, 255), (0, 0, 0, 255))),
+        (".png", colour((255, 255), (0, 255))),  # grey and alpha
+        (".png", paletted({1: (128, 0, 0)}, 1)),
+        (".png", paletted({1: (1, 1, 1)}, 1)),
+        (".png", paletted({7: (0, 200, 0)}, 7)),
+    ],
+)
+def test_masks_of_every_kind_keep_their_polyps(tmp_path, suffix, image):
+    frame = mask_file(tmp_path / f"mask{suffix}", image)
+    np.testing.assert_array_equal(read_mask(frame), WHERE)
+
+
+@pytest.mark.parametrize(("suffix", "value"), [(".png", 0), (".jpg", 0), (".jpg", 1), (".jpg", 12)])
+def test_black_masks_are_empty(tmp_path, suffix, value):
+    frame = mask_file(tmp_path / f"mask{suffix}", grey(value, value))
+    assert not read_mask(frame).any()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "image", "words"),
+    [
+        (".png", grey(100, 20), "none is above 127.*100"),  # two greys, neither of them 0
+        (".png", Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16) // 2), "127"),  # classes, or too dark
+        (".png", grey(1, 1), "brightest: 1"),  # nothing but polyp
+        (".jpg", grey(100), "brightest grey is"),
+        (".tif", grey(3000, 20, np.uint16), "32767"),
+        (".tif", grey(-1, 0, np.int32), "8 or 16 bits"),
+    ],
+)
+def test_masks_that_a_threshold_would_empty_are_errors(tmp_path, suffix, image, words):
+    frame = mask_file(tmp_path / f"mask{suffix}", image)
+    with pytest.raises(UserError, match=f"mask{suffix}.*{words}") as error:
+        read_mask(frame)
+    assert "write 0" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_jpeg_masks_ring_and_are_cut_at_the_middle(tmp_path):
+    frame = mask_file(tmp_path / "mask.jpg", grey(255), quality=30)
+    stored = np.array(Image.open(frame.mask))
+    assert len(np.unique(stored)) > 2
+    np.testing.assert_array_equal(read_mask(frame), stored > 127)
+
+
+def test_to_mask_on_whole_ranges():
+    greys = np.arange(256, dtype=np.uint8)[None]
+    assert to_mask(greys, lossy=False).sum() == 128
+    assert to_mask(greys.astype(np.uint16) * 257, lossy=True).sum() == 128
+    assert to_mask(np.zeros((0, 5), np.uint8), lossy=False).shape == (0, 5)
+
+
+def test_rotation_by_exif_must_be_that_of_the_mask(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 3  # upside down: the sizes agree
+    turned, upright = tmp_path / "a.jpg", tmp_path / "a.png"
+    grey(255).save(turned, exif=exif)
+    grey(255).save(upright)
+    with pytest.raises(UserError, match="a.jpg.*EXIF orientation is 3.*1.*upright"):
+        check_sizes([Frame("a", turned, upright, "a")])
+    check_sizes([Frame("a", turned, turned, "a"), Frame("b", upright, upright, "b")])
+
+
+def test_alpha_of_a_frame_is_dropped_and_16_bits_are_refused(tmp_path):
+    Image.fromarray(np.full((4, 4, 4), (10, 20, 30, 0), np.uint8)).save(tmp_path / "a.png")
+    assert (read_image(tmp_path / "a.png") == (30, 20, 10)).all()
+    Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "b.tif")
+    with pytest.raises(UserError, match="b.tif.*8 bits"):
+        read_image(tmp_path / "b.tif")
+
+
+# --- memory and digests -----------------------------------------------------------------------------------------------
+
+
+def test_few_frames_are_under_way_at_a_time():
+    frames = [Frame(str(i), Path("x"), None, "g") for i in range(200)]
+    lock, started, most = threading.Lock(), [], []
+
+    def work(frame: Frame) -> str:
+        with lock:
+            started.append(frame.name)
+        return frame.name
+
+    class Watching(list):
+        """The frames, noting how far the reading of them runs ahead of the work."""
+
+        def __iter__(self):
+            for i, frame in enumerate(list.__iter__(self)):
+                most.append(i - len(started))
+                yield frame
+
+    assert map_frames(work, Watching(frames), "working") == [frame.name for frame in frames]
+    assert max(most) <= 5
+
+
+def test_digests_written_beside_frames_are_those_of_the_files(tmp_path):
+    frames = find_frames(make(tmp_path / "set", ["a", "b"]))
+    computed = fingerprint(frames)
+    for part in ("images", "masks"):
+        files = sorted((tmp_path / "set" / part).iterdir())
+        (tmp_path / "set" / part / DIGESTS).write_text("".join(f"{digest(path)}  {path.name}\n" for path in files))
+    moved = [Frame(f.name, f.image, f.mask, f.group) for f in find_frames((tmp_path / "set").rename(tmp_path / "new"))]
+    assert fingerprint(moved) == computed
+    (tmp_path / "again").mkdir()
+    other = (tmp_path / "new").rename(tmp_path / "again/set")
+    (other / "images" / DIGESTS).write_text(f"{'0' * 64}  a.jpg\n")
+    assert fingerprint(find_frames(other)) != computed  # they are what is used

@@ -19,7 +19,7 @@ from pycaffe_ext.errors import UserError
 
 MASKS = {"gt", "mask", "masks"}
 KINDS = {"frame", "frames", "image", "images", "video", "videos"}
-DEPTH = 4
+DEPTH = 3  # sub-folders
 
 
 def look(folder: Path) -> str | None:

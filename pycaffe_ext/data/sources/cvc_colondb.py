@@ -15,7 +15,7 @@ from pycaffe_ext.data.sources.source import Source
 from pycaffe_ext.errors import UserError
 
 LAST = 380
-DEPTH = 3
+DEPTH = 1  # sub-folders
 OTHERS = re.compile(r"[cs]\d+")  # contours, and regions without information
 
 

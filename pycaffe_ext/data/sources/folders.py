@@ -14,6 +14,7 @@ from pycaffe_ext.data.frames import SUFFIXES, Frame
 from pycaffe_ext.errors import UserError
 
 GROUPS = "groups.csv"
+DEEP = 20
 
 
 def hidden(name: str) -> bool:
@@ -21,21 +22,22 @@ def hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def walk(folder: Path, suffixes: Sequence[str] = SUFFIXES, depth: int | None = None) -> Iterator[Path]:
-    """Files below `folder` with one of `suffixes` in any case, sorted; links are followed, except in a circle.
+def walk(
+    folder: Path, suffixes: Sequence[str] = SUFFIXES, depth: int = DEEP, above: tuple[str, ...] = ()
+) -> Iterator[Path]:
+    """Files in `folder` with one of `suffixes` in any case, and below it down to `depth` sub-folders.
 
-    depth : how many folders deep; None = all.
+    Links are followed, but never back into a folder that the way led through, the real paths in `above`.
     """
-    for here, folders, names in os.walk(folder, followlinks=True):
-        inside = os.path.realpath(here) + os.sep
-        deep = depth is not None and len(Path(here).relative_to(folder).parts) >= depth
-        folders[:] = sorted(
-            name for name in folders if not deep and not hidden(name)
-            and not inside.startswith(os.path.realpath(os.path.join(here, name)) + os.sep)
-        )  # fmt: skip
-        for name in sorted(names):
-            if not hidden(name) and os.path.splitext(name)[1].lower() in suffixes:
-                yield Path(here, name)
+    above = (*above, os.path.realpath(folder))
+    for path in sorted(folder.iterdir()):
+        if hidden(path.name):
+            continue
+        if not path.is_dir():
+            if path.suffix.lower() in suffixes:
+                yield path
+        elif depth and os.path.realpath(path) not in above:
+            yield from walk(path, suffixes, depth - 1, above)
 
 
 def subfolders(folder: Path) -> list[Path]:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from pycaffe_ext.data.frames import Frame, check_sizes, no_polyp, read_mask
 from pycaffe_ext.data.sources.decode import SUFFIXES as VIDEO_SUFFIXES
-from pycaffe_ext.data.sources.folders import hidden, some, subfolders
+from pycaffe_ext.data.sources.folders import hidden, plain_name, some, subfolders
 from pycaffe_ext.data.sources.source import Source
 from pycaffe_ext.data.sources.table import GENERAL, SOURCES
 from pycaffe_ext.errors import UserError, known
 
+PARTS = ("images", "masks", "original", "groundtruth", "videos", "sequencedata")  # that users mistake for the whole
 HELP = "`make data-help` shows the layouts"
 
 
@@ -71,7 +72,7 @@ def _ambiguous(folder: Path, whole: list[tuple[Source, Path]]) -> str:
 def _unknown(folder: Path, choices: list[Source]) -> str:
     names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir() if not hidden(path.name))
     holds = f"holds {some(names)}" if names else "is empty"
-    if _whole(folder.parent, choices):
+    if plain_name(folder.name) in PARTS and _whole(folder.parent, choices):
         return f"{folder}: {holds}; it is a part of the data set, give the folder above: DATA={folder.parent}"
     if len(choices) == 1:
         slug = choices[0].slug
