@@ -64,9 +64,19 @@ def load(folder: Path) -> RunFiles | None:
         known = {field.name for field in fields(Settings)}
         if unknown := sorted(record["settings"].keys() - known):
             raise UserError(f"{folder}: was run by another version, which knew {', '.join(unknown)}; run it again")
-        return RunFiles(Settings(**record["settings"]), folder, read_json(folder / "result.json"), record)
+        found = RunFiles(Settings(**record["settings"]), folder, read_json(folder / "result.json"), record)
+        _check_complete(found)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{folder}: run.json or result.json is missing or damaged; remove it and run again") from None
+    return found
+
+
+def _check_complete(run: RunFiles) -> None:
+    """KeyError or TypeError if a record lacks what a report needs."""
+    for key in ("donor", "snapshots", "stopped_by"):
+        _ = run.result[key]
+    _ = [run.result["best"][key] for key in ("iteration", "epoch", "validation_auc")], run.result["test"]["patch_auc"]
+    _ = [run.record["resolved"][key] for key in ("width", "batch", "data", "donor")], run.record["versions"]["caffe"]
 
 
 @dataclass(frozen=True)

@@ -125,9 +125,8 @@ def write_report(
     """
     _check_replaceable(out)
     material = Material(runs.study(finished), tuple(rates), resamples)
-    steps = (_tables, _curves, _table_s1, _depth, _convergence, _data_pictures, _filters)
     with writing_folder(out) as folder:
-        for step in tqdm(steps, "report", unit="part", delay=2, leave=False, disable=None if progress else True):
+        for step in tqdm(PARTS, "report", unit="part", delay=2, leave=False, disable=None if progress else True):
             step(folder, material)
         with writing(folder / "report.md") as file:
             file.write(report_page.text(material, missing, {path.name for path in folder.iterdir()}))
@@ -275,3 +274,6 @@ def loaded(folders: Sequence[Path]) -> tuple[list[RunFiles], list[str]]:
     if len(missing) == len(found):
         raise UserError(f"none of {len(found)} runs is finished, e.g. {folders[0]}; `make APP` runs them")
     return [run for run in found.values() if run is not None], missing
+
+
+PARTS = (_tables, _curves, _table_s1, _depth, _convergence, _data_pictures, _filters)
