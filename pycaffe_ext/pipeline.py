@@ -16,10 +16,24 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from pycaffe_ext import __version__, nets, weights
-from pycaffe_ext.applications import APPLICATIONS
+from pycaffe_ext.applications import APPLICATIONS, slices
 from pycaffe_ext.applications.packed import Packed
-from pycaffe_ext.applications.results import SCORE_HEADER, Evaluation, score_rows, summary
+from pycaffe_ext.applications.results import (
+    CURVE_HEADER,
+    ROC_HEADER,
+    SCORE_HEADER,
+    WHO,
+    Evaluation,
+    curve_rows,
+    roc_rows,
+    score_rows,
+    summary,
+)
+from pycaffe_ext.applications.slices import PatchScores
+from pycaffe_ext.data.pack import database_path
 from pycaffe_ext.donor import DONOR
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc
@@ -64,6 +78,11 @@ class Run:
     @property
     def fine_tunes(self) -> bool:
         return is_fine_tuning(self.settings.scheme, self.settings.arch)
+
+    @property
+    def test_folder(self) -> Path:
+        """Where the test patches are scored: they lie with the others, or come into the run's folder by slices."""
+        return self.data.folder if self.data.slices == 1 else self.folder
 
     @property
     def output(self) -> str:
@@ -121,7 +140,7 @@ def _carry_out(
     solver = emit(job)
     _record(job, caffe_version, saved)
     fitted = train(job, caffe, solver)
-    _finish(job, caffe, fitted, application)
+    _finish(job, runs, caffe, fitted, application)
 
 
 def find_donor(settings: Settings) -> Donor:
@@ -180,7 +199,8 @@ def emit(job: Run) -> Path:
     write_text(net, nets.train_val(job.spec))
     write_text(job.folder / "deploy.prototxt", nets.deploy(job.spec))
     for split in ("val", "test"):
-        scores = nets.score_net(job.spec, str(job.data.lmdb(split)), SCORE_BATCH)
+        folder = job.test_folder if split == "test" else job.data.folder
+        scores = nets.score_net(job.spec, str(database_path(folder, split)), SCORE_BATCH)
         write_text(job.folder / f"score_{split}.prototxt", scores)
     parameters = nets.solver(
         job.spec, train_count=job.data.patches["train"], val_count=job.data.patches["val"],
@@ -197,7 +217,8 @@ def _record(job: Run, caffe_version: str, saved: Any) -> None:
     inputs = {
         "frames": job.data.fingerprint,
         "mean.binaryproto": digest(job.data.mean_file),
-        **{f"patches_{split}.csv": digest(job.data.index(split)) for split in job.data.patches},
+        **{name: digest(job.data.folder / name) for name in ("splits.csv", "candidates.csv", "labels.csv")},
+        **{f"patches_{split}.csv": digest(job.data.index(split)) for split in job.data.splits},
         **{path.name: digest(path) for path in sorted(job.folder.glob("*.prototxt"))},
     }
     if job.fine_tunes:
@@ -232,15 +253,14 @@ def train(job: Run, caffe: Caffe, solver: Path) -> FitResult:
     return fit(caffe, job.folder, solver, validation, donor, epoch, job.settings.patience)
 
 
-def _finish(job: Run, caffe: Caffe, fitted: FitResult, application: ModuleType) -> None:
-    """Score the test patches once with the chosen snapshot, write scores.csv, the figures and, last, result.json."""
-    probabilities, _ = score(
-        caffe, job.folder / "score_test.prototxt", fitted.weights, job.data.patches["test"], SCORE_BATCH,
-        job.output, job.spec.classes, progress=True,
-    )  # fmt: skip
-    polyp = positive(probabilities)
-    evaluation = application.evaluate(job.data, polyp)
+def _finish(job: Run, runs: Path, caffe: Caffe, fitted: FitResult, application: ModuleType) -> None:
+    """Score the test patches once with the chosen snapshot, write the tables, the figures and, last, result.json."""
+    scores = score_test(job, runs, caffe, fitted.weights, application)
+    evaluation = application.evaluate(job.data, scores)
     write_csv(job.folder / "scores.csv", SCORE_HEADER, score_rows(evaluation))
+    for name, header, rows in (("froc.csv", CURVE_HEADER, curve_rows), ("roc.csv", ROC_HEADER, roc_rows)):
+        lines = [row for who in WHO for row in rows(evaluation, who, job.settings.seed)]
+        write_csv(job.folder / name, header, lines)
     draw(job, evaluation, fitted)
     result = {
         "name": job.settings.title,
@@ -251,9 +271,24 @@ def _finish(job: Run, caffe: Caffe, fitted: FitResult, application: ModuleType) 
         "stopped_by": fitted.reason,
         "data": job.data.facts,
         "patches": job.data.patches,
-        "test": summary(evaluation, polyp, job.settings.seed),
+        "test": summary(evaluation, scores.probability, job.settings.seed),
     }
     write_json(job.folder / "result.json", result)
+    slices.forget(job.folder)
+
+
+def score_test(job: Run, runs: Path, caffe: Caffe, weights_file: Path, application: ModuleType) -> PatchScores:
+    """What `caffe test` makes of every test patch, slice by slice."""
+
+    def one(count: int) -> tuple[np.ndarray, np.ndarray]:
+        probabilities, labels = score(
+            caffe, job.folder / "score_test.prototxt", weights_file, count, SCORE_BATCH, job.output, job.spec.classes,
+            progress=True,
+        )  # fmt: skip
+        return positive(probabilities), labels
+
+    tests = application.test_set(job.settings, runs, job.data)
+    return slices.score_slices(tests, job.data.folder, job.folder, weights_file, one)
 
 
 def draw(job: Run, evaluation: Evaluation, fitted: FitResult) -> None:

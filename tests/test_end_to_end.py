@@ -22,7 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 TOOL = ROOT / "tools" / "train_and_test.py"
 SMALL = ("--patches", "120", "--test-views", "1", "--batch", "16")
 FILES = {
-    "run.json", "result.json", "train.log", "auc.csv", "scores.csv", "best.caffemodel", "froc.png", "convergence.png",
+    "run.json", "result.json", "train.log", "auc.csv", "scores.csv", "froc.csv", "roc.csv", "best.caffemodel",
+    "froc.png", "convergence.png",
     "train_val.prototxt", "deploy.prototxt", "score_val.prototxt", "score_test.prototxt", "solver.prototxt",
     "snapshots",
 }  # fmt: skip

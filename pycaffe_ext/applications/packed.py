@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import sys
+from array import array
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import read_json, write_json
 
 RECORD = "data.json"
+STORAGE = {str: list, int: lambda: array("q"), float: lambda: array("d")}  # of a column while its table is read
 
 
 @dataclass(frozen=True)
@@ -21,17 +25,25 @@ class Packed:
     """A folder with SPLIT_lmdb, patches_SPLIT.csv, mean.binaryproto and data.json, the record below.
 
     fingerprint : sha256 over the frames and masks.  patches : split -> number of patches.
-    facts : counts at each stage, for a reader.
+    facts : counts at each stage, for a reader.  slices : of the test patches; only a single one lies in the folder,
+    several are packed by each run, one after the other (see TestSet).  detector : digest of the detector's model.
     """
 
     folder: Path
     fingerprint: str
     patches: dict[str, int]
     facts: dict[str, Any]
+    slices: int = 1
+    detector: str = ""
 
     @property
     def mean_file(self) -> Path:
         return self.folder / "mean.binaryproto"
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits whose patches lie in the folder."""
+        return tuple(split for split in self.patches if split != "test" or self.slices == 1)
 
     def lmdb(self, split: str) -> Path:
         return database_path(self.folder, split)
@@ -44,6 +56,19 @@ class Packed:
         record = asdict(self)
         del record["folder"]
         write_json(self.folder / RECORD, record)
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """The test patches, in slices small enough for any disk.
+
+    names : (frame, rank) of each candidate.   slices : how many there are.   pack : (number, folder) writes that slice
+    as test_lmdb and patches_test.csv into the folder and checks it; nothing is written where it lies there for good.
+    """
+
+    names: tuple[tuple[str, int], ...]
+    slices: int
+    pack: Callable[[int, Path], None]
 
 
 def load(folder: Path) -> Packed | None:
@@ -60,9 +85,20 @@ def read_columns(table: Path, kinds: dict[str, type]) -> dict[str, np.ndarray]:
     """Columns of a CSV file as arrays of the given types; UserError if it is missing or not such a table."""
     try:
         with table.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        return {name: np.array([kind(row[name]) for row in rows], dtype=kind) for name, kind in kinds.items()}
+            return _columns(csv.reader(file), kinds)
     except FileNotFoundError:
         raise UserError(f"{table} is missing; remove {table.parent} and run again") from None
-    except (KeyError, TypeError, ValueError):
+    except (IndexError, ValueError, csv.Error):
         raise UserError(f"{table} needs the columns {', '.join(kinds)}; remove {table.parent} and run again") from None
+
+
+def _columns(rows: Iterable[list[str]], kinds: dict[str, type]) -> dict[str, np.ndarray]:
+    """No row is kept, and a text that comes again, such as a frame's name, is kept once."""
+    rows = iter(rows)
+    header = next(rows, [])
+    columns = {name: STORAGE[kind]() for name, kind in kinds.items()}
+    fill = [(header.index(name), kinds[name], column.append) for name, column in columns.items()]
+    for row in rows:
+        for place, kind, append in fill:
+            append(sys.intern(row[place]) if kind is str else kind(row[place]))
+    return {name: np.array(column, kinds[name]) for name, column in columns.items()}
