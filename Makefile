@@ -81,6 +81,10 @@ tables: $(READY)  ## Tables I and II, read back from the emitted files
 weights: $(READY)  ## download a published donor, resumable and checked (NAME=bvlc_alexnet)
 	@$(PY) tools/get_weights.py $(NAME)
 
+.PHONY: data-help
+data-help: $(READY)  ## data sets that are read, with terms and where to get them (DATASET=name); what DATA=folder holds
+	@$(PY) tools/data_help.py $(call flags,$(filter-out DATA DATASET RUNS,$(OPTIONS)))
+
 caffe: $(READY)  ## install the genuine BVLC Caffe 1.0 into your cache folder, once
 	@$(PY) tools/install_caffe.py
 

@@ -17,6 +17,7 @@ LIGHT = [  # (command, packages that it may not load beside the heavy ones)
     ("tools/print_tables.py", {"cv2"}),
     ("tools/train_and_test.py --help", {"cv2"}),
     ("tools/make_synthetic.py --help", set()),
+    ("tools/data_help.py", set()),
     ("tools/score_snapshots.py --help", set()),
     ("tools/get_weights.py --help", {"cv2"}),
     ("tools/make_donor.py --help", {"cv2"}),

@@ -28,7 +28,7 @@ SUFFIXES = (".mp4", ".avi", ".mpg", ".mpeg", ".wmv", ".mov", ".mkv", ".m4v")
 WAY = "1: PNG; masks: largest channel > 127, 1 bit"  # another way of decoding gets other folders
 ENCODERS = 2
 LOST = 0.02  # share of the frames a header may name in excess: for many formats it is an estimate
-SHARE = {False: 0.7 * 3, True: 0.05}  # bytes a pixel takes as PNG at most: of frames, of masks
+SHARE = {False: 0.5 * 3, True: 0.05}  # bytes a pixel takes as PNG at most: of frames, of masks
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _opened(video: Path) -> Iterator[cv2.VideoCapture]:
 
 
 def _encode_frame(frame: np.ndarray) -> tuple[int, bytes]:
-    return 0, _png(frame, cv2.IMWRITE_PNG_COMPRESSION, 1)
+    return 0, _png(frame)
 
 
 def _encode_mask(frame: np.ndarray) -> tuple[int, bytes]:
