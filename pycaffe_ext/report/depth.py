@@ -86,7 +86,7 @@ def _reach(over: comparison.SeedInterval) -> tuple[float, float]:
 def _reference(axes: Axes, name: str, seeds: Seeds, style: Style) -> None:
     axes.axhline(seeds.over.mean, lw=1.5, label=name, zorder=1, **style.of_line())
     if seeds.over.low is not None:
-        axes.axhspan(seeds.over.low, seeds.over.high, color=style.colour, alpha=0.1, lw=0, zorder=0)
+        axes.axhspan(seeds.over.low, seeds.over.high, color=style.colour, alpha=0.08, lw=0, zorder=0)
 
 
 def shown(over: comparison.SeedInterval) -> str:

@@ -52,7 +52,7 @@ def froc_figure(
     title: str = "",
     looks: Mapping[str, Style] | None = None,
 ) -> None:
-    """Write FROC curves as PNG: sensitivity against false positives per frame, up to `limit`.
+    """Write FROC curves as PNG: sensitivity against false positives per frame, to the longest's end or to `limit`.
 
     curves : name -> curve, in the order of the legend        baseline : the hand-crafted detector's own scores
     by : "lesion" or "frame"        bands : name -> e.g. bootstrap interval, drawn shaded
@@ -62,6 +62,7 @@ def froc_figure(
     figure, axes = page(height=_height(curves))
     looks = {**(looks or styles(list(curves))), DETECTOR: BASELINE}
     drawn = {**curves, **({DETECTOR: baseline} if baseline is not None else {})}
+    limit = min(limit, _half_up(max(curve.false_positives_per_frame[-1] for curve in drawn.values())))
     for i, (name, curve) in enumerate(drawn.items()):
         # the curve as it can be operated: sensitivity stays until the next step; it ends with the last candidate
         axes.plot(curve.false_positives_per_frame, curve.sensitivity(by), drawstyle="steps-post", lw=1.6, label=name,
@@ -190,6 +191,11 @@ def _error_bars(axes: Axes, bar: Bar, shift: float, style: Style) -> None:
     reach = np.maximum(np.abs(np.array([bar.low, bar.high]) - value), 0)
     axes.errorbar(np.array(bar.at) + shift, value, yerr=reach, fmt=style.marker, ms=3.5, color=style.colour,
                   capsize=2.5, elinewidth=1.1)  # fmt: skip
+
+
+def _half_up(value: float) -> float:
+    """The next half or whole number, above zero."""
+    return max(0.5, np.ceil(2 * value) / 2)
 
 
 def _beside(i: int, count: int, limit: float) -> float:

@@ -33,8 +33,8 @@ def matrix_figure(
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    figure, panels = page(columns=len(tested), height=2.0 + 0.16 * len(names), grid=False, squeeze=False,
-                          sharey=True)  # fmt: skip
+    height = 3.65 + 0.062 * max(map(len, names))  # squares of a third of the page, names below them, legends
+    figure, panels = page(columns=len(tested), height=height, grid=False, squeeze=False, sharey=True)
     for axes, (panel, verdicts) in zip(panels[0], tested.items(), strict=True):
         shown = np.ma.masked_array(verdicts, np.eye(len(names), dtype=bool))
         axes.imshow(shown, cmap=ListedColormap([WORSE, EQUAL, BETTER, UNTESTED]), vmin=-1, vmax=NOT_TESTED)
