@@ -298,6 +298,18 @@ def test_a_named_data_set_that_is_not_there_is_refused(tmp_path, slug):
     fails(tmp_path, slug, dataset=slug)
 
 
+def test_a_mixture_of_data_sets_needs_groups(tmp_path):
+    folder = pairs(tmp_path / "TrainDataset", "image/{}.png", "masks/{}.png", [1, 2, 600])
+    for name in KVASIR_NAMES:
+        put(folder / f"image/{name}.png", 64, False)
+        put(folder / f"masks/{name}.png", 64, True)
+    fails(folder, "looks like kvasir-seg", "other frames", "groups.csv", "DATASET=plain")
+    assert len({f.group for f in sources.find(folder, "plain")}) == 5
+    lines = [f"{name},{group}" for name, group in zip(["1", "2", "600", *KVASIR_NAMES], "aabcd", strict=True)]
+    (folder / "groups.csv").write_text("\n".join(["frame,group", *lines]))
+    assert {f.group for f in sources.find(folder)} == set("abcd")
+
+
 # --- wrong files in a right layout ------------------------------------------------------------------------------------
 
 

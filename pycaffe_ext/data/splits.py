@@ -126,7 +126,10 @@ def _check_enough(counts: np.ndarray) -> None:
     with_polyps = np.count_nonzero(counts[:, 0])
     for number, what in ((len(counts), "groups of frames"), (with_polyps, "groups of frames with polyps")):
         if number < len(SPLITS):
-            raise UserError(f"only {number} {what}; training, validation and test need one each")
+            raise UserError(
+                f"only {number} {what}; training, validation and test need one each (groups.csv beside the frames says"
+                " which belong together)"
+            )
 
 
 def _draw(counts: np.ndarray, fraction: float, keep: int, rng: np.random.Generator) -> np.ndarray:

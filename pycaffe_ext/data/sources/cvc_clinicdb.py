@@ -23,8 +23,8 @@ def look(folder: Path) -> str | None:
     frames, masks = child(home, "Original"), child(home, "Ground Truth")
     if frames and masks:
         return ""
-    if frames or (masks and child(home, "PNG", "TIF")):
-        return f"'{'Ground Truth' if frames else 'Original'}/' is missing"
+    if frames and child(folder, "images", "image") is None:
+        return "'Ground Truth/' is missing"
     return numbered(folder, ("clinicdb", "cvc612"), (ENDS[-1],))
 
 

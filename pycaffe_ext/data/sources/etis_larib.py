@@ -22,10 +22,8 @@ def look(folder: Path) -> str | None:
     frames, masks = child(folder, *FRAMES), child(folder, *MASKS)
     if frames and masks:
         return ""
-    if frames and child(frames, *FRAMES) is None and child(frames, "images", "image") is None:
+    if frames and child(folder, "images", "image") is None:
         return "'Ground Truth/' is missing"
-    if masks and "etis" in folder.name.lower():
-        return "'ETIS-LaribPolypDB/' is missing"
     return numbered(folder, ("etis", "larib"), (LAST,))
 
 

@@ -24,7 +24,8 @@ def look(folder: Path) -> str | None:
     segmented = _segmented(folder)
     if segmented is None:
         return "segmented-images/ is missing" if child(folder, "labeled-images") else None
-    return plain.look(segmented) or ("" if child(segmented, "images") else "images/ and masks/ are missing")
+    found = plain.look(segmented)
+    return "images/ and masks/ are missing" if found is None else found
 
 
 def read(folder: Path, cache: Path | None, progress: bool) -> list[Frame]:
@@ -50,7 +51,8 @@ def _without_polyps(folder: Path) -> list[Frame]:
 HYPERKVASIR = Source(
     slug="hyperkvasir",
     title="HyperKvasir, segmented images (Borgli et al., Scientific Data 2020)",
-    counts="1000 frames with polyps (those of Kvasir-SEG), of 10 662 labelled ones",
+    counts="1000 frames with polyps, those of Kvasir-SEG; labelled frames of landmarks and views, where they are"
+    " unpacked, count as frames without polyps, which their labels do not certify",
     groups="each frame by itself: no video or patient is given; near-duplicates are joined when the set is split",
     terms="CC BY 4.0; cite the paper",
     where="datasets.simula.no/hyper-kvasir",

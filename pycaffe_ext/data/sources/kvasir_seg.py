@@ -8,33 +8,36 @@ from pathlib import Path
 
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.sources import plain
-from pycaffe_ext.data.sources.folders import child, plain_name, walk
+from pycaffe_ext.data.sources.folders import GROUPS, child, plain_name, walk
 from pycaffe_ext.data.sources.source import Source
 
 BOXES = ("kavsir_bboxes.json", "kvasir_bboxes.json")  # the first is how its authors spell it
 NAME = re.compile(r"c[jk][a-z0-9]{23}")  # all of its frames are called so
+MIXED = (  # such as the collections of Kvasir-SEG and CVC-ClinicDB that networks for segmentation are trained on
+    "other frames are among its own: where some are of one video, say in groups.csv which; if none are, DATASET=plain"
+)
 
 
 def look(folder: Path) -> str | None:
     boxes = any((folder / name).is_file() for name in BOXES)
     named = "kvasirseg" in plain_name(folder.name)
-    if not (boxes or named or _all_named_so(folder)) or (folder / "bounding-boxes.json").exists():
+    share = _share_named_so(folder)
+    if not (boxes or named or share) or (folder / "bounding-boxes.json").exists():
         return None
-    return plain.look(folder) or ("" if child(folder, "images") else _nothing(boxes))
+    if 0 < share < 1:
+        return None if (folder / GROUPS).exists() else MIXED
+    found = plain.look(folder)
+    return "images/ and masks/ are missing" if boxes and found is None else found
 
 
 def read(folder: Path, cache: Path | None, progress: bool) -> list[Frame]:
     return [replace(frame, source=KVASIR_SEG.slug) for frame in plain.read(folder, cache, progress)]
 
 
-def _nothing(boxes: bool) -> str | None:
-    return "images/ and masks/ are missing" if boxes else None
-
-
-def _all_named_so(folder: Path) -> bool:
-    pictures = child(folder, "images")
-    names = [path.stem for path in walk(pictures)] if pictures else []
-    return bool(names) and all(NAME.fullmatch(name) for name in names)
+def _share_named_so(folder: Path) -> float:
+    pictures = child(folder, "images", "image")
+    named = [bool(NAME.fullmatch(path.stem)) for path in walk(pictures)] if pictures else []
+    return sum(named) / len(named) if named else 0
 
 
 KVASIR_SEG = Source(
