@@ -109,6 +109,10 @@ bench: $(READY)  ## compare with the genuine Caffe, write BENCHMARKS.md (ROWS="t
 conformance: $(READY)  ## every case in both engines, after `make caffe`; writes CONFORMANCE.md
 	@$(PY) tools/conformance.py
 
+.PHONY: coverage
+coverage: $(READY)  ## what the 95 % intervals cover and how often the tests err, on scores of known truth (REPETITIONS=1000)
+	@$(PY) tools/coverage.py $(if $(REPETITIONS),--repetitions '$(REPETITIONS)')
+
 lint: $(READY)
 	@$(BIN)/ruff check .
 

@@ -54,14 +54,14 @@ def test_a_comparison_by_brute_force(study, by):
 
 def test_verdicts_in_words(study):
     methods, group = study
-    rows = compare(methods, group, (0.5, 1.0))
+    rows = compare(methods, group, (0.5, 1.0), resamples=300)
     assert [(row.first, row.second, row.rate) for row in rows] == [
         ("good", "alike", 0.5), ("good", "alike", 1.0), ("good", "guess", 0.5), ("good", "guess", 1.0),
         ("alike", "guess", 0.5), ("alike", "guess", 1.0),
     ]  # fmt: skip
     assert [row.verdict for row in rows] == [NO_DIFFERENCE] * 2 + ["good > guess"] * 2 + ["alike > guess"] * 2
     assert [row.paper for row in rows] == [row.verdict for row in rows]
-    back = compare(dict(reversed(methods.items())), group, (0.5, 1.0))
+    back = compare(dict(reversed(methods.items())), group, (0.5, 1.0), resamples=300)
     assert {row.verdict for row in back} == {NO_DIFFERENCE, "good > guess", "alike > guess"}
     assert [row.difference.value for row in back[:2]] == [-row.difference.value for row in rows[4:]]
     assert all(row.reliable and row.note == "" and row.p_holm >= row.difference.p for row in rows)

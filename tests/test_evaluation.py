@@ -269,20 +269,6 @@ def test_resamples_without_a_lesion_do_not_slip_through():
         intervals.percentile(values[:, 0], 3)
 
 
-def test_group_bootstrap_covers_where_the_binomial_does_not():
-    """Frames of one video succeed or fail together: sensitivity varies by video, and only the bootstrap sees it."""
-    rng, groups, frames, covered = np.random.default_rng(9), 40, 10, []
-    for _ in range(150):
-        chance = np.repeat(rng.beta(1.5, 1.5, groups), frames)
-        found = np.flatnonzero(rng.random(chance.size) < chance)
-        cases = froc.Cases(found, np.ones(found.size), np.ones(found.size), np.ones(chance.size))
-        values = froc.bootstrap_sensitivities(cases, np.repeat(np.arange(groups), frames), [1.0], resamples=200)
-        both = intervals.percentile(values[:, 0], groups), intervals.clopper_pearson(found.size, chance.size)
-        covered.append([low <= 0.5 <= high for low, high in both])
-    bootstrap, binomial = np.mean(covered, axis=0)
-    assert bootstrap >= 0.9 and binomial < 0.8
-
-
 def test_paired_bootstrap_of_a_difference():
     rng = np.random.default_rng(10)
     lesions = np.ones(200, int)

@@ -139,6 +139,21 @@ def _bootstraps(world: World, sample: Sample, resamples: int, seed: int) -> dict
     }
 
 
+def _independent(frames: int, sensitivity: float) -> World:
+    return World(frames, frames=1, spread=0, false_spread=0, sensitivity=(sensitivity, sensitivity))
+
+
+WORLDS = {
+    "400 independent frames": _independent(400, 0.8),
+    "40 independent frames, sensitivity 0.95": _independent(40, 0.95),
+    "20 videos with lesions, 20 without": World(20, 20),
+    "20 + 20 videos, sensitivity 0.95": World(20, 20, sensitivity=(0.95, 0.95)),
+    "20 + 20 videos, methods that share nothing": World(20, 20, shared=0.0),
+    "10 + 10 videos": World(10, 10),
+    "5 + 5 videos": World(5, 5),
+    "20 + 20 videos, sensitivities 0.85 and 0.70": World(20, 20, sensitivity=(0.85, 0.7)),
+}
+
 MEANINGS = {
     "exact_at_threshold": "exact binomial interval of sensitivity at a fixed threshold covers the truth",
     "exact_at_rate": "exact binomial interval of sensitivity at a fixed false-positive rate covers the truth",
@@ -162,8 +177,16 @@ def _overlap(first: Interval, second: Interval) -> bool:
     return first.low <= second.high and second.low <= first.high
 
 
-def shares(world: World, repetitions: int, resamples: int, seed: int = 0) -> dict[str, float]:
-    """Share of `repetitions` test sets of a world for which each outcome of `trial` is yes."""
+def shares(
+    world: World, repetitions: int, resamples: int, seed: int = 0, progress: bool = False
+) -> dict[str, float]:
+    """Share of `repetitions` test sets of a world for which each outcome of `trial` is yes.
+
+    The standard error of a share s is sqrt(s * (1 - s) / repetitions).
+    """
+    from tqdm import tqdm
+
     rng = np.random.default_rng(seed)
-    trials = [trial(world, draw(world, rng), resamples, i) for i in range(repetitions)]
+    steps = tqdm(range(repetitions), delay=2, leave=False, disable=None if progress else True)
+    trials = [trial(world, draw(world, rng), resamples, i) for i in steps]
     return {name: float(np.mean([outcome[name] for outcome in trials])) for name in trials[0]}
