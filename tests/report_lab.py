@@ -79,10 +79,15 @@ def _write_patches(folder, listed, found, labels, lesions, test_views):
         own = [r for r in lesions if r[2] == split]
         hit = {(labels[i][0], labels[i][2]) for i in members if labels[i][2]}
         polyps = sum(r[3] for r in own)
+        positive, counts = int(table.label[members].sum()), np.bincount(selection.label, minlength=2)
+        bare = sum(r[3] == 0 for r in own)
         facts[split] = {
-            "frames": len(own), "groups": len({r[1] for r in own}), "frames_with_polyps": sum(r[3] > 0 for r in own),
-            "polyps": polyps, "candidates": len(members), "positive_candidates": int(table.label[members].sum()),
+            "frames": len(own), "groups": len({r[1] for r in own}), "frames_with_polyps": len(own) - bare,
+            "frames_without_polyps": bare, "polyps": polyps, "candidates": len(members),
+            "positive_candidates": positive, "negative_candidates": len(members) - positive,
             "candidates_per_frame": len(members) / len(own), "covered": len(hit) / polyps,
+            "patches_before_balancing": {"positive": 120 * positive, "negative": 120 * (len(members) - positive)},
+            "patches": {"positive": int(counts[1]), "negative": int(counts[0])},
         }  # fmt: skip
     write_json(folder / "data.json", {"fingerprint": "f" * 64, "patches": patches, "facts": facts})
 

@@ -186,6 +186,17 @@ def test_counts_are_those_of_the_packed_files(study, out):
         assert int(row["frames_without_polyps"]) == wanted["frames"] - wanted["frames_with_polyps"]
 
 
+def test_counts_of_an_earlier_version_are_refused(study, tmp_path, tables_only):
+    old = tmp_path / "polyp-frames-old"
+    shutil.copytree(packed_of(study[0]), old)
+    record = json.loads((old / "data.json").read_text())
+    del record["facts"]["test"]["patches"]
+    (old / "data.json").write_text(json.dumps(record))
+    run = changed(study[0], tmp_path / "run", "run.json", lambda record: record["resolved"].update(data=str(old)))
+    with pytest.raises(UserError, match="data.json is of an earlier version"):
+        report([run], tmp_path / "out")
+
+
 def test_results_are_means_over_seeds_with_t_intervals(study, out):
     rows = {(row["name"], row["figure"]): row for row in table(out / "results.csv")}
     at_one = "sensitivity at 1 FP a frame"

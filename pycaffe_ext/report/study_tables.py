@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pycaffe_ext.data.pack import read_index
-from pycaffe_ext.data.patches import VIEWS
+from pycaffe_ext.applications.packed import RECORD
+from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import comparison, froc, roc
 from pycaffe_ext.evaluation.intervals import clopper_pearson
 from pycaffe_ext.report import markdown
@@ -35,19 +34,25 @@ RESULT_HEADER = ("name", "figure", *INTERVAL)
 
 
 def counts(run: RunFiles) -> dict[str, dict[str, int]]:
-    """split -> stage (keys of STAGES) -> how many, from the record and the indexes of a run's packed data."""
-    found = {}
-    for split in SPLITS:
-        fact = run.packed.facts[split]
-        labels = Counter(row["label"] for row in read_index(run.packed.index(split)))
-        negative = fact["candidates"] - fact["positive_candidates"]
-        found[split] = dict(zip(STAGES, (
-            fact["groups"], fact["frames"], fact["frames_with_polyps"], fact["frames"] - fact["frames_with_polyps"],
-            fact["polyps"], round((fact["covered"] or 0) * fact["polyps"]), fact["candidates"],
-            fact["positive_candidates"], negative, fact["positive_candidates"] * len(VIEWS), negative * len(VIEWS),
-            labels["1"], labels["0"],
-        ), strict=True))  # fmt: skip
-    return found
+    """split -> stage (keys of STAGES) -> how many, from the record of a run's packed data.
+
+    Raises UserError if that was written by an earlier version.
+    """
+    try:
+        return {split: dict(zip(STAGES, _stages(run.packed.facts[split]), strict=True)) for split in SPLITS}
+    except (KeyError, TypeError):
+        raise UserError(
+            f"{run.packed.folder / RECORD} is of an earlier version; remove that folder and its runs and run again"
+        ) from None
+
+
+def _stages(fact: Mapping[str, Any]) -> tuple[int, ...]:
+    before, packed = fact["patches_before_balancing"], fact["patches"]
+    return (
+        fact["groups"], fact["frames"], fact["frames_with_polyps"], fact["frames_without_polyps"], fact["polyps"],
+        round((fact["covered"] or 0) * fact["polyps"]), fact["candidates"], fact["positive_candidates"],
+        fact["negative_candidates"], before["positive"], before["negative"], packed["positive"], packed["negative"],
+    )  # fmt: skip
 
 
 def count_rows(found: Mapping[int, Mapping[str, Mapping[str, int]]]) -> Rows:
