@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pycaffe_ext.data import sources
-from pycaffe_ext.data.frames import Frame, fingerprint, read_image, read_mask
+from pycaffe_ext.data.frames import DIGESTS, Frame, fingerprint, read_image, read_mask
 from pycaffe_ext.data.sources import decode
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import digest
@@ -133,9 +133,9 @@ def test_digests_in_the_cache_are_those_of_its_files(tmp_path):
     found = find(tmp_path / "set")
     before = fingerprint(found)
     for folder in {path.parent for f in found for path in (f.image, f.mask)}:
-        lines = dict(reversed(line.split("  ")) for line in (folder / "sha256.txt").read_text().splitlines())
+        lines = dict(reversed(line.split("  ")) for line in (folder / DIGESTS).read_text().splitlines())
         assert lines == {path.name: digest(path) for path in folder.glob("*.png")}
-        (folder / "sha256.txt").unlink()
+        (folder / DIGESTS).unlink()
     assert fingerprint(find(tmp_path / "set")) == before
 
 

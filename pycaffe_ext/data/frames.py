@@ -32,7 +32,7 @@ THREADS = 4
 MASK_THRESHOLD = 127  # JPEG masks ring around 0 and 255
 BLACK = 16  # what compression makes of black stays below
 ORIENTATION = 274  # EXIF's and TIFF's tag
-DIGESTS = "sha256.txt"  # of the files beside it, in the lines of sha256sum; stands in folders of decoded videos
+DIGESTS = "decoded.sha256"  # of the files beside it, as sha256sum writes them; in folders of decoded videos only
 
 
 @dataclass(frozen=True)
