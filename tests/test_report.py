@@ -16,7 +16,7 @@ from scipy.stats import binomtest, sem, t
 from sklearn.metrics import roc_auc_score
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.report import claims, examples, runs, study_report, table_s1
+from pycaffe_ext.report import claims, examples, run_summary, runs, study_report, table_s1
 from pycaffe_ext.report.figures import DETECTOR
 from pycaffe_ext.report.study_report import RATES, write_report
 from tests.report_lab import SKILLS, write_study
@@ -410,6 +410,19 @@ def test_what_is_not_faithful_and_not_as_in_the_paper_is_said(study, out, tmp_pa
                    lambda record: record["settings"].update(precision="bf16"))  # fmt: skip
     page = report([run_of(study, "ft-fc8"), fast], tmp_path / "out").read_text()
     assert "NOT FAITHFUL TO CAFFE" in page and "ft-conv1 (seed 0: bf16)" in page
+
+
+def test_single_pictures_say_what_they_must_not_be_taken_for(study, tmp_path):
+    donor = run_summary.donor_text(True, embedded=True, file=tmp_path)
+    own = changed(run_of(study, "ft-conv1"), tmp_path / "run", "result.json", lambda result: result.update(donor=donor))
+    record = json.loads((own / "run.json").read_text())
+    record["settings"]["precision"] = "bf16"
+    (own / "run.json").write_text(json.dumps(record))
+    found = runs.study(study_report.loaded([run_of(study, "ft-fc8"), own])[0])
+    title = study_report.Material(found).title
+    assert title == "frames, embedded donor (not ImageNet), bf16: not faithful to Caffe, seed 0"
+    plain = study_report.Material(runs.study(study_report.loaded(study[:5])[0])).title
+    assert plain == "frames, seed 0"
 
 
 def test_no_picture_of_filters_where_no_net_tunes_its_first_layer(study, tmp_path, monkeypatch):

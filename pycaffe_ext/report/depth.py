@@ -10,7 +10,7 @@ import numpy as np
 
 from pycaffe_ext.evaluation import comparison
 from pycaffe_ext.report.figures import DETECTOR
-from pycaffe_ext.report.style import BASELINE, COLOURS, MARKERS, SMALL, Style, legend_below, page, save
+from pycaffe_ext.report.style import BASELINE, COLOURS, MARKERS, SMALL, TITLE, Style, legend_below, page, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +51,7 @@ def depth_figure(
         axes.set_xticks(range(len(schemes)), list(schemes), rotation=45, ha="right", fontsize=SMALL)
         axes.set_xlim(-0.6, len(schemes) - 0.4)
         axes.set_xlabel("shallow  <  layers that learn  <  deep")
-    figure.suptitle(title)
+    figure.suptitle(title, fontsize=TITLE)
     legend_below(figure, panels[0][-1])
     save(figure, path)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pycaffe_ext.evaluation import froc, intervals, roc
-from pycaffe_ext.report.style import BASELINE, BLACK, COLOURS, HEIGHT, Style, legend_below, page, save, styles
+from pycaffe_ext.report.style import BASELINE, BLACK, COLOURS, HEIGHT, TITLE, Style, legend_below, page, save, styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +72,8 @@ def froc_figure(
         if bands and name in bands:
             band = bands[name]
             axes.fill_between(band.rates, band.low, band.high, color=looks[name].colour, alpha=0.15, linewidth=0)
-    axes.set(xlim=(0, limit), ylim=(0, 1.01), title=title)
+    axes.set(xlim=(0, limit), ylim=(0, 1.01))
+    axes.set_title(title, fontsize=TITLE)
     axes.set_xlabel("false positives per frame")
     axes.set_ylabel(SENSITIVITY[by])
     _legend(figure, axes, len(drawn), _explanation(len(drawn), bool(rates), bool(bands)))
@@ -102,7 +103,8 @@ def roc_figure(
         hits = [int(true[false <= fraction * false[-1]].max()) for fraction in fractions]
         _error_bars(axes, _binomial_bars(fractions, hits, int(true[-1])), _beside(i, len(scores), 1), looks[name])
     axes.plot([0, 1], [0, 1], color="#bbbbbb", lw=0.8, zorder=0)
-    axes.set(xlim=(0, 1), ylim=(0, 1.01), title=title)
+    axes.set(xlim=(0, 1), ylim=(0, 1.01))
+    axes.set_title(title, fontsize=TITLE)
     axes.set_xlabel("false-positive fraction (share of the candidates that hit no polyp)")
     axes.set_ylabel("sensitivity (share of the candidates that hit one)")
     explained = _explanation(len(scores), bool(fractions), False)
@@ -137,7 +139,7 @@ def convergence_figure(
     for axes in (above, below):
         axes.axvline(chosen.epoch, color="#999999", lw=0.8, zorder=0)
         axes.legend(loc="best")
-    above.set_title(title)
+    above.set_title(title, fontsize=TITLE)
     save(figure, path)
 
 
@@ -164,7 +166,7 @@ def convergences_figure(
     axes.set_ylabel("AUC of the validation patches")
     axes.set_xlim(left=0)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.set_title(title)
+    axes.set_title(title, fontsize=TITLE)
     legend_below(figure, axes, "star: the chosen snapshot")
     save(figure, path)
 

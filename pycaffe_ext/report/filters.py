@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pycaffe_ext.report.style import SMALL, WIDTH, page, picture, save
+from pycaffe_ext.report.style import SMALL, TITLE, WIDTH, page, picture, save
 
 
 def first_filters(blobs: Mapping[str, Sequence[np.ndarray | None]]) -> tuple[str, np.ndarray] | None:
@@ -62,7 +62,7 @@ def filters_figure(
     for one, (name, weights, scale) in zip(axes.flat, panels, strict=False):
         one.imshow(tiles(weights, scale, columns), interpolation="nearest")
         one.set_title(name, fontsize=SMALL)
-    figure.suptitle(title)
+    figure.suptitle(title, fontsize=TITLE)
     save(figure, path)
 
 

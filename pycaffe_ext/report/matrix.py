@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pycaffe_ext.report.style import SMALL, page, save
+from pycaffe_ext.report.style import SMALL, TITLE, page, save
 
 BETTER, WORSE, EQUAL = "#56B4E9", "#E69F00", "#f2f2f2"  # blue and orange of Okabe and Ito, light enough for a mark
 UNTESTED = "#b3b3b3"
@@ -64,5 +64,5 @@ def matrix_figure(
                         loc="outside lower right", fontsize=SMALL, title_fontsize=SMALL)  # fmt: skip
     for legend in (one, two):
         legend.set_alignment("left")
-    figure.suptitle(title)
+    figure.suptitle(title, fontsize=TITLE)
     save(figure, path)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pycaffe_ext.data.patches import ORIENTATIONS, SCALES, SHIFTS, VIEWS, View, crop_box, cut
-from pycaffe_ext.report.style import BLACK, COLOURS, DPI, SMALL, WIDTH, empty_page, page, picture, save
+from pycaffe_ext.report.style import BLACK, COLOURS, DPI, SMALL, TITLE, WIDTH, empty_page, page, picture, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +50,7 @@ def candidates_figure(path: Path, scenes: Sequence[Scene], title: str = "", colu
         axes.set_title(scene.title, fontsize=SMALL)
         axes.set_xlabel(_scores(scene), fontsize=SMALL - 1.5)
     _key(figure)
-    figure.suptitle(title)
+    figure.suptitle(title, fontsize=TITLE)
     save(figure, path)
 
 
@@ -135,7 +135,7 @@ def close_ups_figure(path: Path, rows: Mapping[str, Sequence[CloseUp]], title: s
             axes.set_xlabel(one.caption, fontsize=SMALL - 1)
         line[0].set_title(kind, fontsize=SMALL + 1, loc="left")
     _key(figure)
-    figure.suptitle(title)
+    figure.suptitle(title, fontsize=TITLE)
     save(figure, path)
 
 

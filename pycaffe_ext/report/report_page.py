@@ -10,6 +10,7 @@ from pycaffe_ext.data.patches import VIEWS
 from pycaffe_ext.engine.options import FAITHFUL
 from pycaffe_ext.report import claims, examples, markdown, study_tables, table_s1
 from pycaffe_ext.report.figures import DETECTOR
+from pycaffe_ext.report.run_summary import EMBEDDED
 from pycaffe_ext.report.runs import RunFiles, Study
 
 if TYPE_CHECKING:
@@ -26,6 +27,16 @@ def source_text(study: Study) -> str:
     """The data set in a few words."""
     settings = study.runs[0].settings
     return settings.source if settings.data else "synthetic frames"
+
+
+def setting_text(study: Study) -> str:
+    """What a reader of a single picture must know: the data, and what was not as he would expect."""
+    embedded = any(EMBEDDED in run.result["donor"] for run in study.runs)
+    reduced = sorted({run.settings.precision for run in study.runs} - {FAITHFUL})
+    return ", ".join([
+        source_text(study), *(["embedded donor (not ImageNet)"] if embedded else []),
+        *(f"{precision}: not faithful to Caffe" for precision in reduced),
+    ])  # fmt: skip
 
 
 def text(material: Material, missing: Sequence[str], files: Collection[str]) -> str:
@@ -86,7 +97,7 @@ def _deviations(study: Study) -> list[str]:
         (views != [len(VIEWS)], f"{_listed(views)} of {len(VIEWS)} patches scored per test candidate"),
         (widths != ["1"], f"{_listed(widths)} of the net's channels"),
         (study.arch != "alexnet", f"fine-tuned net {study.arch}, not AlexNet"),
-        (any("embedded donor" in run.result["donor"] for run in study.runs), "the donor did not see ImageNet"),
+        (any(EMBEDDED in run.result["donor"] for run in study.runs), "the donor did not see ImageNet"),
         (not settings[0].data, "synthetic frames"),
     ]
     return [said for differs, said in found if differs]

@@ -8,6 +8,7 @@ from typing import Any
 from pycaffe_ext.engine.options import FAITHFUL
 
 QUOTED_RATES = (1.0, 2.0)  # false positives per frame
+EMBEDDED = "the embedded donor"
 
 
 def donor_text(fine_tunes: bool, embedded: bool, file: Path) -> str:
@@ -15,7 +16,7 @@ def donor_text(fine_tunes: bool, embedded: bool, file: Path) -> str:
     if not fine_tunes:
         return "none, trained from scratch"
     if embedded:
-        return "the embedded donor, pre-trained on procedural images; it is NOT ImageNet"
+        return f"{EMBEDDED}, pre-trained on procedural images; it is NOT ImageNet"
     return str(file)
 
 

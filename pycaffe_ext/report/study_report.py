@@ -52,7 +52,7 @@ class Material:
 
     @property
     def title(self) -> str:
-        return f"{report_page.source_text(self.study)}, seed {self.study.main_seed}"
+        return f"{report_page.setting_text(self.study)}, seed {self.study.main_seed}"
 
     @property
     def deepest(self) -> RunFiles:
@@ -216,7 +216,7 @@ def _depth(folder: Path, material: Material) -> None:
         tuned = {level: {name: own[name] for name in study.depths} for level, own in found.items()}
         others = {level: {name: seeds for name, seeds in own.items() if name not in study.depths}
                   for level, own in found.items()}  # fmt: skip
-        depth.depth_figure(folder / "auc_by_depth.png", tuned, others, material.looks, report_page.source_text(study))
+        depth.depth_figure(folder / "auc_by_depth.png", tuned, others, material.looks, report_page.setting_text(study))
 
 
 def _convergence(folder: Path, material: Material) -> None:

@@ -23,6 +23,7 @@ DOTTED = (0, (1, 1.2))
 WIDTH, HEIGHT = 7.0, 4.6  # inches: the width of a page's text
 DPI = 200
 SMALL = 8.0  # points: legends and labels
+TITLE = 10.0
 
 
 class Style(NamedTuple):
