@@ -15,7 +15,7 @@ from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.files import writing_folder
 
 BACKENDS = ("lmdb", "leveldb")
-WINDOW = 1024  # raw patches of 227 x 227: 160 MB
+WINDOW = 128  # the kernel maps up to 2 MB around each entry that is looked at
 Record = tuple[bytes | memoryview, bytes | memoryview]
 Records = list[tuple[bytes, bytes]]
 FIRST_MAP = 1 << 28  # bytes an LMDB may grow to before its map is doubled

@@ -21,7 +21,7 @@ from pycaffe_ext.engine.raw_datums import RawDatums
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import write_json
 
-BATCH = 256  # Datums that are added at a time
+BATCH = 64  # Datums that are added at a time
 EXACT = (2**24 - 1) // 255  # images of bytes whose sum float32 holds exactly, in whatever order
 SMALL = 1 << 14  # pixels that are not worth sharing between threads
 REPORT = 10_000  # Datums between two lines of the log
