@@ -149,6 +149,29 @@ def test_cut_off_image_is_an_error_not_half_a_picture(tmp_path):
         read_image(path)
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tif"])
+def test_pixels_are_those_that_pillow_decodes(tmp_path, suffix):
+    path = make(tmp_path, ["a"], image=suffix) / f"images/a{suffix}"
+    np.testing.assert_array_equal(read_image(path), np.array(Image.open(path).convert("RGB"))[..., ::-1])
+
+
+def test_png_with_deep_colours_is_read_as_pillow_does(tmp_path):
+    deep = np.random.default_rng(0).integers(0, 65536, (8, 9, 3)).astype(np.uint16)
+    put(tmp_path / "deep.png", deep)
+    read = read_image(tmp_path / "deep.png")
+    np.testing.assert_array_equal(read, np.array(Image.open(tmp_path / "deep.png").convert("RGB"))[..., ::-1])
+    assert np.abs(read.astype(int) - deep // 256).max() <= 1
+
+
+def test_damaged_png_is_an_error(tmp_path):
+    path = make(tmp_path, ["a"], image=".png") / "images/a.png"
+    content = path.read_bytes()
+    for damaged in (content[:-300], content[:900] + b"\x55" + content[901:]):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match="a.png.*cut off"):
+            read_image(path)
+
+
 def test_image_is_bgr_and_grey_becomes_three_channels(tmp_path):
     picture = np.zeros((8, 9, 3), np.uint8)
     picture[..., 0] = 200  # blue

@@ -217,6 +217,9 @@ def test_wrong_folders_of_videos_are_named(tmp_path):
     video(folder / "one.avi", FRAMES)
     fails(folder, "looks like videos", "videos/ is missing")
     (folder / "videos").mkdir()
+    (folder / "masks").mkdir()
+    fails(folder, "no video and no folder of frames in videos/")
+    (folder / "masks").rmdir()
     (folder / "one.avi").rename(folder / "videos/one.avi")
     fails(folder, "looks like videos", "masks/ and without_polyps/ are missing")
     video(folder / "masks/one.avi", MASKS)
@@ -228,6 +231,8 @@ def test_wrong_folders_of_videos_are_named(tmp_path):
     shutil.rmtree(folder / "without_polyps")
     video(folder / "videos/one.mp4", FRAMES)
     fails(folder, "one.mp4", "same name as one.avi")
+    cv2.imwrite(str(folder / "videos/0001.png"), FRAMES[0])
+    fails(folder, "videos/0001.png", "folder of their own")
 
 
 def test_a_mask_video_of_another_length_or_size_is_refused(tmp_path):

@@ -31,6 +31,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 THREADS = 4
 MASK_THRESHOLD = 127  # JPEG masks ring around 0 and 255
 BLACK = 16  # what compression makes of black stays below
+ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
+PNG_DEPTH = 24  # where a PNG file has its bits per channel
 ORIENTATION = 274  # EXIF's and TIFF's tag
 DIGESTS = "decoded.sha256"  # of the files beside it, as sha256sum writes them; in folders of decoded videos only
 
@@ -87,7 +89,7 @@ def image_size(path: Path) -> tuple[int, int]:
 def read_image(path: str | Path) -> np.ndarray:
     """(H, W, 3) uint8, BGR, as stored: no EXIF rotation, alpha dropped; raises UserError if unreadable or cut off."""
     path = Path(path)
-    image = _decode_jpeg(path) if path.suffix.lower() in (".jpg", ".jpeg") else None
+    image = _decode_usual(path) if path.suffix.lower() in (".jpg", ".jpeg", ".png") else None
     return cv2.cvtColor(_decode_colour(path), cv2.COLOR_RGB2BGR) if image is None else image
 
 
@@ -188,19 +190,25 @@ def _header(path: Path) -> tuple[int, int, int]:
         raise _unreadable(path, error) from None
 
 
-def _decode_jpeg(path: Path) -> np.ndarray | None:
-    """What `_decode_colour` makes of a whole colour JPEG, as BGR, in less than half the time; None for any other file.
+def _decode_usual(path: Path) -> np.ndarray | None:
+    """What `_decode_colour` makes of a whole JPEG or PNG of 8-bit colours, as BGR, in 40 to 60 % of the time.
 
-    OpenCV fills up what is missing of a file that was cut off, so it gets none that does not end as a JPEG does.
+    None for any other file. OpenCV fills up what is missing of a file that was cut off, so it gets none that does not
+    end as its format does.
     """
     try:
         content = path.read_bytes()
         with Image.open(BytesIO(content)) as image:
-            usual = image.format == "JPEG" and image.mode == "RGB" and content.endswith(b"\xff\xd9")
+            usual = image.mode == "RGB" and content.endswith(ENDS.get(image.format, b"\0none"))
+            usual = usual and (image.format == "JPEG" or content[PNG_DEPTH] == 8)
     except (OSError, SyntaxError, ValueError) as error:
         raise _unreadable(path, error) from None
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    return cv2.imdecode(np.frombuffer(content, np.uint8), flags) if usual else None
+    if not usual:
+        return None
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if pixels is None:
+        raise _unreadable(path, ValueError())
+    return pixels
 
 
 def _decode_colour(path: Path) -> np.ndarray:

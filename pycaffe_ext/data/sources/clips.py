@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pycaffe_ext.data.frames import Frame, image_size
+from pycaffe_ext.data.frames import SUFFIXES, Frame, image_size
 from pycaffe_ext.data.sources import decode
 from pycaffe_ext.data.sources.folders import GROUPS, files, hidden, images, pair, read_groups
 from pycaffe_ext.errors import UserError
@@ -25,9 +25,11 @@ class Clip:
 
 
 def clips_in(folder: Path) -> dict[str, Path]:
-    """Videos and sub-folders in `folder` by name; raises UserError if two share a name."""
+    """Videos and sub-folders in `folder` by name; raises UserError if two share a name, or a picture lies loose."""
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in SUFFIXES and path.is_file() and not hidden(path.name):
+            raise UserError(f"{path}: a picture beside videos; the frames of a video go into a folder of their own")
         if hidden(path.name) or not (path.is_dir() or path.suffix.lower() in decode.SUFFIXES):
             continue
         name = path.name if path.is_dir() else path.stem

@@ -24,7 +24,7 @@ from pycaffe_ext.data.threads import in_order
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import digest, writing_folder
 
-SUFFIXES = (".mp4", ".avi", ".mpg", ".mpeg", ".wmv", ".mov", ".mkv", ".m4v")
+SUFFIXES = (".mp4", ".avi", ".mpg", ".mpeg", ".wmv", ".mov", ".mkv", ".m4v", ".webm", ".vob", ".ts", ".flv")
 WAY = "1: PNG; masks: largest channel > 127, 1 bit"  # another way of decoding gets other folders
 ENCODERS = 2
 LOST = 0.02  # share of the frames a header may name in excess: for many formats it is an estimate

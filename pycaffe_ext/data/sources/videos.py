@@ -53,6 +53,8 @@ def _by_part(folder: Path) -> list[Clip]:
         raise UserError(f"{folder}: no video for masks {some(stray)}; add it or remove the masks")
     if twice := sorted(videos.keys() & without.keys()):
         raise UserError(f"{folder}: {some(twice)} both in videos/ and in without_polyps/; keep one of the two")
+    if not videos:
+        raise UserError(f"{folder}: no video and no folder of frames in videos/ ({', '.join(s[1:] for s in SUFFIXES)})")
     clips = [Clip(name, path, masks[name]) for name, path in videos.items()]
     return clips + [Clip(name, path, None) for name, path in without.items()]
 
