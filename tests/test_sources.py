@@ -396,7 +396,8 @@ def data_help(*arguments: str) -> subprocess.CompletedProcess:
 def test_data_help_names_every_data_set_with_terms_and_place():
     text = data_help().stdout
     assert all(len(line) <= 100 for line in text.splitlines())
-    blocks = text.strip().split("\n\n")
+    *blocks, note = text.strip().split("\n\n")
+    assert note == sources.NOTE
     assert [block.split(":")[0] for block in blocks] == list(sources.SOURCES)
     for block in blocks:
         assert all(f"\n  {word} " in block for word in ("frames", "groups", "terms", "where", "layout"))
@@ -406,6 +407,6 @@ def test_data_help_says_what_a_folder_holds(tmp_path):
     done = data_help("--data", str(polypgen(tmp_path / "set").parent), "--runs", str(tmp_path / "runs"))
     assert done.stdout.startswith("polypgen: ")
     assert "is polypgen:\n10 frames, 8 with polyps, 2 without (2 of them without a mask); 4 groups" in done.stdout
-    assert data_help("--dataset", "etis-larib").stdout.count("\n\n") == 0
+    assert data_help("--dataset", "etis-larib").stdout.count("\n\n") == 1
     wrong = data_help("--data", str(tmp_path / "runs"))
     assert wrong.returncode == 1 and wrong.stderr.startswith("error: ") and wrong.stderr.count("\n") == 1

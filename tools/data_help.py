@@ -17,7 +17,7 @@ def main() -> None:
     args = parser.parse_args()
     slugs = [known(args.dataset, sources.SOURCES, "data set")] if args.dataset else list(sources.SOURCES)
     if not args.data:
-        print("\n\n".join(sources.describe(sources.SOURCES[slug]) for slug in slugs))
+        print(*(sources.describe(sources.SOURCES[slug]) for slug in slugs), sources.NOTE, sep="\n\n")
         return
     source, home = sources.recognise(args.data, args.dataset)
     print(sources.describe(source))

@@ -4,9 +4,9 @@ An adapter only knows where frames and masks lie and which frames belong togethe
 groups.csv wins over what an adapter knows. Frames without polyps are kept: they make false positives.
 """
 
-from pycaffe_ext.data.sources.describe import describe, summary
+from pycaffe_ext.data.sources.describe import NOTE, describe, summary
 from pycaffe_ext.data.sources.recognise import find, recognise
 from pycaffe_ext.data.sources.source import Source
 from pycaffe_ext.data.sources.table import SOURCES
 
-__all__ = ["SOURCES", "Source", "describe", "find", "recognise", "summary"]
+__all__ = ["NOTE", "SOURCES", "Source", "describe", "find", "recognise", "summary"]

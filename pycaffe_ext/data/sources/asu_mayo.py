@@ -80,7 +80,7 @@ ASU_MAYO = Source(
     title="ASU-Mayo Clinic Colonoscopy Video Database (Tajbakhsh et al., TMI 2016)",
     counts="38 videos: 20 for training with masks, of which 10 show a polyp; 18 for testing without masks",
     groups="the video",
-    terms="by request, under an agreement with Arizona State University and Mayo Clinic; cite the paper",
+    terms="copyrighted; on request, under the licence that its page names; cite the paper",
     where="polyp.grand-challenge.org/AsuMayo",
     layout="""
 ASU-Mayo/                  in any sub-folders

@@ -10,6 +10,7 @@ import numpy as np
 from pycaffe_ext.data.frames import Frame, map_frames, read_mask
 from pycaffe_ext.data.sources.source import Source
 
+NOTE = "A data set's own page has the last word on its terms; read it before you use or publish anything."
 WIDTH = 100
 INDENT = 10
 
