@@ -247,6 +247,17 @@ def test_the_folder_above_will_do_if_it_holds_one_data_set(tmp_path):
     assert sources.find(tmp_path / "deep", "polypgen")[0].source == "polypgen"
 
 
+def test_a_copy_inside_a_broken_data_set_is_not_taken_for_it(tmp_path):
+    pairs(tmp_path, "images/{}.png", "old/masks/{}.png", [5, 6])
+    pairs(tmp_path, "old/images/{}.png", "old/masks/{}.png", [5, 6])
+    fails(tmp_path, "looks like plain", "masks/ is missing")
+
+
+def test_a_folder_called_like_its_data_set_may_hold_it(tmp_path):
+    pairs(tmp_path / "ETIS-Larib", "ETIS-LaribPolypDB/{}.tif", "Ground Truth/{}.tif", [1, 2])
+    assert len(sources.find(tmp_path)) == 2
+
+
 def test_a_folder_of_two_data_sets_at_once_is_ambiguous(tmp_path):
     polypgen(clinicdb(tmp_path))
     fails(tmp_path, "may be one of several", "cvc-clinicdb", "polypgen", "DATASET=")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pycaffe_ext.data.frames import Frame
-from pycaffe_ext.data.sources.folders import child, grouped, number, numbered, pair
+from pycaffe_ext.data.sources.folders import child, grouped, number, numbered, pair, walk
 from pycaffe_ext.data.sources.source import Source
 from pycaffe_ext.errors import UserError
 
@@ -22,7 +22,7 @@ def look(folder: Path) -> str | None:
     frames, masks = child(folder, *FRAMES), child(folder, *MASKS)
     if frames and masks:
         return ""
-    if frames and child(folder, "images", "image") is None:
+    if frames and any(walk(frames, depth=0)) and child(folder, "images", "image") is None:
         return "'Ground Truth/' is missing"
     return numbered(folder, ("etis", "larib"), (LAST,))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 from pycaffe_ext.data.frames import Frame, check_sizes, no_polyp, read_mask
@@ -32,7 +33,10 @@ def find(
 
 
 def recognise(folder: str | Path, dataset: str | None = None) -> tuple[Source, Path]:
-    """The data set and the folder that has its layout, `folder` or one in it; raises UserError if there is none."""
+    """The data set and the folder that has its layout, `folder` or one in it; raises UserError if there is none.
+
+    A folder that nearly has a layout is an error, whatever lies in it: a copy there may be another one.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "no such folder"
@@ -44,8 +48,7 @@ def recognise(folder: str | Path, dataset: str | None = None) -> tuple[Source, P
             return whole[0]
         if whole:
             raise UserError(_ambiguous(folder, whole))
-    for home in (folder, *subfolders(folder)):
-        for source in choices:
+        for source, home in product(choices, homes):
             if amiss := source.look(home):
                 raise UserError(_nearly(source, home, amiss))
     raise UserError(_unknown(folder, choices))
