@@ -127,8 +127,8 @@ def test_the_map_grows_with_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with database.creating(tmp_path / "db") as put:
         for i in range(20):
             put([(b"%04d" % (8 * i + j), bytes(20_000)) for j in range(8)])
-    with database.window(tmp_path / "db") as found:
-        assert sum(len(value) == 20_000 for _, value in found) == 160
+    with open_database(tmp_path / "db") as found:
+        assert sum(len(value) == 20_000 for _, value in found.cursor()) == 160
 
 
 @pytest.mark.parametrize(
