@@ -153,6 +153,17 @@ def test_the_page_has_table_s1_with_the_numbers_of_the_csv(out):
             assert said == verdict
 
 
+def test_the_page_has_sensitivities_with_both_intervals(out):
+    page = (out / "report.md").read_text()
+    rows = [row for row in table(out / "table_s1.csv") if row["seed"] == "0"]
+    for row in rows:
+        for who in ("first", "second"):
+            ends = [[float(row[f"{who}_{kind}_{end}"]) for end in ("low", "high")] for kind in ("exact", "group")]
+            spans = " ".join(f"[{low:.3f}, {high:.3f}]" for low, high in ends)
+            cell = re.escape(f"{float(row[f'{who}_sensitivity']):.3f} {spans}")
+            assert re.search(rf"\| {row[who]} \|.*{cell}", page)
+
+
 def test_the_matrix_says_what_the_table_says(study):
     material = study_report.Material(runs.study(study_report.loaded(study)[0]), resamples=RESAMPLES)
     names = [*ORDER, DETECTOR]

@@ -153,8 +153,9 @@ def _curves(material: Material, files: Collection[str]) -> str:
         markdown.figure("froc_all_by_lesion.png", f"FROC curves of all nets, by polyp. {own}."),
         markdown.figure("froc_all_by_frame.png", "FROC curves of all nets, by frame: a frame with polyps counts as"
                         f" found when one of them is. {own}."),
-        f"Sensitivity by polyp, seed {seed}, with {EXACT}:\n",
-        markdown.table(("", *rates), study_tables.operating_rows(material.cases(seed), material.rates)),
+        f"Sensitivity by polyp, seed {seed}, with two intervals each: {EXACT}, and the bootstrap by group, which does"
+        " not (`-`: too few groups). Every operating point of a run stands in its folder's froc.csv and roc.csv.\n",
+        markdown.table(("", *rates), table_s1.operating_rows(material.comparisons[seed])),
         markdown.figure("roc.png", "ROC curves of representative nets over the test candidates. Polyps without a"
                         f" candidate do not count here. {own}. Bars: exact binomial 95 % intervals."),
         markdown.figure("roc_all.png", f"ROC curves of all nets over the test candidates. {own}."),

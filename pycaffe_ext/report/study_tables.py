@@ -8,7 +8,6 @@ from typing import Any
 from pycaffe_ext.applications.packed import RECORD
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import comparison, froc, roc
-from pycaffe_ext.evaluation.intervals import clopper_pearson
 from pycaffe_ext.report import markdown
 from pycaffe_ext.report.depth import Seeds, shown
 from pycaffe_ext.report.figures import DETECTOR
@@ -134,16 +133,3 @@ def results_markdown(found: Mapping[str, Mapping[str, comparison.SeedInterval]])
         for name, own in found.items()
     ]
     return markdown.table(("", "seeds", *columns), rows)
-
-
-def operating_rows(cases: Mapping[str, froc.Cases], rates: Sequence[float]) -> Rows:
-    """Rows for a reader: each curve's sensitivity by lesion at each rate with its exact 95 % interval."""
-    rows = []
-    for name, own in cases.items():
-        points = [froc.operating_point(froc.curve(own), rate) for rate in rates]
-        rows.append((name, *(f"{p.sensitivity:.3f} {_span(clopper_pearson(p.hits, p.total))}" for p in points)))
-    return rows
-
-
-def _span(interval: Sequence[float]) -> str:
-    return f"[{interval[0]:.3f}, {interval[1]:.3f}]"

@@ -84,6 +84,20 @@ def aucs_as_markdown(comparisons: Sequence[AucComparison]) -> str:
     return markdown.table(header, lines)
 
 
+def operating_rows(comparisons: Sequence[Comparison]) -> list[tuple[str, ...]]:
+    """A row for each curve: its sensitivity at each rate with the exact 95 % interval and that by group."""
+    points: dict[str, dict[float, Point]] = {}
+    for row in comparisons:
+        for name, point in ((row.first, row.first_point), (row.second, row.second_point)):
+            points.setdefault(name, {})[row.rate] = point
+    return [(name, *map(_point_text, own.values())) for name, own in points.items()]
+
+
+def _point_text(point: Point) -> str:
+    ended = "" if point.reached else " (curve ends before)"
+    return f"{point.sensitivity:.3f} {_span(point.exact)} {_span(point.bootstrap) if point.bootstrap else '-'}{ended}"
+
+
 def _sign(row: Comparison | AucComparison, verdict: str) -> str:
     words = {f"{row.first} > {row.second}": ">", f"{row.second} > {row.first}": "<", NOT_TESTED: "-"}
     return words.get(verdict, "=")
@@ -108,3 +122,7 @@ def _difference_text(difference: Any) -> str:
 
 def _p_text(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _span(interval: Sequence[float]) -> str:
+    return f"[{interval[0]:.3f}, {interval[1]:.3f}]"
