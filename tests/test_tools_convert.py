@@ -14,6 +14,7 @@ import pytest
 
 from pycaffe_ext import flags
 from pycaffe_ext.data import convert, database
+from pycaffe_ext.data.datum import open_database
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto.caffe_pb2 import Datum
 from pycaffe_ext.training import genuine
