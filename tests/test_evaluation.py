@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from scipy.stats import binomtest, norm
-from sklearn.metrics import roc_curve
+from sklearn.metrics import roc_auc_score, roc_curve
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc, intervals, operating, roc
@@ -39,6 +39,7 @@ def test_auc_and_its_interval_by_brute_force(decimals):
     for _ in range(20):
         labels, scores = scored(rng, *rng.integers(3, 30, 2), decimals=decimals)
         assert roc.auc(labels, scores) == pytest.approx(naive_auc(labels, scores))
+        assert roc.auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores))
         area, variance = naive_delong(labels, scores)
         low, high = roc.auc_interval(labels, scores)
         assert low == pytest.approx(max(0, area - 1.959964 * variance**0.5))

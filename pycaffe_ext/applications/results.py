@@ -96,7 +96,8 @@ def summary(evaluation: Evaluation, probabilities: np.ndarray, seed: int) -> dic
     independent, are too narrow; those by group are not.  Raises UserError if all patches are of one class.
     """
     frames = int(evaluation.cases.lesions.size)
-    patch_group = evaluation.candidate_group[evaluation.patch_candidate]
+    numbers = np.unique(evaluation.group, return_inverse=True)[1].astype(np.int32)  # names would fill the memory
+    patch_group = numbers[evaluation.cases.frame][evaluation.patch_candidate]
     groups = froc.lesion_groups(evaluation.cases, evaluation.group)
     return {
         **_area("patch_auc", evaluation.patch_label, probabilities, patch_group, seed),

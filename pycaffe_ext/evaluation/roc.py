@@ -9,6 +9,7 @@ import numpy as np
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.intervals import Difference, Interval, all_alike, group_resamples
 
+CHUNK = 1_000_000  # scores looked up at a time
 TABLE_GROUPS = 1000  # above this the bootstrap of an AUC does without a table of groups by groups
 
 
@@ -18,10 +19,8 @@ def auc(labels: np.ndarray, scores: np.ndarray) -> float:
     labels : (n,) 0 or 1 (or bool)      scores : (n,) float, higher = more likely positive
     Raises UserError if a class is absent or a score is not finite: the AUC is undefined then.
     """
-    from sklearn.metrics import roc_auc_score  # here: it takes a second to load
-
     labels, scores = checked(labels, scores)
-    return float(roc_auc_score(labels, scores))
+    return float(_shares_below(scores[labels == 1], scores[labels == 0]).mean())
 
 
 def auc_interval(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.95) -> Interval:
@@ -117,22 +116,29 @@ def _below(negative: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 def _delong(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(k,) areas and their (k, k) covariance, for k scores of the same n cases (midranks: n log n)."""
-    from scipy.stats import rankdata
-
+    """(k,) areas and their (k, k) covariance, for k scores of the same n cases (n log n)."""
     positive = labels == 1
     m, n = int(positive.sum()), int((~positive).sum())
     if min(m, n) < 2:
         raise UserError(f"DeLong's interval needs two cases of each class, there are {m} positive and {n} negative")
-    ranks = rankdata(scores, axis=1)
-    above = (ranks[:, positive] - rankdata(scores[:, positive], axis=1)) / n  # share of negatives below a positive
-    below = 1 - (ranks[:, ~positive] - rankdata(scores[:, ~positive], axis=1)) / m
-    covariance = np.atleast_2d(np.cov(above)) / m + np.atleast_2d(np.cov(below)) / n
-    return above.mean(axis=1), covariance
+    above = np.array([_shares_below(s[positive], s[~positive]) for s in scores])
+    areas, covariance = above.mean(axis=1), np.atleast_2d(np.cov(above)) / m
+    below = np.array([_shares_below(s[~positive], s[positive]) for s in scores])
+    return areas, covariance + np.atleast_2d(np.cov(below)) / n
+
+
+def _shares_below(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The share of the others below each score; ties count one half."""
+    others = np.sort(others)
+    shares = np.empty(scores.size)
+    for start in range(0, scores.size, CHUNK):  # what the searches return takes twice the scores' memory
+        part = slice(start, start + CHUNK)
+        shares[part] = _below(others, scores[part]) / (2 * others.size)
+    return shares
 
 
 def checked(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """labels as int and scores as float, two vectors of one length; UserError if an AUC is undefined for them."""
+    """labels as int8 and scores as float64, two vectors of one length; UserError if an AUC is undefined for them."""
     labels, scores = np.asarray(labels), np.asarray(scores, np.float64)
     if labels.ndim != 1 or labels.shape != scores.shape:
         raise ValueError(f"labels {labels.shape} and scores {scores.shape} must be two vectors of one length")
@@ -144,4 +150,4 @@ def checked(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndar
     if not 0 < labels.sum() < labels.size:
         kind = "positive" if labels.size and labels.all() else "negative"
         raise UserError(f"AUC undefined: all {labels.size} cases are {kind}; the split needs both classes")
-    return labels.astype(np.int64), scores
+    return labels.astype(np.int8), scores
