@@ -116,7 +116,7 @@ class Pictures:
         rows = rows[np.argsort(-own.cases.score[rows], kind="stable")]
         best = rows[:count]
         boxes = np.array([self.boxes[own.names[i]] for i in best]).reshape(-1, 4)
-        title = f"{_short(name)}: best {len(best)} of {len(rows)}"
+        title = f"{_short(name)}\nbest {len(best)} of {len(rows)} candidates"
         return Scene(self.image(name), self.mask(name), boxes, own.cases.score[best], own.cases.lesion[best] > 0, title)
 
     def close_up(self, one: Example) -> CloseUp:

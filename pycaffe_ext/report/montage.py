@@ -38,7 +38,7 @@ def candidates_figure(path: Path, scenes: Sequence[Scene], title: str = "", colu
     """Write test frames as PNG: outline of the mask, numbered boxes of candidates, their scores under the frame."""
     rows = -(-len(scenes) // columns)
     tallest = max(scene.image.shape[0] / scene.image.shape[1] for scene in scenes)
-    figure, panels = page(rows, columns, rows * (tallest * WIDTH / columns + 0.55) + 0.5, grid=False, squeeze=False)
+    figure, panels = page(rows, columns, rows * (tallest * WIDTH / columns + 0.68) + 0.5, grid=False, squeeze=False)
     for axes in panels.flat:
         picture(axes)
     for axes, scene in zip(panels.flat, scenes, strict=False):

@@ -187,11 +187,14 @@ def _table_s1(material: Material, files: Collection[str]) -> str:
 def _depth(material: Material, files: Collection[str]) -> str:
     if "auc_by_depth.png" not in files:
         return "## AUC by depth of tuning\n\nNo fine-tuned net in this study.\n"
+    seeds = material.study.seeds
+    listed = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+    several = f"{SEEDS}; the small marks are single seeds." if len(seeds) > 1 else "One seed: no interval can be given."
     return "## AUC by depth of tuning\n\n" + markdown.figure("auc_by_depth.png", (
-        f"AUC of the test by depth of tuning, seeds {', '.join(map(str, material.study.seeds))}. {SEEDS}; the small"
-        " marks are single seeds. Left: of patches; right: of candidates, each scored by the mean of its patches. Lines"
-        " and bands: nets from scratch and the detector's own score, over the same seeds. Intervals that run out of the"
-        " picture, and all numbers: auc_by_depth.csv, runs.csv."
+        f"AUC of the test by depth of tuning, {listed}. {several} Left:"
+        " of patches; right: of candidates, each scored by the mean of its patches. Lines and bands: nets from scratch"
+        " and the detector's own score, over the same seeds. Intervals that run out of the picture, and all numbers:"
+        " auc_by_depth.csv, runs.csv."
     ))  # fmt: skip
 
 
