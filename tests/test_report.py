@@ -436,6 +436,22 @@ def test_single_pictures_say_what_they_must_not_be_taken_for(study, tmp_path):
     assert plain == "frames, seed 0"
 
 
+def test_a_score_that_many_candidates_share_is_told(study, out, tmp_path, tables_only):
+    assert "have the same score" not in (out / "report.md").read_text()
+    shutil.copytree(run_of(study, "ft-conv1"), tmp_path / "run")
+    rows = table(tmp_path / "run" / "scores.csv")
+    for row in rows[: len(rows) // 4]:
+        row["probability"] = "0.5"
+    with open(tmp_path / "run" / "scores.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    page = report([run_of(study, "ft-fc8"), tmp_path / "run"], tmp_path / "out").read_text()
+    share = round(100 * (len(rows) // 4) / len(rows))
+    assert f"- ft-conv1, seed 0: {share} % of the test candidates have the same score, 0.5" in page
+    assert "- ft-fc8, seed 0:" not in page
+
+
 def test_no_picture_of_filters_where_no_net_tunes_its_first_layer(study, tmp_path, monkeypatch):
     monkeypatch.setattr(study_report, "PARTS", (study_report._filters,))
     page = report([run_of(study, "ft-fc8"), run_of(study, "scratch")], tmp_path / "out").read_text()

@@ -16,6 +16,7 @@ from pycaffe_ext.report.runs import RunFiles, Study
 if TYPE_CHECKING:
     from pycaffe_ext.report.study_report import Material
 
+TIE = 0.05  # share of the candidates with one score that a reader is told of
 EXACT = "exact binomial (Clopper-Pearson) 95 % intervals, which take polyps as independent of each other"
 SEEDS = (
     "Mean over seeds with its 95 % t interval; a seed decides the split into training and test groups, the choice of"
@@ -138,7 +139,16 @@ def _results(material: Material, files: Collection[str]) -> str:
         f"## Results\n\n{SEEDS}. FP a frame: false positives per test frame, at most {rates}; sensitivity is by polyp."
         " Means of schemes with different numbers of seeds are not comparable.\n",
         study_tables.results_markdown(material.results),
+        *_ties(material.study),
     ])  # fmt: skip
+
+
+def _ties(study: Study) -> list[str]:
+    """Where a curve owes a step to candidates that the net does not tell apart."""
+    ties = ((run, *study_tables.largest_tie(run)) for run in study.runs)
+    return [f"- {study.name(run)}, seed {run.settings.seed}: {100 * share:.0f} % of the test candidates have the same"
+            f" score, {score:.4g}; its curves have a step there" for run, share, score in ties
+            if share > TIE]  # fmt: skip
 
 
 def _curves(material: Material, files: Collection[str]) -> str:

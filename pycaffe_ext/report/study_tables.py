@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from pycaffe_ext.applications.packed import RECORD
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import comparison, froc, roc
@@ -124,6 +126,12 @@ def auc_rows(found: Mapping[str, Mapping[str, Seeds]]) -> Rows:
 
 def _interval(over: comparison.SeedInterval) -> tuple[Any, ...]:
     return over.seeds, over.mean, *("" if end is None else end for end in (over.low, over.high))
+
+
+def largest_tie(run: RunFiles) -> tuple[float, float]:
+    """Share of the test candidates that have the most frequent score, and that score."""
+    values, count = np.unique(run.evaluation.cases.score, return_counts=True)
+    return float(count.max() / count.sum()), float(values[count.argmax()])
 
 
 def results_markdown(found: Mapping[str, Mapping[str, comparison.SeedInterval]]) -> str:
