@@ -256,11 +256,23 @@ def test_filters_are_drawn_on_one_scale_and_their_difference_on_its_own(tmp_path
     after = before + 0.01 * before[::-1]
     filters.filters_figure(tmp_path / "f.png", before, after, title="conv1")
     first, second, change, empty = drawn[0].axes
-    reach, columns = np.abs(before).max(), filters.columns_for(12)
+    reach, columns = max(np.abs(before).max(), np.abs(after).max()), filters.columns_for(12)
     for axes, weights in ((first, before), (second, after)):
         np.testing.assert_allclose(axes.get_images()[0].get_array(), filters.tiles(weights, reach, columns))
-    assert "magnified 100 times" in change.get_title() and "1 % of the donor's" in change.get_title()
+    times = float(change.get_title().split("magnified ")[1].split(" ")[0])
+    assert times == pytest.approx(reach / np.abs(after - before).max(), rel=0.01) and times > 90
+    assert "1 % of the donor's" in change.get_title()
     assert not empty.get_images()
+
+
+def test_filters_that_changed_more_than_they_were_are_not_cut_off(tmp_path, drawn):
+    before = np.random.default_rng(0).normal(size=(12, 3, 5, 5)).astype(np.float32)
+    filters.filters_figure(tmp_path / "f.png", before, -2 * before)
+    for axes in drawn[0].axes[:2]:
+        inside = axes.get_images()[0].get_array()
+        assert np.count_nonzero((inside == 0).all(axis=-1)) == 0, "nothing is clipped to black"
+    title = drawn[0].axes[2].get_title()
+    assert "reduced 1.5 times" in title and "300 % of the donor's" in title
 
 
 def test_tiles_turn_bgr_into_rgb_with_zero_as_grey():

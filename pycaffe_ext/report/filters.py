@@ -46,9 +46,9 @@ def filters_figure(
 ) -> None:
     """Write filters (n, 3, k, k) BGR as PNG: the donor's, after tuning, their difference, and those from scratch.
 
-    Before and after are shown on one scale, the difference on its own, which its title gives.
+    Before and after are shown on one scale, which holds both, the difference on its own, which its title gives.
     """
-    reach, change = float(np.abs(before).max()), after - before
+    reach, change = float(max(np.abs(before).max(), np.abs(after).max())), after - before
     largest = float(np.abs(change).max())
     panels = [("donor, before tuning", before, reach), ("after tuning", after, reach),
               (_change_title(before, after, reach, largest), change, largest or reach)]  # fmt: skip
@@ -76,5 +76,6 @@ def columns_for(count: int) -> int:
 def _change_title(before: np.ndarray, after: np.ndarray, reach: float, largest: float) -> str:
     if not largest:
         return "after minus before: no difference"
-    share = f"{100 * relative_change(before, after):.2g} %"
-    return f"after minus before, magnified {reach / largest:.3g} times;\nits norm is {share} of the donor's"
+    share, times = f"{100 * relative_change(before, after):.3g} %", reach / largest
+    shown = f"magnified {times:.3g} times" if times > 1 else f"reduced {1 / times:.3g} times"
+    return f"after minus before, {shown};\nits norm is {share} of the donor's"

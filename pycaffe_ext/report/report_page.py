@@ -146,9 +146,10 @@ def _results(material: Material, files: Collection[str]) -> str:
 def _ties(study: Study) -> list[str]:
     """Where a curve owes a step to candidates that the net does not tell apart."""
     ties = ((run, *study_tables.largest_tie(run)) for run in study.runs)
-    return [f"- {study.name(run)}, seed {run.settings.seed}: {100 * share:.0f} % of the test candidates have the same"
+    said = [f"- {study.name(run)}, seed {run.settings.seed}: {100 * share:.0f} % of the test candidates have the same"
             f" score, {score:.4g}; its curves have a step there" for run, share, score in ties
             if share > TIE]  # fmt: skip
+    return [*said, ""] if said else []
 
 
 def _curves(material: Material, files: Collection[str]) -> str:
@@ -158,8 +159,8 @@ def _curves(material: Material, files: Collection[str]) -> str:
     own = f"{test['lesions']} polyps in {test['frames']} test frames, {test['candidates']} candidates, seed {seed}"
     return "\n".join([
         "## FROC and ROC curves\n",
-        markdown.figure("froc.png", f"Fig. 2(a): FROC curves of representative nets and of the {DETECTOR}. {own}."
-                        f" Bars: {EXACT}."),
+        markdown.figure("froc.png", f"FROC curves of representative nets and of the {DETECTOR}, as Fig. 2(a) of"
+                        f" the paper. {own}. Bars: {EXACT}."),
         markdown.figure("froc_all_by_lesion.png", f"FROC curves of all nets, by polyp. {own}."),
         markdown.figure("froc_all_by_frame.png", "FROC curves of all nets, by frame: a frame with polyps counts as"
                         f" found when one of them is. {own}."),
