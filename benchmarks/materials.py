@@ -27,7 +27,7 @@ def records(lab: Lab, count: int, side: int) -> Path:
     """An LMDB of `count` raw Datums of (3, side, side) noise, labels 0 and 1 in turn, keys 00000000, 00000001, ..."""
     folder = lab.folder / f"records-{count}x{side}_lmdb"
     needed = count * (3 * side * side + PAGE) + 16 * PAGE
-    return _once(folder, needed, lambda part: _fill_database(part, count, side, needed))
+    return once(folder, needed, lambda part: _fill_database(part, count, side, needed))
 
 
 def mean_of(lab: Lab, side: int) -> Path:
@@ -40,10 +40,10 @@ def mean_of(lab: Lab, side: int) -> Path:
 
 def photographs(lab: Lab, count: int) -> Path:
     """A folder with `count` JPEGs, 256 to 500 pixels a side, and list.txt: a line `NAME LABEL` for each."""
-    return _once(lab.folder / f"jpegs-{count}", count * 100_000, lambda part: _draw_all(part, count))
+    return once(lab.folder / f"jpegs-{count}", count * 100_000, lambda part: _draw_all(part, count))
 
 
-def _once(folder: Path, needed: int, fill: Callable[[Path], None]) -> Path:
+def once(folder: Path, needed: int, fill: Callable[[Path], None]) -> Path:
     """`folder`, filled by `fill` if it is not there; UserError if the disk has no room for `needed` bytes."""
     if folder.exists():
         return folder

@@ -47,7 +47,7 @@ def advantage(row: Row, rival: list[float], ours: list[float]) -> float:
 def is_met(row: Row, rival: list[float], ours: list[float]) -> bool | None:
     """Whether the row's target or limit is met; None if it has none."""
     if row.limit is not None:
-        return median(ours) < row.limit
+        return median(ours) < row.limit if row.better == "less" else median(ours) >= row.limit
     return None if row.target is None else advantage(row, rival, ours) >= row.target
 
 

@@ -18,7 +18,8 @@ class Row:
     """One line of the table.
 
     `better` is "less" (seconds, MiB) or "more" (images/s). `target` is how many times better than its rival ours has
-    to be (1: no worse); `limit` is the most that ours may take, in `unit`, where there is no rival.
+    to be (1: no worse); `limit` is the most that ours may take, or with "more" the least that it must reach, in `unit`,
+    where there is no rival.
     """
 
     name: str

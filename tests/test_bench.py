@@ -83,6 +83,12 @@ def test_a_limit_is_met_below_it_only():
     assert is_met(row, [], [0.5]) is False
 
 
+def test_a_rate_with_a_limit_must_reach_it():
+    row = Row("a", "", "patches/s", better="more", limit=1500)
+    assert is_met(row, [], [1500, 1400, 9000]) is True
+    assert is_met(row, [], [1499.0]) is False
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0, -1.0])
 def test_what_is_no_positive_number_is_refused(lab, value):
     with pytest.raises(UserError, match="speed, ours: measured"):

@@ -16,6 +16,7 @@ from pycaffe_ext.data import frames as frame_files
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.pack import Candidates
 from pycaffe_ext.data.patches import VIEWS
+from pycaffe_ext.data.threads import one_thread_each
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import write_csv
 
@@ -89,7 +90,8 @@ def _write(frames: Sequence[Frame], split: np.ndarray, found: Sequence[np.ndarra
         mask, count = detector.lesions(frame_files.read_mask(frame))
         return detector.lesion_of(boxes_of[frame.name], mask), count
 
-    marked = frame_files.map_frames(hold, frames, "labelling")
+    with one_thread_each():
+        marked = frame_files.map_frames(hold, frames, "labelling")
     rows = ((f.name, n, hit) for f, (hits, _) in zip(frames, marked, strict=True) for n, hit in enumerate(hits))
     write_csv(folder / "labels.csv", tuple(LABEL_KINDS), rows)
     lesions = ((f.name, f.group, part, n) for f, part, (_, n) in zip(frames, split, marked, strict=True))
