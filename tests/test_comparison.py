@@ -227,3 +227,16 @@ def test_rows_are_plain_numbers(study):
     aucs = compare_aucs(labels, scores, group[methods["good"].frame], 20)
     for row in rows + aucs:
         json.dumps(asdict(row), allow_nan=False)
+
+
+def test_a_rate_within_many_ties_is_pointed_out(study):
+    """A net whose output is the same for a third of the candidates cannot be operated within that third."""
+    methods, group = study
+    good = methods["good"]
+    order = np.argsort(-good.score[good.lesion == 0])
+    block = good.score[good.lesion == 0][order][[60, 240]]  # 120 frames: from 0.5 to 2 false positives a frame
+    score = np.where((good.score < block[0]) & (good.score >= block[1]), block[1], good.score)
+    tied = froc.Cases(good.frame, score, good.lesion, good.lesions)
+    row = compare({"tied": tied, "good": good}, group, [1.0], resamples=50)[0]
+    assert row.note == "tied steps from 0.51 to 2.01 false positives a frame: 180 are tied"
+    assert row.first_point.step == (61 / 120, 241 / 120) and row.first_point.sensitivity < row.second_point.sensitivity

@@ -62,11 +62,11 @@ def test_a_run_that_cannot_be_read(tmp_path):
     write_csv(tmp_path / "data" / "polyp-x" / "lesions.csv", tuple(results.LESION_KINDS), [("f", "v", "test", 1)])
     with pytest.raises(UserError, match="frame000 is no test frame of"):
         read_evaluation(run)
-    (run / "scores.csv").unlink()
-    with pytest.raises(UserError, match=r"scores\.csv is missing"):
-        read_evaluation(run)
     write_json(run / "run.json", {"resolved": None})
-    with pytest.raises(UserError, match="no finished run"):
+    with pytest.raises(UserError, match="no finished run: run.json"):
+        read_evaluation(run)
+    (run / "scores.csv").unlink()
+    with pytest.raises(UserError, match=r"no finished run: scores\.csv is missing"):
         read_evaluation(run)
 
 

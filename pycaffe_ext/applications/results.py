@@ -64,6 +64,8 @@ def read_evaluation(run_folder: Path) -> Evaluation:
 
     Raises UserError if a file is missing or is none of these, or if the scores are of other frames.
     """
+    if not (run_folder / "scores.csv").exists():
+        raise UserError(f"{run_folder}: no finished run: scores.csv is missing; the same make command goes on with it")
     data = _packed_folder(run_folder)
     frames = packed.read_columns(data / "lesions.csv", LESION_KINDS)
     test = frames["split"] == "test"
@@ -83,7 +85,7 @@ def _packed_folder(run_folder: Path) -> Path:
     try:
         named = Path(read_json(run_folder / "run.json")["resolved"]["data"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{run_folder}: no finished run: run.json is missing or damaged") from error
+        raise UserError(f"{run_folder}: no finished run: run.json is missing or damaged; run again") from error
     places = (named, run_folder.parent / "data" / named.name)
     return next((place for place in places if (place / "lesions.csv").exists()), named)
 
@@ -109,6 +111,8 @@ def summary(evaluation: Evaluation, probabilities: np.ndarray, seed: int) -> dic
         "enough_groups": groups >= ENOUGH_GROUPS,  # else intervals by group are unreliable
         "lesions": int(evaluation.cases.lesions.sum()),
         "candidates": int(evaluation.cases.score.size),
+        # candidates that share one score: a curve cannot be operated between all and none of them
+        "largest_ties": {who: int(np.unique(evaluation.of(who).score, return_counts=True)[1].max()) for who in WHO},
         "false_positives_per_frame_at_most": float((evaluation.cases.lesion == 0).sum() / frames),
         **{
             who: {by: points(evaluation.of(who), evaluation.group, by, seed) for by in froc.SENSITIVITIES}

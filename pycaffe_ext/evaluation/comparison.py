@@ -27,6 +27,7 @@ from pycaffe_ext.evaluation.intervals import (
 )
 
 LEVEL = 0.05
+TIED = 0.2  # a step of the curve over more than this part of the rate is pointed out
 NO_DIFFERENCE, NOT_TESTED = "no difference shown", "not tested"
 
 
@@ -35,6 +36,8 @@ class Point:
     """One method at a false-positive rate.
 
     false_positives_per_frame : what its operating point has, at most the rate        hits, total : lesions or frames
+    step : false positives per frame at the last threshold within the rate and at the next, the same at the curve's end
+    tied : false candidates of the one score in between
     end : false positives per frame when all candidates are detections        reached : whether that is the rate or more
     exact : 95 %, lesions taken as independent        bootstrap : 95 % by group, None where there are too few groups
     """
@@ -42,6 +45,8 @@ class Point:
     false_positives_per_frame: float
     hits: int
     total: int
+    step: tuple[float, float]
+    tied: int
     end: float
     reached: bool
     exact: Interval
@@ -287,10 +292,12 @@ def _points(
 
 
 def _point(curve: froc.Curve, rate: float, by: str, bootstrap: Interval | None) -> Point:
-    point = froc.operating_point(curve, rate, by)
+    point, along = froc.operating_point(curve, rate, by), curve.false_positives_per_frame
+    last = int(np.searchsorted(curve.false_positives, froc.allowance(rate, curve.frames), side="right")) - 1
+    step = float(along[last]), float(along[min(last + 1, along.size - 1)])
     return Point(
-        point.false_positives_per_frame, point.hits, point.total, float(curve.false_positives_per_frame[-1]),
-        froc.reaches(curve, rate), clopper_pearson(point.hits, point.total), bootstrap,
+        point.false_positives_per_frame, point.hits, point.total, step, round(curve.frames * (step[1] - step[0])),
+        float(along[-1]), froc.reaches(curve, rate), clopper_pearson(point.hits, point.total), bootstrap,
     )  # fmt: skip
 
 
@@ -317,14 +324,19 @@ def _comparison(
     paper = _paper(names, (a.exact, b.exact)) if comparable else NOT_TESTED
     return Comparison(
         *names, rate, by, a, b, paper, difference, None, NOT_TESTED, groups,
-        _note(names, points, difference is None, groups),
+        _note(names, points, rate, difference is None, groups),
     )  # fmt: skip
 
 
-def _note(names: tuple[str, str], points: tuple[Point, Point], untested: bool, groups: int) -> str:
+def _note(names: tuple[str, str], points: tuple[Point, Point], rate: float, untested: bool, groups: int) -> str:
     short = [f"{name} ends at {point.end:.2f} false positives a frame"
              for name, point in zip(names, points, strict=True) if not point.reached]  # fmt: skip
-    return "; ".join([*short, *_few_groups(untested and len(short) < 2, groups)])
+    tied = [
+        f"{name} steps from {point.step[0]:.2f} to {point.step[1]:.2f} false positives a frame: {point.tied} are tied"
+        for name, point in zip(names, points, strict=True)
+        if point.tied > 1 and point.step[1] - point.step[0] > TIED * rate
+    ]
+    return "; ".join([*short, *tied, *_few_groups(untested and len(short) < 2, groups)])
 
 
 def _few_groups(untested: bool, groups: int) -> list[str]:
