@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from pycaffe_ext.data.frames import Frame, find_frames
-from pycaffe_ext.data.groups import dhash, join_groups, join_near_duplicates, near_duplicates
+from pycaffe_ext.data.groups import (
+    check_near_duplicates,
+    dhash,
+    join_groups,
+    join_near_duplicates,
+    near_duplicates,
+)
+from pycaffe_ext.errors import UserError
 
 KVASIR = Path(__file__).resolve().parents[2] / "shared/data/kvasir-seg"
 
@@ -69,6 +76,23 @@ def test_copies_join_and_blank_frames_do_not(tmp_path):
         cv2.imwrite(str(tmp_path / f"{name}.jpg"), picture)
         frames.append(Frame(name, tmp_path / f"{name}.jpg", None, name))
     assert [f.group for f in join_near_duplicates(frames)] == ["a", "b", "a", "d", "e"]
+
+
+def test_near_duplicates_in_two_splits_are_named(tmp_path):
+    rng = np.random.default_rng(1)
+    frames = []
+    for name in "abcd":
+        scene = cv2.resize(rng.integers(0, 256, (9, 9, 3), np.uint8), (160, 120), interpolation=cv2.INTER_CUBIC)
+        cv2.imwrite(str(tmp_path / f"{name}.png"), scene)
+        frames.append(Frame(name, tmp_path / f"{name}.png", None, name))
+    parts = {"train": frames[:2], "val": frames[2:3], "test": frames[3:]}
+    check_near_duplicates(parts, progress=False)
+    copy = cv2.resize(cv2.imread(str(tmp_path / "b.png")), (320, 240))
+    cv2.imwrite(str(tmp_path / "d.png"), copy, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    with pytest.raises(UserError, match="near-duplicate frames in two splits: b in train and d in test"):
+        check_near_duplicates(parts, progress=False)
+    cv2.imwrite(str(tmp_path / "d.png"), copy[:, ::-1])  # a mirrored copy is not found: see the module
+    check_near_duplicates(parts, progress=False)
 
 
 @pytest.mark.skipif(not KVASIR.is_dir(), reason="the Kvasir-SEG frames are not at hand")
