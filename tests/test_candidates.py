@@ -11,7 +11,9 @@ import pytest
 from pycaffe_ext.data.frames import Frame, find_frames, read_image, read_mask
 from pycaffe_ext.detector import (
     KINDS,
+    UNTRAINED,
     Detector,
+    Model,
     centres,
     detect,
     detect_all,
@@ -96,7 +98,7 @@ def test_contract_of_the_array():
 
 def test_fewer_candidates_are_the_first_of_more():
     image = scene(ellipse((400, 480), (240, 200), (60, 60)))
-    many, few = detect(image), detect(image, Detector(max_candidates=3))
+    many, few = detect(image), detect(image, Model(replace(UNTRAINED, max_candidates=3)))
     assert len(few) == 3 and np.array_equal(few, many[:3])
 
 

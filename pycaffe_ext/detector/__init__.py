@@ -1,11 +1,13 @@
 """The hand-crafted polyp detector of the paper's reference [42]: candidates of a frame, each a box with a score."""
 
 from pycaffe_ext.detector.candidates import detect, detect_all, propose
-from pycaffe_ext.detector.settings import Detector
+from pycaffe_ext.detector.model import UNTRAINED_MODEL, Model
+from pycaffe_ext.detector.settings import UNTRAINED, Detector
 from pycaffe_ext.detector.table import KINDS, read_candidates, write_candidates
+from pycaffe_ext.detector.training import cross_fitted, train
 from pycaffe_ext.detector.truth import centres, inside, lesion_of, lesions
 
 __all__ = [
-    "KINDS", "Detector", "centres", "detect", "detect_all", "inside", "lesion_of", "lesions", "propose",
-    "read_candidates", "write_candidates",
+    "KINDS", "UNTRAINED", "UNTRAINED_MODEL", "Detector", "Model", "centres", "cross_fitted", "detect", "detect_all",
+    "inside", "lesion_of", "lesions", "propose", "read_candidates", "train", "write_candidates",
 ]  # fmt: skip

@@ -1,24 +1,21 @@
-"""Polyp candidates of a frame by its shape alone, in the spirit of the paper's reference [42].
+"""Polyp candidates of a frame by shape and context, after the paper's reference [42].
 
-Edges with oriented normals vote for the region that they enclose; the maxima, each with the box of its voters and a
-score, are the candidates. Masks play no part in it; they only judge the candidates afterwards.
+Edges that pass as boundaries of a polyp vote along their normals for the region that they enclose; the maxima, each
+with the box of its voters and the vote as score, are the candidates. Masks play no part in it.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
 from functools import partial
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from pycaffe_ext.data.frames import Frame, read_image
-from pycaffe_ext.detector.edges import Edges, find_edges, look
+from pycaffe_ext.detector.edges import Edges, View, look
+from pycaffe_ext.detector.model import UNTRAINED_MODEL, Model
+from pycaffe_ext.detector.processes import map_processes
 from pycaffe_ext.detector.settings import Detector
 from pycaffe_ext.detector.voting import find_peaks, voters_box
 from pycaffe_ext.errors import UserError
@@ -28,43 +25,42 @@ SMALLEST_FRAME = 32  # pixels: a shorter side shows no shape
 SMALLEST_BOX = 2.0  # pixels
 
 
-def detect(image: np.ndarray, settings: Detector = Detector()) -> np.ndarray:  # noqa: B008 (frozen)
+def detect(image: np.ndarray, model: Model = UNTRAINED_MODEL) -> np.ndarray:
     """Candidates of a BGR uint8 (H, W, 3) frame, float32 (n, 5): x, y, w, h, score; best first.
 
     x, y is the upper left corner; units are pixels of the frame, not rounded, clipped to it. score > 0 is finite,
-    higher = more polyp-like, and compares across frames. n <= settings.max_candidates; frames that are black,
-    uniform or shorter than 32 pixels on a side have none. Raises UserError for another type or shape.
+    higher = more polyp-like, and compares across frames. n <= max_candidates of the model's settings; frames that are
+    black, uniform or shorter than 32 pixels on a side have none. Raises UserError for another type or shape.
     """
-    if not (isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3):
-        given = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise UserError(f"detect: image is {given}; it must be BGR uint8 (height, width, 3)")
+    check_image(image)
     height, width = image.shape[:2]
     if min(height, width) < SMALLEST_FRAME:
         return NONE.copy()
-    small = _resized(image, settings.working_side)
-    view = look(small)
-    edges = find_edges(view, settings)
-    scale = np.array([width / small.shape[1], height / small.shape[0]] * 2, np.float32)
-    found = propose(small, view.scene, edges, settings)
+    view = look(resized(image, model.settings.working_side))
+    scale = np.array([width / view.scene.shape[1], height / view.scene.shape[0]] * 2, np.float32)
+    found = propose(view, model.voters(view), model.settings)
     boxes, score = _clipped(found[:, :4] * scale, height, width), found[:, 4]
     whole = (boxes[:, 2] >= SMALLEST_BOX) & (boxes[:, 3] >= SMALLEST_BOX)
     boxes, score = boxes[whole], score[whole]
-    kept = _suppress(boxes, settings)
+    kept = _suppress(boxes, model.settings)
     return np.column_stack([boxes[kept], score[kept]]).astype(np.float32)
 
 
-def propose(image: np.ndarray, scene: np.ndarray, edges: Edges, settings: Detector) -> np.ndarray:
-    """Maxima of the votes of `edges` before suppression, float32 (n, 5) as from `detect`, not clipped.
+def check_image(image: np.ndarray) -> None:
+    if not (isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3):
+        given = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise UserError(f"detect: image is {given}; it must be BGR uint8 (height, width, 3)")
 
-    image, scene: what the edges were found in. Edges may have been selected or reweighted before.
-    """
-    if not len(edges):
+
+def propose(view: View, voters: Edges, settings: Detector) -> np.ndarray:
+    """Maxima of the votes before suppression, float32 (n, 5) as from `detect`, in pixels of the view, not clipped."""
+    if not len(voters):
         return NONE.copy()
-    peaks = find_peaks(image, scene, edges, settings)
-    return np.column_stack([voters_box(edges, peaks, settings), peaks.score]).astype(np.float32)
+    peaks = find_peaks(view, voters, settings)
+    return np.column_stack([voters_box(voters, peaks, settings), peaks.score]).astype(np.float32)
 
 
-def _resized(image: np.ndarray, side: int) -> np.ndarray:
+def resized(image: np.ndarray, side: int) -> np.ndarray:
     height, width = image.shape[:2]
     scale = side / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -99,33 +95,15 @@ def _overlap(box: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def detect_all(
-    frames: Sequence[Frame],
-    settings: Detector = Detector(),  # noqa: B008 (frozen)
-    workers: int | None = None,
-    progress: bool = True,
+    frames: Sequence[Frame], model: Model = UNTRAINED_MODEL, workers: int | None = None, progress: bool = True
 ) -> list[np.ndarray]:
     """`detect` on every frame, in the order of `frames`, by `workers` processes (default: one per core).
 
     The result does not depend on `workers`. Processes are spawned, so a calling script needs its
     `if __name__ == "__main__"`. Raises UserError for an unreadable image, or if a process is killed.
     """
-    workers = min(os.cpu_count() or 1 if workers is None else workers, len(frames))
-    if workers <= 1:
-        return list(_bar(map(partial(_read_and_detect, settings=settings), frames), len(frames), progress))
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, spawn, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        try:
-            found = pool.map(partial(_read_and_detect, settings=settings), frames, chunksize=8)
-            return list(_bar(found, len(frames), progress))
-        except BrokenProcessPool:
-            raise UserError("candidates: a process was killed, perhaps for want of memory; use fewer") from None
-        finally:
-            pool.shutdown(cancel_futures=True)
+    return list(map_processes(partial(_read_and_detect, model=model), frames, "candidates", workers, progress))
 
 
-def _bar(results: Iterable[np.ndarray], total: int, progress: bool) -> Iterable[np.ndarray]:
-    return tqdm(results, "candidates", total, unit="frame", disable=not progress, delay=2, leave=False)
-
-
-def _read_and_detect(frame: Frame, settings: Detector) -> np.ndarray:
-    return detect(read_image(frame.image), settings)
+def _read_and_detect(frame: Frame, model: Model) -> np.ndarray:
+    return detect(read_image(frame.image), model)

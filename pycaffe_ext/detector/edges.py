@@ -11,6 +11,7 @@ from pycaffe_ext.detector.settings import Detector
 
 DARK = 24  # the black surround of a frame stays below this in every channel, mucosa in shade mostly above
 GLARE = 1.25  # a specular spot is this much brighter than its surroundings
+MOST_ROWS = 16384  # OpenCV remaps fewer than 32768 at once
 NOISE = 0.3  # Lab units per pixel: gradients of this size are no edges, even where nothing else is near
 
 
@@ -30,6 +31,23 @@ class Edges:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def at(self, index: np.ndarray) -> Edges:
+        return Edges(self.x[index], self.y[index], self.nx[index], self.ny[index], self.weight[index])
+
+
+def both_ways(edges: Edges, weight: np.ndarray) -> Edges:
+    """Each edge pixel twice, float32 (2 n,): all with their normal, then all with the opposite one, and `weight`."""
+    x, y, nx, ny = (np.concatenate([a, s * a]) for a, s in ((edges.x, 1), (edges.y, 1), (edges.nx, -1), (edges.ny, -1)))
+    return Edges(x, y, nx, ny, weight.astype(np.float32))
+
+
+def sample(maps: np.ndarray, x: np.ndarray, y: np.ndarray, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
+    """Values of float32 maps (H, W) or (H, W, C) between pixels, at x, y (n, k): (n, k) or (n, k, C); 0 outside."""
+    maps, x, y = np.ascontiguousarray(maps, np.float32), x.astype(np.float32), y.astype(np.float32)
+    parts = [(x[i : i + MOST_ROWS], y[i : i + MOST_ROWS]) for i in range(0, len(x), MOST_ROWS)]
+    found = [cv2.remap(maps, *part, cv2.INTER_LINEAR, borderMode=border).reshape(len(part[0]), -1) for part in parts]
+    return np.concatenate(found).reshape(*x.shape, *maps.shape[2:])
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from pycaffe_ext.detector.edges import Edges
+from pycaffe_ext.detector.edges import Edges, View, sample
 
 SIDE = 16  # samples of a patch, each way
 SUB = 8  # samples of a sub-patch, each way
@@ -56,16 +56,24 @@ def turned() -> tuple[np.ndarray, np.ndarray]:
     return index, np.tile(one[1], groups).astype(np.float32)
 
 
-def describe(channels: np.ndarray, edges: Edges) -> np.ndarray:
+def channels(view: View) -> np.ndarray:
+    """What is described, float32 (H, W, CHANNELS): Lab less its mean in the scene, in tens; 1 where the scene shows."""
+    seen = view.scene & ~view.spots
+    mean = view.lab[view.scene].mean(axis=0) if view.scene.any() else np.float32(0)
+    return np.dstack([(view.lab - mean) / 10, seen]).astype(np.float32)
+
+
+def describe(view: View, edges: Edges) -> np.ndarray:
     """Features of edge pixels, float32 (2 n, COUNT): first of all with their normal, then with the opposite one.
 
-    channels: float32 (H, W, CHANNELS) at the size the edges were found in. Features are ordered by step, channel,
-    then as in `basis`. A picture turned by 90 degrees with its edges has the same features (to interpolation).
+    view: what the edges were found in. Features are ordered by step, channel, then as in `basis`. A picture that is
+    turned by 90 degrees with its edges has the same features (to interpolation).
     """
+    shown = channels(view)
     features = np.empty((2, len(edges), COUNT), np.float32)
     blocks = features[0].reshape(len(edges), len(STEPS), CHANNELS, PER_CHANNEL)
     for k, step in enumerate(STEPS):
-        patches = cut(channels, edges, step * max(channels.shape[:2]))
+        patches = cut(shown, edges, step * max(shown.shape[:2]))
         rows = np.ascontiguousarray(patches.transpose(0, 2, 1)).reshape(-1, SIDE * SIDE)
         blocks[:, k] = (rows @ basis()).reshape(-1, CHANNELS, PER_CHANNEL)
     index, sign = turned()
@@ -73,11 +81,11 @@ def describe(channels: np.ndarray, edges: Edges) -> np.ndarray:
     return features.reshape(-1, COUNT)
 
 
-def cut(channels: np.ndarray, edges: Edges, step: float) -> np.ndarray:
+def cut(shown: np.ndarray, edges: Edges, step: float) -> np.ndarray:
     """Oriented patches of (H, W, C) float32 at `step` pixels, (n, SIDE * SIDE, C); the frame's rim goes on outside."""
-    blurred = cv2.GaussianBlur(channels, (0, 0), 0.5 * step)
+    blurred = cv2.GaussianBlur(shown, (0, 0), 0.5 * step)
     along = ((np.arange(SIDE) - (SIDE - 1) / 2) * step).astype(np.float32)
     across, along = (grid.ravel() for grid in np.meshgrid(along, along, indexing="ij"))
     x = edges.x[:, None] + along * edges.nx[:, None] - across * edges.ny[:, None]
     y = edges.y[:, None] + along * edges.ny[:, None] + across * edges.nx[:, None]
-    return cv2.remap(blurred, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).reshape(*x.shape, -1)
+    return sample(blurred, x, y, cv2.BORDER_REPLICATE)

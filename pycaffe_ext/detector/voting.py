@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pycaffe_ext.detector.edges import Edges
+from pycaffe_ext.detector.edges import Edges, View, sample
 from pycaffe_ext.detector.settings import Detector
 
 SECTORS = 8  # four orientations of the normal, each voted from its two sides
@@ -42,16 +42,13 @@ def enclosure(sides: np.ndarray) -> np.ndarray:
 def cast(edges: Edges, scene: np.ndarray, radius: float, settings: Detector) -> tuple[np.ndarray, float]:
     """Votes of all edges for centres at `radius` pixels: (map (h, w) in 0..1, cell), cells of `cell` pixels.
 
-    Each edge votes to its brighter side with its weight and to its darker side with settings.dark times that,
-    smeared by a Gaussian of settings.spread * radius. A side whose boundary would lie outside `scene` counts at
-    least settings.unseen.
+    Each edge votes along its normal with its weight, smeared by a Gaussian of settings.spread * radius. A side whose
+    boundary would lie outside `scene` counts at least settings.unseen.
     """
     spread = settings.spread
     cell = max(1.0, radius * spread / 2)
     height, width = (int(np.ceil(n / cell)) for n in scene.shape)
-    sides = np.zeros((SECTORS, height, width), np.float32)
-    for sign, share in ((1, 1.0), (-1, settings.dark)):
-        sides += _ballots(edges, sign, radius, cell, (height, width)) * np.float32(share)
+    sides = _ballots(edges, radius, cell, (height, width))
     sigma = radius * spread / cell
     # The kernel has peak 1: a perfect arc of an eighth of the circle casts its length in votes on the centre.
     gain = 2 * np.pi * sigma**2 / (2 * np.pi * radius / SECTORS)
@@ -61,12 +58,12 @@ def cast(edges: Edges, scene: np.ndarray, radius: float, settings: Detector) -> 
     return enclosure(np.where(blind, np.clip(sides, settings.unseen, 1), np.minimum(sides, 1))), cell
 
 
-def _ballots(edges: Edges, sign: int, radius: float, cell: float, shape: tuple[int, int]) -> np.ndarray:
-    """Votes in the direction `sign` * normal, counted per side and cell, float32 (8, h, w)."""
+def _ballots(edges: Edges, radius: float, cell: float, shape: tuple[int, int]) -> np.ndarray:
+    """Votes along the normals, counted per side and cell, float32 (8, h, w)."""
     height, width = shape
-    col = np.floor((edges.x + sign * radius * edges.nx + 0.5) / cell).astype(np.int64)
-    row = np.floor((edges.y + sign * radius * edges.ny + 0.5) / cell).astype(np.int64)
-    seen_from = np.arctan2(-sign * edges.ny, -sign * edges.nx)
+    col = np.floor((edges.x + radius * edges.nx + 0.5) / cell).astype(np.int64)
+    row = np.floor((edges.y + radius * edges.ny + 0.5) / cell).astype(np.int64)
+    seen_from = np.arctan2(-edges.ny, -edges.nx)
     side = np.round(seen_from / (2 * np.pi / SECTORS)).astype(np.int64) % SECTORS
     ok = (col >= 0) & (col < width) & (row >= 0) & (row < height)
     index = (side[ok] * height + row[ok]) * width + col[ok]
@@ -87,14 +84,24 @@ def _blind(scene: np.ndarray, radius: float, cell: float, shape: tuple[int, int]
     return out
 
 
-def find_peaks(image: np.ndarray, scene: np.ndarray, edges: Edges, settings: Detector) -> Peaks:
+def radii(scene: np.ndarray, settings: Detector) -> np.ndarray:
+    """The radii that are voted for, pixels, from the smallest."""
+    return np.geomspace(settings.smallest, settings.largest, settings.radii) * max(scene.shape)
+
+
+def at(votes: np.ndarray, cell: float, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The vote at x, y (pixels) of a map (h, w) with cells of `cell` pixels; 0 outside it."""
+    return sample(votes, *((a[:, None] + 0.5) / cell - 0.5 for a in (x, y)))[:, 0]
+
+
+def find_peaks(view: View, edges: Edges, settings: Detector) -> Peaks:
     """Local maxima of the votes for every radius whose centre lies in the scene, at most MOST_PEAKS.
 
-    image: BGR uint8 (H, W, 3) that the edges were found in. The score is the vote times `_context`.
+    view: what the edges were found in. The score is the vote times `_context`.
     """
-    radii = np.geomspace(settings.smallest, settings.largest, settings.radii) * max(scene.shape)
-    x, y, r, vote = np.concatenate([_maxima(edges, scene, radius, settings) for radius in radii], axis=1)
-    score = vote * _context(image, scene, x, y, r, settings)
+    found = [_maxima(edges, view.scene, radius, settings) for radius in radii(view.scene, settings)]
+    x, y, r, vote = np.concatenate(found, axis=1)
+    score = vote * _context(view, x, y, r, settings)
     order = np.lexsort((x, y, r, -score))[:MOST_PEAKS]
     return Peaks(*(column[order].astype(np.float32) for column in (x, y, r, score)))
 
@@ -110,21 +117,22 @@ def _maxima(edges: Edges, scene: np.ndarray, radius: float, settings: Detector) 
     return rows[:, scene[yi, xi]]
 
 
-def _context(image: np.ndarray, scene: np.ndarray, x, y, r, settings: Detector) -> np.ndarray:
+def _context(view: View, x: np.ndarray, y: np.ndarray, r: np.ndarray, settings: Detector) -> np.ndarray:
     """What speaks for a polyp besides its edges, a factor (n,): it is lighter than its surroundings, and not huge.
 
     Lightness inside is the mean over the square of 0.6 radii about the centre, around over that of 1.5 radii less
     the inner one, both within the scene.
     """
-    light = cv2.cvtColor(image, cv2.COLOR_BGR2LAB)[..., 0] * scene.astype(np.float32)
-    total, count = cv2.integral(light), cv2.integral(scene.astype(np.float32))
+    seen = view.scene.astype(np.float32)
+    light = cv2.cvtColor(view.image, cv2.COLOR_BGR2LAB)[..., 0] * seen
+    total, count = cv2.integral(light), cv2.integral(seen)
     (inner, n_inner), (outer, n_outer) = (
         (_in_square(total, x, y, f * r), _in_square(count, x, y, f * r)) for f in (0.6, 1.5)
     )
     inside = inner / np.maximum(n_inner, 1)
     around = (outer - inner) / np.maximum(n_outer - n_inner, 1)
     contrast = np.clip(inside / np.maximum(around, 1), 0.3, 1.5)
-    return contrast**settings.contrast * (TYPICAL * max(scene.shape) / r) ** settings.shrink
+    return contrast**settings.contrast * (TYPICAL * max(seen.shape) / r) ** settings.shrink
 
 
 def _in_square(integral: np.ndarray, x: np.ndarray, y: np.ndarray, half: np.ndarray) -> np.ndarray:
@@ -160,7 +168,7 @@ def _voters(edges: Edges, peaks: Peaks, settings: Detector) -> tuple[np.ndarray,
     distance = np.hypot(dx, dy) + np.float32(1e-3)
     towards = -(dx * edges.nx + dy * edges.ny) / distance
     # 2 (1 - cos a) is a**2 for small angles.
-    aligned = np.exp((np.abs(towards) - 1) / settings.tolerance**2)
+    aligned = np.exp((towards - 1) / settings.tolerance**2)
     near = np.exp(-0.5 * (np.log(distance / peaks.r[:, None]) / 0.35) ** 2)
     weight = edges.weight * np.where(towards > 0, 1, settings.dark) * aligned * near
     side = np.round(np.arctan2(dy, dx) / (2 * np.pi / SECTORS)).astype(np.int64) % SECTORS
