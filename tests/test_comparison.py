@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.special import expit, logit
 from test_evaluation import random_cases, repeated, scored
 
 from pycaffe_ext.errors import UserError
@@ -162,7 +163,9 @@ def test_aucs_in_pairs():
         assert row.delong == roc.auc_difference(labels, scores[row.first], scores[row.second])
         drawn = [roc.bootstrap_aucs(labels, scores[name], group, 200, 3) for name in (row.first, row.second)]
         assert row.bootstrap == intervals.paired_difference(row.delong.value, drawn[0] - drawn[1], row.groups)
-        assert row.bootstrap_intervals == tuple(intervals.percentile(values, row.groups) for values in drawn)
+        for auc, values, interval in zip(row.aucs, drawn, row.bootstrap_intervals, strict=True):
+            reach = stats.t.ppf(0.975, row.groups - 1) * values.std(ddof=1) / (auc * (1 - auc))
+            assert interval == pytest.approx(tuple(expit(logit(auc) + side * reach) for side in (-1, 1)))
     assert [r.delong_verdict for r in rows] == [r.bootstrap_verdict for r in rows] == [r.paper for r in rows]
     assert [r.paper for r in rows] == [NO_DIFFERENCE, "good > guess", "alike > guess"]
     assert [r.delong_p_holm for r in rows] == holm([r.delong.p for r in rows])

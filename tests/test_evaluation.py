@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 from scipy.stats import binomtest, norm
 from sklearn.metrics import roc_auc_score, roc_curve
 
@@ -42,8 +43,12 @@ def test_auc_and_its_interval_by_brute_force(decimals):
         assert roc.auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores))
         area, variance = naive_delong(labels, scores)
         low, high = roc.auc_interval(labels, scores)
-        assert low == pytest.approx(max(0, area - 1.959964 * variance**0.5))
-        assert high == pytest.approx(min(1, area + 1.959964 * variance**0.5))
+        if 0 < area < 1:
+            reach = 1.959964 * variance**0.5 / (area * (1 - area))
+            assert (low, high) == pytest.approx(tuple(expit(logit(area) + side * reach) for side in (-1, 1)))
+        else:
+            few = min(labels.sum(), (labels == 0).sum())
+            assert (low, high) == pytest.approx(intervals.clopper_pearson(few * int(area), few))
 
 
 def test_higher_scores_mean_positive():
@@ -267,7 +272,7 @@ def test_resamples_without_a_lesion_do_not_slip_through():
     values = froc.bootstrap_sensitivities(cases, np.arange(3), [1.0], resamples=100)
     assert np.isnan(values).any() and (values[~np.isnan(values)] == 1).all()
     with pytest.raises(UserError, match="too few groups"):
-        intervals.percentile(values[:, 0], 3)
+        intervals.percentiles(values, 3)
 
 
 def test_paired_bootstrap_of_a_difference():
@@ -367,7 +372,7 @@ def test_intervals_at_every_point_by_brute_force(ties):
             exact = intervals.clopper_pearson(hits[by == "frame"], total)
             assert (found.exact_low[i], found.exact_high[i]) == pytest.approx(exact)
             drawn = np.array([froc.sensitivity_at(curve, rate, by) for curve in curves])
-            ends.append(intervals.percentile(drawn, froc.lesion_groups(cases, group)))
+            ends.append(np.ravel(intervals.percentiles(drawn[:, None], froc.lesion_groups(cases, group))))
         assert_widened(found, ends, froc.lesion_groups(cases, group))
         some = points.rate[::5]
         alone = np.transpose([operating.group_intervals(cases, group, [rate], by, 40, 2) for rate in some])[0]
@@ -421,8 +426,9 @@ def test_delong_is_the_jackknife():
     test = roc.auc_difference(labels, first, second)
     error = np.sqrt(variance[0, 0] + variance[1, 1] - 2 * variance[0, 1])
     assert (test.high - test.value) / 1.959964 == pytest.approx(error)
-    low, high = roc.auc_interval(labels, first)
-    assert (high - low) / 2 / 1.959964 == pytest.approx(variance[0, 0] ** 0.5)
+    area, (low, high) = roc.auc(labels, first), roc.auc_interval(labels, first)
+    error = (logit(high) - logit(low)) / 2 / 1.959964 * area * (1 - area)
+    assert error == pytest.approx(variance[0, 0] ** 0.5)
 
 
 # Nothing is NaN, and nothing certain, at the ends
@@ -457,20 +463,23 @@ def test_all_found_is_not_certainty():
     """20 of 20 videos: the exact bound of 20 cases, whatever the number of lesions; so for a perfect AUC."""
     everything = froc.Cases(np.arange(200), np.ones(200), np.ones(200, int), np.ones(200, int))
     group = np.repeat(np.arange(20), 10)
-    low, high = intervals.percentile(froc.bootstrap_sensitivities(everything, group, [1.0], resamples=50)[:, 0], 20)
+    low, high = np.ravel(operating.group_intervals(everything, group, [1.0], resamples=50))
     assert low == pytest.approx(intervals.clopper_pearson(20, 20).low) and high == 1
     labels = np.repeat([0, 1], 20)
     assert roc.auc_interval(labels, labels.astype(float)) == pytest.approx(intervals.clopper_pearson(20, 20))
     assert roc.auc_interval(labels, -labels.astype(float)) == pytest.approx(intervals.clopper_pearson(0, 20))
-    assert intervals.percentile(np.zeros(50), 4) == pytest.approx(intervals.clopper_pearson(0, 4))
+    nearly = intervals.area_interval(0.99999, np.r_[np.full(25, 0.9), np.ones(25)], 2)  # odds beyond what floats hold
+    assert nearly == (0, 1)
+    assert intervals.area_interval(0.0, np.zeros(50), 4) == pytest.approx(intervals.clopper_pearson(0, 4))
 
 
 def test_intervals_of_few_groups_are_wider():
     values = np.random.default_rng(18).normal(0.5, 0.05, 100_000)
-    reach = [(high - low) / 2 / 0.05 for low, high in (intervals.percentile(values, g) for g in (5, 20, 1000))]
+    ends = [np.ravel(intervals.percentiles(values[:, None], groups)) for groups in (5, 20, 1000)]
+    reach = [(high - low) / 2 / 0.05 for low, high in ends]
     assert reach == pytest.approx([2.776 * 1.118, 2.093 * 1.026, 1.962], rel=0.02)
     with pytest.raises(UserError, match="two groups with cases or more, there is 1"):
-        intervals.percentile(values, 1)
+        intervals.percentiles(values[:, None], 1)
 
 
 @pytest.mark.slow

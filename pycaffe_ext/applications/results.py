@@ -123,11 +123,12 @@ def summary(evaluation: Evaluation, probabilities: np.ndarray, seed: int) -> dic
 
 def _area(name: str, label: np.ndarray, score: np.ndarray, group: np.ndarray, seed: int) -> dict[str, Any]:
     """An AUC with DeLong's interval (None for fewer than two cases of a class) and the bootstrap's by group."""
+    area = roc.auc(label, score)
     return {
-        name: roc.auc(label, score),
+        name: area,
         f"{name}_95_delong": _or_none(lambda: roc.auc_interval(label, score)),
-        f"{name}_95_group": _or_none(lambda: intervals.percentile(
-            roc.bootstrap_aucs(label, score, group, RESAMPLES, seed), roc.class_groups(label, group)
+        f"{name}_95_group": _or_none(lambda: intervals.area_interval(
+            area, roc.bootstrap_aucs(label, score, group, RESAMPLES, seed), roc.class_groups(label, group)
         )),
     }  # fmt: skip
 

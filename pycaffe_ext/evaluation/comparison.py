@@ -21,9 +21,9 @@ from pycaffe_ext.evaluation.intervals import (
     ENOUGH_GROUPS,
     Difference,
     Interval,
+    area_interval,
     clopper_pearson,
     paired_difference,
-    percentile,
 )
 
 LEVEL = 0.05
@@ -301,9 +301,9 @@ def _point(curve: froc.Curve, rate: float, by: str, bootstrap: Interval | None) 
     )  # fmt: skip
 
 
-def _interval(drawn: np.ndarray, groups: int) -> Interval | None:
+def _area(value: float, drawn: np.ndarray, groups: int) -> Interval | None:
     try:
-        return percentile(drawn, groups)
+        return area_interval(value, drawn, groups)
     except UserError:
         return None
 
@@ -351,10 +351,11 @@ def _auc_comparison(
 ) -> AucComparison:  # fmt: skip
     delong = roc.auc_difference(labels, *scores)
     exact = tuple(roc.auc_interval(labels, values) for values in scores)
-    by_group = tuple(_interval(values, groups) for values in drawn)
+    aucs = tuple(roc.auc(labels, values) for values in scores)
+    by_group = tuple(_area(value, values, groups) for value, values in zip(aucs, drawn, strict=True))
     bootstrap = _test(delong.value, drawn[0] - drawn[1], groups)
     return AucComparison(
-        *names, tuple(roc.auc(labels, values) for values in scores), exact, None if None in by_group else by_group,
+        *names, aucs, exact, None if None in by_group else by_group,
         _paper(names, exact), delong, delong.p, NOT_TESTED, bootstrap, None, NOT_TESTED, groups,
         "; ".join(_few_groups(bootstrap is None, groups)),
     )  # fmt: skip

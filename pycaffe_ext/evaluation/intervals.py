@@ -80,25 +80,43 @@ def group_resamples(group: Sequence[object] | np.ndarray, resamples: int, seed: 
         yield np.bincount(drawn, minlength=names.size)[member]
 
 
-def percentile(values: np.ndarray, groups: int, confidence: float = 0.95) -> Interval:
-    """Expanded percentile interval of the bootstrap values (resamples,); see `percentiles`."""
-    low, high = percentiles(np.asarray(values)[:, None], groups, confidence)
-    return Interval(float(low[0]), float(high[0]))
-
-
 def percentiles(values: np.ndarray, groups: int, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """(k,) lower and (k,) upper ends of expanded percentile intervals of bootstrap values (resamples, k).
 
-    values : of a share or an area, 0 to 1.  Where all resamples say 0, or all say 1, they say nothing of the width:
-    the exact interval of no group, or of all groups, stands there (see `all_alike`).
     A row that is nan (its resample drew no case of one kind) is left out.  Raises UserError if more than a twentieth
     of the rows are, or for fewer than two groups.
     """
     defined = _defined(values)
     tail = _tail(_groups(groups), confidence)
     low, high = np.quantile(defined, [tail, 1 - tail], axis=0)
-    reach, same = all_alike(groups, confidence), low == high
-    return np.where(same & (low == 1), 1 - reach, low), np.where(same & (high == 0), reach, high)
+    return low, high
+
+
+def area_interval(value: float, resampled: np.ndarray, groups: int, confidence: float = 0.95) -> Interval:
+    """Interval of an AUC from its bootstrap by group: t distribution, standard error of the resamples, logit scale.
+
+    value : the AUC in the sample        resampled : (resamples,)
+    It covers an area near 1 better than the percentile interval does.  At exactly 0 or 1 see `all_alike`.
+    Raises UserError as `percentiles`.
+    """
+    from scipy.special import stdtrit
+
+    resampled, groups = _defined(resampled), _groups(groups)
+    quantile = float(stdtrit(groups - 1, 0.5 + confidence / 2))
+    return on_logit_scale(value, float(np.std(resampled, ddof=1)), quantile, all_alike(groups, confidence))
+
+
+def on_logit_scale(value: float, error: float, quantile: float, reach: float) -> Interval:
+    """value -/+ quantile * error, set out on the scale of log(value / (1 - value)), so that it stays within 0 and 1.
+
+    reach : the width of the interval where that scale ends, at a value of exactly 0 or 1
+    """
+    from scipy.special import expit, logit
+
+    if value in (0, 1):
+        return Interval(max(value - reach, 0.0), min(value + reach, 1.0))
+    on_scale = quantile * error / (value * (1 - value))
+    return Interval(*(float(expit(logit(value) + side * on_scale)) for side in (-1, 1)))
 
 
 def all_alike(groups: int, confidence: float = 0.95) -> float:

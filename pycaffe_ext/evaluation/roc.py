@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation.intervals import Difference, Interval, all_alike, group_resamples
+from pycaffe_ext.evaluation.intervals import Difference, Interval, all_alike, group_resamples, on_logit_scale
 
 CHUNK = 1_000_000  # scores looked up at a time
 TABLE_GROUPS = 1000  # above this the bootstrap of an AUC does without a table of groups by groups
@@ -24,19 +24,17 @@ def auc(labels: np.ndarray, scores: np.ndarray) -> float:
 
 
 def auc_interval(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.95) -> Interval:
-    """DeLong's normal interval of the AUC, cut at 0 and 1.  It takes the cases as independent of each other.
+    """Interval of the AUC by DeLong's standard error, set out on the logit scale.  It takes the cases as independent.
 
-    At an AUC of exactly 0 or 1 it has no width, and the exact bound for as many cases as the smaller class has stands
-    there (see `intervals.all_alike`).
+    On the plain scale, where other programs set it out, it is too low near an AUC of 1 and can pass it.  At an AUC of
+    exactly 0 or 1 the exact bound for as many cases as the smaller class has stands there (`intervals.all_alike`).
     """
     from scipy.special import ndtri
 
     labels, scores = checked(labels, scores)
     areas, covariance = _delong(labels, scores[None])
-    reach = ndtri(0.5 + confidence / 2) * np.sqrt(covariance[0, 0])
-    if areas[0] in (0, 1):
-        reach = all_alike(min(labels.sum(), (labels == 0).sum()), confidence)
-    return Interval(float(max(areas[0] - reach, 0)), float(min(areas[0] + reach, 1)))
+    reach = all_alike(int(min(labels.sum(), (labels == 0).sum())), confidence)
+    return on_logit_scale(float(areas[0]), float(np.sqrt(covariance[0, 0])), float(ndtri(0.5 + confidence / 2)), reach)
 
 
 def auc_difference(
@@ -65,7 +63,7 @@ def class_groups(labels: np.ndarray, group: Sequence[object] | np.ndarray) -> in
 def bootstrap_aucs(
     labels: np.ndarray, scores: np.ndarray, group: Sequence[object] | np.ndarray, resamples: int = 1000, seed: int = 0
 ) -> np.ndarray:
-    """(resamples,) AUCs with whole groups (videos, patients) drawn with replacement; see `intervals.percentile`.
+    """(resamples,) AUCs with whole groups (videos, patients) drawn with replacement; see `intervals.area_interval`.
 
     nan where a resample has one class only.  Resamples depend on group and seed alone, so those of two scores of
     the same cases are paired.  Raises UserError for fewer than two groups.

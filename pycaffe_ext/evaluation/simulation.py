@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pycaffe_ext.evaluation import froc, operating, roc
-from pycaffe_ext.evaluation.intervals import Interval, clopper_pearson, paired_difference, percentile
+from pycaffe_ext.evaluation.intervals import Interval, area_interval, clopper_pearson, paired_difference
 
 LEVEL = 0.05
 
@@ -128,13 +128,13 @@ def _bootstraps(world: World, sample: Sample, resamples: int, seed: int) -> dict
     test = paired_difference(found[0] - found[1], drawn[0] - drawn[1], groups)
     areas = [roc.bootstrap_aucs(sample.label, cases.score, sample.candidate_group, resamples, seed)
              for cases in sample.cases]  # fmt: skip
-    value = roc.auc(sample.label, sample.cases[0].score) - roc.auc(sample.label, sample.cases[1].score)
-    area_test = paired_difference(value, areas[0] - areas[1], groups)
+    own = [roc.auc(sample.label, cases.score) for cases in sample.cases]
+    area_test = paired_difference(own[0] - own[1], areas[0] - areas[1], groups)
     return {
         "group": _covers(np.ravel(band), sensitivity[0]),
         "difference": _covers(test[1:3], sensitivity[0] - sensitivity[1]),
         "test": test.p < LEVEL,
-        "group_auc": _covers(percentile(areas[0], groups), auc[0]),
+        "group_auc": _covers(area_interval(own[0], areas[0], groups), auc[0]),
         "auc_test": area_test.p < LEVEL,
     }
 
