@@ -147,7 +147,8 @@ def test_the_page_has_table_s1_with_the_numbers_of_the_csv(out):
         assert float(line[1]) == float(row["at_most_false_positives_per_frame"])
         assert line[2:4] == [f"{float(row[f'{who}_sensitivity']):.3f}" for who in ("first", "second")]
         assert line[4].split(" ")[0] == (f"{float(row['difference']):+.3f}" if row["difference"] else "-")
-        for sign, verdict in zip(line[6:], (row["paper_verdict"], row["test_verdict"]), strict=True):
+        assert line[8] == row["note"]
+        for sign, verdict in zip(line[6:8], (row["paper_verdict"], row["test_verdict"]), strict=True):
             said = {">": f"{row['first']} > {row['second']}", "<": f"{row['second']} > {row['first']}",
                     "=": "no difference shown", "-": "not tested"}[sign]  # fmt: skip
             assert said == verdict

@@ -33,7 +33,7 @@ def matrix_figure(
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    height = 3.65 + 0.062 * max(map(len, names))  # squares of a third of the page, names below them, legends
+    height = 3.3 + 0.062 * max(map(len, names))  # squares of a third of the page, names below them, legends
     figure, panels = page(columns=len(tested), height=height, grid=False, squeeze=False, sharey=True)
     for axes, (panel, verdicts) in zip(panels[0], tested.items(), strict=True):
         shown = np.ma.masked_array(verdicts, np.eye(len(names), dtype=bool))
@@ -49,6 +49,7 @@ def matrix_figure(
         axes.tick_params(which="both", length=0)
         axes.spines[:].set_visible(False)
         axes.set_title(panel, fontsize=SMALL + 1)
+        axes.set_anchor("N")  # what room is left is below, where the names and the legends are
     panels[0][0].set_ylabel("this curve ...")
     panels[0][len(tested) // 2].set_xlabel("... against this one")
     keys = [Patch(color=BETTER, label="row is better"), Patch(color=WORSE, label="row is worse"),

@@ -61,11 +61,13 @@ def _cell(value: float | None) -> float | str:
 
 def as_markdown(comparisons: Sequence[Comparison]) -> str:
     """Table S1 for a reader: a line for each pair and operating point, with both verdicts as > = <."""
-    header = ("pair", "FP a frame", "first", "second", "difference [95 %]", "p (Holm)", "error bars", "paired test")
+    header = ("pair", "FP a frame", "first", "second", "difference [95 %]", "p (Holm)", "error bars", "paired test",
+              "note")  # fmt: skip
     lines = [
         (f"{row.first} : {row.second}", f"{row.rate:g}", f"{row.first_point.sensitivity:.3f}",
          f"{row.second_point.sensitivity:.3f}", _difference_text(row.difference),
-         "-" if row.p_holm is None else _p_text(row.p_holm), _sign(row, row.paper), _sign(row, row.verdict))
+         "-" if row.p_holm is None else _p_text(row.p_holm), _sign(row, row.paper), _sign(row, row.verdict),
+         row.note)
         for row in comparisons
     ]  # fmt: skip
     return markdown.table(header, lines)
