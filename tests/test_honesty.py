@@ -12,7 +12,7 @@ import lmdb
 import numpy as np
 import pytest
 
-from pycaffe_ext import pipeline
+from pycaffe_ext import detector, pipeline
 from pycaffe_ext.applications import polyp
 from pycaffe_ext.applications.packed import Packed
 from pycaffe_ext.data import datum, groups, synthetic
@@ -94,8 +94,8 @@ def of_splits(table: Path, packed: Packed, *splits: str) -> list[dict[str, str]]
     return [row for row in rows_of(table) if split[row["frame"]] in splits]
 
 
-LEARNED_FROM = ("mean.binaryproto", "mean.json", "patches_train.csv", "patches_val.csv", "train_lmdb/data.mdb",
-                "val_lmdb/data.mdb")  # fmt: skip
+LEARNED_FROM = ("detector.npz", "mean.binaryproto", "mean.json", "patches_train.csv", "patches_val.csv",
+                "train_lmdb/data.mdb", "val_lmdb/data.mdb")  # fmt: skip
 
 
 def test_other_test_frames_change_nothing_but_the_test(frames, packed, tmp_path):
@@ -109,7 +109,7 @@ def test_other_test_frames_change_nothing_but_the_test(frames, packed, tmp_path)
     for name in LEARNED_FROM:
         assert digest(folder / name) == digest(packed.folder / name), name
     records = [read_json(place / "data.json") for place in (folder, packed.folder)]
-    assert records[0]["detector"] == records[1]["detector"]
+    assert records[0]["detector"] == records[1]["detector"] != ""
     for name in ("candidates.csv", "labels.csv"):
         ours, theirs = (of_splits(place / name, packed, "train", "val") for place in (folder, packed.folder))
         assert ours == theirs and len(ours) > 50, name
@@ -128,8 +128,9 @@ def test_other_training_frames_change_what_is_learned_from_them(frames, packed, 
     """The comparison above can fail: here it does, for all that is made of training frames."""
     data = other_pictures(frames, packed, "train", tmp_path / "frames")
     done = polyp.prepare(with_same_splits(data, packed, tmp_path / "runs"), tmp_path / "runs")
-    for name in ("mean.binaryproto", "train_lmdb/data.mdb"):
+    for name in ("detector.npz", "mean.binaryproto", "train_lmdb/data.mdb"):
         assert digest(done.folder / name) != digest(packed.folder / name), name
+    assert done.detector != packed.detector
 
 
 def test_what_is_untouched_passes(copied, frames):
@@ -209,6 +210,12 @@ def test_other_pixels_under_the_same_keys_are_noticed(copied, frames):
         for (key, _, label), patch in zip(train, pixels, strict=False):
             transaction.put(key.encode(), datum.to_bytes(patch, label))
     with pytest.raises(UserError, match="is not what its frame shows"):
+        repeat(copied, frames)
+
+
+def test_another_detector_is_noticed(copied, frames):
+    detector.UNTRAINED_MODEL.save(copied.folder / polyp.MODEL)
+    with pytest.raises(UserError, match="not the detector that found the candidates"):
         repeat(copied, frames)
 
 

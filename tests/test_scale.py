@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pycaffe_ext import pipeline
 from pycaffe_ext.applications import packed, polyp, slices
 from pycaffe_ext.applications.slices import PatchScores, score_slices
 from pycaffe_ext.data import datum, groups, synthetic
 from pycaffe_ext.data.database import WINDOW, window
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.pack import database_path, index_path
+from pycaffe_ext.files import read_json
 from pycaffe_ext.settings import Settings
 
 LIMIT = 450  # MiB at most, for stages that would take more than 1 GB if they kept what they have seen
@@ -91,12 +95,23 @@ def of_pixels(folder: Path):
     return score
 
 
+def sliced(settings: Settings, runs: Path, step: int, monkeypatch) -> packed.Packed:
+    """The same data with at most `step` test patches in a slice; the detector is not trained again."""
+    before = polyp.prepare(settings, runs)
+    monkeypatch.setattr(polyp, "SLICE", step)
+    folder = polyp.folder_of(settings, runs, before.fingerprint)
+    if not folder.exists():
+        folder.mkdir()
+        for name in ("splits.csv", "detector.npz", "candidates.csv", "labels.csv", "lesions.csv"):
+            shutil.copy(before.folder / name, folder)
+    return polyp.prepare(settings, runs)
+
+
 def in_pieces(settings: Settings, runs: Path, run: Path, step: int, monkeypatch, score=None):
     """PatchScores, the evaluation and the number of slices, with at most `step` patches in each."""
     run.mkdir(exist_ok=True)
     (run / "weights").write_text("weights")
-    monkeypatch.setattr(polyp, "SLICE", step)
-    done = polyp.prepare(settings, runs)
+    done = sliced(settings, runs, step, monkeypatch)
     tests = polyp.test_set(settings, runs, done)
     folder = done.folder if done.slices == 1 else run
     scores = score_slices(tests, done.folder, run, run / "weights", score or of_pixels(database_path(folder, "test")))
@@ -171,6 +186,24 @@ def test_slices_of_other_weights_count_for_nothing(prepared, tmp_path, monkeypat
 
     score_slices(tests, done.folder, tmp_path / "a", tmp_path / "a" / "weights", counting)
     assert len(calls) == done.slices
+
+
+@pytest.mark.slow
+def test_a_run_by_slices_is_the_run_in_one_piece(prepared, monkeypatch):
+    """With the engine: six digits of each score are in the log, and a sum may differ in the last."""
+    settings, runs = replace(prepared[0], epochs=1, batch=16), prepared[1]
+    folders = []
+    for name, step in (("whole", 50_000), ("sliced", 200)):
+        sliced(settings, runs, step, monkeypatch)
+        folders.append(pipeline.run(settings, runs, name, say=lambda text: None))
+    one, other = ({path.name for path in folder.iterdir() if path.name[0] != "."} for folder in folders)
+    assert one == other and not {slices.STORE, "test_lmdb", "patches_test.csv"} & one
+    whole, pieces = (packed.read_columns(f / "scores.csv", {"frame": str, "probability": float}) for f in folders)
+    assert whole["frame"].tolist() == pieces["frame"].tolist()
+    np.testing.assert_allclose(whole["probability"], pieces["probability"], atol=1e-5)
+    results = [read_json(folder / "result.json") for folder in folders]
+    assert results[0]["best"] == results[1]["best"] and results[0]["patches"] == results[1]["patches"]
+    assert results[0]["test"]["patch_auc"] == pytest.approx(results[1]["test"]["patch_auc"], abs=1e-4)
 
 
 def test_labels_that_caffe_reads_otherwise_are_noticed(prepared, tmp_path, monkeypatch):

@@ -31,6 +31,7 @@ from pycaffe_ext.nets import emission
 from pycaffe_ext.settings import Settings, short_hash
 
 SLUG = "polyp"
+MODEL = "detector.npz"  # the detector that was trained on the training frames
 SLICE = 50_000  # test patches packed at a time: 8 GB of raw AlexNet patches
 LAYOUT = 2  # of the folder of packed data; another one is packed anew
 
@@ -122,10 +123,15 @@ def _split(settings: Settings, frames: list[Frame], folder: Path) -> splits.Spli
 
 
 def _detect(settings: Settings, parts: splits.Splits, folder: Path) -> list[np.ndarray]:
-    """Candidates (n, 5) of each frame, from the frames alone."""
+    """Candidates (n, 5) of each frame; the detector is trained on the training frames and on nothing else.
+
+    Those of the training frames come from models that did not see their group, as it is with all other frames.
+    """
     table, frames = folder / "candidates.csv", [frame for part in parts.values() for frame in part]
     if not table.exists():
-        detector.write_candidates(table, frames, detector.detect_all(frames))
+        found, model = detector.cross_fitted(parts, detector.Detector(), settings.seed)
+        model.save(folder / MODEL)
+        detector.write_candidates(table, frames, [boxes for part in parts for boxes in found[part]])
     return detector.read_candidates(table, frames)
 
 
@@ -147,7 +153,8 @@ def _pack(settings: Settings, found: Cases, fingerprint: str, folder: Path) -> P
             _pack_split(settings, found, selection, folder, split)
     mean.write_mean(pack.database_path(folder, "train"), folder)
     counts = {split: int(patches[found.of(split)].sum()) for split in splits.SPLITS}
-    done = Packed(folder, fingerprint, counts, cases.facts(found, patches), len(slices))
+    model = detector.Model.load(folder / MODEL).digest()
+    done = Packed(folder, fingerprint, counts, cases.facts(found, patches), len(slices), model)
     done.save()
     return done
 
@@ -193,6 +200,8 @@ def _check(settings: Settings, done: Packed, found: Cases) -> None:
                 " pack anew"
             )
     verify.check_index({split: done.index(split) for split in done.splits})
+    if detector.Model.load(done.folder / MODEL).digest() != done.detector:
+        raise UserError(f"{done.folder / MODEL}: not the detector that found the candidates; remove {done.folder}")
 
 
 def _check_split(settings: Settings, found: Cases, folder: Path, split: str) -> int:
