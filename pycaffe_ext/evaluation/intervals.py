@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 from pycaffe_ext.errors import UserError
 
@@ -75,7 +76,7 @@ def group_resamples(group: Sequence[object] | np.ndarray, resamples: int, seed: 
     if names.size < 2:
         raise UserError(f"a bootstrap by group needs two groups or more, there is {names.size}")
     rng = np.random.default_rng(seed)
-    for _ in range(resamples):
+    for _ in tqdm(range(resamples), "resampling", delay=2, leave=False, disable=None):
         drawn = rng.integers(names.size, size=names.size)
         yield np.bincount(drawn, minlength=names.size)[member]
 

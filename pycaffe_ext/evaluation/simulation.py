@@ -12,6 +12,7 @@ from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 from pycaffe_ext.evaluation import froc, operating, roc
 from pycaffe_ext.evaluation.intervals import Interval, area_interval, clopper_pearson, paired_difference
@@ -184,8 +185,6 @@ def shares(
 
     The standard error of a share s is sqrt(s * (1 - s) / repetitions).
     """
-    from tqdm import tqdm
-
     rng = np.random.default_rng(seed)
     steps = tqdm(range(repetitions), delay=2, leave=False, disable=None if progress else True)
     trials = [trial(world, draw(world, rng), resamples, i) for i in steps]
