@@ -101,6 +101,10 @@ test: $(READY)  ## everything that proves the promises (under 15 minutes)
 quick-test: $(READY)  ## the tests that take seconds
 	@$(PY) -m pytest tests -m 'not slow'
 
+.PHONY: detector-curve
+detector-curve: $(READY)  ## train the hand-crafted detector alone; polyps hit against candidates a frame (DATA=, SEED=, OUT=)
+	@$(PY) tools/detector_curve.py $(foreach v,DATA DATASET SEED RUNS OUT,$(if $($(v)),--$(call lower,$(v))='$($(v))'))
+
 .PHONY: bench
 bench: $(READY)  ## compare with the genuine Caffe, write BENCHMARKS.md (ROWS="train-32 reading": those rows only)
 	@$(PY) tools/bench.py $(ROWS)

@@ -22,6 +22,7 @@ LIGHT = [  # (command, packages that it may not load beside the heavy ones)
     ("tools/get_weights.py --help", {"cv2"}),
     ("tools/make_donor.py --help", {"cv2"}),
     ("tools/install_caffe.py --help", {"cv2"}),
+    ("tools/detector_curve.py --help", {"numpy", "cv2"}),
     *[(f"tools/{name}.py --help", {"numpy", "cv2"}) for name in (
         "convert_imageset", "compute_image_mean", "extract_features", "upgrade_net_proto_text",
         "upgrade_net_proto_binary", "upgrade_solver_proto_text", "parse_log", "draw_net", "export",
