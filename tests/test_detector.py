@@ -230,6 +230,16 @@ def test_too_few_groups_with_polyps_are_refused(parts, groups):
         detector.train(frames, QUICK, 0, workers=1, progress=False)
 
 
+def test_frames_that_show_nothing_may_be_among_the_training_frames(parts, fitted, tmp_path):
+    odd = []
+    for name, shape in (("black", (96, 128, 3)), ("tiny", (16, 20, 3)), ("sliver", (8, 400, 3))):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.zeros(shape, np.uint8))
+        odd.append(Frame(name, tmp_path / f"{name}.png", None, name))
+    found, model = detector.cross_fitted({"train": [*parts["train"], *odd]}, QUICK, 0, workers=1, progress=False)
+    assert [len(boxes) for boxes in found["train"][-3:]] == [0, 0, 0]
+    assert model.first is not None and any(len(boxes) for boxes in found["train"])
+
+
 # Its file
 
 

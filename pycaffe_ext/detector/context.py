@@ -45,7 +45,7 @@ def _cells(edges: Edges, maps: list[np.ndarray]) -> list[np.ndarray]:
         vx, vy = seen[..., 0].copy(), seen[..., 1].copy()
         seen[..., 0] = vx * edges.nx[:, None] + vy * edges.ny[:, None]
         seen[..., 1] = vy * edges.nx[:, None] - vx * edges.ny[:, None]
-        found.append(seen.reshape(len(edges), -1))
+        found.append(seen.reshape(len(edges), along.size * seen.shape[2]))
     return found
 
 

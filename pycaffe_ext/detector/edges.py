@@ -46,8 +46,8 @@ def sample(maps: np.ndarray, x: np.ndarray, y: np.ndarray, border: int = cv2.BOR
     """Values of float32 maps (H, W) or (H, W, C) between pixels, at x, y (n, k): (n, k) or (n, k, C); 0 outside."""
     maps, x, y = np.ascontiguousarray(maps, np.float32), x.astype(np.float32), y.astype(np.float32)
     parts = [(x[i : i + MOST_ROWS], y[i : i + MOST_ROWS]) for i in range(0, len(x), MOST_ROWS)]
-    found = [cv2.remap(maps, *part, cv2.INTER_LINEAR, borderMode=border).reshape(len(part[0]), -1) for part in parts]
-    return np.concatenate(found).reshape(*x.shape, *maps.shape[2:])
+    found = [cv2.remap(maps, *part, cv2.INTER_LINEAR, borderMode=border).ravel() for part in parts]
+    return np.concatenate([np.zeros(0, np.float32), *found]).reshape(*x.shape, *maps.shape[2:])
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ def classify(edges: Edges, view: View, mask: np.ndarray) -> np.ndarray:
     polyp; SPOT: rim of glare; DARK: rim of a dark hole, as the lumen is; OTHER: folds, vessels and the rest.
     mask: bool, of the size of the view. Masks tell polyps only; spots and holes are told by brightness.
     """
+    if not len(edges):
+        return np.zeros(0, np.int8)
     x, y = edges.x.astype(int), edges.y.astype(int)
     side = max(mask.shape)
     depth = _depth(mask)

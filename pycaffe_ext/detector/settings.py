@@ -15,10 +15,11 @@ WHOLE = ("working_side", "radii", "max_candidates", "trees", "depth", "leaf", "t
 class Detector:
     """Settings of the shape detector; lengths are shares of the frame's longest side unless they say otherwise.
 
-    How the defaults came about, all on Kvasir-SEG. Those of the edges, of the radii and of the boxes were tuned for
-    the untrained detector on 200 frames of the whole set. Those of the voting and of the forests were chosen, and
-    the former ones held against other values, by cross-validation on the 400 training frames of seed 0 alone.
-    Raises UserError for a value out of its range.
+    How the defaults came about, all on Kvasir-SEG. Those of the voting (spread, unseen, contrast, shrink, radii,
+    overlap, apart) and of the forests were chosen or confirmed by cross-validation among the 400 training frames of
+    seed 0 alone. Those of the edges and of the boxes (working_side, sigma, colour, edge_floor, tolerance) are those
+    that were tuned for the untrained detector on 200 frames drawn from the whole set: of these some are now test
+    frames. Raises UserError for a value out of its range.
     """
 
     working_side: int = 240  # pixels: the frame is resized so that its longest side is this long
@@ -68,4 +69,5 @@ class Detector:
             )
 
 
+# tuned on 200 frames drawn from the whole of Kvasir-SEG
 UNTRAINED = Detector(unseen=0.1, contrast=0.7)  # suits votes by the strength of the edges alone

@@ -128,27 +128,42 @@ def _models(
     positive = np.array(map_frames(lambda frame: bool(read_mask(frame).any()), frames, "reading masks", progress), bool)
     fold_of = deal(frames, positive, seed)
     shows = {frame.name for frame, p in zip(frames, positive, strict=True) if p}
+    how = {"workers": workers or os.cpu_count() or 1, "progress": progress}
     chosen = draw(frames, positive, settings.train_frames, seed)
-    folds = np.array([fold_of[frame.group] for frame in chosen])
-    work = partial(_describe, settings=settings, seed=seed, count=_per_frame(settings, len(chosen)))
-    described = map_processes(work, chosen, "patches", workers, progress)
-    samples = _gathered(zip(described, folds, strict=True))
-    wanted = {part for key in keys for part in (key, *(_without(key, fold) for fold in key))}
-    threads = workers or os.cpu_count() or 1
-    first = {key: grow(*samples.of(key), settings, seed, threads) for key in sorted(wanted) if _teaches(samples, key)}
-    del samples
+    first = _first_forests(chosen, fold_of, settings, seed, keys, **how)
+    if missing := [key for key in keys if key not in first]:
+        raise UserError(f"detector: no edge of a polyp in {len(missing)} of {len(keys)} training sets; check the masks")
     some = draw(chosen, np.array([frame.name in shows for frame in chosen]), settings.context_frames, seed + 1)
-    jobs = [(frame, _teachers(fold_of[frame.group], keys, first)) for frame in some]
-    count = _per_frame(settings, len(some))
+    second = _second_forests(some, fold_of, first, settings, seed, keys, **how)
+    return {key: Model(settings, first[key], second[key]) for key in keys}, fold_of
+
+
+def _first_forests(
+    frames: Sequence[Frame], fold_of: Mapping[str, int], settings: Detector, seed: int, keys: Sequence[Key],
+    workers: int, progress: bool,
+) -> dict[Key, Forest]:  # fmt: skip
+    """Forests of `keys` and of each without one of its folds, but of folds that show no polyp."""
+    work = partial(_describe, settings=settings, seed=seed, count=_per_frame(settings, len(frames)))
+    found = list(map_processes(work, frames, "patches", workers, progress))
+    folds = [np.full(len(label), fold_of[frame.group]) for frame, (_, label) in zip(frames, found, strict=True)]
+    samples = Samples(*(np.concatenate(column) for column in (*zip(*found, strict=True), folds)))
+    wanted = {part for key in keys for part in (key, *(_without(key, fold) for fold in key))}
+    return {key: grow(*samples.of(key), settings, seed, workers) for key in sorted(wanted) if _teaches(samples, key)}
+
+
+def _second_forests(
+    frames: Sequence[Frame], fold_of: Mapping[str, int], first: Mapping[Key, Forest], settings: Detector, seed: int,
+    keys: Sequence[Key], workers: int, progress: bool,
+) -> dict[Key, Forest]:  # fmt: skip
+    jobs = [(frame, _teachers(fold_of[frame.group], keys, first)) for frame in frames]
+    count = _per_frame(settings, len(frames))
     work = partial(_describe_context, first=first, settings=settings, seed=seed, count=count)
     seen = list(map_processes(work, jobs, "context", workers, progress))
-    models = {}
+    grown = {}
     for key in keys:
-        if key not in first:
-            raise UserError("detector: no edge of any polyp in the training frames; check their masks")
         learnt = zip(*(found.pop(key) for found in seen if key in found), strict=True)
-        models[key] = Model(settings, first[key], grow(*map(np.concatenate, learnt), settings, seed + 1, threads))
-    return models, fold_of
+        grown[key] = grow(*map(np.concatenate, learnt), settings, seed + 1, workers)
+    return grown
 
 
 def _without(key: Key, fold: int) -> Key:
@@ -169,21 +184,15 @@ def _teachers(fold: int, keys: Sequence[Key], first: Mapping[Key, Forest]) -> di
     return {key: rest if (rest := _without(key, fold)) in first else key for key in taught}
 
 
-def _gathered(found: Sequence[tuple[tuple[np.ndarray, np.ndarray], int]]) -> Samples:
-    """Samples of all frames in one, each with its frame's fold."""
-    parts = [(features, label, np.full(len(label), fold)) for (features, label), fold in found]
-    return Samples(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-
 def _opened(frame: Frame, settings: Detector) -> tuple[View, Edges, np.ndarray]:
-    """View, edges and the class of each edge, both ways, of a training frame."""
+    """View, edges and the class of each edge, both ways, of a training frame; one too small for shapes has none."""
     image, mask = read_image(frame.image), read_mask(frame)
+    if min(image.shape[:2]) < SMALLEST_FRAME:
+        image, mask = np.zeros((SMALLEST_FRAME, SMALLEST_FRAME, 3), np.uint8), np.zeros((SMALLEST_FRAME,) * 2, bool)
     view = look(resized(image, settings.working_side))
-    size = view.scene.shape[1::-1]
-    small = cv2.resize(mask.astype(np.uint8) * 255, size, interpolation=cv2.INTER_AREA) > 127
-    tiny = min(image.shape[:2]) < SMALLEST_FRAME
+    small = cv2.resize(mask.astype(np.uint8) * 255, view.scene.shape[1::-1], interpolation=cv2.INTER_AREA) > 127
     edges = find_edges(view, settings)
-    return view, (edges.at(np.zeros(0, int)) if tiny else edges), classify(edges, view, small)[: 0 if tiny else None]
+    return view, edges, classify(edges, view, small)
 
 
 def _per_frame(settings: Detector, frames: int) -> int:
