@@ -1,6 +1,8 @@
 """SqueezeNet v1.1 (Iandola et al. 2016), names, shapes and fillers of the authors' prototxt.
 
-The head is a convolution; its map is rectified and averaged, so the scores are those of pool10, (N, classes, 1, 1).
+The head is a convolution; its map is averaged, so the scores are those of pool10, (N, classes, 1, 1). The published
+net rectifies the map first. Here it does not: with a few classes instead of a thousand, a new head soon gives all of
+them negative values, and then the patches all score the same and nothing is left to learn from.
 """
 
 from __future__ import annotations
@@ -43,7 +45,6 @@ def layers(spec: NetSpec, in_use: bool) -> list[Layer]:
         *made,
         dropout("drop9", "fire9/concat", spec.dropout(0.5)),
         convolution(spec.head, "fire9/concat", spec.classes, 1, head, zero, rates["conv10"]),
-        relu("relu_conv10", spec.head),
         global_average_pooling(SCORES, spec.head),
     ]
 
