@@ -301,7 +301,7 @@ def test_a_record_from_before_arch_is_alexnets():
 
 def test_patches_are_packed_at_the_nets_size_each_size_in_its_folder(tmp_path):
     def folder(arch):
-        return polyp._folder(Settings("polyp", "scratch", arch=arch), tmp_path, "frames")
+        return polyp.folder_of(Settings("polyp", "scratch", arch=arch), tmp_path, "frames")
 
     sizes = {arch: polyp._size(Settings("polyp", "scratch", arch=arch)) for arch in ARCHITECTURES}
     assert sizes == SIZES
