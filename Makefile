@@ -18,7 +18,7 @@ PY     := $(BIN)/python
 READY  := $(VENV)/.ready
 
 # Settings of a run, handed on only when given: tools/train_and_test.py knows the defaults and prints them in its --help.
-OPTIONS := ARCH DATA DATASET WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE SEED ENCODING CAFFE GPU PRECISION CACHE_GB RUNS RUN SCHEMES SEEDS OUT
+OPTIONS := ARCH DATA DATASET WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE BASE_LR SEED ENCODING CAFFE GPU PRECISION CACHE_GB RUNS RUN SCHEMES SEEDS OUT
 lower    = $(subst _,-,$(shell echo '$(1)' | tr A-Z a-z))
 flags    = $(foreach v,$(filter-out $(1),$(OPTIONS)),$(if $($(v)),--$(call lower,$(v))='$($(v))'))
 unexport $(OPTIONS)
@@ -43,6 +43,7 @@ help:  ## this list
 	@echo '  WIDTH=f           share of AlexNet'"'"'s channels, e.g. 1 or 1/8 [that of the donor]'
 	@echo '  BATCH=n           training batch [the net'"'"'s own, AlexNet: 256, halved until an epoch has 50 iterations]'
 	@echo '  EPOCHS=n          at most [15]      PATIENCE=n  snapshots without a better AUC [5]'
+	@echo '  BASE_LR=r         rate of a layer with lr_mult 1 [0.001, Table II; other nets may need less]'
 	@echo '  SCHEMES="a b"     of make APP: [ARCH:]SCHEME[:epochs=n,...] each [Table II, or the like of ARCH]'
 	@echo '  SEEDS=0,1,2       of make APP: every scheme once with each [0]'
 	@echo '  SEED=n            of everything random [0]      ENCODING=raw|png|jpg  of the LMDB [raw]'

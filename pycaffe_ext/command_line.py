@@ -21,6 +21,7 @@ HELP = {
     "width": "share of AlexNet's channels, e.g. 1 or 1/8; unset: the donor's",
     "batch": "training batch; unset: the net's own (AlexNet: 256), halved until an epoch has 50 iterations",
     "epochs": "train so many epochs at most",
+    "base_lr": "learning rate of a layer with lr_mult 1 (Table II, for AlexNet)",
     "patience": "stop after so many snapshots without a better validation AUC",
     "seed": "of everything random",
     "encoding": "of the patches in the LMDB: raw, png or jpg",
@@ -35,7 +36,7 @@ def run_parser(description: str | None, without: tuple[str, ...] = ()) -> argpar
     result = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     for field in fields(Settings)[2:]:
         if field.name not in without:
-            kind = int if "int" in str(field.type) else str
+            kind = next((kind for kind in (int, float) if kind.__name__ in str(field.type)), str)
             result.add_argument(
                 f"--{field.name.replace('_', '-')}", type=kind, default=field.default, help=HELP[field.name]
             )

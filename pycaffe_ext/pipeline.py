@@ -206,7 +206,7 @@ def emit(job: Run) -> Path:
         job.spec, train_count=job.data.patches["train"], val_count=job.data.patches["val"],
         net=str(net), max_epochs=job.settings.epochs, mode="gpu" if job.settings.gpu else "cpu",
         snapshot_prefix=str(job.folder / "snapshots" / job.settings.job),
-        seed=job.settings.seed,
+        seed=job.settings.seed, base_lr=job.settings.base_lr,
     )  # fmt: skip
     write_text(solver, parameters)
     return solver

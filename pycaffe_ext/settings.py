@@ -13,7 +13,7 @@ from pycaffe_ext.data import ENCODINGS
 from pycaffe_ext.engine.options import FAITHFUL, PRECISIONS
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.nets.spec import check_width, parse_width
-from pycaffe_ext.schemes import STAGES, check
+from pycaffe_ext.schemes import BASE_LR, STAGES, check
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Settings:
     width : share of AlexNet's channels as a fraction in text ("1/8"); None = the donor's.
     batch : training batch; None = the net's own (AlexNet: 256), halved until an epoch has 50 iterations.
     epochs : at most so many; a snapshot is taken after each.
+    base_lr : learning rate of a layer with lr_mult 1; Table II's, for AlexNet, unless another net needs another.
     patience : stop after so many snapshots without a better validation AUC.
     caffe : the command to drive; None = the embedded engine, `python -m pycaffe_ext`.
     precision : of the embedded engine's products; "bf16" is faster and not faithful to Caffe.
@@ -44,6 +45,7 @@ class Settings:
     batch: int | None = None
     epochs: int = 15
     patience: int = 5
+    base_lr: float = BASE_LR
     seed: int = 0
     encoding: str = "raw"
     caffe: str | None = None
@@ -58,6 +60,8 @@ class Settings:
         for name, low, high in (("patches", 40, None), ("test_views", 1, 120), ("epochs", 1, None),
                                 ("patience", 1, None), ("batch", 1, None), ("seed", 0, 2**31 - 1)):  # fmt: skip
             _check_range(name, getattr(self, name), low, high)
+        if not 0 < self.base_lr <= 1:
+            raise UserError(f"BASE_LR={self.base_lr} is out of range; allowed: above 0 to 1 (Table II: {BASE_LR})")
         if self.width is not None:
             check_width(parse_width(self.width), self.arch)
 

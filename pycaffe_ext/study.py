@@ -14,7 +14,8 @@ from pycaffe_ext.report.tables import layout
 from pycaffe_ext.schemes import STAGES, compared
 from pycaffe_ext.settings import Settings
 
-ADJUSTABLE = ("epochs", "patience", "batch")  # what a single scheme may have its own of: the data stay the same
+# what a single scheme may have its own of: the data stay the same
+ADJUSTABLE = {"epochs": int, "patience": int, "batch": int, "base_lr": float}
 
 
 def jobs(app: str, schemes: Sequence[str], seeds: Sequence[int], **options: Any) -> tuple[Settings, ...]:
@@ -37,7 +38,7 @@ def jobs(app: str, schemes: Sequence[str], seeds: Sequence[int], **options: Any)
     )
 
 
-def parse_scheme(text: str, arch: str) -> tuple[str, str, dict[str, int]]:
+def parse_scheme(text: str, arch: str) -> tuple[str, str, dict[str, float]]:
     """`[ARCH:]SCHEME[:NAME=n[,NAME=n]]` -> (arch, scheme, own settings): `ft-conv3`, `alexnet:scratch:epochs=60`.
 
     `arch` is that of a scheme without one.  NAME is one of ADJUSTABLE.  Raises UserError for anything else.
@@ -49,13 +50,13 @@ def parse_scheme(text: str, arch: str) -> tuple[str, str, dict[str, int]]:
     return (known(words[0], STAGES, "ARCH") if len(words) == 2 else arch), words[-1], own
 
 
-def _own(text: str, whole: str) -> dict[str, int]:
+def _own(text: str, whole: str) -> dict[str, float]:
     pairs = dict(part.partition("=")[::2] for part in text.lower().split(","))
-    for name, value in pairs.items():
-        known(name, ADJUSTABLE, "setting of a single scheme")
-        if not value.isdecimal():
-            raise UserError(f"SCHEMES: {whole!r}: {name} must be a whole number, it is {value!r}")
-    return {name: int(value) for name, value in pairs.items()}
+    try:
+        return {name: ADJUSTABLE[known(name, ADJUSTABLE, "setting of a single scheme")](value)
+                for name, value in pairs.items()}  # fmt: skip
+    except ValueError:
+        raise UserError(f"SCHEMES: {whole!r}: {', '.join(pairs)} must be numbers, whole ones but for base_lr") from None
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

@@ -27,13 +27,13 @@ def test_jobs_are_seed_by_seed_every_scheme_once_with_each():
 
 def test_a_scheme_may_be_of_another_net_and_have_its_own_epochs():
     deep, shallow = study.jobs(
-        "polyp", ("ft-fire5", "alexnet:scratch:epochs=60,patience=9"), (0,), arch="squeezenet", weights="a.caffemodel",
-        width="1/4", epochs=4,
+        "polyp", ("ft-fire5", "alexnet:scratch:epochs=60,base_lr=0.01"), (0,), arch="squeezenet",
+        weights="a.caffemodel", width="1/4", epochs=4,
     )  # fmt: skip
     assert (deep.arch, deep.scheme, deep.epochs, deep.weights, deep.width) == (
         "squeezenet", "ft-fire5", 4, "a.caffemodel", None)  # fmt: skip
-    assert (shallow.arch, shallow.epochs, shallow.patience, shallow.weights, shallow.width) == (
-        "alexnet", 60, 9, None, "1/4")  # fmt: skip
+    assert (shallow.arch, shallow.epochs, shallow.base_lr, shallow.weights, shallow.width) == (
+        "alexnet", 60, 0.01, None, "1/4")  # fmt: skip
 
 
 def test_a_width_that_no_net_of_the_study_can_have_is_refused():
@@ -46,7 +46,10 @@ def test_a_width_that_no_net_of_the_study_can_have_is_refused():
     [
         (("ft-conv9",), (0,), "unknown scheme 'ft-conv9'"),
         (("alexnet:ft-conv3:epoch=3",), (0,), "did you mean 'epochs'"),
-        (("ft-conv3:epochs=many",), (0,), "must be a whole number"),
+        (("ft-conv3:epochs=many",), (0,), "must be numbers"),
+        (("ft-conv3:epochs=1.5",), (0,), "must be numbers"),
+        (("ft-conv3:base_lr=nan",), (0,), "BASE_LR=nan is out of range"),
+        (("ft-conv3:base_lr=0",), (0,), "BASE_LR=0.0 is out of range"),
         (("a:b:c",), (0,), "is not"),
         (("ft-conv3", "alexnet:ft-conv3"), (0,), "asked for twice"),
         (("ft-conv3",), (1, 1), "seed 1 is asked for twice"),

@@ -14,7 +14,7 @@ MODES = {"cpu": caffe_pb2.SolverParameter.CPU, "gpu": caffe_pb2.SolverParameter.
 def solver(
     spec: NetSpec, *, train_count: int, val_count: int, net: str, snapshot_prefix: str,
     max_epochs: int = MAX_EPOCHS, snapshots_per_epoch: int = 1, mode: str = "cpu", seed: int = 0,
-    display: int = 20,
+    display: int = 20, base_lr: float = schemes.BASE_LR,
 ) -> caffe_pb2.SolverParameter:  # fmt: skip
     """SGD whose rate falls by GAMMA once an epoch; an epoch is ceil(train_count / batch_size) iterations.
 
@@ -34,7 +34,7 @@ def solver(
     return caffe_pb2.SolverParameter(
         type="SGD",
         net=net,
-        base_lr=schemes.BASE_LR,
+        base_lr=base_lr,
         lr_policy=schemes.LR_POLICY,
         gamma=schemes.GAMMA,
         stepsize=epoch,

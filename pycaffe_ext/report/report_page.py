@@ -12,6 +12,7 @@ from pycaffe_ext.report import claims, examples, markdown, study_tables, table_s
 from pycaffe_ext.report.figures import DETECTOR
 from pycaffe_ext.report.run_summary import EMBEDDED
 from pycaffe_ext.report.runs import RunFiles, Study
+from pycaffe_ext.schemes import BASE_LR
 
 if TYPE_CHECKING:
     from pycaffe_ext.report.study_report import Material
@@ -92,12 +93,14 @@ def _deviations(study: Study) -> list[str]:
     settings = [run.settings for run in study.runs]
     paper = APPLICATIONS[settings[0].app].patches
     patches, views = (sorted({getattr(own, name) for own in settings}) for name in ("patches", "test_views"))
+    rates = sorted({own.base_lr for own in settings})
     widths = sorted({run.record["resolved"]["width"] for run in study.runs})
     found = [
         (patches != [paper], f"at most {_listed(patches)} training and validation patches, not {paper}"),
         (views != [len(VIEWS)], f"{_listed(views)} of {len(VIEWS)} patches scored per test candidate"),
         (widths != ["1"], f"{_listed(widths)} of the net's channels"),
         (study.arch != "alexnet", f"fine-tuned net {study.arch}, not AlexNet"),
+        (rates != [BASE_LR], f"base_lr {_listed(rates)}, not {BASE_LR} as in Table II"),
         (any(EMBEDDED in run.result["donor"] for run in study.runs), "the donor did not see ImageNet"),
         (not settings[0].data, "synthetic frames"),
     ]
