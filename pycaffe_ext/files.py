@@ -34,17 +34,18 @@ def writing(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
 def writing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield an empty temporary folder beside `path`; rename it to `path` on success, remove it on any error.
 
-    An existing folder of that name is replaced.
+    An existing folder of that name is put aside, and removed once the new one is in its place.
     """
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part, old = (path.with_name(f".{path.name}.{os.getpid()}.{state}") for state in ("part", "old"))
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
         yield part
         if path.exists():
-            shutil.rmtree(path)
+            path.replace(old)
         part.replace(path)
+        shutil.rmtree(old, ignore_errors=True)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise

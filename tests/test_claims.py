@@ -54,10 +54,10 @@ def test_nets_that_grow_better_with_depth_uphold_the_claims_and_the_reverse_cont
     for start in ("Every CNN", "Of the fine-tuned", "Tuning the last two", "Moderate tuning beats"):
         statement = next(text for text in rising if text.startswith(start))
         assert rising[statement].verdict == c.HOLDS, statement
-        assert falling[statement].verdict == c.CONTRADICTED, statement
+        assert falling[statement].verdict in (c.CONTRADICTED, c.AGAINST_IN_PART), statement
     equal = "Deep tuning is as good as training from scratch or better"
     assert rising[equal].verdict == "not contradicted"
-    assert falling[equal].verdict == c.CONTRADICTED
+    assert falling[equal].verdict in (c.CONTRADICTED, c.AGAINST_IN_PART)
     assert "Deep tuning beats moderate tuning at 0.5 false positives a frame" in rising
 
 
@@ -71,7 +71,7 @@ def test_equal_nets_show_nothing_and_absent_ones_are_not_tested():
 @pytest.mark.parametrize(
     ("counts", "verdict"),
     [((0, 0, 0), c.UNTESTED), ((3, 0, 3), c.HOLDS), ((2, 0, 3), c.IN_PART), ((1, 1, 3), c.MIXED),
-     ((0, 1, 3), c.CONTRADICTED), ((0, 0, 3), c.NOT_SHOWN)],
+     ((0, 1, 3), c.AGAINST_IN_PART), ((0, 3, 3), c.CONTRADICTED), ((0, 0, 3), c.NOT_SHOWN)],
 )  # fmt: skip
 def test_verdicts_follow_from_counts(counts, verdict):
     assert c.verdict(c.Tally(*counts)) == verdict

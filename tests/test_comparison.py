@@ -9,8 +9,9 @@ from scipy.special import expit, logit
 from test_evaluation import random_cases, repeated, scored
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation import comparison, froc, intervals, operating, roc
+from pycaffe_ext.evaluation import froc, intervals, operating, roc
 from pycaffe_ext.evaluation.comparison import NO_DIFFERENCE, NOT_TESTED, compare, compare_aucs, holm
+from pycaffe_ext.evaluation.seeds import seed_difference, seed_interval
 
 
 def rescored(cases, rng, gain):
@@ -197,27 +198,27 @@ def test_holm_rejects_what_the_stepwise_procedure_rejects():
 
 def test_intervals_over_seeds():
     values = [0.91, 0.93, 0.90]
-    found = comparison.seed_interval(values)
+    found = seed_interval(values)
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx(expected) and found.mean == pytest.approx(np.mean(values))
-    assert found.seeds == 3 and comparison.seed_interval([0.99, 1.0, 0.9]).high == 1
-    assert comparison.seed_interval([0.9]) == (0.9, None, None, 1)
+    assert found.seeds == 3 and seed_interval([0.99, 1.0, 0.9]).high == 1
+    assert seed_interval([0.9]) == (0.9, None, None, 1)
     with pytest.raises(UserError, match="one finite value per seed"):
-        comparison.seed_interval([0.9, np.nan])
+        seed_interval([0.9, np.nan])
     with pytest.raises(UserError, match="one finite value per seed"):
-        comparison.seed_interval([])
+        seed_interval([])
 
 
 def test_differences_over_seeds():
     first, second = [0.91, 0.93, 0.90, 0.94], [0.88, 0.92, 0.89, 0.90]
-    found, test = comparison.seed_difference(first, second), stats.ttest_rel(first, second)
+    found, test = seed_difference(first, second), stats.ttest_rel(first, second)
     assert found.p == pytest.approx(test.pvalue)
     assert (found.low, found.high) == pytest.approx(test.confidence_interval(0.95))
-    assert comparison.seed_difference([0.9], [0.8]) == (pytest.approx(0.1), None, None, None, 1)
-    assert comparison.seed_difference([1, 1, 1], [1, 1, 1]) == (0, 0, 0, 1, 3)
-    assert comparison.seed_difference([1, 1, 1], [0.5, 0.5, 0.5]).p is None
+    assert seed_difference([0.9], [0.8]) == (pytest.approx(0.1), None, None, None, 1)
+    assert seed_difference([1, 1, 1], [1, 1, 1]) == (0, 0, 0, 1, 3)
+    assert seed_difference([1, 1, 1], [0.5, 0.5, 0.5]).p is None
     with pytest.raises(ValueError, match="not pairs"):
-        comparison.seed_difference([0.9, 0.8], [0.8])
+        seed_difference([0.9, 0.8], [0.8])
 
 
 def test_rows_are_plain_numbers(study):

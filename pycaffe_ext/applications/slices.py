@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from pycaffe_ext.applications.packed import TestSet
 from pycaffe_ext.data.pack import database_path, index_path, read_index
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import digest, writing
+from pycaffe_ext.progress import bar
 
 STORE = "test_scores"  # folder of the finished slices, in the run's
 
@@ -41,7 +41,7 @@ def score_slices(tests: TestSet, data: Path, run: Path, weights: Path, score: Sc
     store, mark = run / STORE, digest(weights)
     place = {name: i for i, name in enumerate(tests.names)}
     folder = data if tests.slices == 1 else run
-    for number in tqdm(range(tests.slices), "test slices", unit="slice", disable=tests.slices == 1, leave=False):
+    for number in bar(range(tests.slices), "test slices", unit="slice", progress=tests.slices > 1):
         if _load(store, number, mark) is None:
             tests.pack(number, folder)
             _save(store, number, mark, _scored(index_path(folder, "test"), place, score))

@@ -21,11 +21,11 @@ from typing import Any
 import cv2
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from pycaffe_ext.data.threads import in_order
 from pycaffe_ext.errors import UserError, explain
 from pycaffe_ext.files import digest
+from pycaffe_ext.progress import bar
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 THREADS = 4
@@ -163,7 +163,7 @@ def map_frames(
 ) -> list[Any]:
     """`function` of every frame, in order, on a few threads; a bar appears after two seconds."""
     results = in_order(function, frames, THREADS)
-    return list(tqdm(results, title, len(frames), unit="frame", disable=not progress, delay=2, leave=False))
+    return list(bar(results, title, len(frames), "frame", progress))
 
 
 def _digest(path: Path) -> str:

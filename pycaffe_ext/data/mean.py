@@ -20,6 +20,7 @@ from pycaffe_ext.engine.database import datum_image
 from pycaffe_ext.engine.raw_datums import RawDatums
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import write_json
+from pycaffe_ext.progress import bar
 
 BATCH = 64  # Datums that are added at a time
 EXACT = (2**24 - 1) // 255  # images of bytes whose sum float32 holds exactly, in whatever order
@@ -62,11 +63,9 @@ def sum_images(
     Encoded Datums count as Caffe decodes them.  `progress` shows a bar, `report` logs as Caffe does.  Raises UserError
     if the database is missing, empty or damaged, or images differ in shape.
     """
-    from tqdm import tqdm
-
     workers, count, last, more = os.cpu_count() or 1, 0, None, True
-    bar = tqdm(desc="mean", unit="image", delay=2, leave=False, disable=not progress)
-    with ThreadPoolExecutor(workers) as pool, one_thread_each(), bar:
+    shown = bar(title="mean", unit="image", progress=progress)
+    with ThreadPoolExecutor(workers) as pool, one_thread_each(), shown:
         adding = _Sum(pool, workers)
         while more:
             with window(database, backend, last) as entries, adding:
@@ -75,7 +74,7 @@ def sum_images(
                     adding.add([content for _, content in batch])
                     last, more = bytes(batch[-1][0]), True
                     before, count = count, count + len(batch)
-                    bar.update(len(batch))
+                    shown.update(len(batch))
                     if report and count // REPORT > before // REPORT:
                         log.info("compute_image_mean.cpp:95", f"Processed {count // REPORT * REPORT} files.")
     if not count:

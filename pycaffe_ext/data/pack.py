@@ -16,7 +16,6 @@ from pathlib import Path
 
 import lmdb
 import numpy as np
-from tqdm import tqdm
 
 from pycaffe_ext.data import ENCODINGS
 from pycaffe_ext.data.balance import Selection
@@ -26,6 +25,7 @@ from pycaffe_ext.data.patches import SIZE, VIEWS, cut
 from pycaffe_ext.data.threads import in_order, one_thread_each
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.files import write_csv, writing_folder
+from pycaffe_ext.progress import bar
 
 HEADER = ("split", "key", "frame", "group", "candidate", "scale", "dx", "dy", "orientation", "label")
 BATCH = 256  # patches of one frame cut at a time: 40 MB of raw pixels
@@ -98,11 +98,10 @@ def pack(
         if encoding == "raw":
             _check_space(folder, len(selection) * entry)
         workers = workers or os.cpu_count() or 1
-        with one_thread_each(), tqdm(
-            desc=f"packing {split}", total=len(selection), unit="patch", disable=not progress, delay=2, leave=False
-        ) as bar:
+        shown = bar(title=f"packing {split}", total=len(selection), unit="patch", progress=progress)
+        with one_thread_each(), shown:
             batches = in_order(cut_batch, _batches(candidates.frame[selection.candidate]), workers)
-            _put(part, batches, map_size=2 * len(selection) * entry + (1 << 24), report=bar.update)
+            _put(part, batches, map_size=2 * len(selection) * entry + (1 << 24), report=shown.update)
         write_csv(index, HEADER, _index_rows(frames, candidates, selection, place, keys, split))
     return database, index
 

@@ -7,12 +7,13 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from typing import Any
 
 import cv2
-from tqdm import tqdm
 
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.progress import bar
 
 _work: Callable[[Any], Any] | None = None  # of this process: sent once, not with every job
 
@@ -25,14 +26,14 @@ def map_processes(
     A bar appears after two seconds. Raises UserError if a process is killed, and what `work` raises.
     """
     workers = min(os.cpu_count() or 1 if workers is None else workers, len(jobs))
-    bar = {"desc": title, "total": len(jobs), "unit": "frame", "disable": not progress, "delay": 2, "leave": False}
+    shown = partial(bar, title=title, total=len(jobs), unit="frame", progress=progress)
     if workers <= 1:
-        yield from tqdm(map(work, jobs), **bar)
+        yield from shown(map(work, jobs))
         return
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, spawn, initializer=_begin, initargs=(work,)) as pool:
         try:
-            yield from tqdm(pool.map(_do, jobs, chunksize=4), **bar)
+            yield from shown(pool.map(_do, jobs, chunksize=4))
         except BrokenProcessPool:
             raise UserError(f"{title}: a process was killed, perhaps for want of memory; use fewer") from None
         finally:

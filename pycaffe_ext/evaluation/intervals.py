@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.progress import bar
 
 ENOUGH_GROUPS = 10  # below this a bootstrap by group is said to be unreliable
 
@@ -76,7 +76,7 @@ def group_resamples(group: Sequence[object] | np.ndarray, resamples: int, seed: 
     if names.size < 2:
         raise UserError(f"a bootstrap by group needs two groups or more, there is {names.size}")
     rng = np.random.default_rng(seed)
-    for _ in tqdm(range(resamples), "resampling", delay=2, leave=False, disable=None):
+    for _ in bar(range(resamples), "resampling"):
         drawn = rng.integers(names.size, size=names.size)
         yield np.bincount(drawn, minlength=names.size)[member]
 

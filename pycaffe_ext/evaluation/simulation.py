@@ -12,10 +12,10 @@ from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from pycaffe_ext.evaluation import froc, operating, roc
 from pycaffe_ext.evaluation.intervals import Interval, area_interval, clopper_pearson, paired_difference
+from pycaffe_ext.progress import bar
 
 LEVEL = 0.05
 
@@ -186,6 +186,6 @@ def shares(
     The standard error of a share s is sqrt(s * (1 - s) / repetitions).
     """
     rng = np.random.default_rng(seed)
-    steps = tqdm(range(repetitions), delay=2, leave=False, disable=None if progress else True)
+    steps = bar(range(repetitions), "test sets", progress=progress)
     trials = [trial(world, draw(world, rng), resamples, i) for i in steps]
     return {name: float(np.mean([outcome[name] for outcome in trials])) for name in trials[0]}

@@ -17,8 +17,9 @@ from typing import NamedTuple
 from pycaffe_ext.evaluation.comparison import NOT_TESTED, Comparison
 from pycaffe_ext.schemes import SCRATCH, STAGES
 
-HOLDS, IN_PART, MIXED, NOT_SHOWN, CONTRADICTED, UNTESTED = (
-    "holds", "holds in part", "mixed", "not shown", "contradicted", "not tested here")  # fmt: skip
+HOLDS, IN_PART, MIXED, NOT_SHOWN, AGAINST_IN_PART, CONTRADICTED, UNTESTED = (
+    "holds", "holds in part", "mixed", "not shown", "contradicted in part", "contradicted", "not tested here",
+)  # fmt: skip
 DEEP, MODERATE = 1 / 4, 5 / 8  # of the stages, from the input: AlexNet's conv1-conv2 and conv3-conv5
 NEAR_BEST = 0.99  # of a run's best validation AUC: what "has converged" means here
 
@@ -139,8 +140,10 @@ def tally(pairs: Iterable[tuple[str, str]], comparisons: Sequence[Comparison]) -
 def verdict(counts: Tally) -> str:
     if not counts.tests:
         return UNTESTED
+    if counts.wins and counts.losses:
+        return MIXED
     if counts.losses:
-        return MIXED if counts.wins else CONTRADICTED
+        return CONTRADICTED if counts.losses == counts.tests else AGAINST_IN_PART
     if not counts.wins:
         return NOT_SHOWN
     return HOLDS if counts.wins == counts.tests else IN_PART

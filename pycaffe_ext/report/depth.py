@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pycaffe_ext.evaluation import comparison
+from pycaffe_ext.evaluation.seeds import SeedInterval, seed_interval
 from pycaffe_ext.report.figures import DETECTOR
 from pycaffe_ext.report.style import BASELINE, COLOURS, MARKERS, SMALL, TITLE, Style, legend_below, page, save
 
@@ -22,11 +22,11 @@ class Seeds(NamedTuple):
     """values : seed -> number.  over : their mean with its 95 % t interval, None for a single seed."""
 
     values: Mapping[int, float]
-    over: comparison.SeedInterval
+    over: SeedInterval
 
 
 def over_seeds(values: Mapping[int, float]) -> Seeds:
-    return Seeds(values, comparison.seed_interval(list(values.values())))
+    return Seeds(values, seed_interval(list(values.values())))
 
 
 def depth_figure(
@@ -80,7 +80,7 @@ def _range(seeds: Sequence[Seeds]) -> tuple[float, float]:
     return max(0.0, min(values) - room), min(1.0, max(values) + room)
 
 
-def _reach(over: comparison.SeedInterval) -> tuple[float, float]:
+def _reach(over: SeedInterval) -> tuple[float, float]:
     if over.low is None:
         return np.nan, np.nan
     return max(over.mean - over.low, 0), max(over.high - over.mean, 0)
@@ -92,6 +92,6 @@ def _reference(axes: Axes, name: str, seeds: Seeds, style: Style) -> None:
         axes.axhspan(seeds.over.low, seeds.over.high, color=style.colour, alpha=0.08, lw=0, zorder=0)
 
 
-def shown(over: comparison.SeedInterval) -> str:
+def shown(over: SeedInterval) -> str:
     """Mean and interval as a table shows them."""
     return f"{over.mean:.3f}" if over.low is None else f"{over.mean:.3f} [{over.low:.3f}, {over.high:.3f}]"

@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from pycaffe_ext import pipeline
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import comparison, froc
+from pycaffe_ext.evaluation.seeds import SeedInterval
 from pycaffe_ext.files import read_json, write_csv, write_json, writing, writing_folder
+from pycaffe_ext.progress import bar
 from pycaffe_ext.proto import read_blobs
 from pycaffe_ext.report import (
     claims,
@@ -89,7 +89,7 @@ class Material:
         return {run.settings.seed: study_tables.counts(run) for run in study_tables.one_run_each_seed(self.study)}
 
     @cached_property
-    def results(self) -> dict[str, dict[str, comparison.SeedInterval]]:
+    def results(self) -> dict[str, dict[str, SeedInterval]]:
         return study_tables.results(self.study, self.rates)
 
     @cached_property
@@ -126,7 +126,7 @@ def write_report(
     _check_replaceable(out)
     material = Material(runs.study(finished), tuple(rates), resamples)
     with writing_folder(out) as folder:
-        for step in tqdm(PARTS, "report", unit="part", delay=2, leave=False, disable=None if progress else True):
+        for step in bar(PARTS, "report", unit="part", progress=progress):
             step(folder, material)
         with writing(folder / "report.md") as file:
             file.write(report_page.text(material, missing, {path.name for path in folder.iterdir()}))

@@ -9,7 +9,8 @@ import numpy as np
 
 from pycaffe_ext.applications.packed import RECORD
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation import comparison, froc, roc
+from pycaffe_ext.evaluation import froc, roc
+from pycaffe_ext.evaluation.seeds import SeedInterval, seed_interval
 from pycaffe_ext.report import markdown
 from pycaffe_ext.report.depth import Seeds, shown
 from pycaffe_ext.report.figures import DETECTOR
@@ -89,32 +90,32 @@ def one_run_each_seed(study: Study) -> list[RunFiles]:
     return [next(iter(study.of_seed(seed).values())) for seed in study.seeds]
 
 
-def results(study: Study, rates: Sequence[float]) -> dict[str, dict[str, comparison.SeedInterval]]:
+def results(study: Study, rates: Sequence[float]) -> dict[str, dict[str, SeedInterval]]:
     """name -> figure -> mean over seeds: AUCs ("patch AUC", "candidate AUC") and sensitivities by lesion at rates."""
     at = {f"sensitivity at {rate:g} FP a frame": rate for rate in rates}
     found = {}
     for name in study.names:
         own = [run for run in study.runs if study.name(run) == name]
         found[name] = {
-            "patch AUC": comparison.seed_interval([run.result["test"]["patch_auc"] for run in own]),
-            "candidate AUC": comparison.seed_interval([candidate_auc(run) for run in own]),
+            "patch AUC": seed_interval([run.result["test"]["patch_auc"] for run in own]),
+            "candidate AUC": seed_interval([candidate_auc(run) for run in own]),
             **{text: _sensitivity(own, rate, "network") for text, rate in at.items()},
         }
     each = one_run_each_seed(study)
     found[DETECTOR] = {
-        "candidate AUC": comparison.seed_interval([candidate_auc(run, "detector") for run in each]),
+        "candidate AUC": seed_interval([candidate_auc(run, "detector") for run in each]),
         **{text: _sensitivity(each, rate, "detector") for text, rate in at.items()},
     }
     return found
 
 
-def _sensitivity(runs: Sequence[RunFiles], rate: float, who: str) -> comparison.SeedInterval:
-    return comparison.seed_interval(
+def _sensitivity(runs: Sequence[RunFiles], rate: float, who: str) -> SeedInterval:
+    return seed_interval(
         [froc.operating_point(froc.curve(run.evaluation.of(who)), rate).sensitivity for run in runs]
     )
 
 
-def result_rows(found: Mapping[str, Mapping[str, comparison.SeedInterval]]) -> Rows:
+def result_rows(found: Mapping[str, Mapping[str, SeedInterval]]) -> Rows:
     """Rows of results.csv (RESULT_HEADER)."""
     return [(name, figure, *_interval(over)) for name, own in found.items() for figure, over in own.items()]
 
@@ -124,7 +125,7 @@ def auc_rows(found: Mapping[str, Mapping[str, Seeds]]) -> Rows:
     return [(level, name, *_interval(own.over)) for level, names in found.items() for name, own in names.items()]
 
 
-def _interval(over: comparison.SeedInterval) -> tuple[Any, ...]:
+def _interval(over: SeedInterval) -> tuple[Any, ...]:
     return over.seeds, over.mean, *("" if end is None else end for end in (over.low, over.high))
 
 
@@ -134,7 +135,7 @@ def largest_tie(run: RunFiles) -> tuple[float, float]:
     return float(count.max() / count.sum()), float(values[count.argmax()])
 
 
-def results_markdown(found: Mapping[str, Mapping[str, comparison.SeedInterval]]) -> str:
+def results_markdown(found: Mapping[str, Mapping[str, SeedInterval]]) -> str:
     columns = list(next(iter(found.values())))
     rows = [
         (name, next(iter(own.values())).seeds, *(shown(own[column]) if column in own else "-" for column in columns))

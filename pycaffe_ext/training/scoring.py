@@ -10,9 +10,9 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.progress import bar
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.log import number
 
@@ -56,10 +56,10 @@ def score(
 
 def _watched(lines: Iterable[str], iterations: int, progress: bool) -> Iterator[str]:
     """The same lines, with a bar that counts batches."""
-    with tqdm(total=iterations, desc="scoring", unit="batch", disable=not progress, delay=2, leave=False) as bar:
+    with bar(title="scoring", total=iterations, unit="batch", progress=progress) as shown:
         for line in lines:
             if progress and (found := BATCH.search(line)):
-                bar.update(int(found[1]) + 1 - bar.n)
+                shown.update(int(found[1]) + 1 - shown.n)
             yield line
 
 

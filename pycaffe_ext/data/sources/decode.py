@@ -17,12 +17,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from pycaffe_ext.data.frames import BLACK, DIGESTS, MASK_THRESHOLD
 from pycaffe_ext.data.threads import in_order
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import digest, writing_folder
+from pycaffe_ext.progress import bar
 
 SUFFIXES = (".mp4", ".avi", ".mpg", ".mpeg", ".wmv", ".mov", ".mkv", ".m4v", ".webm", ".vob", ".ts", ".flv")
 WAY = "1: PNG; masks: largest channel > 127, 1 bit"  # another way of decoding gets other folders
@@ -84,15 +84,13 @@ def _check_space(videos: Sequence[tuple[Path, bool]], cache: Path) -> None:
 
 def _write(video: Path, is_mask: bool, folder: Path, progress: bool) -> None:
     expected, count, top, lines = probe(video).count, 0, 0, []
-    bar = tqdm(total=expected or None, desc=f"decoding {video.name}", unit="frame", disable=not progress,
-               delay=2, leave=False)  # fmt: skip
-    with bar:
+    with bar(title=f"decoding {video.name}", total=expected or None, unit="frame", progress=progress) as shown:
         for brightest, content in in_order(_encode_mask if is_mask else _encode_frame, _frames(video), ENCODERS):
             name = f"{count:06d}.png"
             (folder / name).write_bytes(content)
             lines.append(f"{hashlib.sha256(content).hexdigest()}  {name}\n")
             count, top = count + 1, max(top, brightest)
-            bar.update()
+            shown.update()
     _check_whole(video, count, expected)
     if is_mask and BLACK < top <= MASK_THRESHOLD:
         raise UserError(f"{video}: its brightest grey is {top}, so that it is neither black nor black and white")

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from pycaffe_ext.data.synthetic.anatomy import build_wall
 from pycaffe_ext.data.synthetic.camera import cast, random_bend, random_path
@@ -28,6 +27,7 @@ from pycaffe_ext.data.synthetic.optics import (
 )
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing_folder
+from pycaffe_ext.progress import bar
 
 SIZE = (288, 352)  # height, width
 WITHOUT_POLYPS = 4  # every fourth video shows none
@@ -53,14 +53,14 @@ def write_sequences(
             raise UserError(f"synthetic {name}: {value} is too small; at least {least}")
     with writing_folder(folder) as part:
         work = partial(_write_video, part, frames=frames, size=tuple(size), seed=seed)
-        bar = partial(tqdm, desc="synthetic videos", total=videos, disable=not progress, leave=False)
+        shown = partial(bar, title="synthetic videos", total=videos, unit="video", progress=progress)
         if workers <= 1:
-            list(bar(map(work, range(videos))))
+            list(shown(map(work, range(videos))))
         else:
             # A fork after OpenCV has started its threads would hang in the child.
             spawn = multiprocessing.get_context("spawn")
             with ProcessPoolExecutor(workers, spawn, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-                list(bar(pool.map(work, range(videos))))
+                list(shown(pool.map(work, range(videos))))
 
 
 def render_video(
