@@ -17,9 +17,9 @@ class Detector:
 
     How the defaults came about, all on Kvasir-SEG. Those of the voting (spread, unseen, contrast, shrink, radii,
     overlap, apart) were chosen or confirmed by cross-validation among the 400 training frames of seed 0 alone; those of
-    the forests by a few trials on these frames, and by the time they take. Those of the edges and of the boxes (working_side, sigma, colour, edge_floor, tolerance) are those
-    that were tuned for the untrained detector on 200 frames drawn from the whole set: of these some are now test
-    frames. Raises UserError for a value out of its range.
+    the forests by a few trials on these frames, and by the time they take. Those of the edges and of the boxes
+    (working_side, sigma, colour, edge_floor, tolerance) are those that were tuned for the untrained detector on 200
+    frames drawn from the whole set: of these some are now test frames. Raises UserError for a value out of its range.
     """
 
     working_side: int = 240  # pixels: the frame is resized so that its longest side is this long
