@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import sys
 from collections.abc import Iterator
@@ -113,8 +112,13 @@ def prepare(data: Path, runs: Path) -> tuple[float, ...]:
     packed = done.patches["train"] + done.patches["val"]
     if packed != PATCHES:
         raise UserError(f"{packed} patches were packed, not {PATCHES}")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return peak, packed / spent["pack"], spent["join_near_duplicates"], perf_counter() - begun
+    return _peak(), packed / spent["pack"], spent["join_near_duplicates"], perf_counter() - begun
+
+
+def _peak() -> float:
+    """MiB that this program had resident at most; ru_maxrss would begin with that of its parent."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) / 1024
 
 
 def _candidates(number: int, name: str) -> np.ndarray:

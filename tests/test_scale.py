@@ -26,7 +26,7 @@ from pycaffe_ext.settings import Settings
 LIMIT = 450  # MiB at most, for stages that would take more than 1 GB if they kept what they have seen
 
 PEAK = """
-import json, resource, sys
+import json, sys
 from pathlib import Path
 import cv2, numpy as np
 from pycaffe_ext.applications import cases
@@ -34,8 +34,9 @@ from pycaffe_ext.data import mean, pack, verify
 from pycaffe_ext.data.balance import take_all
 from pycaffe_ext.data.frames import Frame
 
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def peak():  # of this program alone: ru_maxrss begins with that of the process that started it
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) / 1024
 
 folder = Path(sys.argv[1])
 picture, mask = folder / "picture.jpg", folder / "mask.png"
