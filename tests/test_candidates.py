@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pycaffe_ext.data.frames import Frame, find_frames, read_image, read_mask
+from pycaffe_ext.data.frames import Frame, read_image, read_mask
+from pycaffe_ext.data.sources.plain import find as find_frames
 from pycaffe_ext.detector import (
     KINDS,
     UNTRAINED,

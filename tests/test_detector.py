@@ -11,8 +11,9 @@ from scipy.fft import dctn
 
 from pycaffe_ext import detector
 from pycaffe_ext.data import splits, synthetic
-from pycaffe_ext.data.frames import Frame, find_frames, polyp_pixels, read_image, read_mask
+from pycaffe_ext.data.frames import Frame, polyp_pixels, read_image, read_mask
 from pycaffe_ext.data.groups import join_near_duplicates
+from pycaffe_ext.data.sources.plain import find as find_frames
 from pycaffe_ext.detector import Detector, Model, curves, forest, labels, oriented, training
 from pycaffe_ext.detector.edges import Edges, both_ways, find_edges, look
 from pycaffe_ext.detector.voting import cast

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pycaffe_ext.data.frames import Frame, find_frames
+from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.groups import (
     check_near_duplicates,
     dhash,
@@ -14,6 +14,7 @@ from pycaffe_ext.data.groups import (
     join_near_duplicates,
     near_duplicates,
 )
+from pycaffe_ext.data.sources.plain import find as find_frames
 from pycaffe_ext.errors import UserError
 
 KVASIR = Path(__file__).resolve().parents[2] / "shared/data/kvasir-seg"

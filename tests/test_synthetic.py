@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pycaffe_ext.data.frames import find_frames, fingerprint, polyp_pixels, read_image
+from pycaffe_ext.data.frames import fingerprint, polyp_pixels, read_image
 from pycaffe_ext.data.groups import join_near_duplicates
+from pycaffe_ext.data.sources.plain import find as find_frames
 from pycaffe_ext.data.synthetic import render_video, write_sequences
 from pycaffe_ext.data.synthetic.anatomy import MOST_HEIGHT, Wall, build_wall, noise
 from pycaffe_ext.data.synthetic.camera import Bend, cast

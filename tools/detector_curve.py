@@ -14,9 +14,6 @@ def main() -> None:
     given = _arguments()
     from pycaffe_ext import detector
     from pycaffe_ext.applications import polyp
-    from pycaffe_ext.data import splits
-    from pycaffe_ext.data.frames import polyp_pixels
-    from pycaffe_ext.data.groups import join_near_duplicates
     from pycaffe_ext.detector import curves, pictures
     from pycaffe_ext.files import write_csv
     from pycaffe_ext.settings import Settings
@@ -24,7 +21,7 @@ def main() -> None:
     out = given.out or given.runs / f"detector-{given.seed}"
     options = {name: value for name in ("data", "dataset") if (value := getattr(given, name))}
     frames = polyp.frames_of(Settings(polyp.SLUG, "scratch", seed=given.seed, **options), given.runs)
-    parts = splits.split_frames(join_near_duplicates(frames), polyp_pixels(frames) > 0, seed=given.seed)
+    parts = polyp.draw_splits(frames, given.seed)
     start = time.perf_counter()
     trained, model = detector.cross_fitted(parts, replace(detector.Detector(), max_candidates=curves.MOST), given.seed)
     print(f"trained and applied to {len(frames)} frames in {time.perf_counter() - start:.0f} s")

@@ -18,13 +18,14 @@ from pycaffe_ext import __version__, detector, nets
 from pycaffe_ext.applications import APPLICATIONS, cases, packed
 from pycaffe_ext.applications.cases import LABEL_KINDS, Cases
 from pycaffe_ext.applications.packed import Packed, TestSet
-from pycaffe_ext.applications.results import LESION_KINDS, Evaluation
+from pycaffe_ext.applications.results import Evaluation, tested_frames
 from pycaffe_ext.applications.slices import PatchScores
 from pycaffe_ext.data import frames as frame_files
 from pycaffe_ext.data import mean, pack, sources, splits, synthetic, verify
 from pycaffe_ext.data.balance import Selection, choose, take_all
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.groups import check_near_duplicates, join_near_duplicates
+from pycaffe_ext.data.sources import plain
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc
 from pycaffe_ext.nets import emission
@@ -47,8 +48,9 @@ def prepare(settings: Settings, runs: Path) -> Packed:
     fingerprint = frame_files.fingerprint(frames)
     folder = folder_of(settings, runs, fingerprint)
     folder.mkdir(parents=True, exist_ok=True)
-    check_near_duplicates(_split(settings, frames, folder))
-    found = _cases(settings, frames, folder)
+    parts = _split(settings, frames, folder)
+    check_near_duplicates(parts)
+    found = _cases(settings, parts, folder)
     done = packed.load(folder) or _pack(settings, found, fingerprint, folder)
     _check(settings, done, found)
     return done
@@ -61,7 +63,7 @@ def frames_of(settings: Settings, runs: Path) -> list[Frame]:
     folder = runs / "data" / f"synthetic-{settings.seed}"
     if not folder.exists():
         synthetic.write_sequences(folder, seed=settings.seed)
-    return [replace(frame, source="synthetic") for frame in frame_files.find_frames(folder)]
+    return [replace(frame, source="synthetic") for frame in plain.find(folder)]
 
 
 def folder_of(settings: Settings, runs: Path, fingerprint: str) -> Path:
@@ -77,7 +79,7 @@ def folder_of(settings: Settings, runs: Path, fingerprint: str) -> Path:
 
 def test_set(settings: Settings, runs: Path, done: Packed) -> TestSet:
     """The test patches of packed data, in slices; what is packed twice has the same bytes."""
-    found = _cases(settings, frames_of(settings, runs), done.folder)
+    found = _cases(settings, _split(settings, frames_of(settings, runs), done.folder), done.folder)
     slices = _slices(settings, found)
 
     def write(number: int, folder: Path) -> None:
@@ -90,9 +92,7 @@ def test_set(settings: Settings, runs: Path, done: Packed) -> TestSet:
 
 def evaluate(done: Packed, scores: PatchScores) -> Evaluation:
     """The test candidates, each scored by the mean probability of its patches (paper, section 6)."""
-    frames = packed.read_columns(done.folder / "lesions.csv", LESION_KINDS)
-    test = frames["split"] == "test"
-    row = {name: i for i, name in enumerate(frames["frame"][test])}
+    row, lesions, group = tested_frames(done.folder)
     own, hits = (_of_frames(done.folder / name, kinds, row) for name, kinds in
                  (("candidates.csv", detector.KINDS), ("labels.csv", LABEL_KINDS)))  # fmt: skip
     names = tuple(zip(own["frame"].tolist(), own["candidate"].tolist(), strict=True))
@@ -100,26 +100,29 @@ def evaluate(done: Packed, scores: PatchScores) -> Evaluation:
         raise UserError(f"{done.folder}: candidates.csv and labels.csv differ; remove the folder and run again")
     network = froc.candidate_scores(scores.candidate, scores.probability, len(names))
     frame = np.array([row[name] for name, _ in names])
-    both = [froc.Cases(frame, s, hits["lesion"], frames["lesions"][test]) for s in (network, own["score"])]
+    both = [froc.Cases(frame, s, hits["lesion"], lesions) for s in (network, own["score"])]
     return Evaluation(
-        *both, group=frames["group"][test], names=names, patch_label=scores.label, patch_candidate=scores.candidate
+        *both, group=group, names=names, patch_label=scores.label, patch_candidate=scores.candidate
     )
 
 
-def _cases(settings: Settings, frames: list[Frame], folder: Path) -> Cases:
+def _cases(settings: Settings, parts: splits.Splits, folder: Path) -> Cases:
     """The labelled candidates of all frames, split by split."""
-    parts = _split(settings, frames, folder)
     return cases.label(parts, _detect(settings, parts, folder), folder)
 
 
 def _split(settings: Settings, frames: list[Frame], folder: Path) -> splits.Splits:
-    """The splits of frames, drawn and written once: by group, near-duplicate frames in one group."""
+    """The splits of frames, drawn and written once."""
     table = folder / "splits.csv"
     if not table.exists():
-        positive = frame_files.polyp_pixels(frames) > 0
-        joined = join_near_duplicates(frames)
-        splits.write_splits(table, splits.split_frames(joined, positive, seed=settings.seed))
+        splits.write_splits(table, draw_splits(frames, settings.seed))
     return splits.read_splits(table, frames)
+
+
+def draw_splits(frames: list[Frame], seed: int) -> splits.Splits:
+    """Training, validation and test frames: by group, near-duplicate frames in one group."""
+    positive = frame_files.polyp_pixels(frames) > 0
+    return splits.split_frames(join_near_duplicates(frames), positive, seed=seed)
 
 
 def _detect(settings: Settings, parts: splits.Splits, folder: Path) -> list[np.ndarray]:

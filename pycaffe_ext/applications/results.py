@@ -67,17 +67,22 @@ def read_evaluation(run_folder: Path) -> Evaluation:
     if not (run_folder / "scores.csv").exists():
         raise UserError(f"{run_folder}: no finished run: scores.csv is missing; the same make command goes on with it")
     data = _packed_folder(run_folder)
-    frames = packed.read_columns(data / "lesions.csv", LESION_KINDS)
-    test = frames["split"] == "test"
-    row = {name: i for i, name in enumerate(frames["frame"][test])}
+    row, lesions, group = tested_frames(data)
     scores = packed.read_columns(run_folder / "scores.csv", SCORE_KINDS)
     if foreign := set(scores["frame"].tolist()) - set(row):
         raise UserError(f"{run_folder / 'scores.csv'}: {min(foreign)} is no test frame of {data}; remove the run")
     frame = np.array([row[name] for name in scores["frame"]], np.int64)
-    both = (froc.Cases(frame, scores[column], scores["lesion"], frames["lesions"][test])
+    both = (froc.Cases(frame, scores[column], scores["lesion"], lesions)
             for column in ("probability", "detector"))  # fmt: skip
     names = tuple(zip(scores["frame"].tolist(), scores["candidate"].tolist(), strict=True))
-    return Evaluation(*both, group=frames["group"][test], names=names)
+    return Evaluation(*both, group=group, names=names)
+
+
+def tested_frames(data: Path) -> tuple[dict[str, int], np.ndarray, np.ndarray]:
+    """The test frames of a folder of packed data: name -> place, and the lesions and the group of each."""
+    frames = packed.read_columns(data / "lesions.csv", LESION_KINDS)
+    test = frames["split"] == "test"
+    return {name: i for i, name in enumerate(frames["frame"][test])}, frames["lesions"][test], frames["group"][test]
 
 
 def _packed_folder(run_folder: Path) -> Path:

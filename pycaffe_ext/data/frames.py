@@ -54,13 +54,6 @@ class Frame:
     source: str = ""
 
 
-def find_frames(folder: str | Path, progress: bool = True) -> list[Frame]:
-    """Frames of a folder with images/ and masks/: `data.sources.plain.find`."""
-    from pycaffe_ext.data.sources import plain
-
-    return plain.find(Path(folder), progress=progress)
-
-
 def check_sizes(frames: Sequence[Frame], progress: bool = True) -> None:
     """Read all headers; raise UserError if one is unreadable or an image and its mask differ in size or rotation."""
 
