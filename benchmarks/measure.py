@@ -1,4 +1,4 @@
-"""Alternating samples: rival, ours, rival, ours, ...; the first of each is thrown away."""
+"""Alternating samples: rival, ours, rival, ours, ...; the first of each warm up and are thrown away."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from statistics import median
 from benchmarks.rows import OURS, Experiment, Lab, Row
 from pycaffe_ext.errors import UserError
 
-WARM_UPS = 1
-
 Samples = dict[str, dict[str, list[float]]]  # row -> side ("ours" or the rival's name) -> values in order of time
 
 
 def samples_needed(experiment: Experiment, lab: Lab) -> int:
     """How often `measure` calls `tick`."""
-    return (WARM_UPS + lab.runs) * (1 if experiment.rival is None else 2)
+    return (experiment.warm_ups + lab.runs) * (1 if experiment.rival is None else 2)
 
 
 def measure(experiment: Experiment, lab: Lab, tick: Callable[[], None] = lambda: None) -> Samples:
@@ -28,11 +26,11 @@ def measure(experiment: Experiment, lab: Lab, tick: Callable[[], None] = lambda:
     taken: Samples = {row.name: {side: [] for side in sides} for row in experiment.rows}
     with ExitStack() as stack:
         samplers = {name: stack.enter_context(side(lab)) for name, side in sides.items()}
-        for turn in range(WARM_UPS + lab.runs):
+        for turn in range(experiment.warm_ups + lab.runs):
             for side, sample in samplers.items():
                 values = sample()
                 for row, value in zip(experiment.rows, values, strict=True):
-                    if turn >= WARM_UPS:
+                    if turn >= experiment.warm_ups:
                         taken[row.name][side].append(_positive(row, side, value))
                 tick()
     return taken

@@ -53,7 +53,8 @@ Side = Callable[[Lab], AbstractContextManager[Sample]]
 class Experiment:
     """Rows measured together, by alternating samples of `rival` and `ours`.
 
-    `needs` names what it can't run without: "genuine" (the genuine Caffe), "cuda", or nothing.
+    `needs` names what it can't run without: "genuine" (the genuine Caffe), "cuda", or nothing. The first `warm_ups`
+    samples of each side are thrown away; 0 for minutes of work in a process of its own.
     """
 
     rows: tuple[Row, ...]
@@ -61,3 +62,4 @@ class Experiment:
     rival: Side | None = None
     rival_name: str = GENUINE
     needs: str = ""
+    warm_ups: int = 1

@@ -29,6 +29,7 @@ METHOD = """## How
   first epoch. The genuine engine's epoch is 4 times its iteration.
 - A start-up row has no rival: its target is a time.
 - scale rows: 40 simulated videos of 945 frames; the memory is the largest resident set of the whole preparation.
+  Each sample is one in a new process, and the first one counts.
 """
 
 Entry = tuple[Row, Result]
