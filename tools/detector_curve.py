@@ -23,8 +23,22 @@ def main() -> None:
     frames = polyp.frames_of(Settings(polyp.SLUG, "scratch", seed=given.seed, **options), given.runs)
     parts = polyp.draw_splits(frames, given.seed)
     start = time.perf_counter()
-    trained, model = detector.cross_fitted(parts, replace(detector.Detector(), max_candidates=curves.MOST), given.seed)
+    found, model = detector.cross_fitted(parts, replace(detector.Detector(), max_candidates=curves.MOST), given.seed)
     print(f"trained and applied to {len(frames)} frames in {time.perf_counter() - start:.0f} s")
+    points = _judged(parts, found)
+    write_csv(out / "curve.csv", curves.Point._fields, points)
+    pictures.draw_curves([p for p in points if p.detector == "trained" or p.part == "test"], out / "curve.png")
+    pictures.draw_stages(parts["test"][:: max(1, len(parts["test"]) // 6)][:6], model, out / "stages.png")
+    model.save(out / "detector.npz")
+    print(f"a frame takes {_seconds(parts['test'][:50], model):.2f} s on one core (median, reading included)")
+    print(f"curve.csv, curve.png, stages.png, detector.npz: {out}")
+
+
+def _judged(parts, trained) -> list:
+    """The points of the trained and of the untrained detector on every part, printed as they come."""
+    from pycaffe_ext import detector
+    from pycaffe_ext.detector import curves
+
     plain = detector.Model(replace(detector.UNTRAINED, max_candidates=curves.MOST))
     points = []
     for part, own in parts.items():
@@ -34,12 +48,7 @@ def main() -> None:
             points += own_points
             note = " (cross-fitted)" if (name, part) == ("trained", "train") else ""
             _print(f"{name}, {part}{note}", cases, own_points)
-    write_csv(out / "curve.csv", curves.Point._fields, points)
-    pictures.draw_curves([p for p in points if p.detector == "trained" or p.part == "test"], out / "curve.png")
-    pictures.draw_stages(parts["test"][:: max(1, len(parts["test"]) // 6)][:6], model, out / "stages.png")
-    model.save(out / "detector.npz")
-    print(f"a frame takes {_seconds(parts['test'][:50], model):.2f} s on one core (median, reading included)")
-    print(f"curve.csv, curve.png, stages.png, detector.npz: {out}")
+    return points
 
 
 def _arguments() -> argparse.Namespace:
