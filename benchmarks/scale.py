@@ -143,18 +143,21 @@ def _timed(function, name: str, spent: dict[str, float]):
 
 
 def _writing(write) -> Side:
-    """Samples of `write`(folder, patches): MB/s until the bytes are on the disk."""
+    """Samples of `write`(folder, records): MB/s until the bytes are on the disk."""
 
     @contextmanager
     def side(lab: Lab) -> Iterator[Sample]:
+        from pycaffe_ext.data.datum import to_bytes
+
         patches = np.random.default_rng(0).integers(0, 256, (64, 3, 227, 227), np.uint8)
+        records = [to_bytes(patch, 1) for patch in patches]
 
         def sample() -> tuple[float, ...]:
             folder = lab.folder / "scale-writing"
             folder.mkdir(parents=True)
             try:
                 begun = perf_counter()
-                write(folder, patches)
+                write(folder, records)
                 os.sync()
                 return (WRITTEN * PATCH_BYTES / 1e6 / (perf_counter() - begun),)
             finally:
@@ -165,22 +168,20 @@ def _writing(write) -> Side:
     return side
 
 
-def _write_file(folder: Path, patches: np.ndarray) -> None:
+def _write_file(folder: Path, records: list[bytes]) -> None:
     with (folder / "file").open("wb") as file:
         for number in range(WRITTEN):
-            file.write(patches[number % len(patches)])
+            file.write(records[number % len(records)])
 
 
-def _write_lmdb(folder: Path, patches: np.ndarray) -> None:
+def _write_lmdb(folder: Path, records: list[bytes]) -> None:
     """As the packing does: five patches in a transaction, under keys in random order."""
-    from pycaffe_ext.data.datum import to_bytes
-
     order = np.random.default_rng(0).permutation(WRITTEN)
     with lmdb.open(str(folder), map_size=2 * WRITTEN * PATCH_BYTES, sync=False) as database:
         for start in range(0, WRITTEN, 5):
             with database.begin(write=True) as transaction:
                 for number in range(start, start + 5):
-                    transaction.put(b"%08d" % order[number], to_bytes(patches[number % len(patches)], 1))
+                    transaction.put(b"%08d" % order[number], records[number % len(records)])
 
 
 EXPERIMENTS = (
