@@ -75,7 +75,7 @@ $(TABLES): $(READY)
 
 # The README's study: at most an hour on 2 cores. SqueezeNet's rates are a tenth of Table II's, at which it diverges.
 KVASIR := ARCH=squeezenet BASE_LR=0.0001 PATCHES=1600 TEST_VIEWS=1 EPOCHS=3 SEEDS=0,1,2 \
-	SCHEMES='ft-conv10 ft-fire9 ft-fire7 ft-fire4 ft-conv1 alexnet:scratch:epochs=20,base_lr=0.001'
+	SCHEMES='ft-conv10 ft-fire9 ft-fire7 ft-fire4 ft-fire2 ft-conv1 alexnet:scratch:epochs=20,base_lr=0.001'
 .PHONY: kvasir
 kvasir: $(READY)  ## the README's study of Kvasir-SEG: DATA=its folder WEIGHTS=squeezenet_v1.1's caffemodel
 	@test -n '$(DATA)' -a -n '$(WEIGHTS)' || { echo 'error: make kvasir needs DATA= and WEIGHTS=' >&2; exit 2; }

@@ -10,7 +10,14 @@ from test_evaluation import random_cases, repeated, scored
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc, intervals, operating, roc
-from pycaffe_ext.evaluation.comparison import NO_DIFFERENCE, NOT_TESTED, compare, compare_aucs, holm
+from pycaffe_ext.evaluation.comparison import (
+    NO_DIFFERENCE,
+    NOT_TESTED,
+    compare,
+    compare_aucs,
+    holm,
+    least_adjusted_p,
+)
 from pycaffe_ext.evaluation.seeds import seed_difference, seed_interval
 
 
@@ -244,3 +251,18 @@ def test_a_rate_within_many_ties_is_pointed_out(study):
     row = compare({"tied": tied, "good": good}, group, [1.0], resamples=50)[0]
     assert row.note == "tied steps from 0.51 to 2.01 false positives a frame: 180 are tied"
     assert row.first_point.step == (61 / 120, 241 / 120) and row.first_point.sensitivity < row.second_point.sensitivity
+
+
+def test_too_few_groups_for_a_table_show_nothing_however_large_the_difference():
+    """Eight groups reach p = 1/128 at best; nine comparisons make 9/128 of it."""
+    frame = np.repeat(np.arange(80), 2)
+    lesion = np.tile([1, 0], 80)
+    perfect = {name: froc.Cases(frame, sign * lesion + 0.001 * np.arange(160), lesion, np.ones(80, int))
+               for name, sign in (("perfect", 1.0), ("as good", 2.0), ("reversed", -1.0))}  # fmt: skip
+    rows = compare(perfect, np.repeat(np.arange(8), 10), [0.2, 0.4, 0.6], resamples=200)
+    assert least_adjusted_p(rows) == pytest.approx(9 / 128) and all(row.verdict == NO_DIFFERENCE for row in rows)
+    assert {row.difference.value for row in rows if "reversed" in (row.first, row.second)} >= {1.0}
+    more = compare(perfect, np.repeat(np.arange(10), 8), [0.2, 0.4, 0.6], resamples=200)
+    assert least_adjusted_p(more) == pytest.approx(9 / 512)
+    assert sum(row.verdict.endswith("> reversed") for row in more) == 6
+    assert least_adjusted_p(compare(perfect, np.zeros(80, int), [0.2], resamples=200)) is None

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from scipy.stats import binomtest, sem, t
 from sklearn.metrics import roc_auc_score
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.report import claims, examples, run_summary, runs, study_report, table_s1
+from pycaffe_ext.report import claims, examples, report_page, run_summary, runs, study_report, table_s1
 from pycaffe_ext.report.figures import DETECTOR
 from pycaffe_ext.report.study_report import RATES, write_report
 from tests.report_lab import SKILLS, write_study
@@ -152,6 +153,20 @@ def test_the_page_has_table_s1_with_the_numbers_of_the_csv(out):
             said = {">": f"{row['first']} > {row['second']}", "<": f"{row['second']} > {row['first']}",
                     "=": "no difference shown", "-": "not tested"}[sign]  # fmt: skip
             assert said == verdict
+
+
+def test_pictures_are_described_by_a_whole_sentence(out):
+    said = re.findall(r"^!\[(.*)\]\(froc.png\)$", (out / "report.md").read_text(), re.M)
+    assert said == [f"FROC curves of representative nets and of the {DETECTOR}, as Fig. 2(a) of the paper"]
+
+
+def test_a_table_in_which_nothing_can_be_shown_says_so(study):
+    material = study_report.Material(runs.study(study_report.loaded(study)[0]), resamples=RESAMPLES)
+    few = {seed: [replace(row, groups=8) for row in rows] for seed, rows in material.comparisons.items()}
+    tests = sum(row.difference is not None for row in few[0])
+    assert f"seed 0: 8 groups with polyps, {tests} comparisons" in report_page.hopeless(few)
+    many = {seed: [replace(row, groups=40) for row in rows] for seed, rows in few.items()}
+    assert report_page.hopeless(many) == ""
 
 
 def test_the_page_has_sensitivities_with_both_intervals(out):

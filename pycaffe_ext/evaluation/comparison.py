@@ -22,6 +22,7 @@ from pycaffe_ext.evaluation.intervals import (
     Interval,
     area_interval,
     clopper_pearson,
+    least_p,
     paired_difference,
 )
 
@@ -181,6 +182,15 @@ def holm(p: Sequence[float | None]) -> list[float | None]:
         largest = max(largest, min(1.0, (len(tested) - rank) * p[i]))
         adjusted[i] = largest
     return adjusted
+
+
+def least_adjusted_p(rows: Sequence[Comparison]) -> float | None:
+    """The least p that Holm's method leaves possible in a table, by its tests and groups; None if nothing is tested.
+
+    At LEVEL or above, no difference can be shown however large it is.
+    """
+    tested = [row for row in rows if row.difference is not None]
+    return min(1.0, len(tested) * least_p(tested[0].groups)) if tested else None
 
 
 def _same_frames(cases: Mapping[str, froc.Cases]) -> None:

@@ -134,9 +134,8 @@ def paired_difference(value: float, resampled: np.ndarray, groups: int, confiden
 
     value : the difference in the sample        resampled : (resamples,) the differences of the same resamples
     The counted share of resamples beyond zero could not get below 1/resamples, too coarse for a table of a hundred
-    comparisons; this p can.  It is never below 2 ** (1 - groups), the least that any test by groups can reach
-    (all groups agree in sign), so fewer than six groups show nothing at p < .05.  Where all resamples say the same,
-    the interval is that of `all_alike`.
+    comparisons; this p can.  It is never below `least_p`.  Where all resamples say the same, the interval is that of
+    `all_alike`.
     Raises UserError as `percentiles`.
     """
     from scipy.special import stdtr, stdtrit
@@ -150,7 +149,12 @@ def paired_difference(value: float, resampled: np.ndarray, groups: int, confiden
         reach = (1 + abs(value)) * all_alike(groups, confidence)
         p = float(abs(value) < 1e-12)
     low, high = float(max(value - reach, -1)), float(min(value + reach, 1))
-    return Difference(float(value), low, high, max(p, 2.0 ** (1 - groups)))
+    return Difference(float(value), low, high, max(p, least_p(groups)))
+
+
+def least_p(groups: int) -> float:
+    """The least p that a test by groups can reach, when all agree in sign: five groups show nothing at p < .05."""
+    return 2.0 ** (1 - groups)
 
 
 def _defined(values: np.ndarray) -> np.ndarray:

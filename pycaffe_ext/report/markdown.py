@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 
@@ -13,7 +14,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def figure(file: str, caption: str) -> str:
     """A picture with its caption; the first sentence is what is read out where it cannot be seen."""
-    return f"![{caption.partition('. ')[0]}]({file})\n\n*{caption}*\n"
+    sentence = re.split(r"(?<!Fig)\. ", caption, maxsplit=1)[0].rstrip(".")
+    return f"![{sentence}]({file})\n\n*{caption}*\n"
 
 
 def folded(title: str, text: str) -> str:

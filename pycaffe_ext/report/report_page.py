@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pycaffe_ext.applications import APPLICATIONS
 from pycaffe_ext.data.patches import VIEWS
 from pycaffe_ext.engine.options import FAITHFUL
+from pycaffe_ext.evaluation.comparison import LEVEL, Comparison, least_adjusted_p
 from pycaffe_ext.report import claims, examples, markdown, study_tables, table_s1
 from pycaffe_ext.report.figures import DETECTOR
 from pycaffe_ext.report.run_summary import EMBEDDED
@@ -70,8 +71,23 @@ def _head(material: Material, files: Collection[str]) -> str:
     ]
     return "\n".join(lines) + "\n\n## The paper's claims\n\n" + claims.markdown(material.claims) + (
         f"\n*Every test is the paired bootstrap by group of Table S1 (Holm-adjusted, p < .05), at every operating point"
-        f" and for each of the seeds {seeds}. “Not shown” is not “refuted”: a small test set shows little.*\n"
+        f" and for each of the seeds {seeds}. “Not shown” is not “refuted”: a small test set shows little."
+        f"{hopeless(material.comparisons)}*\n"
     )
+
+
+def hopeless(comparisons: Mapping[int, Sequence[Comparison]]) -> str:
+    """What a reader must know where the groups are too few for so many comparisons, else ""; by seed."""
+    seeds = []
+    for seed, rows in comparisons.items():
+        least = least_adjusted_p(rows)
+        if least is not None and least >= LEVEL:
+            tests = sum(row.difference is not None for row in rows)
+            seeds.append(f"seed {seed}: {rows[0].groups} groups with polyps, {tests} comparisons, p >= {least:.2g}")
+    return (
+        " **The groups are too few for so many comparisons: however large a difference is, it cannot be shown"
+        f" ({'; '.join(seeds)}). Name fewer schemes in SCHEMES=, or test on more groups.**"
+    ) if seeds else ""
 
 
 def _data_text(run: RunFiles) -> str:
@@ -188,6 +204,7 @@ def _table_s1(material: Material, files: Collection[str]) -> str:
             f" of the difference in sensitivity ({material.resamples} resamples of {groups}), p adjusted by Holm's"
             " method over the whole table. Mark: the paper's rule, which finds a difference where the error bars"
             f" ({EXACT}) do not overlap: it knows neither pairs nor groups nor how many comparisons there are.{few}"
+            f"{hopeless(material.comparisons)}"
         )),
         markdown.folded(f"Table S1, seed {seed} (all numbers, and the other seeds: table_s1.csv)",
                         "`>` the first is better, `<` the second is, `=` no difference shown, `-` not tested.\n\n"

@@ -74,13 +74,13 @@ def as_markdown(comparisons: Sequence[Comparison]) -> str:
 
 
 def aucs_as_markdown(comparisons: Sequence[AucComparison]) -> str:
-    header = ("pair", "first AUC", "second AUC", "difference [95 %, by group]", "error bars", "DeLong, p (Holm)",
-              "by group, p (Holm)")  # fmt: skip
+    header = ("pair", "first AUC", "second AUC", "difference [95 %, by group]", "error bars", "DeLong (p, Holm)",
+              "by group (p, Holm)")  # fmt: skip
     lines = [
         (f"{row.first} : {row.second}", *(f"{auc:.3f}" for auc in row.aucs), _difference_text(row.bootstrap),
-         _sign(row, row.paper), f"{_sign(row, row.delong_verdict)} {_p_text(row.delong_p_holm)}",
+         _sign(row, row.paper), f"{_sign(row, row.delong_verdict)} ({_p_text(row.delong_p_holm)})",
          "-" if row.bootstrap_p_holm is None
-         else f"{_sign(row, row.bootstrap_verdict)} {_p_text(row.bootstrap_p_holm)}")
+         else f"{_sign(row, row.bootstrap_verdict)} ({_p_text(row.bootstrap_p_holm)})")
         for row in comparisons
     ]  # fmt: skip
     return markdown.table(header, lines)
