@@ -272,7 +272,9 @@ def loaded(folders: Sequence[Path]) -> tuple[list[RunFiles], list[str]]:
     found: dict[Path, Any] = {folder: runs.load(folder) for folder in folders}
     missing = [folder.name for folder, run in found.items() if run is None]
     if len(missing) == len(found):
-        raise UserError(f"none of {len(found)} runs is finished, e.g. {folders[0]}; `make APP` runs them")
+        raise UserError(
+            f"none of {len(found)} runs is finished, e.g. {folders[0]}; the same make command without -tables runs them"
+        )
     return [run for run in found.values() if run is not None], missing
 
 
