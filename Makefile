@@ -73,7 +73,7 @@ $(TABLES): $(READY)
 	@echo "error: no target '$@'; a job is APP-SCHEME with APP one of: $(APPS); SCHEME one of: $(TUNINGS);" \
 	      'make help lists everything' >&2; exit 2
 
-# The README's study: at most an hour on 2 cores. SqueezeNet's rates are a tenth of Table II's, at which it diverges.
+# The README's study: about an hour on 2 cores. SqueezeNet's rates are a tenth of Table II's, at which it diverges.
 KVASIR := ARCH=squeezenet BASE_LR=0.0001 PATCHES=1600 TEST_VIEWS=1 EPOCHS=3 SEEDS=0,1,2 \
 	SCHEMES='ft-conv10 ft-fire9 ft-fire7 ft-fire4 ft-fire2 ft-conv1 alexnet:scratch:epochs=20,base_lr=0.001'
 .PHONY: kvasir

@@ -22,6 +22,13 @@ LIMIT = 900  # seconds that a program may live: whoever hangs must not hang the 
 KEPT_LINES = 50
 
 
+def peak_of(pid: int) -> float:
+    """The largest resident memory of a living program until now, in MiB: Linux's VmHWM, which starts with the program,
+    where ru_maxrss begins with that of its parent."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.M)[1]) / 1024
+
+
 class Program:
     """A running program, read line by line (standard output and error together); use it in a `with`.
 
@@ -81,9 +88,8 @@ class Program:
         return "\n".join(self.said)
 
     def peak(self) -> float:
-        """The largest resident memory that it had until now, in MiB (Linux's VmHWM, which starts with the program)."""
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
-        return int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.M)[1]) / 1024
+        """The largest resident memory that it had until now, in MiB."""
+        return peak_of(self._process.pid)
 
     def _signal(self, number: int) -> None:
         if self._process.returncode is None:

@@ -23,7 +23,7 @@ import lmdb
 import numpy as np
 
 from benchmarks.materials import once
-from benchmarks.program import Program
+from benchmarks.program import Program, peak_of
 from benchmarks.rows import ROOT, Experiment, Lab, Row, Sample, Side
 from pycaffe_ext.errors import UserError
 
@@ -112,13 +112,7 @@ def prepare(data: Path, runs: Path) -> tuple[float, ...]:
     packed = done.patches["train"] + done.patches["val"]
     if packed != PATCHES:
         raise UserError(f"{packed} patches were packed, not {PATCHES}")
-    return _peak(), packed / spent["pack"], spent["join_near_duplicates"], perf_counter() - begun
-
-
-def _peak() -> float:
-    """MiB that this program had resident at most; ru_maxrss would begin with that of its parent."""
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(status["VmHWM"].split()[0]) / 1024
+    return peak_of(os.getpid()), packed / spent["pack"], spent["join_near_duplicates"], perf_counter() - begun
 
 
 def _candidates(number: int, name: str) -> np.ndarray:
