@@ -27,6 +27,9 @@ HELP = {
     "encoding": "of the patches in the LMDB: raw, png or jpg",
     "caffe": "the caffe command to drive; unset: the embedded engine, python -m pycaffe_ext",
     "gpu": "GPU id to hand to that caffe",
+    "mask": "which greys of a mask are polyp: auto (two greys; anything else is an error), threshold (above half),"
+    " nonzero, inverted, or value:N for one grey",
+    "damaged": "refuse, or keep what can be decoded of damaged JPEG frames: they are counted and named",
     "precision": "fp32, as Caffe, or bf16: faster, not faithful (embedded engine)",
 }
 

@@ -52,7 +52,10 @@ from pycaffe_ext.training.scoring import positive, score
 READY = ("polyp",)  # applications that can run; the others' nets and solvers are emitted already
 EPOCH_ITERATIONS = 50  # at least so many per epoch, else the net's own batch is halved
 SCORE_BATCH = 50
-DISTRIBUTIONS = ("torch", "numpy", "opencv-python-headless", "lmdb", "protobuf", "scikit-learn", "scipy", "h5py")
+DISTRIBUTIONS = (
+    "torch", "numpy", "opencv-python-headless", "simplejpeg", "pillow", "tifffile", "imagecodecs", "lmdb", "protobuf",
+    "scikit-learn", "scipy", "h5py",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ def _carry_out(
     if is_fine_tuning(settings.scheme, settings.arch):
         say(prove_transfer(settings, donor))
     data = application.prepare(settings, runs)
-    say(run_summary.data_text(data.facts, data.patches))
+    say(run_summary.data_text(data.facts, data.patches, data.damaged))
     job = Run(settings, folder, data, donor, net_spec(settings, data, donor))
     solver = emit(job)
     _record(job, caffe_version, saved)
@@ -235,6 +238,7 @@ def _record(job: Run, caffe_version: str, saved: Any) -> None:
             "donor": str(job.donor.file) if job.fine_tunes else None,
         },
         "patches": job.data.patches,
+        "damaged": list(job.data.damaged),
         "inputs": inputs,
         "versions": {
             "pycaffe_ext": __version__, "caffe": caffe_version, "python": platform.python_version(),

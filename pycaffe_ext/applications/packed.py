@@ -27,6 +27,7 @@ class Packed:
     fingerprint : sha256 over the frames and masks.  patches : split -> number of patches.
     facts : counts at each stage, for a reader.  slices : of the test patches; only a single one lies in the folder,
     several are packed by each run, one after the other (see TestSet).  detector : digest of the detector's model.
+    damaged : names of the damaged frames that DAMAGED=keep took.
     """
 
     folder: Path
@@ -35,6 +36,7 @@ class Packed:
     facts: dict[str, Any]
     slices: int = 1
     detector: str = ""
+    damaged: tuple[str, ...] = ()
 
     @property
     def mean_file(self) -> Path:

@@ -15,6 +15,7 @@ from pycaffe_ext.data.database import creating
 from pycaffe_ext.data.threads import in_order, one_thread_each
 from pycaffe_ext.engine import log
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.pictures import opencv
 from pycaffe_ext.proto.caffe_pb2 import Datum
 
 BATCH = 16  # images a thread reads at a time
@@ -114,7 +115,7 @@ def _images(list_file: str | Path, shuffle: bool) -> list[Image]:
 
 def read_datum(path: str, label: int, options: Options) -> Datum | None:
     """The Datum of an image file, None (after a line in the log) if it can't be read as an image."""
-    pixels = cv2.imread(path, cv2.IMREAD_GRAYSCALE if options.gray else cv2.IMREAD_COLOR)
+    pixels = opencv.read(path, cv2.IMREAD_GRAYSCALE if options.gray else cv2.IMREAD_COLOR)
     if pixels is None:
         log.error("io.cpp:83", f"Could not open or find file {path}")
         return None
