@@ -76,7 +76,11 @@ def check_lost(grey: np.ndarray, mask: np.ndarray, dark: float, reach: int) -> N
     near = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
     lost &= cv2.dilate(mask.view(np.uint8), near) == 0
     if _has_area(lost):
-        raise ValueError(f"{np.count_nonzero(lost)} pixels away from its polyps are grey, up to {grey[lost].max()}")
+        top, count = grey[lost].max(), np.count_nonzero(lost)
+        raise ValueError(
+            f"{count} pixels away from its polyps are grey, up to {top}" if mask.any()
+            else f"its brightest grey is {top}, so that it is neither black nor black and white"
+        )  # fmt: skip
 
 
 def _range(grey: np.ndarray, full: float) -> tuple[float, float]:

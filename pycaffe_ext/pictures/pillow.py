@@ -24,6 +24,7 @@ def decode(content: bytes) -> Picture:
             raise Refused("is animated; keep one picture of it")
         lossy = image.format in LOSSY or (image.format == "WEBP" and b"VP8L" not in content[:4096])
         stored = np.array(image)
+        stored = stored.view(np.uint8) != 0 if image.mode == "1" else stored  # Pillow's True is 255
         if image.mode in ALPHA or (image.mode in ("1", "L", "P", "RGB") and "transparency" in image.info):
             rgba = np.array(image.convert("RGBA"))
             return Picture(rgba[..., 2::-1], 255, stored, rgba[..., 3], lossy)

@@ -68,6 +68,8 @@ def to_bgr(picture: Picture) -> np.ndarray:
         if (top := int(pixels.max(initial=0))) < DARK:
             raise Refused(f"has 16 bits a channel and nothing above {top}; write frames with 8 bits a channel")
         pixels = pixels >> 8
+    elif pixels.dtype == bool:
+        pixels = pixels.view(np.uint8) * np.uint8(255)
     elif picture.full != 255:
         pixels = pixels.astype(np.float32) * (255 / picture.full)
     pixels = pixels if pixels.ndim == 3 else pixels[..., None].repeat(3, axis=2)

@@ -150,11 +150,10 @@ def _encode_mask(video: Path, job: tuple[int, np.ndarray]) -> tuple[int, bytes]:
     number, frame = job
     grey = frame.max(axis=2)
     mask = grey > THRESHOLD
-    if mask.any():  # elsewhere the brightest grey of the whole video tells
-        try:
-            check_lost(grey, mask, GHOST, RINGING[True])
-        except ValueError as error:
-            raise UserError(f"{video}: frame {number}: {error}; write 0 for background and 255 for polyp") from None
+    try:
+        check_lost(grey, mask, GHOST, RINGING[True])
+    except ValueError as error:
+        raise UserError(f"{video}: frame {number}: {error}; write 0 for background and 255 for polyp") from None
     return int(grey.max()), _png(np.where(mask, np.uint8(255), np.uint8(0)), cv2.IMWRITE_PNG_BILEVEL, 1)
 
 
