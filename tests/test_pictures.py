@@ -56,7 +56,7 @@ HALF = len(JPEG) // 2
         (JPEG[:HALF], "Premature end"),
         (JPEG[:-2], "Premature end"),
     ],
-    ids=["cut off and closed", "little cut off and closed", "zeroed block", "something in front of the end", "cut off", "no end"],
+    ids=["cut off and closed", "little cut off and closed", "hole", "text in front of the end", "cut off", "no end"],
 )
 def test_damaged_jpeg_is_named_or_kept_and_counted(content, how, tmp_path, capfd):
     with pytest.raises(UserError, match=f"a.jpg: cut off or damaged .*{how}.*DAMAGED=keep") as error:
@@ -341,14 +341,30 @@ def test_bad_headers_are_errors_in_one_line(content, tmp_path):
     assert opencv.read(tmp_path / "a", cv2.IMREAD_COLOR) is None
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "png", "bmp", "tif", "webp", "ppm"])
+def test_files_are_read_as_imread_reads_them(suffix, tmp_path, capfd):
+    """Whole, cut off anywhere, or overwritten: what Caffe's programs take of a file is what OpenCV takes of it."""
+    path = tmp_path / f"a.{suffix}"
+    cv2.imwrite(str(path), PICTURE)
+    whole = path.read_bytes()
+    cuts = [whole[: len(whole) * i // 8] for i in range(9)]
+    holes = [whole[: len(whole) * i // 8] + bytes(99) + whole[len(whole) * i // 8 + 99 :] for i in range(8)]
+    for content in (*cuts, *holes):
+        path.write_bytes(content)
+        for flags in (cv2.IMREAD_COLOR, cv2.IMREAD_GRAYSCALE, cv2.IMREAD_UNCHANGED):
+            wanted, found = cv2.imread(str(path), flags), opencv.read(path, flags)
+            assert (wanted is None) == (found is None), len(content)
+            np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.slow
 def test_large_honest_frames_are_read(tmp_path):
-    """Of 14 000 x 13 500 pixels, which Pillow calls a bomb; in one grey, so that the file is small."""
+    """Of 14 000 x 13 500 pixels, which Pillow calls a bomb; all white and of one bit, so that the file is small."""
     size = 13_500, 14_000
-    grey = zlib.compressobj(1)
-    rows = b"".join(grey.compress(b"\0" + b"\x64" * size[1]) for _ in range(size[0])) + grey.flush()
-    pixels = read(tmp_path, png(chunk(b"IDAT", rows), size=size, colour=0), "large.png")
+    rows = zlib.compress((b"\0" + b"\xff" * (size[1] // 8)) * size[0], 1)
+    pixels = read(tmp_path, png(chunk(b"IDAT", rows), size=size, bits=1, colour=0), "large.png")
     assert pixels.shape == (*size, 3) and pixels.dtype == np.uint8
-    assert (pixels[::1000, ::1000] == 100).all()
+    assert (pixels[::1000, ::1000] == 255).all()
 
 
 def test_names_that_are_no_utf_8_are_read(tmp_path):

@@ -15,8 +15,7 @@ import numpy as np
 from pycaffe_ext.pictures import opencv
 from pycaffe_ext.pictures.picture import Damaged
 
-MAGIC = b"\xff\xd8\xff"
-END = b"\xff\xd9"
+MAGIC, END = opencv.JPEG, opencv.JPEG_END
 SCAN = 0xDA  # the marker that the pixels follow
 TABLES = 0xC4
 BASELINE = (0xC0, 0xC1)

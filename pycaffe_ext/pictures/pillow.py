@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from io import BytesIO
 
 import numpy as np
@@ -14,6 +15,7 @@ LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF")
 ALPHA = ("PA", "LA", "RGBA", "La", "RGBa")
 PLAIN = ("1", "L", "RGB", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
+warnings.filterwarnings("ignore", "Corrupt EXIF data", UserWarning)  # no pixel depends on it, and it names no file
 Image.MAX_IMAGE_PIXELS = None  # `stored` has a limit of its own, which frames of 14 000 x 13 500 pixels keep
 
 

@@ -55,7 +55,7 @@ def read_window_file(param: caffe_pb2.WindowDataParameter) -> Images:
     """
     out = Images([], 0, [], [])
     try:
-        words = iter(Path(param.source).read_text().split())
+        words = iter(Path(param.source).read_bytes().decode(errors="surrogateescape").split())
         for mark in words:
             index, path, channels = int(next(words)), next(words), int(next(words))
             _, _, count = (int(next(words)) for _ in range(3))
