@@ -8,6 +8,7 @@ from typing import Any
 
 from pycaffe_ext import study
 from pycaffe_ext.applications import APPLICATIONS
+from pycaffe_ext.data.reading import HELP as READING
 from pycaffe_ext.schemes import STAGES
 from pycaffe_ext.settings import Settings
 
@@ -27,10 +28,8 @@ HELP = {
     "encoding": "of the patches in the LMDB: raw, png or jpg",
     "caffe": "the caffe command to drive; unset: the embedded engine, python -m pycaffe_ext",
     "gpu": "GPU id to hand to that caffe",
-    "mask": "which greys of a mask are polyp: auto (two greys; anything else is an error), threshold (above half),"
-    " nonzero, inverted, or value:N for one grey",
-    "damaged": "refuse, or keep what can be decoded of damaged JPEG frames: they are counted and named",
     "precision": "fp32, as Caffe, or bf16: faster, not faithful (embedded engine)",
+    **READING,
 }
 
 

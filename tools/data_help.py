@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pycaffe_ext.command_line import HELP
 from pycaffe_ext.data import sources
 from pycaffe_ext.data.frames import damaged_frames
-from pycaffe_ext.data.reading import Reading
+from pycaffe_ext.data.reading import HELP, Reading
 from pycaffe_ext.errors import known, run_cli
 from pycaffe_ext.report.run_summary import damage_text
 
@@ -17,8 +16,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", help=f"one of {', '.join(sources.SOURCES)}")
     parser.add_argument("--data", type=Path, help="a folder: say what it is recognised as, and count its frames")
-    for name in ("mask", "damaged"):
-        parser.add_argument(f"--{name}", default=getattr(Reading, name), help=HELP[name])
+    for name, text in HELP.items():
+        parser.add_argument(f"--{name}", default=getattr(Reading, name), help=text)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where frames of videos go (default: runs)")
     args = parser.parse_args()
     slugs = [known(args.dataset, sources.SOURCES, "data set")] if args.dataset else list(sources.SOURCES)

@@ -7,8 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from pycaffe_ext.command_line import HELP
-from pycaffe_ext.data.reading import Reading
+from pycaffe_ext.data.reading import HELP, Reading
 from pycaffe_ext.errors import run_cli
 
 
@@ -57,8 +56,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", help="folder of a data set (default: the synthetic sequences)")
     parser.add_argument("--dataset", help="which one it is (default: recognised by its layout)")
-    for name in ("mask", "damaged"):
-        parser.add_argument(f"--{name}", default=getattr(Reading, name), help=HELP[name])
+    for name, text in HELP.items():
+        parser.add_argument(f"--{name}", default=getattr(Reading, name), help=text)
     parser.add_argument("--seed", type=int, default=0, help="of splits, forests and synthetic frames (default: 0)")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where frames are kept (default: runs)")
     parser.add_argument("--out", type=Path, help="where tables and pictures go (default: RUNS/detector-SEED)")

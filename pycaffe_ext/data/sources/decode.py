@@ -13,7 +13,6 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -88,14 +87,16 @@ def _check_space(videos: Sequence[tuple[Path, bool]], cache: Path) -> None:
 
 def _write(video: Path, is_mask: bool, folder: Path, progress: bool) -> None:
     expected, count, top, lines = probe(video).count, 0, 0, []
-    encode = partial(_encode_mask, video) if is_mask else _encode_frame
     with bar(title=f"decoding {video.name}", total=expected or None, unit="frame", progress=progress) as shown:
-        for brightest, content in in_order(encode, enumerate(_frames(video)), ENCODERS):
-            name = f"{count:06d}.png"
-            (folder / name).write_bytes(content)
-            lines.append(f"{hashlib.sha256(content).hexdigest()}  {name}\n")
-            count, top = count + 1, max(top, brightest)
-            shown.update()
+        try:
+            for brightest, content in in_order(_encode_mask if is_mask else _encode_frame, _frames(video), ENCODERS):
+                name = f"{count:06d}.png"
+                (folder / name).write_bytes(content)
+                lines.append(f"{hashlib.sha256(content).hexdigest()}  {name}\n")
+                count, top = count + 1, max(top, brightest)
+                shown.update()
+        except ValueError as error:
+            raise UserError(f"{video}: frame {count}: {error}; write 0 for background and 255 for polyp") from None
     _check_whole(video, count, expected)
     if is_mask and BLACK < top <= THRESHOLD:
         raise UserError(f"{video}: its brightest grey is {top}, so that it is neither black nor black and white")
@@ -142,18 +143,15 @@ def _opened(video: Path) -> Iterator[cv2.VideoCapture]:
         capture.release()
 
 
-def _encode_frame(job: tuple[int, np.ndarray]) -> tuple[int, bytes]:
-    return 0, _png(job[1])
+def _encode_frame(frame: np.ndarray) -> tuple[int, bytes]:
+    return 0, _png(frame)
 
 
-def _encode_mask(video: Path, job: tuple[int, np.ndarray]) -> tuple[int, bytes]:
-    number, frame = job
+def _encode_mask(frame: np.ndarray) -> tuple[int, bytes]:
+    """The brightest grey, and the mask as PNG; ValueError if an area would be lost."""
     grey = frame.max(axis=2)
     mask = grey > THRESHOLD
-    try:
-        check_lost(grey, mask, GHOST, RINGING[True])
-    except ValueError as error:
-        raise UserError(f"{video}: frame {number}: {error}; write 0 for background and 255 for polyp") from None
+    check_lost(grey, mask, GHOST, RINGING[True])
     return int(grey.max()), _png(np.where(mask, np.uint8(255), np.uint8(0)), cv2.IMWRITE_PNG_BILEVEL, 1)
 
 
