@@ -112,7 +112,7 @@ def _dark(grey: np.ndarray, top: float, half: float, lossy: bool) -> np.ndarray:
 
 def _check_levels(grey: np.ndarray, half: float, lossy: bool) -> None:
     """Raise ValueError if a drawn mask has two greys of notable area on one side of half."""
-    levels = [] if lossy else _levels(grey)
+    levels = [] if lossy or grey.dtype == bool else _levels(grey)
     if not 2 < len(levels) <= FEW and not (len(levels) == 2 and levels[0] > half):
         return
     notable = [level for level in levels if _has_area(grey == level)]
