@@ -137,7 +137,7 @@ def _carry_out(
     donor = find_donor(settings)
     if is_fine_tuning(settings.scheme, settings.arch):
         say(prove_transfer(settings, donor))
-    data = application.prepare(settings, runs)
+    data = application.prepare(settings, runs, say)
     say(run_summary.data_text(data.facts, data.patches, data.damaged))
     job = Run(settings, folder, data, donor, net_spec(settings, data, donor))
     solver = emit(job)
@@ -239,6 +239,7 @@ def _record(job: Run, caffe_version: str, saved: Any) -> None:
         },
         "patches": job.data.patches,
         "damaged": list(job.data.damaged),
+        "left_out": [asdict(one) for one in job.data.left_out],
         "inputs": inputs,
         "versions": {
             "pycaffe_ext": __version__, "caffe": caffe_version, "python": platform.python_version(),
@@ -275,6 +276,7 @@ def _finish(job: Run, runs: Path, caffe: Caffe, fitted: FitResult, application: 
         "stopped_by": fitted.reason,
         "data": job.data.facts,
         "patches": job.data.patches,
+        "left_out": [asdict(one) for one in job.data.left_out],
         "test": summary(evaluation, scores.probability, job.settings.seed),
     }
     write_json(job.folder / "result.json", result)

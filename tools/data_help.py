@@ -26,8 +26,10 @@ def main() -> None:
         return
     source, home = sources.recognise(args.data, args.dataset)
     print(sources.describe(source))
-    frames = sources.find(home, source.slug, args.runs / "data" / "videos", reading=Reading(args.mask, args.damaged))
+    reading = Reading(args.mask, args.damaged)
+    frames = sources.find(args.data, source.slug, args.runs / "data" / "videos", reading=reading)
     print(f"\n{home} is {source.slug}:\n{sources.summary(frames)}")
+    print(sources.left_out_text(sources.left_out(args.data, frames)))
     if damaged := damaged_frames(frames):
         print(damage_text(damaged))
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pycaffe_ext.data.pack import database_path, index_path
+from pycaffe_ext.data.sources import LeftOut
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import read_json, write_json
 
@@ -28,6 +29,7 @@ class Packed:
     facts : counts at each stage, for a reader.  slices : of the test patches; only a single one lies in the folder,
     several are packed by each run, one after the other (see TestSet).  detector : digest of the detector's model.
     damaged : names of the damaged frames that DAMAGED=keep took.
+    left_out : of the pictures and videos in the data set's folder; of this run, so it is not in the folder's record.
     """
 
     folder: Path
@@ -37,6 +39,7 @@ class Packed:
     slices: int = 1
     detector: str = ""
     damaged: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def mean_file(self) -> Path:
@@ -56,7 +59,7 @@ class Packed:
     def save(self) -> None:
         """Write data.json, the last file of a preparation: where it lies, everything is there."""
         record = asdict(self)
-        del record["folder"]
+        del record["folder"], record["left_out"]
         write_json(self.folder / RECORD, record)
 
 

@@ -26,7 +26,7 @@ from pycaffe_ext.files import digest
 from pycaffe_ext.pictures import stored
 from pycaffe_ext.progress import bar
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 THREADS = 4
 DIGESTS = "decoded.sha256"  # of the files beside it, as sha256sum writes them; in folders of decoded videos only
 
@@ -39,6 +39,7 @@ class Frame:
     mask : None only where a data set says that the frame has no polyp and no mask file exists.
     group : frames of one group never lie on both sides of a split.
     source : the data set's name in `data.sources`.   reading : how its files are read where that is not clear.
+    videos : those that the frame and its mask were decoded from.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Frame:
     mask: Path | None
     group: str
     source: str = ""
+    videos: tuple[Path, ...] = ()
     reading: Reading = Reading()
 
 

@@ -20,10 +20,8 @@ Image.MAX_IMAGE_PIXELS = None  # `stored` has a limit of its own, which frames o
 
 
 def decode(content: bytes) -> Picture:
-    """The picture as stored.  Raises Refused for an animation, and whatever Pillow raises for what it can't read."""
+    """The picture as stored; raises whatever Pillow raises for what it can't read."""
     with Image.open(BytesIO(content)) as image:
-        if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # an MPO's other pictures are its thumbnails
-            raise Refused("is animated; keep one picture of it")
         lossy = image.format in LOSSY or (image.format == "WEBP" and b"VP8L" not in content[:4096])
         stored = np.array(image)
         stored = stored.view(np.uint8) != 0 if image.mode == "1" else stored  # Pillow's True is 255
@@ -35,8 +33,10 @@ def decode(content: bytes) -> Picture:
 
 
 def header(content: bytes) -> tuple[int, int, int]:
-    """(height, width, orientation) without decoding."""
+    """(height, width, orientation) without decoding.  Raises Refused for an animation."""
     with Image.open(BytesIO(content)) as image:
+        if image.format in ("GIF", "WEBP") and image.n_frames > 1:
+            raise Refused("has several pictures in it; store each as a file of its own")
         return image.height, image.width, 1 if image.format == "PNG" else _orientation(image)
 
 

@@ -20,7 +20,7 @@ def decode(content: bytes) -> Picture:
     """The picture as stored.  Raises Damaged for a wrong checksum and for missing pixels, Refused for an animation."""
     parts = chunks(content)
     if parts.get(b"acTL", b"")[:4] > b"\0\0\0\1":
-        raise Refused("is animated; keep one picture of it")
+        raise Refused("has several pictures in it; store each as a file of its own")
     pixels = opencv.decode(content, cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise Damaged("its pixels are not complete")

@@ -7,14 +7,19 @@ from itertools import product
 from pathlib import Path
 
 from pycaffe_ext.data.frames import Frame, check_sizes, no_polyp, read_mask
+from pycaffe_ext.data.names import some
 from pycaffe_ext.data.reading import Reading
 from pycaffe_ext.data.sources.decode import SUFFIXES as VIDEO_SUFFIXES
-from pycaffe_ext.data.sources.folders import hidden, plain_name, some, subfolders
+from pycaffe_ext.data.sources.folders import ALSO_MASKS, IMAGES, MASKS, plain_name, subfolders
+from pycaffe_ext.data.sources.grouping import check_no_other_table, with_identifiers
+from pycaffe_ext.data.sources.listing import left_by_system
 from pycaffe_ext.data.sources.source import Source
 from pycaffe_ext.data.sources.table import GENERAL, SOURCES
 from pycaffe_ext.errors import UserError, known
 
-PARTS = ("images", "masks", "original", "groundtruth", "videos", "sequencedata")  # that users mistake for the whole
+PARTS = (  # that users mistake for the whole
+    *map(plain_name, (*IMAGES, *MASKS, *ALSO_MASKS)), "original", "videos", "sequencedata",
+)  # fmt: skip
 HELP = "`make data-help` shows the layouts"
 
 
@@ -30,8 +35,9 @@ def find(
     file if one is missing, unreadable or does not fit.
     """
     source, home = recognise(folder, dataset)
-    found = sorted(source.read(home, cache, progress), key=lambda frame: frame.name)
+    found = with_identifiers(sorted(source.read(home, cache, progress), key=lambda frame: frame.name))
     frames = [replace(frame, reading=reading or Reading()) for frame in found]
+    check_no_other_table(home, frames, Path(folder))
     check_sizes([frame for frame in frames if not _decoded(frame, cache)], progress)
     _check_rule(frames, cache)
     _check_polyps(frames)
@@ -79,7 +85,7 @@ def _ambiguous(folder: Path, whole: list[tuple[Source, Path]]) -> str:
 
 
 def _unknown(folder: Path, choices: list[Source]) -> str:
-    names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir() if not hidden(path.name))
+    names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir() if not left_by_system(path.name))
     holds = f"holds {some(names)}" if names else "is empty"
     if plain_name(folder.name) in PARTS and _whole(folder.parent, choices):
         return f"{folder}: {holds}; it is a part of the data set, give the folder above: DATA={folder.parent}"
