@@ -1,12 +1,7 @@
-"""Strings that are not UTF-8: Caffe's are bytes, those of Python's protobuf must be Unicode.
-
-Each byte that is not part of valid UTF-8 is kept as one of the last 128 code points, U+10FF80 for byte 0x80 to U+10FFFF
-for byte 0xFF, which no text uses.  (Python's own surrogates, as in `os.fsdecode`, can't stand in a protobuf message.)
-"""
+"""Messages in binary, whose strings may be any bytes: those that are not UTF-8 are kept as `pycaffe_ext.names` says."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from functools import cache
 
@@ -15,40 +10,12 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from pycaffe_ext.names import KEPT, decode, encode
 from pycaffe_ext.proto import caffe_pb2
-
-_SHIFT = 0x10FF00 - 0xDC00  # from Python's surrogate of a byte to ours
-_KEPT = re.compile("[\U0010ff80-\U0010ffff]")
-_SURROGATE = re.compile("[\udc80-\udcff]")
-
-
-def decode(raw: bytes) -> str:
-    """Text of `raw`, for a message's field: UTF-8, other bytes kept one by one; `encode` gives `raw` again."""
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        text = raw.decode(errors="surrogateescape")
-    text = _KEPT.sub(lambda match: match[0].encode().decode("ascii", "surrogateescape"), text)
-    return _SURROGATE.sub(lambda match: chr(ord(match[0]) + _SHIFT), text)
-
-
-def encode(text: str) -> bytes:
-    """The bytes that `text` of a message's field stands for."""
-    return native(text).encode(errors="surrogateescape")
-
-
-def native(text: str) -> str:
-    """A message's string as Python's own functions take it, above all as a file's name (see `os.fsdecode`)."""
-    return _KEPT.sub(lambda match: chr(ord(match[0]) - _SHIFT), text)
-
-
-def portable(text: str) -> str:
-    """A string of the operating system's (a file's name) as a message takes it: the inverse of `native`."""
-    return decode(text.encode(errors="surrogateescape"))
 
 
 def serialize(message: Message) -> bytes:
-    """A message in binary; the same message gives the same bytes."""
+    """A message in binary, its strings the bytes that they were; the same message gives the same bytes."""
     if _all_plain(message):
         return message.SerializeToString(deterministic=True)
     twin = _twin(message)
@@ -77,7 +44,7 @@ def _strings(message: Message) -> Iterator[str | bytes]:
 
 
 def _all_plain(message: Message) -> bool:
-    return all(isinstance(text, str) and not _KEPT.search(text) for text in _strings(message))
+    return all(isinstance(text, str) and not KEPT.search(text) for text in _strings(message))
 
 
 def _each_string(twin: Message, change: Callable[[bytes], bytes]) -> None:

@@ -133,8 +133,9 @@ def field_hint(field: str, message: str) -> str:
 
 
 def value_hint(value: str) -> str:
-    """What is said of an enumeration's value that only forks know; "" for any other."""
-    return f"it is known from {VALUES[value]}" if value in VALUES else ""
+    """What is said of an enumeration's value that only forks know, old layer types included; "" for any other."""
+    fork = VALUES.get(value) or {kind.lower(): fork for kind, fork in TYPES.items()}.get(value.replace("_", "").lower())
+    return _hint(f"value {value!r}", fork)
 
 
 def known_type(layer: str, kind: str, choices: Iterable[str]) -> str:

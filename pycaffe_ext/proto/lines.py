@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pycaffe_ext.errors import LayerError, UserError
-from pycaffe_ext.proto.encoding import decode
+from pycaffe_ext.names import decode
 from pycaffe_ext.proto.tokens import TOKEN, string
 
 LAYER = ("layer", "layers")

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
+from pycaffe_ext.names import encode
 from pycaffe_ext.proto import caffe_pb2, forks
-from pycaffe_ext.proto.encoding import encode
 from pycaffe_ext.proto.lines import layer_at, line_of
 from pycaffe_ext.proto.upgrade import V1_TYPES
 
@@ -187,7 +187,7 @@ def _no_enum(field: FieldDescriptor, given: str) -> str:
 def unknown_value(enum: EnumDescriptor, word: str, field: str) -> str:
     name = enum.full_name.removeprefix("caffe.")
     if foreign := forks.value_hint(word):
-        return f"unknown value {word!r} of {name}: {foreign} (one of: {', '.join(enum.values_by_name)})"
+        return f"field {field!r}: {foreign} (one of: {', '.join(value.name for value in enum.values)})"
     near = get_close_matches(word.upper(), enum.values_by_name, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"unknown value {word!r} of {name}{hint} (one of: {', '.join(v.name for v in enum.values)})"

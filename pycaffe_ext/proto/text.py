@@ -12,8 +12,8 @@ from google.protobuf.message import Message
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing
+from pycaffe_ext.names import decode, encode, native, portable
 from pycaffe_ext.proto import caffe_pb2
-from pycaffe_ext.proto.encoding import decode, encode
 from pycaffe_ext.proto.lines import line_of
 from pycaffe_ext.proto.mistakes import Mistake
 from pycaffe_ext.proto.text_parser import parse_text
@@ -40,9 +40,9 @@ def read_solver(path: Pathlike) -> caffe_pb2.SolverParameter:
     solver = upgrade_solver(read_text(path, caffe_pb2.SolverParameter()), str(path))
     file = Path(path)
     if not solver.HasField("snapshot_prefix"):
-        solver.snapshot_prefix = str(file.with_suffix(""))
-    elif os.path.isdir(solver.snapshot_prefix):
-        solver.snapshot_prefix = str(Path(solver.snapshot_prefix) / file.stem)
+        solver.snapshot_prefix = portable(str(file.with_suffix("")))
+    elif os.path.isdir(native(solver.snapshot_prefix)):
+        solver.snapshot_prefix = portable(str(Path(native(solver.snapshot_prefix)) / file.stem))
     return solver
 
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from pycaffe_ext.names import decode, encode
 from pycaffe_ext.proto import caffe_pb2, mistakes
-from pycaffe_ext.proto.encoding import decode, encode
 from pycaffe_ext.proto.mistakes import CLOSING, Block, Mistake
 from pycaffe_ext.proto.tokens import TOKEN, integer, real, string
 

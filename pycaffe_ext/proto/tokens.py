@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from pycaffe_ext.proto.encoding import decode, encode
+from pycaffe_ext.names import decode, encode
 
 _ESCAPE = r"""\\(?:[abfnrtv\\?'"0-7]|x[0-9a-fA-F]|u[0-9a-fA-F]{4}|U00[01][0-9a-fA-F]{5})"""
 TOKEN = re.compile(
