@@ -36,7 +36,7 @@ SAID = {
         "layer { param: 'w' }", "net:1: field 'param' takes a block { }, not 'w'; write param { name"),
     "enum in quotes": ('layer { pooling_param { pool: "AVE" } }', "net:1: field 'pool' takes AVE without quotes"),
     "misspelt enum in quotes": (
-        'layer { pooling_param { pool: "avg" } }', "net:1: unknown value 'avg' of PoolingParameter.PoolMethod; did you"),
+        'layer { pooling_param { pool: "avg" } }', "net:1: unknown value 'avg' of PoolingParameter.PoolMethod; did"),
     "type without quotes": ("layer { type: ReLU }", "net:1: field 'type' takes a string; write it in quotes: \"ReLU\""),
     "bool": ("force_backward: TRUE", "net:1: field 'force_backward' takes true or false, not TRUE"),
     "bool in quotes": ("debug_info: 'true'", "net:1: field 'debug_info' takes true or false, not 'true'; remove"),
@@ -113,6 +113,13 @@ def test_sixteen_bits_a_letter_are_named(tmp_path, codec):
     (tmp_path / "net").write_bytes("name: 'a'".encode(codec))
     with pytest.raises(UserError, match="is UTF-16 text" if codec == "utf-16" else "is not text"):
         read_net(tmp_path / "net")
+
+
+def test_a_comment_that_swallows_the_file_is_noticed(tmp_path, caplog):
+    (tmp_path / "net").write_bytes(b"name: 'a' # old Macintosh\rinput: 'b'\r")
+    net = read_net(tmp_path / "net")
+    assert net.name == "a" and not net.input  # as in Caffe
+    assert "lines end in CR only" in caplog.text
 
 
 def test_a_type_of_a_fork_without_its_param_is_known_too(tmp_path):

@@ -1,6 +1,7 @@
 """Layer types, fields and values in prototxts of Caffe's forks that BVLC Caffe 1.0 doesn't know, and whose they are.
 
-Only what was looked up in a fork's own caffe.proto or layers stands here; many forks took them from one another.
+Taken from the forks' own caffe.proto and their published nets.  Many forks took layers from one another; those that
+are named are where the layer came from or is best known from.
 """
 
 from __future__ import annotations
@@ -27,10 +28,12 @@ TYPES = {
     **dict.fromkeys(("ROIPooling", "SmoothL1Loss"), _FASTER),
     **dict.fromkeys(("PSROIPooling", "BoxAnnotatorOHEM", "SmoothL1LossOHEM", "SoftmaxWithLossOHEM"), _RFCN),
     **dict.fromkeys(("AnnotatedData", "DetectionEvaluate", "DetectionOutput", "MultiBoxLoss", "Normalize", "Permute",
-                     "PriorBox", "VideoData"), _SSD),
+                     "PriorBox"), _SSD),
+    "VideoData": f"{_TSN} and {_SSD}",
     "BN": f"{_SEGNET}, {_TSN} and {_PSPNET}",
     "Interp": f"{_DEEPLAB} and {_PSPNET}",
-    **dict.fromkeys(("Upsample", "DenseImageData"), _SEGNET),
+    "Upsample": f"{_SEGNET} and {_YOLO}",
+    "DenseImageData": _SEGNET,
     **dict.fromkeys(("DenseCRF", "ImageSegData", "MatRead", "MatWrite", "SegAccuracy", "UniqueLabel"), _DEEPLAB),
     **dict.fromkeys(("BatchReduction", "SegmentConsensus"), _TSN),
     **dict.fromkeys(("Accum", "BlackAugmentation", "ChannelNorm", "Correlation", "Correlation1D", "CustomData",
@@ -38,7 +41,7 @@ TYPES = {
                      "GenerateAugmentationParameters", "L1Loss", "LpqLoss", "Mean", "Resample"), _FLOWNET),
     **dict.fromkeys(("EvalDetection", "RegionLoss", "Reorg", "YoloDetectionOutput", "Yolov3",
                      "Yolov3DetectionOutput"), _YOLO),
-    **dict.fromkeys(("DetectNetTransformation", "L1Loss-DetectNet"), _NVIDIA),
+    "DetectNetTransformation": _NVIDIA,
     **dict.fromkeys(("ConvolutionRistretto", "DeconvolutionRistretto", "FcRistretto", "LRNRistretto"), _RISTRETTO),
     **dict.fromkeys(("ConvolutionDepthwise", "DepthwiseConvolution", "ReLU6"), _MOBILENET),
     "ShuffleChannel": "ShuffleNet for Caffe",
@@ -46,8 +49,6 @@ TYPES = {
     "CenterLoss": "caffe-face (ydwen/caffe-face)",
     "LargeMarginInnerProduct": "L-Softmax (wy1iu/LargeMargin_Softmax_Loss)",
     "MarginInnerProduct": "SphereFace (wy1iu/sphereface)",
-    "SpatialDropout": "forks for pose and segmentation nets",
-    "ROIAlign": "Mask R-CNN for Caffe",
     **dict.fromkeys(("Convolution3D", "Deconvolution3D", "Pooling3D"), "C3D (facebook/C3D)"),
 }  # fmt: skip
 
@@ -58,11 +59,12 @@ FIELDS = {
         "proposal_param": _FASTER,
         **dict.fromkeys(("psroi_pooling_param", "box_annotator_ohem_param"), _RFCN),
         **dict.fromkeys(("annotated_data_param", "detection_evaluate_param", "detection_output_param",
-                         "multibox_loss_param", "norm_param", "permute_param", "prior_box_param",
-                         "video_data_param"), _SSD),
+                         "multibox_loss_param", "norm_param", "permute_param", "prior_box_param"), _SSD),
+        "video_data_param": TYPES["VideoData"],
         "bn_param": TYPES["BN"],
         "interp_param": TYPES["Interp"],
-        **dict.fromkeys(("upsample_param", "dense_image_data_param"), _SEGNET),
+        "upsample_param": TYPES["Upsample"],
+        "dense_image_data_param": _SEGNET,
         **dict.fromkeys(("dense_crf_param", "mat_read_param", "mat_write_param", "seg_accuracy_param",
                          "unique_label_param"), _DEEPLAB),
         "batch_reduction_param": _TSN,
@@ -77,19 +79,16 @@ FIELDS = {
         "center_loss_param": TYPES["CenterLoss"],
         "large_margin_inner_product_param": TYPES["LargeMarginInnerProduct"],
         "margin_inner_product_param": TYPES["MarginInnerProduct"],
-        "spatial_dropout_param": TYPES["SpatialDropout"],
-        "roi_align_param": TYPES["ROIAlign"],
         **dict.fromkeys(("forward_type", "backward_type", "forward_math", "backward_math"), _NVIDIA),
         **dict.fromkeys(("engine", "mn_activation_param", "mn_grad_compress_param", "multinode"), _INTEL),
     },
     "TransformationParameter": {
         **dict.fromkeys(("crop_h", "crop_w", "distort_param", "emit_constraint", "expand_param", "noise_param",
                          "resize_param"), _SSD),
-        **dict.fromkeys(("fix_crop", "more_fix_crop", "multi_scale", "scale_ratios", "max_distort", "original_image",
-                         "is_flow"), _TSN),
+        **dict.fromkeys(("fix_crop", "more_fix_crop", "multi_scale", "scale_ratios", "max_distort", "is_flow"), _TSN),
         **dict.fromkeys(("random_aspect_ratio_param", "random_resize_param"), _INTEL),
-        **dict.fromkeys(("image_random_resize", "img_rand_resize_lower", "img_rand_resize_upper", "rand_resize"),
-                        _NVIDIA),
+        **dict.fromkeys(("img_rand_resize_lower", "img_rand_resize_upper"), _NVIDIA),
+        **dict.fromkeys(("gaussian_blur", "rand_aspect_ratio", "rand_resize", "rand_rotate"), _PSPNET),
         **dict.fromkeys(("apply_probability", "contrast_brightness_adjustment", "max_brightness_shift",
                          "max_color_shift", "max_contrast", "max_rotation_angle", "max_scaling_factor",
                          "max_smooth", "min_contrast", "min_scaling_factor", "min_side", "min_side_max",
@@ -103,17 +102,22 @@ FIELDS = {
     "LossParameter": {
         **dict.fromkeys(("class_weighting", "ignore_label_weight", "weight_by_label_freqs"), _SEGNET),
     },
-    "DropoutParameter": {"sample_weights_test": _SEGNET, "scale_train": "NVCaffe and SegNet's forks"},
-    "ImageDataParameter": {"label_type": _DEEPLAB},
+    "DropoutParameter": {"sample_weights_test": _SEGNET, "scale_train": _FASTER},
+    "ConvolutionParameter": {
+        **dict.fromkeys(("hole", "hole_h", "hole_w"), f"{_DEEPLAB} and {_PSPNET}; Caffe's name for it is dilation"),
+        "cudnn_convolution_algo_seeker": _NVIDIA,
+    },
+    "DataParameter": {"shuffle": _PSPNET, "threads": _NVIDIA},
+    "ImageDataParameter": {"ignore_label": _PSPNET, "label_type": f"{_DEEPLAB} and {_PSPNET}"},
     "SolverParameter": {
         **dict.fromkeys(("ap_version", "eval_type", "show_per_class_result"), _SSD),
-        **dict.fromkeys(("plateau_winsize",), _SSD),
+        "plateau_winsize": _SSD,
         **dict.fromkeys(("local_lr_auto", "local_gw_ratio", "rampup_interval", "rampup_lr", "min_lr"), _NVIDIA),
     },
     "NetParameter": {
         **dict.fromkeys(("default_forward_type", "default_backward_type", "default_forward_math",
-                         "default_backward_math", "global_grad_scale", "quantize"), _NVIDIA),
-        **dict.fromkeys(("compile_net_state", "bn_stats_batch_size", "default_conv_algos_override"), _INTEL),
+                         "default_backward_math", "default_conv_algos_override", "global_grad_scale"), _NVIDIA),
+        **dict.fromkeys(("compile_net_state", "bn_stats_batch_size"), _INTEL),
         "engine": _INTEL,
         "mem_param": "the memory optimisation of yjxiong/caffe and PSPNet",
     },

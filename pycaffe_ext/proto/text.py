@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
@@ -19,6 +20,7 @@ from pycaffe_ext.proto.mistakes import Mistake
 from pycaffe_ext.proto.text_parser import parse_text
 from pycaffe_ext.proto.upgrade import upgrade_net, upgrade_solver
 
+log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Message)
 Pathlike = str | os.PathLike[str]
 
@@ -89,4 +91,6 @@ def _read(path: Pathlike) -> str:
         raise UserError(f"{path}: is UTF-16 text, which Caffe can't read; save it as UTF-8 without a byte order mark")
     if b"\0" in content:
         raise UserError(f"{path}: is not text; a prototxt file was expected")
+    if b"#" in content and b"\r" in content and b"\n" not in content:
+        log.warning("%s: its lines end in CR only, so that for Caffe the first '#' makes the rest a comment", path)
     return decode(content)
