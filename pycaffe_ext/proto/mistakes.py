@@ -12,10 +12,11 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from pycaffe_ext.names import encode
 from pycaffe_ext.proto import caffe_pb2, forks
 from pycaffe_ext.proto.lines import layer_at, line_of
+from pycaffe_ext.proto.tokens import ESCAPE
 from pycaffe_ext.proto.upgrade import V1_TYPES
 
 PHRASE = re.compile(r"""-?[ \t]*(?:"[^"\n]*"?|'[^'\n]*'?|\+?[\w.]+|.)""", re.DOTALL)
-BAD_ESCAPE = re.compile(r"""\\(?![abfnrtv\\?'"0-7]|x[0-9a-fA-F]|u[0-9a-fA-F]{4}|U00[01][0-9a-fA-F]{5})(?:.|\Z)""")
+BAD_ESCAPE = re.compile(rf"\\(?!{ESCAPE})(?:.|\Z)")
 LAYER, V1_LAYER = caffe_pb2.LayerParameter.DESCRIPTOR, caffe_pb2.V1LayerParameter.DESCRIPTOR
 NET, SOLVER = caffe_pb2.NetParameter.DESCRIPTOR, caffe_pb2.SolverParameter.DESCRIPTOR
 CLOSING = {"{": "}", "<": ">"}
@@ -32,7 +33,7 @@ NUMBERS = {
 }
 
 
-class Mistake(Exception):  # noqa: N818 - of the text's author, not of the program
+class Mistake(Exception):
     """`problem` in words and the place in the text, from 0, at which it stands."""
 
     def __init__(self, problem: str, start: int) -> None:
@@ -79,15 +80,15 @@ def no_list(field: FieldDescriptor, text: str, start: int) -> str:
     return unreadable(text, start) or f"expected ',' or ']' in the list of {field.name!r}, not {phrase(text, start)}"
 
 
-def wrong_value(field: FieldDescriptor, text: str, start: int, blocks: list[Block]) -> str:
-    """What stands at `start` is no value of `field`."""
+def wrong_value(field: FieldDescriptor, text: str, start: int) -> str:
+    """What stands at `start` is not a value of `field`."""
     given, name = phrase(text, start), field.name
     if problem := unreadable(text, start):
         return f"field {name!r}: {problem}"
     if field.message_type is not None:
         return f"field {name!r} takes a block {{ }}, not {given}{_block_hint(field, given)}"
     if field.cpp_type == field.CPPTYPE_STRING:
-        return _no_string(field, given, blocks)
+        return _no_string(field, given)
     if field.cpp_type == field.CPPTYPE_ENUM:
         return _no_enum(field, given)
     return f"field {name!r} takes {NUMBERS[field.cpp_type]}, not {given}{_number_hint(field, given)}"
@@ -165,7 +166,7 @@ def _block_hint(field: FieldDescriptor, given: str) -> str:
     return ""
 
 
-def _no_string(field: FieldDescriptor, given: str, blocks: list[Block]) -> str:
+def _no_string(field: FieldDescriptor, given: str) -> str:
     if field.containing_type is LAYER and field.name == "type" and given in V1_TYPES:
         return f"{given} is a type of the old 'layers'; in 'layer' write type: \"{V1_TYPES[given]}\""
     if not WORD.fullmatch(given):

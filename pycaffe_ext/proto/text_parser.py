@@ -30,7 +30,7 @@ SEPARATORS = (",", ";")
 
 
 def parse_text(text: str, message: Message) -> None:
-    """Merge prototxt `text` (strings as `encoding.decode` gives them) into `message`; raises Mistake."""
+    """Merge prototxt `text` (strings as `names.decode` gives them) into `message`; raises Mistake."""
     parser = Parser(text)
     parser.fields(message)
     if parser.kind != "end":
@@ -128,8 +128,8 @@ class Parser:
         return len(self.text.rstrip()) if self.kind == "end" else self.start
 
     def wrong(self, field: FieldDescriptor, start: int) -> Mistake:
-        """The mistake of a value at `start` that is none of `field`."""
-        return Mistake(mistakes.wrong_value(field, self.text, start, self.blocks), start)
+        """The mistake of what stands at `start` and is not a value of `field`."""
+        return Mistake(mistakes.wrong_value(field, self.text, start), start)
 
 
 @cache

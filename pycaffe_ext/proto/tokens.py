@@ -10,13 +10,13 @@ import re
 
 from pycaffe_ext.names import decode, encode
 
-_ESCAPE = r"""\\(?:[abfnrtv\\?'"0-7]|x[0-9a-fA-F]|u[0-9a-fA-F]{4}|U00[01][0-9a-fA-F]{5})"""
+ESCAPE = r"""(?:[abfnrtv\\?'"0-7]|x[0-9a-fA-F]|u[0-9a-fA-F]{4}|U00[01][0-9a-fA-F]{5})"""
 TOKEN = re.compile(
     rf"""(?:[ \t\n\r\v\f]+|\#[^\n\0]*)*(?:
       (?P<word>[A-Za-z_][A-Za-z0-9_]*)
     | (?P<number>(?:0[xX][0-9a-fA-F]+ | 0[0-7]+
         | (?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)? | \.[0-9]+)(?:[eE][-+]?[0-9]+)?[fF]?)(?![A-Za-z0-9_.]))
-    | (?P<string>"[^"\\\n\0]*(?:{_ESCAPE}[^"\\\n\0]*)*" | '[^'\\\n\0]*(?:{_ESCAPE}[^'\\\n\0]*)*')
+    | (?P<string>"[^"\\\n\0]*(?:\\{ESCAPE}[^"\\\n\0]*)*" | '[^'\\\n\0]*(?:\\{ESCAPE}[^'\\\n\0]*)*')
     | (?P<symbol>[-:{{}}<>\[\],;])
     | (?P<end>\Z)
     | (?P<bad>["'][^\n]* | \+?\.?[0-9](?:[eE][-+]|[A-Za-z0-9_.])* | .))""",
@@ -47,7 +47,7 @@ def real(text: str) -> float | None:
 
 
 def string(text: str) -> str:
-    """What a string's token stands for, with its bytes that are not UTF-8 as `encoding.decode` keeps them."""
+    """What a string's token stands for, with its bytes that are not UTF-8 as `names.decode` keeps them."""
     inner = text[1:-1]
     if "\\" not in inner:
         return inner
