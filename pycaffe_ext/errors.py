@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 
-from pycaffe_ext.names import native
+from pycaffe_ext.strings import native
 
 
 class UserError(Exception):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from text_tokens import ACCEPTED, KINDS, REFUSED
 
-from pycaffe_ext import names
+from pycaffe_ext import strings
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2, encoding, parse
 from pycaffe_ext.proto.text_parser import Parser
@@ -29,7 +29,7 @@ PIECES = [*(bytes([code]) for code in b"\"'\\{}<>[]:,;#\n\r \t\v\0-+.09xef_\xff"
 def ours(text: bytes) -> bytes | None:
     """A net's text in binary, None where it is refused (in one line)."""
     try:
-        return encoding.serialize(parse(names.decode(text), caffe_pb2.NetParameter(), "net"))
+        return encoding.serialize(parse(strings.decode(text), caffe_pb2.NetParameter(), "net"))
     except UserError as error:
         assert str(error).startswith("net:") and "\n" not in str(error)
         return None
@@ -52,7 +52,7 @@ def values(content: bytes, field: str) -> list[object]:
     for name in field.split("."):
         found = [getattr(message, name) for message in found]
         found = [item for value in found for item in (value if hasattr(value, "append") else [value])]
-    return [names.encode(value) if isinstance(value, str) else value for value in found]
+    return [strings.encode(value) if isinstance(value, str) else value for value in found]
 
 
 @pytest.mark.parametrize("kind", KINDS)

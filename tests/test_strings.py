@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pycaffe_ext import names
+from pycaffe_ext import strings
 from pycaffe_ext.proto import caffe_pb2, encoding, read_net, read_solver, read_weights, write_text
 from pycaffe_ext.training import genuine
 
@@ -41,9 +41,9 @@ def folder(tmp_path: Path) -> Path:
     b"\xf4\x90\x80\x80", "\U0010ff80\U0010ffff".encode(), b"\xc3" + "é".encode() + b"\xa9",
 ])  # fmt: skip
 def test_any_bytes_survive_in_a_message(raw):
-    text = names.decode(raw)
-    assert names.encode(text) == raw
-    assert os.fsencode(names.native(text)) == raw and names.portable(os.fsdecode(raw)) == text
+    text = strings.decode(raw)
+    assert strings.encode(text) == raw
+    assert os.fsencode(strings.native(text)) == raw and strings.portable(os.fsdecode(raw)) == text
     net = caffe_pb2.NetParameter(name=text, input=["a", text])
     net.layer.add(name=text).blobs.add(data=[1, 2])
     content, again = encoding.serialize(net), caffe_pb2.NetParameter()
@@ -62,8 +62,8 @@ def test_a_net_is_written_with_the_bytes_it_was_read_with(folder, tmp_path):
 def test_a_solver_in_such_a_folder_names_its_snapshots(folder):
     (folder / "solver.prototxt").write_bytes(b'net: "' + GBK + b'/net.prototxt"')
     solver = read_solver(folder / "solver.prototxt")
-    assert names.encode(solver.net) == GBK + b"/net.prototxt"
-    assert names.native(solver.snapshot_prefix) == str(folder / "solver")
+    assert strings.encode(solver.net) == GBK + b"/net.prototxt"
+    assert strings.native(solver.snapshot_prefix) == str(folder / "solver")
 
 
 def caffe(*arguments: object, folder: Path) -> bytes:
@@ -83,7 +83,7 @@ def test_training_reads_and_writes_such_names(folder, tmp_path):
     assert b"Creating training net from net file: " + GBK + b"/net.prototxt" in log
     assert b"Creating Layer " + LATIN in log
     weights = read_weights(folder / "s_iter_2.caffemodel")
-    assert names.encode(weights.layer[1].name) == LATIN and weights.layer[1].blobs
+    assert strings.encode(weights.layer[1].name) == LATIN and weights.layer[1].blobs
     assert b"Optimization Done" in caffe("train", "-solver=solver", f"-snapshot={folder}/s_iter_1.solverstate",
                                          folder=tmp_path)  # fmt: skip
 

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from pycaffe_ext.engine import options
 from pycaffe_ext.errors import UserError, known
-from pycaffe_ext.names import portable
+from pycaffe_ext.strings import portable
 
 USAGE = """usage: caffe <command> <args>
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
-from pycaffe_ext.names import native
+from pycaffe_ext.strings import native
 
 _level = 0  # glog's minloglevel: 0 INFO, 1 WARNING, 2 ERROR, 3 FATAL only
 

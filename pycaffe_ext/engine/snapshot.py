@@ -13,7 +13,6 @@ from pycaffe_ext.engine import log
 from pycaffe_ext.engine.net import Net
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing
-from pycaffe_ext.names import native, portable
 from pycaffe_ext.proto import (
     array_to_blob,
     blob_to_array,
@@ -23,6 +22,7 @@ from pycaffe_ext.proto import (
     write_weights,
     write_weights_h5,
 )
+from pycaffe_ext.strings import native, portable
 
 
 @dataclass

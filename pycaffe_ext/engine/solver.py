@@ -17,8 +17,8 @@ from pycaffe_ext.engine.random import set_seed
 from pycaffe_ext.engine.solver_nets import test_net_files, test_net_params, train_net_param
 from pycaffe_ext.engine.updates import UPDATES, check_settings, regularize
 from pycaffe_ext.errors import UserError, known
-from pycaffe_ext.names import native
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.strings import native
 
 
 class Solver:

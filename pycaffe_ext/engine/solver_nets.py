@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pycaffe_ext.engine import log
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.names import native
 from pycaffe_ext.proto import caffe_pb2, read_net, upgrade_net
+from pycaffe_ext.strings import native
 
 TRAIN_FIELDS = ("net", "net_param", "train_net", "train_net_param")
 

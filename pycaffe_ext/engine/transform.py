@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.names import native
 from pycaffe_ext.proto import caffe_pb2, read_mean
+from pycaffe_ext.strings import native
 
 Place = tuple[int, int, bool]  # top and left of a crop in the stored image, whether it is mirrored afterwards
 Shape = tuple[int, int, int]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pycaffe_ext import schemes
-from pycaffe_ext.names import portable
 from pycaffe_ext.nets.spec import NetSpec
 from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.schemes import Spec
+from pycaffe_ext.strings import portable
 
 Layer = caffe_pb2.LayerParameter
 Filler = caffe_pb2.FillerParameter

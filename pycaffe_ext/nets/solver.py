@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pycaffe_ext import schemes
 from pycaffe_ext.errors import UserError, known
-from pycaffe_ext.names import portable
 from pycaffe_ext.nets.spec import NetSpec
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.strings import portable
 
 MAX_EPOCHS = 50  # the paper gives no limit: it stops at the highest validation AUC
 MODES = {"cpu": caffe_pb2.SolverParameter.CPU, "gpu": caffe_pb2.SolverParameter.GPU}

@@ -1,4 +1,4 @@
-"""Messages in binary, whose strings may be any bytes: those that are not UTF-8 are kept as `pycaffe_ext.names` says."""
+"""Messages in binary, whose strings may be any bytes: those not in UTF-8 are kept as `pycaffe_ext.strings` says."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from pycaffe_ext.names import KEPT, decode, encode
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.strings import KEPT, decode, encode
 
 
 def serialize(message: Message) -> bytes:

@@ -1,7 +1,8 @@
 """Layer types, fields and values in prototxts of Caffe's forks that BVLC Caffe 1.0 doesn't know, and whose they are.
 
-Taken from the forks' own caffe.proto and their published nets.  Many forks took layers from one another; those that
-are named are where the layer came from or is best known from.
+Part of it is read off published schemas (SSD, NVCaffe, PSPNet) and nets, the rest is what these forks are commonly
+known for.  Many forks took layers from one another; those that are named are where the layer came from or is best known
+from.
 """
 
 from __future__ import annotations

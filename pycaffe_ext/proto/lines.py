@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pycaffe_ext.errors import LayerError, UserError
-from pycaffe_ext.names import decode
 from pycaffe_ext.proto.tokens import TOKEN, string
+from pycaffe_ext.strings import decode
 
 LAYER = ("layer", "layers")
 

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-from pycaffe_ext.names import encode
 from pycaffe_ext.proto import caffe_pb2, forks
 from pycaffe_ext.proto.lines import layer_at, line_of
 from pycaffe_ext.proto.tokens import ESCAPE
 from pycaffe_ext.proto.upgrade import V1_TYPES
+from pycaffe_ext.strings import encode
 
 PHRASE = re.compile(r"""-?[ \t]*(?:"[^"\n]*"?|'[^'\n]*'?|\+?[\w.]+|.)""", re.DOTALL)
 BAD_ESCAPE = re.compile(rf"\\(?!{ESCAPE})(?:.|\Z)")

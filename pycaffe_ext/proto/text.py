@@ -13,12 +13,12 @@ from google.protobuf.message import Message
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing
-from pycaffe_ext.names import decode, encode, native, portable
 from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.proto.lines import line_of
 from pycaffe_ext.proto.mistakes import Mistake
 from pycaffe_ext.proto.text_parser import parse_text
 from pycaffe_ext.proto.upgrade import upgrade_net, upgrade_solver
+from pycaffe_ext.strings import decode, encode, native, portable
 
 log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Message)

@@ -13,10 +13,10 @@ from typing import NamedTuple
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from pycaffe_ext.names import decode, encode
 from pycaffe_ext.proto import caffe_pb2, mistakes
 from pycaffe_ext.proto.mistakes import CLOSING, Block, Mistake
 from pycaffe_ext.proto.tokens import TOKEN, integer, real, string
+from pycaffe_ext.strings import decode, encode
 
 RANGES = {
     FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
@@ -30,7 +30,7 @@ SEPARATORS = (",", ";")
 
 
 def parse_text(text: str, message: Message) -> None:
-    """Merge prototxt `text` (strings as `names.decode` gives them) into `message`; raises Mistake."""
+    """Merge prototxt `text` (strings as `strings.decode` gives them) into `message`; raises Mistake."""
     parser = Parser(text)
     parser.fields(message)
     if parser.kind != "end":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from pycaffe_ext.names import decode, encode
+from pycaffe_ext.strings import decode, encode
 
 ESCAPE = r"""(?:[abfnrtv\\?'"0-7]|x[0-9a-fA-F]|u[0-9a-fA-F]{4}|U00[01][0-9a-fA-F]{5})"""
 TOKEN = re.compile(
@@ -47,7 +47,7 @@ def real(text: str) -> float | None:
 
 
 def string(text: str) -> str:
-    """What a string's token stands for, with its bytes that are not UTF-8 as `names.decode` keeps them."""
+    """What a string's token stands for, with its bytes that are not UTF-8 as `strings.decode` keeps them."""
     inner = text[1:-1]
     if "\\" not in inner:
         return inner

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pycaffe_ext.errors import UserError, known
-from pycaffe_ext.names import native
 from pycaffe_ext.proto import caffe_pb2, read_blobs, read_net, write_text
+from pycaffe_ext.strings import native
 from pycaffe_ext.training import early_stopping, snapshots
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.fit import FitResult, Validation, keep_best, score_snapshot

@@ -10,8 +10,8 @@ from pathlib import Path
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import roc
 from pycaffe_ext.files import copy
-from pycaffe_ext.names import native
 from pycaffe_ext.proto import read_solver
+from pycaffe_ext.strings import native
 from pycaffe_ext.training import early_stopping, snapshots
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.log import parse

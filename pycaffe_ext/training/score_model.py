@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pycaffe_ext.data.datum import open_database
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.names import native, portable
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.strings import native, portable
 
 DATA = "Data"
 CLASSIFIERS = ("InnerProduct", "Convolution")

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.names import native
 from pycaffe_ext.proto import blob_to_array, caffe_pb2, read_blobs, read_message
+from pycaffe_ext.strings import native
 
 NAME = re.compile(r"^(?P<prefix>.+)_iter_(?P<iteration>\d+)\.caffemodel(?P<h5>\.h5)?$")
 

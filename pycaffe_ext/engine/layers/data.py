@@ -15,7 +15,7 @@ from pycaffe_ext.engine.random import own_generator
 from pycaffe_ext.engine.reading import Reader
 from pycaffe_ext.engine.transform import Transformer
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.names import native
+from pycaffe_ext.strings import native
 
 IN_USE = 2  # batches that exist beside those that wait: the net's own and the one that is being read
 

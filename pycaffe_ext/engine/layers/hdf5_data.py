@@ -15,7 +15,7 @@ from pycaffe_ext.engine.layers.base import Layer, register
 from pycaffe_ext.engine.random import own_generator
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing
-from pycaffe_ext.names import native
+from pycaffe_ext.strings import native
 
 
 @register("HDF5Data")

@@ -8,8 +8,8 @@ from pycaffe_ext.engine.blob import Blob
 from pycaffe_ext.engine.layers.base import register
 from pycaffe_ext.engine.layers.softmax import Labelled, normalizer
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.names import native
 from pycaffe_ext.proto import blob_to_array, caffe_pb2, read_message
+from pycaffe_ext.strings import native
 
 SMALLEST = 1e-20  # Caffe's floor under a probability in these two losses
 

@@ -20,8 +20,8 @@ from pycaffe_ext.engine.random import own_generator
 from pycaffe_ext.engine.reading import Batch
 from pycaffe_ext.engine.transform import Transformer
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.names import native
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.strings import native
 
 AHEAD = 2  # batches that wait
 CROP_MODES = ("warp", "square")
