@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+
+from pycaffe_ext.strings import native
 
 
 class UserError(Exception):
@@ -45,7 +48,13 @@ def explain(error: OSError) -> str:
 
 
 def run_cli(main: Callable[[], int | None]) -> None:
-    """Run a program's `main` and exit: 0, 1 after a one-line error, 130 when interrupted."""
+    """Run a program's `main` and exit: 0, 1 after a one-line error, 130 when interrupted.
+
+    Names that are not UTF-8 are printed as the bytes that they are.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="surrogateescape")
     try:
         status = main() or 0
         sys.stdout.flush()
@@ -62,5 +71,5 @@ def run_cli(main: Callable[[], int | None]) -> None:
 
 
 def _report(message: str, status: int = 1) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    print(f"error: {native(' '.join(message.split()))}", file=sys.stderr, flush=True)
     return status

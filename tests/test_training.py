@@ -119,6 +119,9 @@ def test_test_streams_and_fails_with_the_last_words(tmp_path):
     lines = python("print('a'); print('b')").test(Path("m"), Path("w"), 1, tmp_path / "log")
     assert next(lines) == "a\n" and list(lines) == ["b\n"]
     assert (tmp_path / "log").read_text() == "a\nb\n"
+    names = python(r"import sys; sys.stdout.buffer.write(b'\xb5\xc4\n')")
+    assert len(list(names.test(Path("m"), Path("w"), 1, tmp_path / "log"))) == 1
+    assert (tmp_path / "log").read_bytes() == b"\xb5\xc4\n"
     failing = "print('F1122 21:44:44.8 12 io.cpp:39] Check failed: no file'); raise SystemExit(134)"
     with pytest.raises(UserError, match="test failed on w: Check failed: no file"):
         list(python(failing).test(Path("m"), Path("w"), 1))

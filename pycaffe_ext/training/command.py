@@ -86,7 +86,7 @@ class Caffe:
         process = self._start(arguments + self._flags(), stdout=subprocess.PIPE)
         kept: deque[str] = deque(maxlen=KEPT_LINES)
         try:
-            with log.open("w", encoding="utf-8") if log else nullcontext() as copy:
+            with log.open("wb") if log else nullcontext() as copy:
                 for line in self._lines(process, copy):
                     kept.append(line)
                     yield line
@@ -97,12 +97,11 @@ class Caffe:
             kill(process)
 
     @staticmethod
-    def _lines(process: subprocess.Popen[bytes], copy: IO[str] | None) -> Iterator[str]:
+    def _lines(process: subprocess.Popen[bytes], copy: IO[bytes] | None) -> Iterator[str]:
         for raw in process.stdout:
-            line = raw.decode(errors="replace")
             if copy:
-                copy.write(line)
-            yield line
+                copy.write(raw)
+            yield raw.decode(errors="replace")
 
     def _flags(self) -> list[str]:
         gpu = [f"--gpu={self.gpu}"] if self.gpu else []
