@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -45,7 +46,13 @@ def explain(error: OSError) -> str:
 
 
 def run_cli(main: Callable[[], int | None]) -> None:
-    """Run a program's `main` and exit: 0, 1 after a one-line error, 130 when interrupted."""
+    """Run a program's `main` and exit: 0, 1 after a one-line error, 130 when interrupted.
+
+    Names that are not UTF-8 are printed as the bytes that they are.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="surrogateescape")
     try:
         status = main() or 0
         sys.stdout.flush()

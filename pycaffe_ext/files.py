@@ -12,6 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+# Names of files may be any bytes: those that are not UTF-8 go through our texts as Python's surrogates, see os.fsdecode
+TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+
 
 @contextmanager
 def writing(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
@@ -19,9 +22,8 @@ def writing(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     try:
-        with part.open(mode, **text) as file:
+        with part.open(mode, **({} if "b" in mode else TEXT)) as file:
             yield file
         part.replace(path)
     except BaseException:
@@ -49,6 +51,16 @@ def writing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
+
+
+def reading(path: str | os.PathLike[str]) -> IO[str]:
+    """Open a text that may hold names of files, to be read; line ends stay as they are, as csv wants them."""
+    return open(path, **TEXT)
+
+
+def read_words(path: str | os.PathLike[str]) -> list[str]:
+    """The words of a text as a C++ stream reads them, divided by ASCII white space only."""
+    return [os.fsdecode(word) for word in Path(path).read_bytes().split()]
 
 
 def copy(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:

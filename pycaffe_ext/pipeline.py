@@ -37,7 +37,7 @@ from pycaffe_ext.data.pack import database_path
 from pycaffe_ext.donor import DONOR
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc
-from pycaffe_ext.files import digest, read_json, write_csv, write_json
+from pycaffe_ext.files import digest, read_json, reading, write_csv, write_json
 from pycaffe_ext.nets.shapes import parameter_shapes
 from pycaffe_ext.nets.spec import SCALABLE
 from pycaffe_ext.proto import read_blobs, write_text
@@ -308,7 +308,7 @@ def draw(job: Run, evaluation: Evaluation, fitted: FitResult) -> None:
     curve, baseline = froc.curve(evaluation.cases), froc.curve(evaluation.baseline)
     title = f"{job.settings.title}, {job.settings.source if job.settings.data else 'synthetic frames'}"
     figures.froc_figure(job.folder / "froc.png", {job.settings.job: curve}, baseline, title=title)
-    with (job.folder / "train.log").open(encoding="utf-8", errors="replace") as file:
+    with reading(job.folder / "train.log") as file:
         losses = log.parse(file).losses
     figures.convergence_figure(
         job.folder / "convergence.png", fitted.rows, fitted.best.iteration, losses, title=title

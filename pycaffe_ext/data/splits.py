@@ -15,7 +15,7 @@ import numpy as np
 
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.files import write_csv
+from pycaffe_ext.files import reading, write_csv
 
 SPLITS = ("train", "val", "test")
 HEADER = ("frame", "group", "split")
@@ -112,10 +112,10 @@ def _read_rows(path: Path) -> list[tuple[str, str, str]]:
     if not path.is_file():
         raise UserError(f"{path}: no such file; make the splits first")
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with reading(path) as file:
             header, *rows = list(csv.reader(file)) or [[]]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: not a CSV file in UTF-8 ({error})") from None
+    except csv.Error as error:
+        raise UserError(f"{path}: not a CSV file ({error})") from None
     bad = [row for row in rows if len(row) != len(HEADER) or row[2] not in SPLITS]
     if tuple(header) != HEADER or bad:
         raise UserError(f"{path}: needs the header {','.join(HEADER)} and splits {', '.join(SPLITS)}")

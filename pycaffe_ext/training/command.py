@@ -17,6 +17,7 @@ from typing import IO
 
 from pycaffe_ext.engine.options import FAITHFUL, check_cache_gb
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.files import TEXT
 from pycaffe_ext.training.log import last_words
 
 EMBEDDED = (sys.executable, "-m", "pycaffe_ext")
@@ -56,7 +57,7 @@ class Caffe:
     def version(self) -> str:
         """What `caffe --version` says, e.g. "caffe version 1.0.0"."""
         process = self._start(["--version"], stdout=subprocess.PIPE)
-        said = process.communicate()[0].decode(errors="replace").splitlines()
+        said = process.communicate()[0].decode(errors="surrogateescape").splitlines()
         if process.returncode:
             raise UserError(f"{self} --version failed: {last_words(said)}")
         return next((line.strip() for line in said if re.search(r"version \d", line)), "unknown version")
@@ -86,7 +87,7 @@ class Caffe:
         process = self._start(arguments + self._flags(), stdout=subprocess.PIPE)
         kept: deque[str] = deque(maxlen=KEPT_LINES)
         try:
-            with log.open("w", encoding="utf-8") if log else nullcontext() as copy:
+            with log.open("w", **TEXT) if log else nullcontext() as copy:
                 for line in self._lines(process, copy):
                     kept.append(line)
                     yield line
@@ -99,7 +100,7 @@ class Caffe:
     @staticmethod
     def _lines(process: subprocess.Popen[bytes], copy: IO[str] | None) -> Iterator[str]:
         for raw in process.stdout:
-            line = raw.decode(errors="replace")
+            line = raw.decode(errors="surrogateescape")
             if copy:
                 copy.write(line)
             yield line

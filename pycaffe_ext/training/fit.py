@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import roc
-from pycaffe_ext.files import copy
+from pycaffe_ext.files import copy, reading
 from pycaffe_ext.proto import read_solver
 from pycaffe_ext.training import early_stopping, snapshots
 from pycaffe_ext.training.command import Caffe
@@ -179,7 +179,7 @@ class _Run:
         return sum(chosen) / len(chosen) if chosen else None
 
     def _losses(self) -> dict[int, float]:
-        with self.log.open(encoding="utf-8", errors="replace") as file:
+        with reading(self.log) as file:
             return parse(file).losses
 
     def _write(self) -> None:

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.files import writing
+from pycaffe_ext.files import reading, writing
 from pycaffe_ext.training.log import RATE, TEST_OUTPUT, TESTING, TRAINING, number
 
 STAMP = re.compile(r"^[IWEF](\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.(\d+) ")
@@ -38,7 +38,7 @@ def tables(path: str | Path, folder: str | Path, delimiter: str = ",") -> tuple[
         raise UserError(f"the delimiter must be one character, not {delimiter!r}")
     path = Path(path)
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
+        with reading(path) as file:
             rows = read_rows(_warned(file, path), datetime.fromtimestamp(os.path.getmtime(path)).year)
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"{path}: no such log file; check the path") from None

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pycaffe_ext.data.frames import SUFFIXES, Frame
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.files import TEXT
 
 GROUPS = "groups.csv"
 DEEP = 20
@@ -156,10 +157,10 @@ def read_groups(table: str | Path, names: Iterable[str], kind: str = "frame") ->
 def read_table(table: str | Path, header: Sequence[str]) -> list[Mapping[str, str]]:
     """Lines of a CSV file in UTF-8 with at least the columns of `header`; raises UserError if it is none."""
     try:
-        with open(table, encoding="utf-8-sig", newline="") as file:
+        with open(table, **TEXT | {"encoding": "utf-8-sig"}) as file:
             rows = list(csv.DictReader(file))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{table}: not a CSV file in UTF-8 ({error})") from None
+    except csv.Error as error:
+        raise UserError(f"{table}: not a CSV file ({error})") from None
     if not rows or not set(header) <= rows[0].keys():
         raise UserError(f"{table}: needs the header `{','.join(header)}` and a line for every {header[0]}")
     return rows
