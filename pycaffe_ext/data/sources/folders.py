@@ -155,14 +155,17 @@ def read_groups(table: str | Path, names: Iterable[str], kind: str = "frame") ->
 
 
 def read_table(table: str | Path, header: Sequence[str]) -> list[Mapping[str, str]]:
-    """Lines of a CSV file in UTF-8 with at least the columns of `header`; raises UserError if it is none."""
+    """Lines of a CSV file, see `files.TEXT`, with at least the columns of `header`; raises UserError if it is none."""
     try:
         with open(table, **TEXT | {"encoding": "utf-8-sig"}) as file:
             rows = list(csv.DictReader(file))
     except csv.Error as error:
         raise UserError(f"{table}: not a CSV file ({error})") from None
     if not rows or not set(header) <= rows[0].keys():
-        raise UserError(f"{table}: needs the header `{','.join(header)}` and a line for every {header[0]}")
+        raise UserError(
+            f"{table}: needs the header `{','.join(header)}` and a line for every {header[0]}, in UTF-8 but for names"
+            " of files that are not"
+        )
     return rows
 
 
