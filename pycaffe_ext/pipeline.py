@@ -153,7 +153,7 @@ def _carry_out(
     if is_fine_tuning(settings.scheme, settings.arch):
         say(prove_transfer(settings, donor))
     sweep_all(runs)
-    data = application.prepare(settings, runs)
+    data = application.prepare(settings, runs, say)
     say(run_summary.data_text(data.facts, data.patches))
     job = Run(settings, folder, data, donor, net_spec(settings, data, donor))
     solver = emit(job)
@@ -254,6 +254,7 @@ def _record(job: Run, caffe_version: str, saved: Any) -> None:
             "donor": str(job.donor.file) if job.fine_tunes else None,
         },
         "patches": job.data.patches,
+        "left_out": [asdict(one) for one in job.data.left_out],
         "inputs": inputs,
         "versions": {
             "pycaffe_ext": __version__, "caffe": caffe_version, "python": platform.python_version(),
@@ -290,6 +291,7 @@ def _finish(job: Run, runs: Path, caffe: Caffe, fitted: FitResult, application: 
         "stopped_by": fitted.reason,
         "data": job.data.facts,
         "patches": job.data.patches,
+        "left_out": [asdict(one) for one in job.data.left_out],
         "test": summary(evaluation, scores.probability, job.settings.seed),
     }
     write_json(job.folder / "result.json", result)

@@ -22,8 +22,9 @@ def main() -> None:
         return
     source, home = sources.recognise(args.data, args.dataset)
     print(sources.describe(source))
-    frames = sources.find(home, source.slug, args.runs / "data" / "videos")
+    frames = sources.find(args.data, source.slug, args.runs / "data" / "videos")
     print(f"\n{home} is {source.slug}:\n{sources.summary(frames)}")
+    print(sources.left_out_text(sources.left_out(args.data, frames)))
 
 
 if __name__ == "__main__":

@@ -46,14 +46,18 @@ def check(settings: Settings) -> None:
         raise UserError(f"DATASET={settings.dataset} says what DATA= holds; give DATA= too, or leave DATASET= out")
 
 
-def prepare(settings: Settings, runs: Path) -> Packed:
+def prepare(settings: Settings, runs: Path, say: Callable[[str], None] = lambda line: None) -> Packed:
     """Pack the patches that `settings` ask for, unless they are packed already, check them and return their record.
 
     Runs that differ only in training share one folder, `runs`/data/polyp-SOURCE-DIGEST; other frames, even of the same
-    names, get another one.  Raises UserError for unusable frames, and if what lies in the folder is not what belongs
-    there: LMDB and index, index and splits, pixels and frames, near-duplicates or groups in two splits.
+    names, get another one.  `say` is told first which pictures no frame was made from.  Raises UserError for unusable
+    frames, and if what lies in the folder is not what belongs there: LMDB and index, index and splits, pixels and
+    frames, near-duplicates or groups in two splits.
     """
     frames = frames_of(settings, runs)
+    left = sources.left_out(Path(settings.data), frames) if settings.data else []
+    if left:
+        say(sources.left_out_text(left))
     fingerprint = frame_files.fingerprint(frames)
     folder = folder_of(settings, runs, fingerprint)
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +66,7 @@ def prepare(settings: Settings, runs: Path) -> Packed:
     found = _cases(settings, parts, folder)
     done = packed.load(folder) or _pack(settings, found, fingerprint, folder)
     _check(settings, done, found)
-    return done
+    return replace(done, left_out=tuple(left))
 
 
 def frames_of(settings: Settings, runs: Path) -> list[Frame]:
