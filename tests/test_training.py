@@ -17,7 +17,7 @@ from pycaffe_ext.proto import caffe_pb2, read_net, to_text, write_text, write_we
 from pycaffe_ext.report import run_summary
 from pycaffe_ext.settings import Settings
 from pycaffe_ext.training import early_stopping, genuine, snapshots
-from pycaffe_ext.training.command import EMBEDDED, Caffe, kill, stop
+from pycaffe_ext.training.command import EMBEDDED, Caffe, stop
 from pycaffe_ext.training.score_model import describe, entries, from_train_val
 from pycaffe_ext.training.scoring import cross_entropy, positive, score
 
@@ -112,7 +112,7 @@ def test_stop_asks_first_and_kills_a_deaf_one(tmp_path):
     process = deaf.train(Path("s"), None, None, tmp_path / "deaf")
     time.sleep(0.5)
     assert stop(process, patience=0.2) == -9
-    assert kill(process) == -9
+    assert process.end() == -9
 
 
 def test_test_streams_and_fails_with_the_last_words(tmp_path):
