@@ -16,11 +16,11 @@ import lmdb
 import numpy as np
 import pytest
 
-from pycaffe_ext.data import convert, database, datum, splits, verify
+from pycaffe_ext.data import convert, database, datum, splits, tables, verify
 from pycaffe_ext.data.balance import take_all
 from pycaffe_ext.data.frames import Frame, fingerprint
 from pycaffe_ext.data.pack import LONGEST_KEY, Candidates, Selection, _Keys, pack, read_index
-from pycaffe_ext.data.sources import decode, folders
+from pycaffe_ext.data.sources import decode
 from pycaffe_ext.engine import database as engine_database
 from pycaffe_ext.engine.net import Net
 from pycaffe_ext.files import read_json, read_words, reading, write_csv, write_json
@@ -209,7 +209,8 @@ def test_videos_and_tables_of_groups(tmp_path):
     (home,) = decode.decode([(tmp_path / "v\udce9.avi", False)], tmp_path / "cache", progress=False)
     assert len(list(home.glob("*.png"))) == 3
     (tmp_path / "groups.csv").write_bytes(b"\xef\xbb\xbfname,group\r\nr\xe9,g\xe9\r\n")
-    assert folders.read_table(tmp_path / "groups.csv", ("name", "group")) == [{"name": "r\udce9", "group": "g\udce9"}]
+    (row,) = tables.read_table(tmp_path / "groups.csv", ("name", "group"))
+    assert (row["name"], row["group"]) == ("r\udce9", "g\udce9")
 
 
 def test_long_names_are_cut_between_characters():
