@@ -26,7 +26,7 @@ from pycaffe_ext.data.balance import Selection, choose, take_all
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.groups import check_near_duplicates, join_near_duplicates
 from pycaffe_ext.data.sources import plain
-from pycaffe_ext.errors import UserError
+from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.evaluation import froc
 from pycaffe_ext.nets import emission
 from pycaffe_ext.settings import Settings, short_hash
@@ -35,6 +35,15 @@ SLUG = "polyp"
 MODEL = "detector.npz"  # the detector that was trained on the training frames
 SLICE = 50_000  # test patches packed at a time: 8 GB of raw AlexNet patches
 LAYOUT = 3  # of the folder of packed data; another one is packed anew
+
+
+def check(settings: Settings) -> None:
+    """Raise UserError for what is wrong with DATA= and DATASET= and can be told before a frame is read."""
+    if settings.data:
+        sources.recognise(settings.data, settings.dataset)
+    elif settings.dataset:
+        known(settings.dataset, sources.SOURCES, "data set")
+        raise UserError(f"DATASET={settings.dataset} says what DATA= holds; give DATA= too, or leave DATASET= out")
 
 
 def prepare(settings: Settings, runs: Path, say: Callable[[str], None] = lambda line: None) -> Packed:
@@ -155,11 +164,13 @@ def _pack(
     if len(slices) == 1:
         selections["test"] = partial(_every_view, settings, found, slices[0])
     patches = np.where(found.split[found.table.frame] == "test", settings.test_views, 0)  # of each candidate
-    for split, select in selections.items():
-        selection = select()
+    chosen = {split: select() for split, select in selections.items()}
+    todo = [split for split in chosen if not pack.index_path(folder, split).exists()]
+    pack.check_room(folder, sum(len(chosen[split]) for split in todo), settings.encoding, _size(settings))
+    for split, selection in chosen.items():
         if split != "test":
             patches += np.bincount(selection.candidate, minlength=len(patches))
-        if not pack.index_path(folder, split).exists():
+        if split in todo:
             _pack_split(settings, found, selection, folder, split)
     mean.write_mean(pack.database_path(folder, "train"), folder)
     counts = {split: int(patches[found.of(split)].sum()) for split in splits.SPLITS}

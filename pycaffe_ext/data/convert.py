@@ -20,7 +20,7 @@ from pycaffe_ext.proto.caffe_pb2 import Datum
 
 BATCH = 16  # images a thread reads at a time
 REPORT = 1000  # images between two lines of the log
-NUMBER = re.compile(r"\s*[+-]?\d+")
+NUMBER = re.compile(r"\s*[+-]?\d+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def read_list(path: str | Path) -> list[tuple[str, int]]:
     for a list that can't be read.
     """
     try:
-        text = Path(path).read_bytes().decode(errors="surrogateescape")
+        text = os.fsdecode(Path(path).read_bytes())
     except OSError as error:
         raise UserError(f"{path}: can't read this list of images ({error.strerror})") from None
     lines = text.removesuffix("\n").split("\n") if text else []
@@ -156,5 +156,5 @@ def _check_sizes(found: list[tuple[Image, Datum]], size: int) -> int:
 
 def _records(found: list[tuple[Image, Datum]]) -> Iterator[tuple[bytes, bytes]]:
     for image, datum in found:
-        yield f"{image.number:08d}_{image.name}".encode(errors="surrogateescape"), datum.SerializeToString()
+        yield os.fsencode(f"{image.number:08d}_{image.name}"), datum.SerializeToString()
 

@@ -36,7 +36,7 @@ def find(
     """
     source, home = recognise(folder, dataset)
     found = with_identifiers(sorted(source.read(home, cache, progress), key=lambda frame: frame.name))
-    frames = [_named(frame, reading or Reading()) for frame in found]
+    frames = [replace(frame, reading=reading or Reading()) for frame in found]
     check_no_other_table(home, frames, Path(folder))
     check_sizes([frame for frame in frames if not _decoded(frame, cache)], progress)
     _check_rule(frames, cache)
@@ -94,12 +94,6 @@ def _unknown(folder: Path, choices: list[Source]) -> str:
         return f"{folder}: {holds}, which is not the layout of {slug}; `make data-help DATASET={slug}` shows it"
     videos = " or videos/ and masks/" if any(name.lower().endswith(VIDEO_SUFFIXES) for name in names) else ""
     return f"{folder}: {holds}; expected images/ and masks/{videos}, or the layout of a data set: {HELP}"
-
-
-def _named(frame: Frame, reading: Reading) -> Frame:
-    """The frame with its `reading`, and bytes of its name that are no UTF-8 as \\udcff: tables and keys hold text."""
-    name, group = (text.encode(errors="backslashreplace").decode() for text in (frame.name, frame.group))
-    return replace(frame, name=name, group=group, reading=reading)
 
 
 def _decoded(frame: Frame, cache: Path | None) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -20,6 +19,7 @@ from pycaffe_ext.engine.random import own_generator
 from pycaffe_ext.engine.reading import Batch
 from pycaffe_ext.engine.transform import Transformer
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.files import read_words
 from pycaffe_ext.pictures import opencv
 from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.strings import native
@@ -56,7 +56,7 @@ def read_window_file(param: caffe_pb2.WindowDataParameter) -> Images:
     """
     out = Images([], 0, [], [])
     try:
-        words = iter(Path(native(param.source)).read_bytes().decode(errors="surrogateescape").split())
+        words = iter(read_words(native(param.source)))
         for mark in words:
             index, path, channels = int(next(words)), next(words), int(next(words))
             _, _, count = (int(next(words)) for _ in range(3))
