@@ -40,7 +40,7 @@ class BNLL(_Elementwise):
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if propagate_down[0]:
-            bottom[0].diff = top[0].diff * torch.sigmoid(self._inputs[0].clamp(max=50))
+            bottom[0].diff = top[0].diff * torch.sigmoid(bottom[0].data.clamp(max=50))
 
 
 @register("ELU")
@@ -94,6 +94,8 @@ class Log(_Elementwise):
 @register("Threshold")
 class Threshold(NeuronLayer):
     """1 where x is above the threshold, else 0; it has no gradient."""
+
+    reads_bottoms = False
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         top[0].data = (bottom[0].data > self.param.threshold_param.threshold).float()

@@ -28,6 +28,7 @@ class Embed(Layer):
     """
 
     exact_bottoms = exact_tops = 1
+    reads_bottoms = False
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         param = self.param.embed_param
@@ -63,6 +64,7 @@ class BatchReindex(Layer):
 
     exact_bottoms = 2
     exact_tops = 1
+    reads_bottoms = False
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.check(len(bottom[1].shape) == 1, f"indices must have 1 axis, not shape {bottom[1].shape}")
@@ -88,6 +90,7 @@ class Filter(Layer):
 
     min_bottoms = 2
     min_tops = 1
+    reads_bottoms = False
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.check(len(top) == len(bottom) - 1, f"{len(bottom)} bottoms (the last selects) make {len(bottom) - 1}"
