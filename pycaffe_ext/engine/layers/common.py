@@ -183,7 +183,7 @@ class Slice(_SameValues):
 
 @register("Eltwise")
 class Eltwise(AutogradLayer):
-    """Sum (with coefficients), product or maximum of bottoms of one shape."""
+    """Sum (with coefficients), product or maximum of bottoms of one shape; a NaN among them makes the maximum NaN."""
 
     min_bottoms = 2
     exact_tops = 1
@@ -204,9 +204,10 @@ class Eltwise(AutogradLayer):
     def compute(self, bottoms: list[torch.Tensor], params: list[torch.Tensor]) -> list[torch.Tensor]:
         operation = self.param.eltwise_param.operation
         if operation == ELTWISE.MAX:
-            out = bottoms[0]
-            for x in bottoms[1:]:
-                out = torch.where(out > x, out, x)  # a tie belongs to the later bottom
+            first, second, *others = bottoms
+            out = torch.where((first > second) | first.isnan(), first, second)  # a tie belongs to the second,
+            for x in others:
+                out = torch.where((x > out) | x.isnan(), x, out)  # with those that follow to the earlier one
             return [out]
         if operation == ELTWISE.PROD:
             out = bottoms[0] * bottoms[1]

@@ -57,7 +57,8 @@ class Power(_Elementwise):
 
     def compute(self, bottoms: Tensors, params: Tensors) -> Tensors:
         param = self.param.power_param
-        inner = bottoms[0] * param.scale + param.shift
+        x = bottoms[0]
+        inner = x * param.scale + param.shift if param.scale else torch.full_like(x, param.shift)  # 0 * inf is NaN
         if param.power == 0:
             return [torch.ones_like(inner)]
         return [inner if param.power == 1 else inner.pow(param.power)]
@@ -115,4 +116,4 @@ class PReLU(_Elementwise):
     def compute(self, bottoms: Tensors, params: Tensors) -> Tensors:
         x = bottoms[0]
         slope = params[0].view(-1, *[1] * (x.dim() - 2)) if params[0].dim() else params[0]
-        return [functional.relu(x) + slope * (x - functional.relu(x))]
+        return [functional.relu(x) + slope * x.clamp(max=0)]

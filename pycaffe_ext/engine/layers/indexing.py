@@ -50,7 +50,7 @@ class Embed(Layer):
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         self.check(not propagate_down[0], "can't send a gradient to its indices")
-        gradient = top[0].diff.view(-1, top[0].shape[-1])
+        gradient = top[0].diff.view(-1, self.param.embed_param.num_output)
         if self.param_propagate_down[0]:
             table = torch.zeros_like(self.blobs[0].data)
             self.blobs[0].accumulate(table.index_add_(0, self._indices, gradient))
