@@ -25,9 +25,9 @@ from pycaffe_ext.detector.forest import Forest, grow
 from pycaffe_ext.detector.labels import AHEAD, BEHIND, DARK, INSIDE, OTHER, SPOT, classify
 from pycaffe_ext.detector.model import Model, first_stage
 from pycaffe_ext.detector.oriented import describe
-from pycaffe_ext.detector.processes import map_processes
 from pycaffe_ext.detector.settings import Detector
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.processes import map_processes
 
 FOLDS = 3
 FRAME_SAMPLES = 200  # edge pixels of a frame, at most
@@ -201,7 +201,7 @@ def _per_frame(settings: Detector, frames: int) -> int:
 
 def _picked(label: np.ndarray, count: int, key: str) -> np.ndarray:
     """Rows of a frame's samples: of each class up to its share, drawn by `key`, so whatever other frames there are."""
-    rng = np.random.default_rng(int(hashlib.sha256(key.encode()).hexdigest()[:12], 16))
+    rng = np.random.default_rng(int(hashlib.sha256(os.fsencode(key)).hexdigest()[:12], 16))
     most = {kind: round(share * count) for kind, share in SHARES.items()}
     return np.concatenate([rng.permutation(np.flatnonzero(label == kind))[:n] for kind, n in most.items()])
 

@@ -95,6 +95,7 @@ class Net:
         if self.param.force_backward:
             self._force_backward()
         self._overwriting = Overwriting(self)
+        transfer.warn_of_twins(self)
 
     def _add_layer(
         self, param: caffe_pb2.LayerParameter, unread: set[str], learns: dict[int, bool]
