@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
+import weakref
 
 import numpy as np
 import pytest
@@ -250,3 +252,17 @@ def test_infinities_where_a_product_with_zero_would_be_nan():
     fill(net, x=[np.inf, -np.inf])
     net.forward()
     assert net.blobs["y"].data.tolist() == [[np.inf, -np.inf]] and net.blobs["z"].data.tolist() == [[2, 2]]
+
+
+def test_a_net_goes_with_its_last_reference():
+    """Else its memory, and threads that read for it, stay until the garbage collector looks."""
+    net = make(CHAIN, x=(2, 3, 4, 4))
+    net.forward()
+    net.backward()
+    gone = weakref.ref(net)
+    gc.disable()
+    try:
+        del net
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -53,7 +53,7 @@ class Overwriting:
     """What a net keeps for its backward pass; made once its layers and their need of a backward pass are known."""
 
     def __init__(self, net: Net) -> None:
-        self._net = net
+        self._blobs = {"bottom": net.bottoms, "top": net.tops}  # not the net: it goes as soon as nobody has it
         self._lost = {i: [reading for reading in readings if _is_read(net, reading)]
                       for i, readings in overwritten(net).items()}
         self._kept: dict[int, dict[tuple[str, int], torch.Tensor]] = {
@@ -66,8 +66,7 @@ class Overwriting:
         if i in self._kept:
             self._kept[i] = {}
         for layer, end, index in self._lost.get(i, ()):
-            blobs = (self._net.bottoms if end == "bottom" else self._net.tops)[layer]
-            self._kept[layer].setdefault((end, index), blobs[index].data)
+            self._kept[layer].setdefault((end, index), self._blobs[end][layer][index].data)
 
     def as_they_were(self, i: int, end: str, blobs: list[Blob]) -> list[Blob]:
         """The bottoms or tops of layer i for its backward pass."""
