@@ -316,3 +316,13 @@ def test_a_file_that_does_not_fit_is_refused_at_once(tmp_path):
     with pytest.raises(OSError):
         rows.Rows(0, 1 << 30, [(1 << 20,)], str(tmp_path))
     assert not os.listdir(tmp_path)
+
+
+def test_rows_of_a_database_whose_name_is_not_utf8(database, reading_pays):
+    """What may have changed is asked in each pass; py-lmdb itself can't say such a path."""
+    os.rename("train", b"tr\xe9n")
+    Path("net.prototxt").write_text(net_text(PLAIN).replace('"train"', r'"tr\351n"'))
+    made = Solver(parse(solver_text(test_iter=None, test_interval=None), caffe_pb2.SolverParameter()))
+    prefix.attach(made, 1)
+    made.step(8)
+    assert made.net.prefix is not None and made.iter == 8

@@ -123,7 +123,7 @@ def count_records(database: Database) -> int | None:
 
 def state_of(database: Database) -> tuple[object, ...]:
     """What changes when the content of the database may have changed."""
-    return () if isinstance(database, LevelDB) else (database.path(), database.info()["last_txnid"])
+    return () if isinstance(database, LevelDB) else (database.info()["last_txnid"],)
 
 
 def log_restart() -> None:

@@ -68,7 +68,7 @@ class DataLayer(ReadingAhead):
     @property
     def state(self) -> tuple[object, ...]:
         """What changes when the records may have changed."""
-        return database.state_of(self._store)
+        return self.param.data_param.source, *database.state_of(self._store)
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         top[0].reshape(self._shape)
