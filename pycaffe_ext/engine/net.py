@@ -28,7 +28,7 @@ class Net:
     Parameters: phase is caffe_pb2.TRAIN or TEST; level and stages select layers by their rules.
     Raises UserError, naming the layer, for whatever Caffe refuses.
 
-    blobs: name -> Blob in the order of the layers.  bottom_names, top_names: lists of names, one list a layer.
+    blobs: name -> Blob in the order of the layers.  loss_weights: name of a blob -> its loss weight.  bottom_names, top_names: lists of names, one list a layer.
     inputs: tops of Input layers.  outputs: blobs that no layer reads, in alphabetical order.
     learnable_params: each parameter once, however often it is shared; params_lr, params_weight_decay,
     has_params_lr, has_params_decay and param_owner_names (layer name, display name) run alongside.
@@ -58,11 +58,13 @@ class Net:
         self.param = insert_splits(filter_layers(with_state(param, phase, level, stages)))
         self.name = param.name
         self.layers: list[Layer] = []
+        self.layer_names: list[str] = []
         self.bottoms: list[list[Blob]] = []
         self.tops: list[list[Blob]] = []
         self.bottom_names: list[list[str]] = []
         self.top_names: list[list[str]] = []
         self.blobs: dict[str, Blob] = {}
+        self.loss_weights: dict[str, float] = {}
         self.inputs: list[str] = []
         self.learnable_params: list[Blob] = []
         self.params_lr: list[float] = []
@@ -76,10 +78,6 @@ class Net:
         self._layer_backward: list[bool] = []
         self._bottom_backward: list[list[bool]] = []
         self._build()
-
-    @property
-    def layer_names(self) -> list[str]:
-        return [layer.name for layer in self.layers]
 
     # ---- building
 
@@ -115,6 +113,8 @@ class Net:
         for blob in top:
             learns[id(blob)] = learning or (blob in bottom and learns[id(blob)])
         self.layers.append(layer)
+        self.layer_names.append(param.name)
+        self.loss_weights.update(zip(names, layer.loss_weights, strict=True))
         self.bottoms.append(bottom)
         self.tops.append(top)
         self.bottom_names.append(list(param.bottom))
@@ -305,12 +305,6 @@ class Net:
     def clear_param_diffs(self) -> None:
         for blob in self.learnable_params:
             blob.clear_diff()
-
-    @property
-    def loss_weights(self) -> dict[str, float]:
-        """Loss weight by name of blob."""
-        named = zip(self.top_names, self.layers, strict=True)
-        return {name: weight for names, layer in named for name, weight in zip(names, layer.loss_weights, strict=True)}
 
     # ---- weights
 
