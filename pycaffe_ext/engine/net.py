@@ -28,7 +28,8 @@ class Net:
     Parameters: phase is caffe_pb2.TRAIN or TEST; level and stages select layers by their rules.
     Raises UserError, naming the layer, for whatever Caffe refuses.
 
-    blobs: name -> Blob in the order of the layers.  loss_weights: name of a blob -> its loss weight.  bottom_names, top_names: lists of names, one list a layer.
+    blobs: name -> Blob in the order of the layers.  loss_weights: name of each top -> its loss weight.
+    layer_names: a name a layer.  bottom_names, top_names: lists of names, one list a layer.
     inputs: tops of Input layers.  outputs: blobs that no layer reads, in alphabetical order.
     learnable_params: each parameter once, however often it is shared; params_lr, params_weight_decay,
     has_params_lr, has_params_decay and param_owner_names (layer name, display name) run alongside.
@@ -97,11 +98,12 @@ class Net:
     ) -> None:
         if not param.HasField("phase"):
             param.phase = self.phase
-        layer = layer_class(param)(param, param.phase, self.device)
-        layer.check(len(param.propagate_down) in (0, len(param.bottom)), "propagate_down must be given for none or for"
-                    f" each of its {len(param.bottom)} bottoms, not {len(param.propagate_down)} times")
+        layer, bottom_names, asked = layer_class(param)(param, param.phase, self.device), list(param.bottom), list(param.propagate_down)
+        if len(asked) not in (0, len(bottom_names)):
+            layer.fail("propagate_down must be given for none or for each of its"
+                       f" {len(bottom_names)} bottoms, not {len(asked)} times")
         layer.check_counts()
-        bottom = [self._bottom(param, i, unread) for i in range(len(param.bottom))]
+        bottom = [self._bottom(param, i, name, unread) for i, name in enumerate(bottom_names)]
         names, top = self._make_tops(layer, unread)
         layer.setup(bottom, top)
         self.blobs.update(zip(names, top, strict=True))  # a layer may have put a blob of its own in a top's place
@@ -117,13 +119,12 @@ class Net:
         self.loss_weights.update(zip(names, layer.loss_weights, strict=True))
         self.bottoms.append(bottom)
         self.tops.append(top)
-        self.bottom_names.append(list(param.bottom))
+        self.bottom_names.append(bottom_names)
         self.top_names.append(names)
         self._layer_backward.append(learning)
-        self._bottom_backward.append(list(param.propagate_down) or wanted)
+        self._bottom_backward.append(asked or wanted)
 
-    def _bottom(self, param: caffe_pb2.LayerParameter, i: int, unread: set[str]) -> Blob:
-        name = param.bottom[i]
+    def _bottom(self, param: caffe_pb2.LayerParameter, i: int, name: str, unread: set[str]) -> Blob:
         if name not in unread:
             raise LayerError(param.name, f"layer {param.name!r}: unknown bottom blob {name!r} (bottom {i})")
         unread.discard(name)

@@ -105,17 +105,19 @@ class Layer:
 
     def check_counts(self) -> None:
         """Raise UserError unless the numbers of bottoms and tops are what this type of layer takes."""
-        for kind, given in (("bottom", len(self.param.bottom)), ("top", len(self.param.top))):
-            exact, least, most = (getattr(self, f"{rule}_{kind}s") for rule in ("exact", "min", "max"))
-            auto = kind == "top" and self.auto_top_blobs
+        bottoms, tops = len(self.param.bottom), len(self.param.top)
+        for kind, given, exact, least, most, auto in (
+            ("bottom", bottoms, self.exact_bottoms, self.min_bottoms, self.max_bottoms, False),
+            ("top", tops, self.exact_tops, self.min_tops, self.max_tops, self.auto_top_blobs),
+        ):
             if exact is not None and given != exact and not (auto and given < exact):
                 self.fail(f"takes {exact} {kind} blob(s), not {given}")
             if least is not None and given < least and not auto:
                 self.fail(f"takes at least {least} {kind} blob(s), not {given}")
             if most is not None and given > most:
                 self.fail(f"takes at most {most} {kind} blob(s), not {given}")
-        if self.equal_bottoms_tops and len(self.param.bottom) != len(self.param.top):
-            self.fail(f"takes as many tops as bottoms, not {len(self.param.top)} for {len(self.param.bottom)}")
+        if self.equal_bottoms_tops and bottoms != tops:
+            self.fail(f"takes as many tops as bottoms, not {tops} for {bottoms}")
         if not self.in_place and set(self.param.bottom) & set(self.param.top):
             self.fail("can't work in place: its top and bottom need different names")
 
@@ -196,7 +198,9 @@ def layer_types() -> list[str]:
 
 def layer_class(param: caffe_pb2.LayerParameter) -> type[Layer]:
     """The class for a layer; raises UserError that names the layer and the types there are."""
+    if param.type in _LAYERS:
+        return _LAYERS[param.type]
     try:
-        return _LAYERS[known(param.type, layer_types(), f"type of layer {param.name!r}:")]
+        known(param.type, layer_types(), f"type of layer {param.name!r}:")
     except UserError as error:
         raise LayerError(param.name, str(error)) from None
