@@ -12,6 +12,7 @@ from pycaffe_ext.engine import debug_info, transfer
 from pycaffe_ext.engine.blob import Blob, BlobView
 from pycaffe_ext.engine.graph import filter_layers, insert_splits, with_state
 from pycaffe_ext.engine.layers import Layer, layer_class
+from pycaffe_ext.engine.parallel import FEW, one_thread
 from pycaffe_ext.errors import LayerError
 from pycaffe_ext.proto import array_to_blob, caffe_pb2
 
@@ -89,6 +90,7 @@ class Net:
             for layer_param in self.param.layer:
                 self._add_layer(layer_param, unread, learns)
         self.outputs = sorted(unread)
+        self._shown = frozenset(self.outputs)
         self._prune_backward()
         if self.param.force_backward:
             self._force_backward()
@@ -98,7 +100,8 @@ class Net:
     ) -> None:
         if not param.HasField("phase"):
             param.phase = self.phase
-        layer, bottom_names, asked = layer_class(param)(param, param.phase, self.device), list(param.bottom), list(param.propagate_down)
+        layer = layer_class(param)(param, param.phase, self.device)
+        bottom_names, asked = list(param.bottom), list(param.propagate_down)
         if len(asked) not in (0, len(bottom_names)):
             layer.fail("propagate_down must be given for none or for each of its"
                        f" {len(bottom_names)} bottoms, not {len(asked)} times")
@@ -248,12 +251,19 @@ class Net:
         layer, bottom, top = self.layers[i], self.bottoms[i], self.tops[i]
         _call(self.before_forward, i)
         layer.reshape(bottom, top)
-        layer.forward(bottom, top)
+        with one_thread(self._is_little(i)):
+            layer.forward(bottom, top)
         losses = self._losses(layer, top)
         if self.debug_info:
             debug_info.log_forward(self, i)
         _call(self.after_forward, i)
         return losses
+
+    def _is_little(self, i: int) -> bool:
+        """Whether a pass through layer i is so little work that one thread does it best."""
+        if self.device.type != "cpu" or not self.bottoms[i]:  # sources have threads of their own
+            return False
+        return self.layers[i].operations(self.bottoms[i], self.tops[i]) < FEW
 
     @staticmethod
     def _losses(layer: Layer, top: list[Blob]) -> list[torch.Tensor]:
@@ -267,7 +277,8 @@ class Net:
         for i in range(last, first - 1, -1):
             _call(self.before_backward, i)
             if self._layer_backward[i]:
-                self.layers[i].backward(self.tops[i], self._bottom_backward[i], self.bottoms[i])
+                with one_thread(self._is_little(i)):
+                    self.layers[i].backward(self.tops[i], self._bottom_backward[i], self.bottoms[i])
                 if self.debug_info:
                     debug_info.log_backward(self, i, self._bottom_backward[i])
             _call(self.after_backward, i)
@@ -281,7 +292,7 @@ class Net:
         if not self.bottoms[i] or self.layers[i].keeps_tops:
             return
         for name, blob, weight in zip(self.top_names[i], self.tops[i], self.layers[i].loss_weights, strict=True):
-            if not weight and blob not in self.bottoms[i] and name not in self.outputs:
+            if not weight and blob not in self.bottoms[i] and name not in self._shown:
                 blob.release()
 
     def release_param_diffs(self) -> None:

@@ -31,6 +31,8 @@ def build_net(
 
 
 def _build(param: caffe_pb2.NetParameter, phase: int, level: int, stages: list[str], device: torch.device | str) -> Net:
+    if not log.shows_info():
+        return Net(param, phase, level, stages, device)
     filtered = filter_layers(with_state(param, phase, level, stages))
     if not stages and not param.state.HasField("level"):
         filtered.state.ClearField("level")  # Caffe logs a level only where a flag or a solver has set one

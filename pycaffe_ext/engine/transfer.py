@@ -10,6 +10,7 @@ import torch
 
 from pycaffe_ext.engine import log
 from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.parallel import one_thread
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import blob_to_array, caffe_pb2, is_hdf5, read_blobs, read_weights
 
@@ -46,7 +47,7 @@ def copy_layers(net: Net, source: str | os.PathLike[str] | caffe_pb2.NetParamete
 
 def copy_arrays(net: Net, donor: dict[str, list[np.ndarray | None]]) -> None:
     """Copy blobs by layer name, as read_blobs reads them; None leaves a blob as it is."""
-    layers = {layer.name: layer for layer in net.layers}
+    layers = dict(zip(net.layer_names, net.layers, strict=True))
     for name, arrays in donor.items():
         if name not in layers:
             log.info("net.cpp:744", f"Ignoring source layer {name}")
@@ -65,7 +66,8 @@ def _copy_array(array: np.ndarray, blob: Blob, name: str, i: int) -> None:
     if array.shape != blob.shape and not legacy:
         raise UserError(f"cannot copy param {i} of layer {name!r}: shape {array.shape} in the saved net,"
                         f" {blob.shape} in this net{ADVICE}")
-    blob.data.copy_(torch.from_numpy(np.ascontiguousarray(array)).view(blob.shape))
+    with one_thread():
+        blob.data.copy_(torch.from_numpy(np.ascontiguousarray(array)).view(blob.shape))
 
 
 def share_layers(net: Net, other: Net) -> None:

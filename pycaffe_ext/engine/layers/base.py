@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 
 from pycaffe_ext.engine.blob import Blob
-from pycaffe_ext.engine.fillers import fill
+from pycaffe_ext.engine.fillers import fill, is_zero
+from pycaffe_ext.engine.parallel import one_thread
 from pycaffe_ext.errors import LayerError, UserError, known
 from pycaffe_ext.proto import caffe_pb2
 
@@ -70,6 +71,10 @@ class Layer:
         if any(propagate_down):
             self.fail("has no gradient")
 
+    def operations(self, bottom: list[Blob], top: list[Blob]) -> int:
+        """About how many operations a forward pass takes: whether several threads pay."""
+        return 4 * sum(blob.count for blob in [*bottom, *top])
+
     def allow_force_backward(self, bottom_index: int) -> bool:
         """Whether `force_backward` of the net reaches this bottom."""
         return not self.is_loss or bottom_index != 1
@@ -96,9 +101,11 @@ class Layer:
     def add_blob(self, shape: Sequence[int], filler: caffe_pb2.FillerParameter | None = None) -> None:
         """Append a parameter, filled (zero without a filler)."""
         blob = Blob(shape, self.device)
-        if filler is not None:
+        if filler is not None and not is_zero(filler):  # a new blob reads as zero and takes no memory before that
+            blob.data = torch.empty(blob.shape, device=self.device)
             try:
-                fill(blob.data, filler)
+                with one_thread():
+                    fill(blob.data, filler)
             except UserError as error:
                 self.fail(str(error))
         self.blobs.append(blob)
