@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from importlib.metadata import version
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from pycaffe_ext import __version__, nets, weights
+from pycaffe_ext import __version__, nets, preflight, weights
 from pycaffe_ext.applications import APPLICATIONS, slices
 from pycaffe_ext.applications.packed import Packed
 from pycaffe_ext.applications.results import (
@@ -37,22 +37,27 @@ from pycaffe_ext.data.pack import database_path
 from pycaffe_ext.donor import DONOR
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc
-from pycaffe_ext.files import digest, read_json, write_csv, write_json
+from pycaffe_ext.files import digest, read_json, reading, write_csv, write_json
 from pycaffe_ext.nets.shapes import parameter_shapes
 from pycaffe_ext.nets.spec import SCALABLE
+from pycaffe_ext.parts import sweep_all
 from pycaffe_ext.proto import read_blobs, write_text
 from pycaffe_ext.report import figures, run_summary
 from pycaffe_ext.schemes import is_fine_tuning
 from pycaffe_ext.settings import Settings
-from pycaffe_ext.training import log
+from pycaffe_ext.training import log, resumes
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.fit import FitResult, Validation, fit
 from pycaffe_ext.training.scoring import positive, score
+from pycaffe_ext.training.snapshots import Snapshot
 
 READY = ("polyp",)  # applications that can run; the others' nets and solvers are emitted already
 EPOCH_ITERATIONS = 50  # at least so many per epoch, else the net's own batch is halved
 SCORE_BATCH = 50
-DISTRIBUTIONS = ("torch", "numpy", "opencv-python-headless", "lmdb", "protobuf", "scikit-learn", "scipy", "h5py")
+DISTRIBUTIONS = (
+    "torch", "numpy", "opencv-python-headless", "simplejpeg", "pillow", "tifffile", "imagecodecs", "lmdb", "protobuf",
+    "scikit-learn", "scipy", "h5py",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,23 @@ def run(
     return folder
 
 
+def check(jobs: Sequence[Settings], runs: Path, cache_gb: float | None = None) -> None:
+    """Raise UserError for what can be known to be wrong with runs before the first of them writes anything.
+
+    The runs differ in scheme, net, seed and length of training only.
+    """
+    first = jobs[0]
+    caffe = Caffe.from_setting(first.caffe, first.gpu, first.precision, cache_gb)
+    preflight.look(first, runs / first.name(), load(first.app).check, caffe)
+    for job in {(job.arch, job.scheme): job for job in jobs}.values():
+        try:
+            donor = find_donor(job)
+            if is_fine_tuning(job.scheme, job.arch):
+                prove_transfer(job, donor)
+        except UserError as error:
+            raise UserError(f"{job.title}: {error}") from None
+
+
 def load(app: str) -> ModuleType:
     """The module of an application; UserError for those that cannot run yet."""
     if app not in READY:
@@ -130,16 +152,17 @@ def _carry_out(
     settings: Settings, runs: Path, folder: Path, application: ModuleType, caffe: Caffe, saved: Any,
     say: Callable[[str], None],
 ) -> None:  # fmt: skip
-    caffe_version = caffe.version()  # first: a command that does not start must not cost an hour of packing
+    caffe_version = preflight.look(settings, folder, application.check, caffe)
     donor = find_donor(settings)
     if is_fine_tuning(settings.scheme, settings.arch):
         say(prove_transfer(settings, donor))
-    data = application.prepare(settings, runs)
-    say(run_summary.data_text(data.facts, data.patches))
+    sweep_all(runs)
+    data = application.prepare(settings, runs, say)
+    say(run_summary.data_text(data.facts, data.patches, data.damaged))
     job = Run(settings, folder, data, donor, net_spec(settings, data, donor))
     solver = emit(job)
     _record(job, caffe_version, saved)
-    fitted = train(job, caffe, solver)
+    fitted = train(job, caffe, solver, lambda start: _note_resume(job, caffe_version, start, say))
     _finish(job, runs, caffe, fitted, application)
 
 
@@ -235,22 +258,34 @@ def _record(job: Run, caffe_version: str, saved: Any) -> None:
             "donor": str(job.donor.file) if job.fine_tunes else None,
         },
         "patches": job.data.patches,
+        "damaged": list(job.data.damaged),
+        "left_out": [asdict(one) for one in job.data.left_out],
         "inputs": inputs,
         "versions": {
             "pycaffe_ext": __version__, "caffe": caffe_version, "python": platform.python_version(),
             **{name: version(name) for name in DISTRIBUTIONS},
         },
+        "resumes": saved.get("resumes", []) if saved else [],
     }  # fmt: skip
     write_json(job.folder / "run.json", record)
 
 
-def train(job: Run, caffe: Caffe, solver: Path) -> FitResult:
+def _note_resume(job: Run, caffe_version: str, start: Snapshot | None, say: Callable[[str], None]) -> None:
+    """Write into run.json, before Caffe goes on, that it does."""
+    record = read_json(job.folder / "run.json")
+    one = resumes.resume(start.iteration if start else 0, start.state if start else None, caffe_version)
+    record["resumes"].append(one)
+    write_json(job.folder / "run.json", record)
+    say(f"this run was interrupted; {resumes.text([one])}")
+
+
+def train(job: Run, caffe: Caffe, solver: Path, resumed: Callable[[Snapshot | None], None]) -> FitResult:
     validation = Validation(
         job.folder / "score_val.prototxt", job.data.patches["val"], SCORE_BATCH, job.output, job.spec.classes
     )
     epoch = nets.iterations(job.data.patches["train"], job.spec.batch_size)
     donor = job.donor.file if job.fine_tunes else None
-    return fit(caffe, job.folder, solver, validation, donor, epoch, job.settings.patience)
+    return fit(caffe, job.folder, solver, validation, donor, epoch, job.settings.patience, resumed=resumed)
 
 
 def _finish(job: Run, runs: Path, caffe: Caffe, fitted: FitResult, application: ModuleType) -> None:
@@ -269,8 +304,10 @@ def _finish(job: Run, runs: Path, caffe: Caffe, fitted: FitResult, application: 
         "best": {"iteration": fitted.best.iteration, "epoch": fitted.best.epoch, "validation_auc": fitted.best.auc},
         "snapshots": len(fitted.rows),
         "stopped_by": fitted.reason,
+        "resumes": read_json(job.folder / "run.json")["resumes"],
         "data": job.data.facts,
         "patches": job.data.patches,
+        "left_out": [asdict(one) for one in job.data.left_out],
         "test": summary(evaluation, scores.probability, job.settings.seed),
     }
     write_json(job.folder / "result.json", result)
@@ -296,7 +333,7 @@ def draw(job: Run, evaluation: Evaluation, fitted: FitResult) -> None:
     curve, baseline = froc.curve(evaluation.cases), froc.curve(evaluation.baseline)
     title = f"{job.settings.title}, {job.settings.source if job.settings.data else 'synthetic frames'}"
     figures.froc_figure(job.folder / "froc.png", {job.settings.job: curve}, baseline, title=title)
-    with (job.folder / "train.log").open(encoding="utf-8", errors="replace") as file:
+    with reading(job.folder / "train.log") as file:
         losses = log.parse(file).losses
     figures.convergence_figure(
         job.folder / "convergence.png", fitted.rows, fitted.best.iteration, losses, title=title

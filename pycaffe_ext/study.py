@@ -13,6 +13,7 @@ from pycaffe_ext.nets.spec import SCALABLE
 from pycaffe_ext.report.tables import layout
 from pycaffe_ext.schemes import STAGES, compared
 from pycaffe_ext.settings import Settings
+from pycaffe_ext.training import resumes
 
 # what a single scheme may have its own of: the data stay the same
 ADJUSTABLE = {"epochs": int, "patience": int, "batch": int, "base_lr": float}
@@ -88,10 +89,13 @@ def run_all(
     """Carry out the runs that are not finished, one after the other, and say what has come out of all.
 
     A run that fails is told at once and does not keep the others from running, unless it is the first: what is wrong
-    with that one is mostly wrong with all.  Raises UserError at the end if some failed.
+    with that one is mostly wrong with all.  What can be known before is checked for all, before the first.
+    Raises UserError at the end if some failed.
     """
     from pycaffe_ext import pipeline  # late: it loads what the settings need not
 
+    if todo := [job for job in jobs if not finished(job, runs)]:
+        pipeline.check(todo, runs, cache_gb)
     failed = []
     for number, job in enumerate(jobs):
         label = f"[{number + 1}/{len(jobs)}] {job.title}, seed {job.seed}"
@@ -115,8 +119,11 @@ HEADER = ("run", "seed", "epoch", "validation AUC", "test AUC (patches)", "sensi
 
 
 def overview(jobs: Sequence[Settings], runs: Path) -> str:
-    """A table of the finished runs: a line for each, in the order of `jobs`, with the detector alone for each seed."""
-    rows = []
+    """A table of the finished runs: a line for each, in the order of `jobs`, with the detector alone for each seed.
+
+    Below it a line for each run that was interrupted.
+    """
+    rows, notes = [], []
     for job in (job for job in jobs if finished(job, runs)):
         result = read_json(runs / job.name() / "result.json")
         best, test = result["best"], result["test"]
@@ -124,7 +131,9 @@ def overview(jobs: Sequence[Settings], runs: Path) -> str:
             rows.append(("detector alone", str(job.seed), "", "", "", _at_one(test["detector"])))
         aucs = f"{best['validation_auc']:.4f}", f"{test['patch_auc']:.4f}"
         rows.append((job.title, str(job.seed), f"{best['epoch']:g}", *aucs, _at_one(test["network"])))
-    return layout(HEADER, rows)
+        if said := resumes.text(result.get("resumes", [])):
+            notes.append(f"{job.title}, seed {job.seed}, was interrupted: {said}")
+    return "\n".join([layout(HEADER, rows), *notes])
 
 
 def _at_one(points: dict[str, Any]) -> str:

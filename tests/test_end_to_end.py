@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,8 @@ def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
 def frames(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "frames"
     synthetic.write_sequences(folder, videos=8, frames=3, size=(144, 176), workers=1, progress=False)
+    (folder / "spare").mkdir()
+    (folder / "spare" / "x.heic").touch()
     return folder
 
 
@@ -57,6 +60,7 @@ def finished(frames, tmp_path_factory) -> Path:
     status, out, err = run(folder, "polyp-ft-conv3", "--data", str(frames), "--epochs", "2", *SMALL, "--run", "first")
     assert status == 0, err
     assert "NOT ImageNet" in out and "transfer proved" in out
+    assert "left out of pictures and videos: 1 .heic (spare/x.heic)" in out
     return folder
 
 
@@ -66,6 +70,8 @@ def test_every_promised_file_is_there_and_agrees_with_the_others(finished, frame
     record, result = (json.loads((folder / name).read_text()) for name in ("run.json", "result.json"))
     assert record["settings"]["data"] == str(frames) and record["resolved"]["width"] == "1/8"
     assert all(len(value) == 64 for value in record["inputs"].values())
+    left = [{"kind": ".heic", "files": 1, "example": "spare/x.heic"}]
+    assert record["left_out"] == result["left_out"] == left
     rows = list(csv.DictReader((folder / "auc.csv").open()))
     best = max(rows, key=lambda row: float(row["auc"]))
     assert result["best"]["validation_auc"] == pytest.approx(float(best["auc"]))
@@ -106,7 +112,7 @@ def test_the_same_seed_gives_the_same_numbers(finished, frames, tmp_path):
     assert json.loads((one / "result.json").read_text()) == json.loads((other / "result.json").read_text())
 
 
-def test_an_interrupted_run_goes_on(frames, tmp_path):
+def test_an_interrupted_run_goes_on(finished, frames, tmp_path):
     length = ("--patches", "1000", "--epochs", "8", "--patience", "8")  # long enough to be stopped in its course
     arguments = ("polyp-ft-conv1", "--data", str(frames), *SMALL, *length, "--run", "stopped")
     process, table = start(tmp_path, *arguments), tmp_path / "runs" / "stopped" / "auc.csv"
@@ -118,11 +124,20 @@ def test_an_interrupted_run_goes_on(frames, tmp_path):
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130 and "go on" in err
     scored = table.read_text().splitlines()
-    status, _, err = run(tmp_path, *arguments)
+    status, out, err = run(tmp_path, *arguments)
     assert status == 0, err
     assert table.read_text().splitlines()[: len(scored) - 1] == scored[:-1]
     assert len(table.read_text().splitlines()) == 9
     assert "Resuming from" in (table.parent / "train.log").read_text()
+    record, result = (json.loads((table.parent / name).read_text()) for name in ("run.json", "result.json"))
+    (one,) = record["resumes"]
+    assert result["resumes"] == [one] and one["caffe"] == record["versions"]["caffe"]
+    assert one["solverstate"].endswith(f"_iter_{one['iteration']}.solverstate") and one["iteration"] > 0
+    assert datetime.fromisoformat(one["time"]).tzinfo
+    said = f"resumed once at iteration {one['iteration']}: the numbers need not be what the seed gives undisturbed"
+    assert f"this run was interrupted; {said}\n" in out and f"\ninterrupted: {said}\n" in out
+    undisturbed = finished / "runs" / "first"
+    assert all(json.loads((undisturbed / name).read_text())["resumes"] == [] for name in ("run.json", "result.json"))
 
 
 def test_frames_that_changed_are_noticed(finished, frames, tmp_path):

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from pycaffe_ext.data.pack import database_path, index_path
+from pycaffe_ext.data.sources import LeftOut
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.files import read_json, write_json
+from pycaffe_ext.files import read_json, reading, write_json
 
 RECORD = "data.json"
 STORAGE = {str: list, int: lambda: array("q"), float: lambda: array("d")}  # of a column while its table is read
@@ -27,6 +28,8 @@ class Packed:
     fingerprint : sha256 over the frames and masks.  patches : split -> number of patches.
     facts : counts at each stage, for a reader.  slices : of the test patches; only a single one lies in the folder,
     several are packed by each run, one after the other (see TestSet).  detector : digest of the detector's model.
+    damaged : names of the damaged frames that DAMAGED=keep took.
+    left_out : of the pictures and videos in the data set's folder; of this run, so it is not in the folder's record.
     """
 
     folder: Path
@@ -35,6 +38,8 @@ class Packed:
     facts: dict[str, Any]
     slices: int = 1
     detector: str = ""
+    damaged: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def mean_file(self) -> Path:
@@ -54,7 +59,7 @@ class Packed:
     def save(self) -> None:
         """Write data.json, the last file of a preparation: where it lies, everything is there."""
         record = asdict(self)
-        del record["folder"]
+        del record["folder"], record["left_out"]
         write_json(self.folder / RECORD, record)
 
 
@@ -84,7 +89,7 @@ def load(folder: Path) -> Packed | None:
 def read_columns(table: Path, kinds: dict[str, type]) -> dict[str, np.ndarray]:
     """Columns of a CSV file as arrays of the given types; UserError if it is missing or not such a table."""
     try:
-        with table.open(encoding="utf-8", newline="") as file:
+        with reading(table) as file:
             return _columns(csv.reader(file), kinds)
     except FileNotFoundError:
         raise UserError(f"{table} is missing; remove {table.parent} and run again") from None

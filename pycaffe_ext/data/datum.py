@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from google.protobuf.message import DecodeError
 
 from pycaffe_ext.data import ENCODINGS
 from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.pictures import opencv
 from pycaffe_ext.proto.caffe_pb2 import Datum
 
 QUALITY = 95
@@ -40,7 +42,7 @@ def from_bytes(content: bytes) -> tuple[np.ndarray, int]:
     """
     datum = parse(content)
     if datum.encoded:
-        image = cv2.imdecode(np.frombuffer(datum.data, np.uint8), cv2.IMREAD_COLOR) if datum.data else None
+        image = opencv.decode(datum.data, cv2.IMREAD_COLOR)
         if image is None:
             raise UserError("a Datum's encoded picture can't be decoded; pack the database again")
         return np.ascontiguousarray(image.transpose(2, 0, 1)), datum.label
@@ -70,7 +72,7 @@ def open_database(folder: str | Path, buffers: bool = False) -> Iterator[lmdb.Tr
     if not file.is_file():
         raise UserError(f"{folder}: no LMDB in it (data.mdb is missing); pack the patches first")
     try:
-        with lmdb.open(str(folder), readonly=True, lock=False, create=False, readahead=True) as database:
+        with lmdb.open(os.fsencode(folder), readonly=True, lock=False, create=False, readahead=True) as database:
             pages = database.info()["last_pgno"] + 1
             needed = pages * database.stat()["psize"]
             if file.stat().st_size < needed:
@@ -88,4 +90,4 @@ def read(folder: str | Path) -> Iterator[tuple[str, np.ndarray, int]]:
     with open_database(folder) as transaction:
         for key, content in transaction.cursor():
             patch, label = from_bytes(content)
-            yield key.decode(), patch, label
+            yield os.fsdecode(key), patch, label

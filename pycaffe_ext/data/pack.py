@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +19,18 @@ import numpy as np
 from pycaffe_ext.data import ENCODINGS
 from pycaffe_ext.data.balance import Selection
 from pycaffe_ext.data.datum import QUALITY, to_bytes
-from pycaffe_ext.data.frames import Frame, read_image
+from pycaffe_ext.data.frames import Frame, read_frame
 from pycaffe_ext.data.patches import SIZE, VIEWS, cut
 from pycaffe_ext.data.threads import in_order, one_thread_each
 from pycaffe_ext.errors import UserError, known
-from pycaffe_ext.files import write_csv, writing_folder
+from pycaffe_ext.files import reading, write_csv, writing_folder
 from pycaffe_ext.progress import bar
+from pycaffe_ext.sizes import check_space
 
 HEADER = ("split", "key", "frame", "group", "candidate", "scale", "dx", "dy", "orientation", "label")
 BATCH = 256  # patches of one frame cut at a time: 40 MB of raw pixels
 PAGE = 4096
+REMEDY = ", lower PATCHES=, or choose another folder with RUNS="
 LONGEST_KEY = 511  # LMDB's limit, in bytes
 
 
@@ -88,22 +89,31 @@ def pack(
 
     def cut_batch(rows: np.ndarray) -> list[tuple[bytes, bytes]]:
         return [
-            (keys(row).encode(), to_bytes(patch, selection.label[row], encoding, quality))
+            (os.fsencode(keys(row)), to_bytes(patch, selection.label[row], encoding, quality))
             for row, patch in zip(rows, cut_rows(frames, candidates, selection, rows, size), strict=True)
         ]
 
     database, index = database_path(folder, split), index_path(folder, split)
+    check_room(folder, len(selection), encoding, size)
     with writing_folder(database) as part:
-        entry = 3 * size * size + PAGE
-        if encoding == "raw":
-            _check_space(folder, len(selection) * entry)
         workers = workers or os.cpu_count() or 1
         shown = bar(title=f"packing {split}", total=len(selection), unit="patch", progress=progress)
         with one_thread_each(), shown:
             batches = in_order(cut_batch, _batches(candidates.frame[selection.candidate]), workers)
-            _put(part, batches, map_size=2 * len(selection) * entry + (1 << 24), report=shown.update)
+            _put(part, batches, map_size=2 * len(selection) * _entry(size) + (1 << 24), report=shown.update)
         write_csv(index, HEADER, _index_rows(frames, candidates, selection, place, keys, split))
     return database, index
+
+
+def check_room(folder: Path, patches: int, encoding: str, size: int = SIZE) -> None:
+    """Raise UserError unless so many patches fit on the disk of `folder`; encoded ones take what only packing tells."""
+    if encoding == "raw":
+        check_space(folder, patches * _entry(size), f"packing {patches} patches needs", REMEDY)
+
+
+def _entry(size: int) -> int:
+    """Bytes of a raw patch in an LMDB, at most."""
+    return 3 * size * size + PAGE
 
 
 def read_index(index: str | Path) -> Iterator[dict[str, str]]:
@@ -111,7 +121,7 @@ def read_index(index: str | Path) -> Iterator[dict[str, str]]:
     index = Path(index)
     if not index.is_file():
         raise UserError(f"{index}: no such index; pack the patches first")
-    with index.open(encoding="utf-8", newline="") as file:
+    with reading(index) as file:
         rows = csv.DictReader(file)
         if tuple(rows.fieldnames or ()) != HEADER:
             raise UserError(f"{index}: needs the header {','.join(HEADER)}; pack the patches again")
@@ -132,8 +142,9 @@ class _Keys:
         frame = self.frames[self.candidates.frame[candidate]].name
         tail = f"_{self.candidates.number[candidate]}_{self.selection.view[row]}"
         head = f"{self.place[row]:0{self.digits}d}_"
-        name = frame.encode()[: LONGEST_KEY - len(head) - len(tail)].decode(errors="ignore")
-        return head + name + tail
+        while len(os.fsencode(frame)) > LONGEST_KEY - len(head) - len(tail):
+            frame = frame[:-1]
+        return head + frame + tail
 
 
 def _batches(frame: np.ndarray) -> Iterator[np.ndarray]:
@@ -153,7 +164,7 @@ def cut_rows(
     """The (3, size, size) uint8 patch of each row; the rows share one frame and are ordered by candidate."""
     chosen = selection.candidate[rows]
     frame = frames[candidates.frame[chosen[0]]]
-    image = read_image(frame.image)
+    image = read_frame(frame)
     try:
         for candidate in np.unique(chosen):
             views = [VIEWS[view] for view in selection.view[rows[chosen == candidate]]]
@@ -172,7 +183,7 @@ def _put(
     `map_size` is an upper bound of the file's size: the file grows only as it is filled.
     """
     try:
-        with lmdb.open(str(folder), map_size=map_size, sync=False) as database:
+        with lmdb.open(os.fsencode(folder), map_size=map_size, sync=False) as database:
             for batch in batches:
                 with database.begin(write=True) as transaction:
                     for key, value in batch:
@@ -183,15 +194,6 @@ def _put(
             f"{folder.parent}: can't write the LMDB ({error}); free some space, lower PATCHES=, or choose another"
             " folder with RUNS="
         ) from None
-
-
-def _check_space(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise UserError(
-            f"{folder}: packing needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; free some space, lower"
-            " PATCHES=, or choose another folder with RUNS="
-        )
 
 
 def _index_rows(

@@ -17,7 +17,7 @@ from itertools import combinations
 import cv2
 import numpy as np
 
-from pycaffe_ext.data.frames import Frame, map_frames, read_image, read_mask
+from pycaffe_ext.data.frames import Frame, map_frames, read_frame, read_mask
 from pycaffe_ext.detector.candidates import SMALLEST_FRAME, detect_all, resized
 from pycaffe_ext.detector.context import surroundings
 from pycaffe_ext.detector.edges import Edges, View, find_edges, look
@@ -25,9 +25,9 @@ from pycaffe_ext.detector.forest import Forest, grow
 from pycaffe_ext.detector.labels import AHEAD, BEHIND, DARK, INSIDE, OTHER, SPOT, classify
 from pycaffe_ext.detector.model import Model, first_stage
 from pycaffe_ext.detector.oriented import describe
-from pycaffe_ext.detector.processes import map_processes
 from pycaffe_ext.detector.settings import Detector
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.processes import map_processes
 
 FOLDS = 3
 FRAME_SAMPLES = 200  # edge pixels of a frame, at most
@@ -186,7 +186,7 @@ def _teachers(fold: int, keys: Sequence[Key], first: Mapping[Key, Forest]) -> di
 
 def _opened(frame: Frame, settings: Detector) -> tuple[View, Edges, np.ndarray]:
     """View, edges and the class of each edge, both ways, of a training frame; one too small for shapes has none."""
-    image, mask = read_image(frame.image), read_mask(frame)
+    image, mask = read_frame(frame), read_mask(frame)
     if min(image.shape[:2]) < SMALLEST_FRAME:
         image, mask = np.zeros((SMALLEST_FRAME, SMALLEST_FRAME, 3), np.uint8), np.zeros((SMALLEST_FRAME,) * 2, bool)
     view = look(resized(image, settings.working_side))
@@ -201,7 +201,7 @@ def _per_frame(settings: Detector, frames: int) -> int:
 
 def _picked(label: np.ndarray, count: int, key: str) -> np.ndarray:
     """Rows of a frame's samples: of each class up to its share, drawn by `key`, so whatever other frames there are."""
-    rng = np.random.default_rng(int(hashlib.sha256(key.encode()).hexdigest()[:12], 16))
+    rng = np.random.default_rng(int(hashlib.sha256(os.fsencode(key)).hexdigest()[:12], 16))
     most = {kind: round(share * count) for kind, share in SHARES.items()}
     return np.concatenate([rng.permutation(np.flatnonzero(label == kind))[:n] for kind, n in most.items()])
 

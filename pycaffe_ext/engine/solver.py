@@ -17,7 +17,9 @@ from pycaffe_ext.engine.random import set_seed
 from pycaffe_ext.engine.solver_nets import test_net_files, test_net_params, train_net_param
 from pycaffe_ext.engine.updates import UPDATES, check_settings, regularize
 from pycaffe_ext.errors import UserError, known
-from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.proto import caffe_pb2, check_names
+from pycaffe_ext.proto.lines import naming_lines
+from pycaffe_ext.strings import native
 
 
 class Solver:
@@ -38,7 +40,11 @@ class Solver:
         self._check_settings()
         if param.random_seed >= 0:
             set_seed(param.random_seed)
-        self.net = self._make_net(train_net_param(param), param.net or param.train_net)
+        source = native(param.net or param.train_net)
+        self.net = self._make_net(train_net_param(param), source)
+        if self._hdf5:
+            with naming_lines(source):
+                check_names(snapshot.owned_blobs(self.net))  # now: the first snapshot may be hours away
         tests = zip(test_net_params(param), test_net_files(param), strict=True)
         self.test_nets = [self._make_net(net, file) for net, file in tests]
         for net in self.test_nets:
@@ -64,7 +70,7 @@ class Solver:
             if getattr(param, name) < 1:
                 raise UserError(f"{name} must be at least 1 in the solver, not {getattr(param, name)}")
         if param.snapshot:
-            folder = os.path.dirname(param.snapshot_prefix) or "."
+            folder = os.path.dirname(native(param.snapshot_prefix)) or "."
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise UserError(f"cannot write to snapshot_prefix {param.snapshot_prefix!r}; make the folder {folder}")
 
@@ -73,7 +79,7 @@ class Solver:
         for names in self.param.weights:
             for source in filter(None, (name.strip() for name in names.split(","))):
                 log.info("solver.cpp:72", f"Finetuning from {source}")
-                net.copy_trained_layers_from(source)
+                net.copy_trained_layers_from(native(source))
         return net
 
     # ---- control
@@ -280,11 +286,14 @@ class Solver:
 
     def snapshot(self) -> None:
         """Write weights and state of this iteration, as snapshot_prefix and snapshot_format say."""
-        prefix = f"{self.param.snapshot_prefix}_iter_{self.iter}"
-        hdf5 = self.param.snapshot_format == caffe_pb2.SolverParameter.HDF5
-        learned = snapshot.write_model(self.net, prefix, hdf5, self.param.snapshot_diff)
+        prefix = f"{native(self.param.snapshot_prefix)}_iter_{self.iter}"
+        learned = snapshot.write_model(self.net, prefix, self._hdf5, self.param.snapshot_diff)
         history = [self._history_array(i) for i in range(len(self.history))]
-        snapshot.write_state(snapshot.State(self.iter, self.current_step, history, learned), prefix, hdf5)
+        snapshot.write_state(snapshot.State(self.iter, self.current_step, history, learned), prefix, self._hdf5)
+
+    @property
+    def _hdf5(self) -> bool:
+        return self.param.snapshot_format == caffe_pb2.SolverParameter.HDF5
 
     def _history_array(self, i: int) -> np.ndarray:
         tensor = self.history[i]

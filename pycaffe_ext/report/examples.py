@@ -12,8 +12,9 @@ import numpy as np
 from pycaffe_ext import detector
 from pycaffe_ext.applications import packed
 from pycaffe_ext.applications.results import LESION_KINDS
-from pycaffe_ext.data.frames import Frame, read_image, read_mask
+from pycaffe_ext.data.frames import Frame, read_frame, read_mask
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.files import reading
 from pycaffe_ext.report.montage import CloseUp, Scene
 from pycaffe_ext.report.runs import RunFiles
 
@@ -104,7 +105,7 @@ class Pictures:
             raise UserError(f"{self.frames[name].mask}: the mask has changed since {folder} was packed; run again")
 
     def image(self, name: str) -> np.ndarray:
-        return read_image(self.frames[name].image)
+        return read_frame(self.frames[name])
 
     def mask(self, name: str) -> np.ndarray:
         return read_mask(self.frames[name])
@@ -130,7 +131,7 @@ def read_boxes(table: Path, names: Collection[str]) -> dict[tuple[str, int], tup
     Read line by line: a data set may have a million candidates.
     """
     try:
-        with table.open(encoding="utf-8", newline="") as file:
+        with reading(table) as file:
             return dict(_boxes(csv.DictReader(file), set(names)))
     except (OSError, KeyError, TypeError, ValueError):
         columns = ", ".join(detector.KINDS)

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from pycaffe_ext.applications import APPLICATIONS
 from pycaffe_ext.data.patches import VIEWS
+from pycaffe_ext.data.reading import Reading
 from pycaffe_ext.engine.options import FAITHFUL
 from pycaffe_ext.evaluation.comparison import LEVEL, Comparison, least_adjusted_p
 from pycaffe_ext.report import claims, examples, markdown, study_tables, table_s1
 from pycaffe_ext.report.figures import DETECTOR
-from pycaffe_ext.report.run_summary import EMBEDDED
+from pycaffe_ext.report.run_summary import EMBEDDED, damage_text
 from pycaffe_ext.report.runs import RunFiles, Study
 from pycaffe_ext.schemes import BASE_LR
+from pycaffe_ext.training.resumes import EFFECT
 
 if TYPE_CHECKING:
     from pycaffe_ext.report.study_report import Material
@@ -36,9 +38,11 @@ def setting_text(study: Study) -> str:
     """What a reader of a single picture must know: the data, and what was not as he would expect."""
     embedded = any(EMBEDDED in run.result["donor"] for run in study.runs)
     reduced = sorted({run.settings.precision for run in study.runs} - {FAITHFUL})
+    resumed = sum(bool(run.resumed_at) for run in study.runs)
     return ", ".join([
         source_text(study), *(["embedded donor (not ImageNet)"] if embedded else []),
         *(f"{precision}: not faithful to Caffe" for precision in reduced),
+        *([f"{resumed} of {len(study.runs)} runs resumed"] if resumed else []),
     ])  # fmt: skip
 
 
@@ -67,6 +71,7 @@ def _head(material: Material, files: Collection[str]) -> str:
         f"- seeds: {seeds}; figures of single runs show seed {study.main_seed}",
         f"- training by: {', '.join(dict.fromkeys(str(r.record['versions']['caffe']) for r in study.runs))}",
         f"- precision: {_precision(study)}",
+        f"- resumed after an interruption: {_resumed(study)}",
         f"- not as in the paper: {'; '.join(_deviations(study)) or 'nothing of what can be set'}",
     ]
     return "\n".join(lines) + "\n\n## The paper's claims\n\n" + claims.markdown(material.claims) + (
@@ -93,8 +98,14 @@ def hopeless(comparisons: Mapping[int, Sequence[Comparison]]) -> str:
 def _data_text(run: RunFiles) -> str:
     print_ = f"sha256 of frames and masks `{run.packed.fingerprint[:12]}…`"
     if run.settings.data:
-        return f"{run.settings.source}, {print_}"
+        return "; ".join([f"{run.settings.source}, {print_}", *_reading_text(run)])
     return f"synthetic colonoscopy sequences, drawn anew for each seed: they say nothing about patients ({print_})"
+
+
+def _reading_text(run: RunFiles) -> list[str]:
+    """How masks were read if not by the rule that guesses nothing, and how many damaged frames are in it."""
+    rule = [f"masks read with MASK={run.settings.mask}"] if run.settings.mask != Reading.mask else []
+    return rule + ([damage_text(run.packed.damaged)] if run.packed.damaged else [])
 
 
 def _precision(study: Study) -> str:
@@ -103,6 +114,16 @@ def _precision(study: Study) -> str:
     if unfaithful:
         return f"**NOT FAITHFUL TO CAFFE**: convolutions were not computed in {FAITHFUL} by {', '.join(unfaithful)}"
     return f"{FAITHFUL} throughout, as Caffe"
+
+
+def _resumed(study: Study) -> str:
+    resumed = [f"{study.name(run)} (seed {run.settings.seed}, at iteration {study_tables.resumed_text(run)})"
+               for run in study.runs if run.resumed_at]  # fmt: skip
+    unknown = sum(run.resumed_at is None for run in study.runs)
+    said = [f"{', '.join(resumed)}: **their numbers {EFFECT}**"] if resumed else []
+    if unknown:
+        said.append(f"not recorded by {unknown} run{'s' * (unknown > 1)} of an earlier version")
+    return "; ".join(said) or "no run"
 
 
 def _deviations(study: Study) -> list[str]:
@@ -258,6 +279,7 @@ def _runs(material: Material, files: Collection[str]) -> str:
         "run": material.study.name, "seed": lambda r: r.settings.seed, "batch": lambda r: r.record["resolved"]["batch"],
         "epochs at most": lambda r: r.settings.epochs, "best epoch": lambda r: f"{r.result['best']['epoch']:g}",
         "validation AUC": lambda r: f"{r.result['best']['validation_auc']:.4f}",
+        "resumed at": study_tables.resumed_text,
         "test AUC (patches)": lambda r: f"{r.result['test']['patch_auc']:.4f}",
         "folder": lambda r: f"`{r.folder.name}`",
     }  # fmt: skip

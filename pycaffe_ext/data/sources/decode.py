@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,16 +17,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pycaffe_ext.data.frames import BLACK, DIGESTS, MASK_THRESHOLD
+from pycaffe_ext.data.frames import DIGESTS
+from pycaffe_ext.data.masks import BLACK, RINGING, THRESHOLD, check_lost
 from pycaffe_ext.data.threads import in_order
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import digest, writing_folder
 from pycaffe_ext.progress import bar
+from pycaffe_ext.sizes import check_space
 
 SUFFIXES = (".mp4", ".avi", ".mpg", ".mpeg", ".wmv", ".mov", ".mkv", ".m4v", ".webm", ".vob", ".ts", ".flv")
 WAY = "1: PNG; masks: largest channel > 127, 1 bit"  # another way of decoding gets other folders
 ENCODERS = 2
 LOST = 0.02  # share of the frames a header may name in excess: for many formats it is an estimate
+GHOST = 64  # what a moving white leaves behind in a compressed video stays below
 SHARE = {False: 0.5 * 3, True: 0.05}  # bytes a pixel takes as PNG at most: of frames, of masks
 
 
@@ -54,7 +56,8 @@ def decode(videos: Sequence[tuple[Path, bool]], cache: Path, progress: bool = Tr
 
     Frames are the pixels as OpenCV decodes them, without losses; masks are 1-bit pictures, white where the largest
     channel is above 127. Raises UserError if the disk is too small, a video can't be read, ends before the count in
-    its header by more than 2 %, changes its size, or is meant as mask and is neither black nor black and white.
+    its header by more than 2 %, changes its size, or is meant as mask and is neither black nor black and white,
+    or has a frame with a grey area away from its white ones.
     """
     homes = [_home(video, is_mask, cache) for video, is_mask in videos]
     todo = {home: job for home, job in zip(homes, videos, strict=True) if not home.exists()}
@@ -74,25 +77,24 @@ def _home(video: Path, is_mask: bool, cache: Path) -> Path:
 def _check_space(videos: Sequence[tuple[Path, bool]], cache: Path) -> None:
     streams = [(probe(video), is_mask) for video, is_mask in videos]
     need = sum(s.size[0] * s.size[1] * s.count * SHARE[is_mask] for s, is_mask in streams)
-    there = next(folder for folder in (cache.absolute(), *cache.absolute().parents) if folder.exists())
-    if need > (free := shutil.disk_usage(there).free):
-        raise UserError(
-            f"{cache}: the frames of {len(videos)} videos take up to {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free;"
-            " free some space or choose another folder with RUNS="
-        )
+    what = f"the frames of {len(videos)} videos take up to"
+    check_space(cache, need, what, " or choose another folder with RUNS=")
 
 
 def _write(video: Path, is_mask: bool, folder: Path, progress: bool) -> None:
     expected, count, top, lines = probe(video).count, 0, 0, []
     with bar(title=f"decoding {video.name}", total=expected or None, unit="frame", progress=progress) as shown:
-        for brightest, content in in_order(_encode_mask if is_mask else _encode_frame, _frames(video), ENCODERS):
-            name = f"{count:06d}.png"
-            (folder / name).write_bytes(content)
-            lines.append(f"{hashlib.sha256(content).hexdigest()}  {name}\n")
-            count, top = count + 1, max(top, brightest)
-            shown.update()
+        try:
+            for brightest, content in in_order(_encode_mask if is_mask else _encode_frame, _frames(video), ENCODERS):
+                name = f"{count:06d}.png"
+                (folder / name).write_bytes(content)
+                lines.append(f"{hashlib.sha256(content).hexdigest()}  {name}\n")
+                count, top = count + 1, max(top, brightest)
+                shown.update()
+        except ValueError as error:
+            raise UserError(f"{video}: frame {count}: {error}; write 0 for background and 255 for polyp") from None
     _check_whole(video, count, expected)
-    if is_mask and BLACK < top <= MASK_THRESHOLD:
+    if is_mask and BLACK < top <= THRESHOLD:
         raise UserError(f"{video}: its brightest grey is {top}, so that it is neither black nor black and white")
     (folder / DIGESTS).write_text("".join(lines), encoding="utf-8")
 
@@ -127,7 +129,8 @@ def _opened(video: Path) -> Iterator[cv2.VideoCapture]:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     if not video.is_file():
         raise UserError(f"{video}: no such file")
-    capture = cv2.VideoCapture(str(video))
+    with video.open("rb") as file:
+        capture = cv2.VideoCapture(_name_for_opencv(video, file.fileno()))
     try:
         if not capture.isOpened():
             raise UserError(f"{video}: not a video that OpenCV can read, or cut off; get it anew or convert it")
@@ -137,14 +140,25 @@ def _opened(video: Path) -> Iterator[cv2.VideoCapture]:
         capture.release()
 
 
+def _name_for_opencv(video: Path, descriptor: int) -> str:
+    """The path, or where it is not UTF-8, at which OpenCV ends the process, the open file under another name."""
+    try:
+        os.fspath(video).encode()
+    except UnicodeEncodeError:
+        return f"/proc/self/fd/{descriptor}"
+    return os.fspath(video)
+
+
 def _encode_frame(frame: np.ndarray) -> tuple[int, bytes]:
     return 0, _png(frame)
 
 
 def _encode_mask(frame: np.ndarray) -> tuple[int, bytes]:
+    """The brightest grey, and the mask as PNG; ValueError if an area would be lost."""
     grey = frame.max(axis=2)
-    mask = np.where(grey > MASK_THRESHOLD, np.uint8(255), np.uint8(0))
-    return int(grey.max()), _png(mask, cv2.IMWRITE_PNG_BILEVEL, 1)
+    mask = grey > THRESHOLD
+    check_lost(grey, mask, GHOST, RINGING[True])
+    return int(grey.max()), _png(np.where(mask, np.uint8(255), np.uint8(0)), cv2.IMWRITE_PNG_BILEVEL, 1)
 
 
 def _png(pixels: np.ndarray, *options: int) -> bytes:

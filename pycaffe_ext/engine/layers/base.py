@@ -9,8 +9,9 @@ import torch
 from pycaffe_ext.engine.blob import Blob
 from pycaffe_ext.engine.fillers import fill, is_zero
 from pycaffe_ext.engine.parallel import one_thread
-from pycaffe_ext.errors import LayerError, UserError, known
+from pycaffe_ext.errors import LayerError, UserError
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.proto.forks import known_type
 
 _LAYERS: dict[str, type[Layer]] = {}
 
@@ -208,6 +209,6 @@ def layer_class(param: caffe_pb2.LayerParameter) -> type[Layer]:
     if param.type in _LAYERS:
         return _LAYERS[param.type]
     try:
-        known(param.type, layer_types(), f"type of layer {param.name!r}:")
+        return _LAYERS[known_type(param.name, param.type, layer_types())]
     except UserError as error:
         raise LayerError(param.name, str(error)) from None

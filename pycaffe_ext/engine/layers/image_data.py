@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -21,7 +20,9 @@ from pycaffe_ext.engine.random import own_generator
 from pycaffe_ext.engine.reading import Batch
 from pycaffe_ext.engine.transform import Shape, Transformer
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.pictures import opencv
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.strings import native
 
 AHEAD = 2  # batches that wait; image_data_param has no field for it
 
@@ -69,7 +70,7 @@ class ImageReader:
         self._param, self._transformer, self._rng = param, transformer, rng
         self._arrays = Arrays()
         log.info("image_data_layer.cpp:38", f"Opening file {param.source}")
-        self._lines = read_list(param.source)
+        self._lines = read_list(native(param.source))
         if not self._lines:
             raise UserError(f"{param.source}: the list is empty; write a line for each image: path, space, label")
         if param.shuffle:
@@ -105,10 +106,8 @@ class ImageReader:
     def _read(self, name: str) -> np.ndarray:
         """The image of this name, (C, H, W) uint8, resized if asked."""
         param = self._param
-        path = param.root_folder + name
-        image = None
-        if Path(path).is_file():  # OpenCV prints a warning of its own about others
-            image = cv2.imread(path, cv2.IMREAD_COLOR if param.is_color else cv2.IMREAD_GRAYSCALE)
+        path = native(param.root_folder) + name
+        image = opencv.read(path, cv2.IMREAD_COLOR if param.is_color else cv2.IMREAD_GRAYSCALE)
         if image is None:
             raise UserError(f"could not load image {path!r}, named in {param.source}; check the file and root_folder")
         if param.new_height:

@@ -8,6 +8,8 @@ import torch
 from pycaffe_ext.engine import log
 from pycaffe_ext.engine.blob import Blob
 from pycaffe_ext.engine.layers.base import Layer, register
+from pycaffe_ext.engine.transform import mean_of
+from pycaffe_ext.errors import UserError
 
 
 @register("MemoryData")
@@ -26,6 +28,10 @@ class MemoryData(Layer):
         self.batch_size = param.batch_size
         self.check(self.batch_size > 0 and all(self._item),
                    "needs memory_data_param with batch_size, channels, height and width, all > 0")
+        try:
+            mean_of(self.param.transform_param)  # not applied to arrays, but Caffe reads it here all the same
+        except UserError as error:
+            self.fail(str(error))
         self._data = self._labels = np.empty(0, np.float32)
         self._position = 0
         top[0].reshape((self.batch_size, *self._item))
