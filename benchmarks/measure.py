@@ -43,9 +43,11 @@ def advantage(row: Row, rival: list[float], ours: list[float]) -> float:
 
 
 def is_met(row: Row, rival: list[float], ours: list[float]) -> bool | None:
-    """Whether the row's target or limit is met; None if it has none."""
+    """Whether the row's target, margin or limit is met; None if it has none."""
     if row.limit is not None:
         return median(ours) < row.limit if row.better == "less" else median(ours) >= row.limit
+    if row.margin is not None:
+        return median(ours) <= median(rival) + row.margin
     return None if row.target is None else advantage(row, rival, ours) >= row.target
 
 

@@ -18,8 +18,8 @@ class Row:
     """One line of the table.
 
     `better` is "less" (seconds, MiB) or "more" (images/s). `target` is how many times better than its rival ours has
-    to be (1: no worse); `limit` is the most that ours may take, or with "more" the least that it must reach, in `unit`,
-    where there is no rival.
+    to be (1: no worse); `margin` is the most, in `unit`, by which ours may be above its rival; `limit` is the most that
+    ours may take, or with "more" the least that it must reach, in `unit`, where there is no rival.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Row:
     target: float | None = None
     better: str = "less"
     limit: float | None = None
+    margin: float | None = None
 
 
 @dataclass(frozen=True)

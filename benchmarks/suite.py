@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from benchmarks import alexnet, data, gpu, machine, prefix, scale, startup, table
+from benchmarks import alexnet, data, first, gpu, machine, prefix, scale, startup, table
 from benchmarks.derived import DERIVED, derive
 from benchmarks.machine import Stopwatch
 from benchmarks.measure import measure, samples_needed
@@ -19,6 +19,7 @@ from pycaffe_ext.training import genuine
 
 EXPERIMENTS = (
     *alexnet.EXPERIMENTS, *prefix.EXPERIMENTS, *data.EXPERIMENTS, *scale.EXPERIMENTS, *startup.EXPERIMENTS,
+    *first.EXPERIMENTS,
     *gpu.EXPERIMENTS,
 )  # fmt: skip
 

@@ -28,6 +28,8 @@ METHOD = """## How
 - prefix rows: batch 128, epochs of 4 iterations, the nets of `prototxt/` with their dropout; ours is timed after its
   first epoch. The genuine engine's epoch is 4 times its iteration.
 - A start-up row has no rival: its target is a time.
+- first rows: a new process imports pycaffe and what makes nets, makes the deploy net (batch 1), copies its weights and
+  runs ten passes. Real weights for SqueezeNet and GoogLeNet where `../shared/weights` has them, else the fillers' own.
 - scale rows: 40 simulated videos of 945 frames; the memory is the largest resident set of the whole preparation.
   Each sample is one in a new process, and the first one counts.
 """
@@ -72,6 +74,8 @@ def _number(value: float) -> str:
 def _target(row: Row) -> str:
     if row.limit is not None:
         return f"{'below' if row.better == 'less' else 'at least'} {row.limit:g} {row.unit}"
+    if row.margin is not None:
+        return f"at most {row.margin:g} {row.unit} more"
     return "" if row.target is None else f"{row.target:g}x"
 
 

@@ -6,7 +6,7 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from difflib import get_close_matches
 
@@ -28,7 +28,7 @@ class LayerError(UserError):
 
 def known(name: str, choices: Iterable[str], kind: str) -> str:
     """Return `name` if it is one of `choices`; raise UserError with the nearest one and the whole list."""
-    choices = list(choices)
+    choices = choices if isinstance(choices, Collection) else list(choices)
     if name in choices:
         return name
     near = get_close_matches(name, choices, n=1)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import derived, gpu, layers, machine, nets, suite, table
+from benchmarks import derived, first, gpu, layers, machine, nets, suite, table
 from benchmarks.measure import advantage, is_met, measure
 from benchmarks.program import Program, seconds_of
 from benchmarks.results import load, record, save
@@ -334,3 +334,19 @@ def test_what_cannot_run_here_is_left_out_with_its_reason(lab, monkeypatch, need
     assert suite.run(experiments, lab) == {}
     printed = suite.report(lab.folder / "BENCHMARKS.md", lab, {}, experiments)
     assert words in printed and bool(load("speed", lab.folder)) is not bool(needs)
+
+
+@pytest.mark.parametrize(("mine", "met"), [(2.0, True), (2.1, False), (0.5, True)])
+def test_a_margin_is_what_ours_may_take_longer(mine, met):
+    row = Row("a", "", "s", margin=1.0)
+    assert is_met(row, [1.0], [mine]) is met
+    assert table._target(row) == "at most 1 s more"
+
+
+def test_the_first_answer_of_ours_is_four_times_and_its_net_has_one_image(tmp_path):
+    lab = Lab(tmp_path, threads=1)
+    net = first.deploy(lab, "squeezenet")
+    assert list(proto.read_net(net).layer[0].input_param.shape[0].dim) == [1, 3, 227, 227]
+    (experiment,) = [part for part in first.EXPERIMENTS if part.rows[0].name == "first-squeezenet-import"]
+    with experiment.ours(lab) as sample:
+        assert len(sample()) == len(experiment.rows) == 4

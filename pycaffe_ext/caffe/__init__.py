@@ -14,6 +14,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from pycaffe_ext.collector import undisturbed
 from pycaffe_ext.proto import caffe_pb2
 
 __version__ = "1.0.0"  # of the Caffe whose behaviour this is
@@ -40,12 +41,11 @@ __all__ = ["TEST", "TRAIN", *_HOME, *MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        found = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    elif name in MODULES:
-        found = import_module(f"{__name__}.{name}")
-    else:
+    if name not in _HOME and name not in MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with undisturbed():
+        home = import_module(f"{__name__}.{_HOME.get(name, name)}")
+    found = getattr(home, name) if name in _HOME else home
     globals()[name] = found
     return found
 

@@ -77,12 +77,13 @@ class _Ranked:
     def sort(self) -> None:
         """Order each rank by its neighbours' mean place, back and forth; the order that crosses least stays."""
         best, least = [list(rank) for rank in self.ranks], self._crossings()
+        place = self._places()
         for sweep in range(SWEEPS):
             forth = sweep % 2 == 0
             for rank in self.ranks if forth else reversed(self.ranks):
-                place = self._places()
                 neighbours = self.before if forth else self.after
-                rank.sort(key=lambda node, near=neighbours, at=place: _mean([at[i] for i in near[node]], at[node]))
+                rank.sort(key=lambda node, near=neighbours: _mean([place[i] for i in near[node]], place[node]))
+                place.update({node: i / len(rank) for i, node in enumerate(rank)})
             crossings = self._crossings()
             if crossings < least:
                 best, least = [list(rank) for rank in self.ranks], crossings

@@ -56,12 +56,13 @@ class Net:
         self.blobs = OrderedDict((name, Blob(lambda blob=blob: blob)) for name, blob in net.blobs.items())
         self.layers = [_shown(layer) for layer in net.layers]
         self._layer_names = list(net.layer_names)
+        self._layer_places, self._blob_places = _places(self._layer_names), _places(self.blobs)
         self.layer_dict = OrderedDict(zip(self._layer_names, self.layers, strict=True))
         self.params = OrderedDict((layer.name, BlobVec(layer.blobs)) for layer in net.layers if layer.blobs)
         self.inputs, self.outputs = list(net.inputs), list(net.outputs)
         self.bottom_names = OrderedDict(zip(self._layer_names, map(list, net.bottom_names), strict=True))
         self.top_names = OrderedDict(zip(self._layer_names, map(list, net.top_names), strict=True))
-        self.blob_loss_weights = OrderedDict((name, net.loss_weights.get(name, 0.0)) for name in net.blobs)
+        self.blob_loss_weights = OrderedDict((name, net.loss_weights[name]) for name in net.blobs)
 
     @classmethod
     def _of(cls, net: EngineNet) -> Net:
@@ -124,7 +125,7 @@ class Net:
 
     def _index(self, layer: str) -> int:
         try:
-            return self._layer_names.index(known(layer, self._layer_names, "layer"))
+            return self._layer_places[known(layer, self._layer_places, "layer")]
         except UserError as error:
             raise BadValue(str(error)) from None
 
@@ -224,17 +225,25 @@ class Net:
 
     @property
     def _inputs(self) -> list[int]:
-        return [self._blob_names.index(name) for name in self.inputs]
+        return [self._blob_places[name] for name in self.inputs]
 
     @property
     def _outputs(self) -> list[int]:
-        return [self._blob_names.index(name) for name in self.outputs]
+        return [self._blob_places[name] for name in self.outputs]
 
     def _top_ids(self, layer: int) -> list[int]:
-        return [self._blob_names.index(name) for name in self.top_names[self._layer_names[layer]]]
+        return [self._blob_places[name] for name in self.top_names[self._layer_names[layer]]]
 
     def _bottom_ids(self, layer: int) -> list[int]:
-        return [self._blob_names.index(name) for name in self.bottom_names[self._layer_names[layer]]]
+        return [self._blob_places[name] for name in self.bottom_names[self._layer_names[layer]]]
+
+
+def _places(names: Iterable[str]) -> dict[str, int]:
+    """Name -> where it stands; the first place of a name that several have."""
+    places: dict[str, int] = {}
+    for i, name in enumerate(names):
+        places.setdefault(name, i)
+    return places
 
 
 def _shown(layer: Any) -> Any:

@@ -43,7 +43,7 @@ class Blob:
     """
 
     def __init__(self, shape: Iterable[int] = (), device: torch.device | str = "cpu") -> None:
-        self._shape = tuple(int(n) for n in shape)
+        self._shape = tuple(map(int, shape))
         self.device = torch.device(device)
         self._values = Values()
         self._diff: torch.Tensor | None = None
@@ -61,7 +61,7 @@ class Blob:
 
     def reshape(self, shape: Iterable[int]) -> None:
         """Take another shape; the values stay as long as their number does, else they become zero."""
-        shape = tuple(int(n) for n in shape)
+        shape = tuple(map(int, shape))
         if shape == self._shape:
             return
         same = math.prod(shape) == self.count

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from pycaffe_ext.collector import undisturbed
 from pycaffe_ext.engine import options
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.strings import portable
@@ -120,7 +121,8 @@ def train(flags: argparse.Namespace) -> None:
         del param.weights[:]
     elif flags.weights:
         param.weights[:] = [portable(flags.weights)]
-    from pycaffe_ext.engine import commands
+    with undisturbed():
+        from pycaffe_ext.engine import commands
 
     with naming_lines(path):  # of a net that stands in the solver
         commands.train(param, gpu, flags.snapshot, flags.sigint_effect, flags.sighup_effect)
@@ -129,7 +131,8 @@ def train(flags: argparse.Namespace) -> None:
 def test(flags: argparse.Namespace) -> None:
     """Score a net on batches of its own data, as `caffe test`."""
     model, weights = _need(flags, "model", "the model definition"), _need(flags, "weights", "the weights to score")
-    from pycaffe_ext.engine import commands
+    with undisturbed():
+        from pycaffe_ext.engine import commands
 
     commands.test(model, weights, flags.iterations, flags.gpu, flags.level, flags.stage.split(","))
 
@@ -138,14 +141,16 @@ def time(flags: argparse.Namespace) -> None:
     """Time each layer, as `caffe time`."""
     model = _need(flags, "model", "the model definition")
     phase = known(flags.phase or "TRAIN", ("TRAIN", "TEST"), "phase")
-    from pycaffe_ext.engine import commands
+    with undisturbed():
+        from pycaffe_ext.engine import commands
 
     commands.time(model, phase, flags.iterations, flags.gpu, flags.level, flags.stage.split(","))
 
 
 def device_query(flags: argparse.Namespace) -> None:
     """Describe GPUs, as `caffe device_query`."""
-    from pycaffe_ext.engine import commands
+    with undisturbed():
+        from pycaffe_ext.engine import commands
 
     commands.device_query(flags.gpu)
 

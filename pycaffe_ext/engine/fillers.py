@@ -21,6 +21,11 @@ def fill(tensor: torch.Tensor, filler: caffe_pb2.FillerParameter) -> None:
     globals()[f"_{kind}"](tensor, filler)
 
 
+def is_zero(filler: caffe_pb2.FillerParameter) -> bool:
+    """Whether a filler leaves nothing but zeros."""
+    return filler.type == "constant" and filler.value == 0 and filler.sparse == -1
+
+
 def fans(shape: tuple[int, ...]) -> tuple[float, float]:
     """(fan in, fan out) as Caffe counts them: values per first axis, values per second axis."""
     total = math.prod(shape)

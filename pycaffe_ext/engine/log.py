@@ -22,6 +22,11 @@ def set_min_level(level: int) -> int:
     return before
 
 
+def shows_info() -> bool:
+    """Whether messages of level INFO are written: what nobody reads need not be put into words."""
+    return _level == 0
+
+
 def info(where: str, *messages: str) -> None:
     """Log one or several messages at once, each on its own line; `where` is the "file.cpp:line" that Caffe prints.
 

@@ -13,6 +13,7 @@ from pycaffe_ext.engine.blob import Blob, BlobView
 from pycaffe_ext.engine.graph import filter_layers, insert_splits, with_state
 from pycaffe_ext.engine.layers import Layer, layer_class
 from pycaffe_ext.engine.overwriting import Overwriting
+from pycaffe_ext.engine.parallel import FEW, one_thread
 from pycaffe_ext.errors import LayerError
 from pycaffe_ext.proto import array_to_blob, caffe_pb2
 
@@ -29,7 +30,8 @@ class Net:
     Parameters: phase is caffe_pb2.TRAIN or TEST; level and stages select layers by their rules.
     Raises UserError, naming the layer, for whatever Caffe refuses.
 
-    blobs: name -> Blob in the order of the layers.  bottom_names, top_names: lists of names, one list a layer.
+    blobs: name -> Blob in the order of the layers.  loss_weights: name of each top -> its loss weight.
+    layer_names: a name a layer.  bottom_names, top_names: lists of names, one list a layer.
     inputs: tops of Input layers.  outputs: blobs that no layer reads, in alphabetical order.
     learnable_params: each parameter once, however often it is shared; params_lr, params_weight_decay,
     has_params_lr, has_params_decay and param_owner_names (layer name, display name) run alongside.
@@ -59,11 +61,13 @@ class Net:
         self.param = insert_splits(filter_layers(with_state(param, phase, level, stages)))
         self.name = param.name
         self.layers: list[Layer] = []
+        self.layer_names: list[str] = []
         self.bottoms: list[list[Blob]] = []
         self.tops: list[list[Blob]] = []
         self.bottom_names: list[list[str]] = []
         self.top_names: list[list[str]] = []
         self.blobs: dict[str, Blob] = {}
+        self.loss_weights: dict[str, float] = {}
         self.inputs: list[str] = []
         self.learnable_params: list[Blob] = []
         self.params_lr: list[float] = []
@@ -78,10 +82,6 @@ class Net:
         self._bottom_backward: list[list[bool]] = []
         self._build()
 
-    @property
-    def layer_names(self) -> list[str]:
-        return [layer.name for layer in self.layers]
-
     # ---- building
 
     def _build(self) -> None:
@@ -91,6 +91,7 @@ class Net:
             for layer_param in self.param.layer:
                 self._add_layer(layer_param, unread, learns)
         self.outputs = sorted(unread)
+        self._shown = frozenset(self.outputs)
         self._prune_backward()
         if self.param.force_backward:
             self._force_backward()
@@ -103,10 +104,12 @@ class Net:
         if not param.HasField("phase"):
             param.phase = self.phase
         layer = layer_class(param)(param, param.phase, self.device)
-        layer.check(len(param.propagate_down) in (0, len(param.bottom)), "propagate_down must be given for none or for"
-                    f" each of its {len(param.bottom)} bottoms, not {len(param.propagate_down)} times")
+        bottom_names, asked = list(param.bottom), list(param.propagate_down)
+        if len(asked) not in (0, len(bottom_names)):
+            layer.fail("propagate_down must be given for none or for each of its"
+                       f" {len(bottom_names)} bottoms, not {len(asked)} times")
         layer.check_counts()
-        bottom = [self._bottom(param, i, unread) for i in range(len(param.bottom))]
+        bottom = [self._bottom(param, i, name, unread) for i, name in enumerate(bottom_names)]
         names, top = self._make_tops(layer, unread)
         layer.setup(bottom, top)
         self.blobs.update(zip(names, top, strict=True))  # a layer may have put a blob of its own in a top's place
@@ -118,15 +121,16 @@ class Net:
         for blob in top:
             learns[id(blob)] = learning or (blob in bottom and learns[id(blob)])
         self.layers.append(layer)
+        self.layer_names.append(param.name)
+        self.loss_weights.update(zip(names, layer.loss_weights, strict=True))
         self.bottoms.append(bottom)
         self.tops.append(top)
-        self.bottom_names.append(list(param.bottom))
+        self.bottom_names.append(bottom_names)
         self.top_names.append(names)
         self._layer_backward.append(learning)
-        self._bottom_backward.append(list(param.propagate_down) or wanted)
+        self._bottom_backward.append(asked or wanted)
 
-    def _bottom(self, param: caffe_pb2.LayerParameter, i: int, unread: set[str]) -> Blob:
-        name = param.bottom[i]
+    def _bottom(self, param: caffe_pb2.LayerParameter, i: int, name: str, unread: set[str]) -> Blob:
         if name not in unread:
             raise LayerError(param.name, f"layer {param.name!r}: unknown bottom blob {name!r} (bottom {i})")
         unread.discard(name)
@@ -251,12 +255,19 @@ class Net:
         _call(self.before_forward, i)
         layer.reshape(bottom, top)
         self._overwriting.before_forward(i)
-        layer.forward(bottom, top)
+        with one_thread(self._is_little(i)):
+            layer.forward(bottom, top)
         losses = self._losses(layer, top)
         if self.debug_info:
             debug_info.log_forward(self, i)
         _call(self.after_forward, i)
         return losses
+
+    def _is_little(self, i: int) -> bool:
+        """Whether a pass through layer i is so little work that one thread does it best."""
+        if self.device.type != "cpu" or not self.bottoms[i]:  # sources have threads of their own
+            return False
+        return self.layers[i].operations(self.bottoms[i], self.tops[i]) < FEW
 
     @staticmethod
     def _losses(layer: Layer, top: list[Blob]) -> list[torch.Tensor]:
@@ -272,7 +283,8 @@ class Net:
             if self._layer_backward[i]:
                 top = self._overwriting.as_they_were(i, "top", self.tops[i])
                 bottom = self._overwriting.as_they_were(i, "bottom", self.bottoms[i])
-                self.layers[i].backward(top, self._bottom_backward[i], bottom)
+                with one_thread(self._is_little(i)):
+                    self.layers[i].backward(top, self._bottom_backward[i], bottom)
                 if self.debug_info:
                     debug_info.log_backward(self, i, self._bottom_backward[i])
             _call(self.after_backward, i)
@@ -287,7 +299,7 @@ class Net:
         if not self.bottoms[i] or self.layers[i].keeps_tops:
             return
         for name, blob, weight in zip(self.top_names[i], self.tops[i], self.layers[i].loss_weights, strict=True):
-            if not weight and blob not in self.bottoms[i] and name not in self.outputs:
+            if not weight and blob not in self.bottoms[i] and name not in self._shown:
                 blob.release()
 
     def release_param_diffs(self) -> None:
@@ -312,12 +324,6 @@ class Net:
     def clear_param_diffs(self) -> None:
         for blob in self.learnable_params:
             blob.clear_diff()
-
-    @property
-    def loss_weights(self) -> dict[str, float]:
-        """Loss weight by name of blob."""
-        named = zip(self.top_names, self.layers, strict=True)
-        return {name: weight for names, layer in named for name, weight in zip(names, layer.loss_weights, strict=True)}
 
     # ---- weights
 

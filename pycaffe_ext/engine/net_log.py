@@ -32,19 +32,25 @@ def build_net(
 
 
 def _build(param: caffe_pb2.NetParameter, phase: int, level: int, stages: list[str], device: torch.device | str) -> Net:
-    filtered = filter_layers(with_state(param, phase, level, stages))
-    if not stages and not param.state.HasField("level"):
-        filtered.state.ClearField("level")  # Caffe logs a level only where a flag or a solver has set one
-    log.info("net.cpp:53", f"Initializing net from parameters: \n{log.prototxt(filtered)}")
+    if log.shows_info():
+        filtered = filter_layers(with_state(param, phase, level, stages))
+        if not stages and not param.state.HasField("level"):
+            filtered.state.ClearField("level")  # Caffe logs a level only where a flag or a solver has set one
+        log.info("net.cpp:53", f"Initializing net from parameters: \n{log.prototxt(filtered)}")
     net = Net(param, phase, level, stages, device)
-    memory = 0
-    for i in range(len(net.layers)):
-        memory = _log_layer(net, i, memory)
-    _log_backward(net)
+    if log.shows_info():
+        _log_layers(net)
     log.warning("net.cpp:220", *warnings(net))
     log.info("net.cpp:244", *(f"This network produces output {name}" for name in net.outputs))
     log.info("net.cpp:257", "Network initialization done.")
     return net
+
+
+def _log_layers(net: Net) -> None:
+    memory = 0
+    for i in range(len(net.layers)):
+        memory = _log_layer(net, i, memory)
+    _log_backward(net)
 
 
 def _log_layer(net: Net, i: int, memory: int) -> int:

@@ -72,27 +72,27 @@ def find_boundary(net: Net) -> Boundary | None:
     if len(walks) != 1:
         return None
     last: dict[int, int] = {}  # id of a blob -> the layer that has written it last
-    layers: list[int] = []
+    layers: dict[int, None] = {}  # of the prefix, in their order
+    moving = {id(blob) for blob, rate in zip(net.learnable_params, net.params_lr, strict=True) if rate}
     read: dict[int, int] = {}  # id of a boundary blob -> the layer of the prefix that wrote it
     for i, layer in enumerate(net.layers):
         inside = all(last[id(blob)] in layers for blob in net.bottoms[i])
-        if inside and _is_fixed(net, i) and (layer in sources or (net.bottoms[i] and _is_item_by_item(net, i))):
-            layers.append(i)
+        if inside and _is_fixed(net, i, moving) and (layer in sources or (net.bottoms[i] and _is_item_by_item(net, i))):
+            layers[i] = None
         else:
             read.update({id(blob): last[id(blob)] for blob in net.bottoms[i] if last[id(blob)] in layers})
         last.update({id(blob): i for blob in net.tops[i]})
     shown = (net.blobs[name] for name in net.outputs)
     read.update({id(blob): last[id(blob)] for blob in shown if last[id(blob)] in layers})
     computes = any(net.layers[i] not in sources and net.layers[i].type not in SAME_MEMORY for i in layers)
-    if not read or not computes or _memory_is_shared(net, layers):
+    if not read or not computes or _memory_is_shared(net, list(layers)):
         return None  # Data alone is read ahead anyway, and its rows would be large
-    return _without_splits(net, layers, read, sources)
+    return _without_splits(net, list(layers), read, sources)
 
 
-def _is_fixed(net: Net, i: int) -> bool:
-    """Whether a layer has neither parameters that move nor a part in the loss."""
+def _is_fixed(net: Net, i: int, moving: set[int]) -> bool:
+    """Whether a layer has neither parameters that move (`moving`: ids of their blobs) nor a part in the loss."""
     layer = net.layers[i]
-    moving = {id(blob) for blob, rate in zip(net.learnable_params, net.params_lr, strict=True) if rate}
     own = {id(getattr(blob, "owner", blob)) for blob in layer.blobs}
     return not (net.needs_backward(i) or any(layer.loss_weights) or own & moving)
 
@@ -121,20 +121,28 @@ def _varies(layer: Layer) -> bool:
 
 def _memory_is_shared(net: Net, layers: list[int]) -> bool:
     """Whether a layer above the prefix writes in place to memory that layers of the prefix share."""
-    outside = [i for i in range(len(net.layers)) if i not in layers]
-    written = {id(blob) for i in outside for blob in net.tops[i] if blob in net.bottoms[i]}
+    written = {id(blob) for i in _others(net, layers) for blob in net.tops[i] if blob in net.bottoms[i]}
     sharing = (i for i in layers if net.layers[i].type in SAME_MEMORY)
     return any(id(blob) in written for i in sharing for blob in [*net.bottoms[i], *net.tops[i]])
 
 
+def _others(net: Net, layers: list[int]) -> list[int]:
+    """The layers that are none of `layers`, in their order."""
+    return sorted(set(range(len(net.layers))) - set(layers))
+
+
 def _without_splits(net: Net, layers: list[int], read: dict[int, int], sources: list[DataLayer]) -> Boundary:
     """Store what a Split copies instead of its copies, and run it in every pass: it only binds memory."""
-    rest = [i for i in range(len(net.layers)) if i not in layers]
+    writers: dict[int, list[int]] = {}  # id of a blob -> the layers of the prefix that write it, in their order
+    for i in layers:
+        for blob in net.tops[i]:
+            writers.setdefault(id(blob), []).append(i)
+    rest = _others(net, layers)
     for i in reversed(layers):
         if net.layers[i].type == "Split" and any(read.get(id(blob)) == i for blob in net.tops[i]):
             read = {key: writer for key, writer in read.items() if writer != i}
             bottom = net.bottoms[i][0]
-            read[id(bottom)] = max(j for j in layers if j < i and bottom in net.tops[j])
+            read[id(bottom)] = max(j for j in writers[id(bottom)] if j < i)
             rest.append(i)
     made = {id(blob): blob for i in layers for blob in net.tops[i]}
     return Boundary(layers, sorted(rest), [made[key] for key in read], sources)

@@ -11,6 +11,7 @@ import torch
 
 from pycaffe_ext.engine import log
 from pycaffe_ext.engine.blob import Blob, Values
+from pycaffe_ext.engine.parallel import one_thread
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import blob_to_array, caffe_pb2, is_hdf5, read_layers_h5, read_weights
 
@@ -116,7 +117,8 @@ def _copy_array(array: np.ndarray, blob: Blob, name: str, i: int) -> None:
     if array.shape != blob.shape and not legacy:
         raise UserError(f"cannot copy param {i} of layer {name!r}: shape {array.shape} in the saved net,"
                         f" {blob.shape} in this net{ADVICE}")
-    blob.data.copy_(torch.from_numpy(np.ascontiguousarray(array)).view(blob.shape))
+    with one_thread():
+        blob.data.copy_(torch.from_numpy(np.ascontiguousarray(array)).view(blob.shape))
 
 
 def share_layers(net: Net, other: Net) -> None:

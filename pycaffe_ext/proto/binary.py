@@ -162,4 +162,5 @@ def packed_values(blob: caffe_pb2.BlobProto, field: str, dtype: str) -> np.ndarr
         return np.empty(0, dtype)
     only = caffe_pb2.BlobProto()
     getattr(only, field).MergeFrom(getattr(blob, field))
-    return np.frombuffer(only.SerializeToString()[-count * np.dtype(dtype).itemsize :], dtype)
+    message = only.SerializeToString()
+    return np.frombuffer(message, dtype, count, len(message) - count * np.dtype(dtype).itemsize)

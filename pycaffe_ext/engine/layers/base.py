@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 
 from pycaffe_ext.engine.blob import Blob
-from pycaffe_ext.engine.fillers import fill
+from pycaffe_ext.engine.fillers import fill, is_zero
+from pycaffe_ext.engine.parallel import one_thread
 from pycaffe_ext.errors import LayerError, UserError
 from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.proto.forks import known_type
@@ -76,6 +77,10 @@ class Layer:
         if any(propagate_down):
             self.fail("has no gradient")
 
+    def operations(self, bottom: list[Blob], top: list[Blob]) -> int:
+        """About how many operations a forward pass takes: whether several threads pay."""
+        return 4 * sum(blob.count for blob in [*bottom, *top])
+
     def allow_force_backward(self, bottom_index: int) -> bool:
         """Whether `force_backward` of the net reaches this bottom."""
         return not self.is_loss or bottom_index != 1
@@ -102,26 +107,30 @@ class Layer:
     def add_blob(self, shape: Sequence[int], filler: caffe_pb2.FillerParameter | None = None) -> None:
         """Append a parameter, filled (zero without a filler)."""
         blob = Blob(shape, self.device)
-        if filler is not None:
+        if filler is not None and not is_zero(filler):  # a new blob reads as zero and takes no memory before that
+            blob.data = torch.empty(blob.shape, device=self.device)
             try:
-                fill(blob.data, filler)
+                with one_thread():
+                    fill(blob.data, filler)
             except UserError as error:
                 self.fail(str(error))
         self.blobs.append(blob)
 
     def check_counts(self) -> None:
         """Raise UserError unless the numbers of bottoms and tops are what this type of layer takes."""
-        for kind, given in (("bottom", len(self.param.bottom)), ("top", len(self.param.top))):
-            exact, least, most = (getattr(self, f"{rule}_{kind}s") for rule in ("exact", "min", "max"))
-            auto = kind == "top" and self.auto_top_blobs
+        bottoms, tops = len(self.param.bottom), len(self.param.top)
+        for kind, given, exact, least, most, auto in (
+            ("bottom", bottoms, self.exact_bottoms, self.min_bottoms, self.max_bottoms, False),
+            ("top", tops, self.exact_tops, self.min_tops, self.max_tops, self.auto_top_blobs),
+        ):
             if exact is not None and given != exact and not (auto and given < exact):
                 self.fail(f"takes {exact} {kind} blob(s), not {given}")
             if least is not None and given < least and not auto:
                 self.fail(f"takes at least {least} {kind} blob(s), not {given}")
             if most is not None and given > most:
                 self.fail(f"takes at most {most} {kind} blob(s), not {given}")
-        if self.equal_bottoms_tops and len(self.param.bottom) != len(self.param.top):
-            self.fail(f"takes as many tops as bottoms, not {len(self.param.top)} for {len(self.param.bottom)}")
+        if self.equal_bottoms_tops and bottoms != tops:
+            self.fail(f"takes as many tops as bottoms, not {tops} for {bottoms}")
         if not self.in_place and set(self.param.bottom) & set(self.param.top):
             self.fail("can't work in place: its top and bottom need different names")
 
@@ -215,6 +224,8 @@ def layer_types() -> list[str]:
 
 def layer_class(param: caffe_pb2.LayerParameter) -> type[Layer]:
     """The class for a layer; raises UserError that names the layer and the types there are."""
+    if param.type in _LAYERS:
+        return _LAYERS[param.type]
     try:
         return _LAYERS[known_type(param.name, param.type, layer_types())]
     except UserError as error:

@@ -71,6 +71,10 @@ class _Conv(Layer):
             return self._stride[i] * (size - 1) + extent - 2 * self._pad[i]
         return (size + 2 * self._pad[i] - extent) // self._stride[i] + 1
 
+    def operations(self, bottom: list[Blob], top: list[Blob]) -> int:
+        slid, weight = (bottom, top)[not self.transposed], self.blobs[0]
+        return sum(blob.count for blob in slid) * weight.count // weight.shape[0]
+
     def _settings(self) -> tuple[list[int], list[int], list[int], bool, list[int], int]:
         group = self.param.convolution_param.group
         return self._stride, self._pad, self._dilation, self.transposed, [0] * len(self._kernel), group

@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import pad
 
 from pycaffe_ext.engine.blob import Blob
-from pycaffe_ext.engine.layers.base import AutogradLayer, register
+from pycaffe_ext.engine.layers.base import AutogradLayer, Layer, register
 from pycaffe_ext.engine.layers.conv import _Conv
 
 
@@ -19,6 +19,7 @@ class Im2col(AutogradLayer, _Conv):
 
     exact_bottoms = exact_tops = 1
     reads_bottoms = False
+    operations = Layer.operations  # it multiplies nothing
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         self._axis = self.axis(self.param.convolution_param.axis, bottom[0])

@@ -30,6 +30,9 @@ class InnerProduct(Layer):
         self.check(inputs == self._inputs, f"bottom has {inputs} values per item, the weights are for {self._inputs}")
         top[0].reshape((*shape[: self._axis], self.param.inner_product_param.num_output))
 
+    def operations(self, bottom: list[Blob], top: list[Blob]) -> int:
+        return top[0].count * self._inputs
+
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         weight, x = self.blobs[0].data, bottom[0].data.view(-1, self._inputs)
         columns = weight if self.param.inner_product_param.transpose else weight.t()

@@ -8,6 +8,7 @@ import torch
 
 from pycaffe_ext.engine.blob import Blob
 from pycaffe_ext.engine.layers.base import Layer, register
+from pycaffe_ext.engine.parallel import FEW
 from pycaffe_ext.engine.python_layer import ArrayBlob, ParamBlobs, caffe_is_ours, load_class
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2
@@ -41,6 +42,9 @@ class Python(Layer):
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         self._run("reshape", bottom, top)
+
+    def operations(self, bottom: list[Blob], top: list[Blob]) -> int:
+        return FEW  # at least: what a script does is its own affair
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         for blob in top:

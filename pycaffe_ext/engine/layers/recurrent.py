@@ -103,6 +103,9 @@ class Recurrent(Layer):
         for blob in top[1:]:
             blob.reshape((1, streams, self.size))
 
+    def operations(self, bottom: list[Blob], top: list[Blob]) -> int:
+        return math.prod(bottom[0].shape[:2]) * sum(blob.count for blob in self.blobs)
+
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         self._cont = bottom[1].data.unsqueeze(2)
         states = self._first_states(bottom)
