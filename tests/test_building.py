@@ -156,4 +156,4 @@ def test_a_zero_filler_takes_no_memory_and_draws_nothing():
     made = Net(net, caffe_pb2.TEST)
     assert torch.equal(made.layers[1].blobs[0].data, before)
     bias = made.layers[made.layer_names.index("scale_conv1")].blobs[1]
-    assert bias._data is None and not bias.data.any()
+    assert bias.holds_data is False and not bias.data.any()
