@@ -72,6 +72,11 @@ class Blob:
         self._shape = tuple(value.shape)
 
     @property
+    def has_values(self) -> bool:
+        """Whether there is memory for the values: a layer has written them, or somebody has read them."""
+        return self._data is not None
+
+    @property
     def diff(self) -> torch.Tensor:
         if self._product is not None:
             product, self._product = self._product, None

@@ -97,10 +97,12 @@ class Layer:
         """Append a parameter, filled (zero without a filler)."""
         blob = Blob(shape, self.device)
         if filler is not None:
+            values = torch.zeros(blob.shape)  # drawn on the CPU: a seed gives the same parameters on every device
             try:
-                fill(blob.data, filler)
+                fill(values, filler)
             except UserError as error:
                 self.fail(str(error))
+            blob.data = values.to(self.device)
         self.blobs.append(blob)
 
     def check_counts(self) -> None:
