@@ -119,6 +119,15 @@ detector-curve: $(READY)  ## train the hand-crafted detector alone; polyps hit a
 bench: $(READY)  ## compare with the genuine Caffe, write BENCHMARKS.md (ROWS="train-32 reading": those rows only)
 	@$(PY) tools/bench.py $(ROWS)
 
+# gpu-bundle/check.sh brings along what a machine without internet lacks, and uses that machine's own torch.
+.PHONY: gpu-check gpu-bundle
+BUNDLE := $(wildcard gpu-bundle/check.sh)
+gpu-check: $(if $(BUNDLE),,$(READY))  ## on a machine with a GPU: is it right, how fast is it, in 8 minutes; writes GPU.md (CHECKS="layers-1 alexnet", OUT=folder)
+	@$(if $(BUNDLE),bash $(BUNDLE),$(PY) tools/gpu_check.py) $(CHECKS) $(if $(OUT),--out '$(OUT)')
+
+gpu-bundle: $(READY)  ## gpu-bundle/: what make gpu-check needs on a machine without internet (FOR=3.12, its Python; WITHOUT="scipy", what it has)
+	@$(PY) tools/gpu_bundle.py $(if $(FOR),--python '$(FOR)') $(if $(WITHOUT),--without $(WITHOUT)) $(if $(OUT),--out '$(OUT)')
+
 .PHONY: conformance
 conformance: $(READY)  ## every case in both engines, after `make caffe`; writes CONFORMANCE.md
 	@$(PY) tools/conformance.py

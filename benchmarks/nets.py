@@ -25,11 +25,15 @@ def alexnet(lab: Lab, scheme: str, batch: int) -> Path:
 
 
 def on_noise(lab: Lab, batch: int, arch: str = "alexnet") -> Path:
+    """`noise_net` as a file."""
+    return _write(lab, f"{arch}-noise-{batch}", noise_net(batch, arch))
+
+
+def noise_net(batch: int, arch: str) -> caffe_pb2.NetParameter:
     """A net at full width fed by a DummyData layer, which draws its images where the net runs: training without
     reading."""
     found = nets.ARCHITECTURES[arch]
-    spec = nets.NetSpec(app="polyp", scheme="scratch", classes=CLASSES, batch_size=batch, arch=arch)
-    net = found.train_val(spec)
+    net = found.train_val(nets.NetSpec(app="polyp", scheme="scratch", classes=CLASSES, batch_size=batch, arch=arch))
     kept = [part for part in net.layer if part.type != "Data"]
     noise = layer("data", "DummyData", [], ["data", "label"])
     noise.dummy_data_param.shape.add(dim=(batch, *found.input))
@@ -38,7 +42,7 @@ def on_noise(lab: Lab, batch: int, arch: str = "alexnet") -> Path:
     noise.dummy_data_param.data_filler.add(type="constant", value=0)
     del net.layer[:]
     net.layer.extend([noise, *kept])
-    return _write(lab, f"{arch}-noise-{batch}", net)
+    return net
 
 
 def reader(lab: Lab) -> Path:
