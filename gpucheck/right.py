@@ -91,8 +91,13 @@ def all_solvers(bench: Bench) -> Finding:
 def nets(what: str, bench: Bench) -> Finding:
     """The seven nets: every blob of a forward pass, or every parameter after a step."""
     one, tolerance = (_forward, FORWARD) if what == "forward" else (_step, STEP)
-    rows = (_attempt(arch, partial(one, bench, arch), tolerance) for arch in list(ARCHITECTURES)[:: bench.thin])
+    rows = (_attempt(arch, partial(one, bench, arch), tolerance) for arch in _archs(bench))
     return compared(rows, tolerance)
+
+
+def _archs(bench: Bench) -> list[str]:
+    """The nets, the smallest first."""
+    return list(ARCHITECTURES)[::-1][:: bench.thin]
 
 
 def _prepared(bench: Bench, arch: str) -> Path:
@@ -120,7 +125,7 @@ def _step(bench: Bench, arch: str) -> Errors:
 
 def waits(bench: Bench) -> Finding:
     """Iterations of the seven nets during which CUDA refuses whatever waits for the device."""
-    rows = (_attempt(arch, partial(_unwaited, bench, arch), 0) for arch in list(ARCHITECTURES)[:: bench.thin])
+    rows = (_attempt(arch, partial(_unwaited, bench, arch), 0) for arch in _archs(bench))
     found = compared(rows, 0)
     rows, failed = found.figures["rows"], found.figures["failed"]
     found.said = f"{rows - failed:g} of {rows:g} nets wait for nothing"
