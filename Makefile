@@ -16,12 +16,29 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PY     := $(BIN)/python
 READY  := $(VENV)/.ready
+# An environment whose Python was removed or replaced by another version is made anew.
+BROKEN := $(if $(wildcard $(READY)),$(shell $(PY) -c 'import pip' 2>/dev/null || echo broken-venv))
+ifneq ($(words $(VENV)),1)
+$(error VENV=$(VENV) has blanks in it, which make can't handle; choose another folder)
+endif
 
 # Settings of a run, handed on only when given: tools/train_and_test.py knows the defaults and prints them in its --help.
 OPTIONS := ARCH DATA DATASET WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE BASE_LR SEED ENCODING CAFFE GPU PRECISION CACHE_GB RUNS RUN SCHEMES SEEDS OUT
 lower    = $(subst _,-,$(shell echo '$(1)' | tr A-Z a-z))
-flags    = $(foreach v,$(filter-out $(1),$(OPTIONS)),$(if $($(v)),--$(call lower,$(v))='$($(v))'))
+flags    = $(call options,$(filter-out $(1),$(OPTIONS)))
 unexport $(OPTIONS)
+
+# What a user gives arrives as given: `value` leaves $ alone, a ' is quoted for the shell.
+ARGUMENTS := $(OPTIONS) NAME APP ROWS REPETITIONS
+quote    = '$(subst ','\'',$(1))'
+quoted   = $(call quote,$(value $(1)))
+options  = $(foreach v,$(1),$(if $(value $(v)),--$(call lower,$(v))=$(call quoted,$(v))))
+handed   = $(foreach v,$(OPTIONS),$(if $(value $(v)),$(v)=$(call quoted,$(v))))
+define NEWLINE
+
+
+endef
+$(foreach v,$(ARGUMENTS),$(if $(findstring $(NEWLINE),$(value $(v))),$(error $(v)= holds a line break; give one line)))
 
 .PHONY: help setup $(JOBS) $(OTHERS) $(APPS) $(TABLES) prototxt tables weights caffe donor test quick-test lint clean
 help:  ## this list
@@ -54,14 +71,14 @@ help:  ## this list
 	@echo '  RUNS=folder       where runs and packed data go [runs]      RUN=name  this run'"'"'s folder in it'
 
 setup: $(READY)  ## the virtual environment .venv with everything in it
-$(READY): setup.py pyproject.toml pycaffe_ext/proto/caffe.proto
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	@echo 'installing pycaffe_ext and its dependencies into $(VENV) ...'
-	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
-	@touch $@
+SOURCES := setup.py pyproject.toml pycaffe_ext/proto/caffe.proto
+$(READY): $(SOURCES) $(BROKEN)
+	@$(PYTHON) tools/setup_venv.py $(call quoted,VENV) $(SOURCES)
+.PHONY: broken-venv
+broken-venv:
 
 $(JOBS) $(OTHERS): $(READY)
-	@$(PY) tools/train_and_test.py $@ $(call flags,SCHEMES SEEDS OUT)
+	@$(PY) tools/train_and_test.py $(call quote,$@) $(call flags,SCHEMES SEEDS OUT)
 
 $(APPS): $(READY)
 	@$(PY) tools/run_study.py $@ $(call flags,SEED RUN OUT)
@@ -70,7 +87,7 @@ $(TABLES): $(READY)
 	@$(PY) tools/write_report.py $(@:%-tables=%) $(call flags,SEED RUN CACHE_GB)
 
 .DEFAULT:
-	@echo "error: no target '$@'; a job is APP-SCHEME with APP one of: $(APPS); SCHEME one of: $(TUNINGS);" \
+	@echo 'error: no target' $(call quote,$@)'; a job is APP-SCHEME with APP one of: $(APPS); SCHEME one of: $(TUNINGS);' \
 	      'make help lists everything' >&2; exit 2
 
 # The README's study: about an hour on 2 cores. SqueezeNet's rates are a tenth of Table II's, at which it diverges.
@@ -78,18 +95,18 @@ KVASIR := ARCH=squeezenet BASE_LR=0.0001 PATCHES=1600 TEST_VIEWS=1 EPOCHS=3 SEED
 	SCHEMES='ft-conv10 ft-fire9 ft-fire7 ft-fire4 ft-fire2 ft-conv1 alexnet:scratch:epochs=20,base_lr=0.001'
 .PHONY: kvasir
 kvasir: $(READY)  ## the README's study of Kvasir-SEG: DATA=its folder WEIGHTS=squeezenet_v1.1's caffemodel
-	@test -n '$(DATA)' -a -n '$(WEIGHTS)' || { echo 'error: make kvasir needs DATA= and WEIGHTS=' >&2; exit 2; }
-	@$(MAKE) --no-print-directory polyp $(KVASIR)
-	@$(MAKE) --no-print-directory polyp-tables $(KVASIR) OUT=reports/kvasir
+	@test -n $(call quoted,DATA) -a -n $(call quoted,WEIGHTS) || { echo 'error: make kvasir needs DATA= and WEIGHTS=' >&2; exit 2; }
+	@$(MAKE) --no-print-directory polyp $(handed) $(KVASIR)
+	@$(MAKE) --no-print-directory polyp-tables $(handed) $(KVASIR) OUT=reports/kvasir
 
 prototxt: $(READY)  ## regenerate prototxt/ and solvers/; with ARCH=net, that net's into runs/nets/ARCH (OUT=folder)
-	@$(PY) tools/emit_prototxt.py $(if $(ARCH),--arch '$(ARCH)') $(if $(APP),--app '$(APP)') $(if $(OUT),--out '$(OUT)')
+	@$(PY) tools/emit_prototxt.py $(call options,ARCH APP OUT)
 
 tables: $(READY)  ## Tables I and II, read back from the emitted files
 	@$(PY) tools/print_tables.py
 
 weights: $(READY)  ## download a published donor, resumable and checked (NAME=bvlc_alexnet)
-	@$(PY) tools/get_weights.py $(NAME)
+	@$(PY) tools/get_weights.py $(if $(value NAME),$(call quoted,NAME))
 
 .PHONY: data-help
 data-help: $(READY)  ## data sets that are read, with terms and where to get them (DATASET=name); what DATA=folder holds
@@ -113,11 +130,11 @@ quick-test: $(READY)  ## the tests that take seconds
 
 .PHONY: detector-curve
 detector-curve: $(READY)  ## train the hand-crafted detector alone; polyps hit against candidates a frame (DATA=, SEED=, OUT=)
-	@$(PY) tools/detector_curve.py $(foreach v,DATA DATASET SEED RUNS OUT,$(if $($(v)),--$(call lower,$(v))='$($(v))'))
+	@$(PY) tools/detector_curve.py $(call options,DATA DATASET SEED RUNS OUT)
 
 .PHONY: bench
 bench: $(READY)  ## compare with the genuine Caffe, write BENCHMARKS.md (ROWS="train-32 reading": those rows only)
-	@$(PY) tools/bench.py $(ROWS)
+	@$(PY) tools/bench.py $(foreach row,$(value ROWS),$(call quote,$(row)))
 
 # gpu-bundle/check.sh brings along what a machine without internet lacks, and uses that machine's own torch.
 .PHONY: gpu-check gpu-bundle
@@ -134,7 +151,7 @@ conformance: $(READY)  ## every case in both engines, after `make caffe`; writes
 
 .PHONY: coverage
 coverage: $(READY)  ## what the 95 % intervals cover and how often the tests err, on scores of known truth (REPETITIONS=1000)
-	@$(PY) tools/coverage.py $(if $(REPETITIONS),--repetitions '$(REPETITIONS)')
+	@$(PY) tools/coverage.py $(call options,REPETITIONS)
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,8 +14,8 @@ from tqdm import tqdm
 from benchmarks.rows import Lab
 from pycaffe_ext import proto
 from pycaffe_ext.data.datum import to_bytes
-from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing, writing_folder
+from pycaffe_ext.sizes import check_space
 
 CLASSES = 2
 PAGE = 4096
@@ -48,8 +47,7 @@ def once(folder: Path, needed: int, fill: Callable[[Path], None]) -> Path:
     if folder.exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    if (free := shutil.disk_usage(folder.parent).free) < needed:
-        raise UserError(f"{folder}: needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; free some space")
+    check_space(folder, needed, "it needs", "")
     with writing_folder(folder) as part:
         fill(part)
     return folder

@@ -10,12 +10,12 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 
 from benchmarks.rows import ROOT
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.tether import Tethered
 from pycaffe_ext.training.log import last_words
 
 LIMIT = 900  # seconds that a program may live: whoever hangs must not hang the whole table
@@ -47,27 +47,26 @@ class Program:
 
     def __enter__(self) -> Program:
         try:
-            self._process = subprocess.Popen(
+            self._process = Tethered(
                 self.command, env=self._environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, start_new_session=True,
+                stderr=subprocess.STDOUT,
             )  # fmt: skip
         except OSError as error:
             raise UserError(f"`{self.command[0]}` can't be started: {os.strerror(error.errno or 0).lower()}") from None
-        self._watchdog = threading.Timer(self._limit, self._signal, [signal.SIGKILL])
+        self._watchdog = threading.Timer(self._limit, self._process.send_to_all, [signal.SIGKILL])
         self._watchdog.daemon = True
         self._watchdog.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._watchdog.cancel()
-        self._signal(signal.SIGKILL)
-        self._process.wait()
+        self._process.end()
         self._process.stdout.close()
 
     def until(self, pattern: str, count: int = 1) -> float:
         """Let it run on until `count` more lines match; returns the seconds. UserError if it ends before that."""
         started = perf_counter()
-        self._signal(signal.SIGCONT)
+        self._process.send_to_all(signal.SIGCONT)
         while count:
             line = self._process.stdout.readline()
             if not line:
@@ -75,7 +74,7 @@ class Program:
             self.said.append(line.decode(errors="replace").rstrip())
             count -= bool(re.search(pattern, self.said[-1]))
         seconds = perf_counter() - started
-        self._signal(signal.SIGSTOP)
+        self._process.send_to_all(signal.SIGSTOP)
         return seconds
 
     def finish(self) -> str:
@@ -90,11 +89,6 @@ class Program:
     def peak(self) -> float:
         """The largest resident memory that it had until now, in MiB."""
         return peak_of(self._process.pid)
-
-    def _signal(self, number: int) -> None:
-        if self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
 
     def _failure(self) -> UserError:
         self._process.wait()

@@ -26,6 +26,7 @@ from benchmarks.materials import once
 from benchmarks.program import Program, peak_of
 from benchmarks.rows import ROOT, Experiment, Lab, Row, Sample, Side
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.sizes import check_space
 
 VIDEOS, FRAMES, DISTINCT = 40, 945, 10  # distinct: pictures of a video
 CANDIDATES = 10  # of a frame
@@ -43,8 +44,7 @@ def _simulated(lab: Lab) -> Iterator[Sample]:
     data = once(lab.folder / "scale-frames", VIDEOS * DISTINCT * 300_000, _draw_videos)
     runs = lab.folder / "scale-runs"
     needed = (PATCHES + WRITTEN) * (PATCH_BYTES + 4096)
-    if (free := shutil.disk_usage(lab.folder).free) < needed:
-        raise UserError(f"{lab.folder}: {needed / 1e9:.0f} GB are needed, {free / 1e9:.0f} GB are free")
+    check_space(lab.folder, needed, "packing needs", "")
 
     def sample() -> tuple[float, ...]:
         shutil.rmtree(runs, ignore_errors=True)

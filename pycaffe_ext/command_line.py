@@ -8,9 +8,11 @@ from typing import Any
 
 from pycaffe_ext import study
 from pycaffe_ext.applications import APPLICATIONS
+from pycaffe_ext.files import expanded
 from pycaffe_ext.schemes import STAGES
 from pycaffe_ext.settings import Settings
 
+PATHS = ("data", "weights")
 HELP = {
     "arch": f"the net: {', '.join(STAGES)}",
     "data": "folder of a data set, as `make data-help` describes them; unset: synthetic colonoscopy sequences",
@@ -37,10 +39,11 @@ def run_parser(description: str | None, without: tuple[str, ...] = ()) -> argpar
     for field in fields(Settings)[2:]:
         if field.name not in without:
             kind = next((kind for kind in (int, float) if kind.__name__ in str(field.type)), str)
+            kind = expanded if field.name in PATHS else kind
             result.add_argument(
                 f"--{field.name.replace('_', '-')}", type=kind, default=field.default, help=HELP[field.name]
             )
-    result.add_argument("--runs", default="runs", help="folder of the runs and the packed data")
+    result.add_argument("--runs", type=expanded, default="runs", help="folder of the runs and the packed data")
     return result
 
 

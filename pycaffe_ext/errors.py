@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from difflib import get_close_matches
+
+from pycaffe_ext.interrupts import end_at_once, status_of, terminated_as_interrupted
+from pycaffe_ext.strings import native
 
 
 class UserError(Exception):
@@ -45,10 +50,17 @@ def explain(error: OSError) -> str:
 
 
 def run_cli(main: Callable[[], int | None]) -> None:
-    """Run a program's `main` and exit: 0, 1 after a one-line error, 130 when interrupted."""
+    """Run a program's `main` and exit: 0, 1 after a one-line error, 130 or 143 when interrupted or terminated.
+
+    Names that are not UTF-8 are printed as the bytes that they are.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="surrogateescape")
     try:
-        status = main() or 0
-        sys.stdout.flush()
+        with terminated_as_interrupted():
+            status = main() or 0
+            sys.stdout.flush()
     except UserError as error:
         status = _report(str(error))
     except BrokenPipeError:
@@ -56,11 +68,13 @@ def run_cli(main: Callable[[], int | None]) -> None:
         status = 1
     except OSError as error:
         status = _report(explain(error))
-    except KeyboardInterrupt:
-        status = _report("interrupted; run the same command again to go on", 130)
+    except KeyboardInterrupt as interrupt:
+        end_at_once()
+        status = _report("interrupted; run the same command again to go on", status_of(interrupt))
     sys.exit(status)
 
 
 def _report(message: str, status: int = 1) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    with suppress(OSError):  # the terminal may be gone
+        print(f"error: {native(' '.join(message.split()))}", file=sys.stderr, flush=True)
     return status

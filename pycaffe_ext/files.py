@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written under a temporary name, then renamed."""
+"""Files that are whole or absent: written under a temporary name, then renamed. Paths as users give them."""
 
 from __future__ import annotations
 
@@ -8,26 +8,28 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+from pycaffe_ext import parts
+from pycaffe_ext.errors import UserError
 
 
 @contextmanager
 def writing(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a temporary file beside `path`; rename it to `path` on success, remove it on any error."""
+    """Open a temporary file beside `path`; rename it to `path` on success, remove it on any error.
+
+    What killed processes have left in that folder is removed first, see `parts`.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    parts.sweep(path.parent)
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
-    try:
-        with part.open(mode, **text) as file:
+    with parts.claimed(path) as place:
+        with place.part.open(mode, **text) as file:
             yield file
-        part.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise
+        place.part.replace(path)
 
 
 @contextmanager
@@ -35,20 +37,17 @@ def writing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield an empty temporary folder beside `path`; rename it to `path` on success, remove it on any error.
 
     An existing folder of that name is put aside, and removed once the new one is in its place.
+    What killed processes have left beside it is removed first, see `parts`.
     """
     path = Path(path)
-    part, old = (path.with_name(f".{path.name}.{os.getpid()}.{state}") for state in ("part", "old"))
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
-        yield part
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parts.sweep(path.parent)
+    with parts.claimed(path) as place:
+        place.part.mkdir()
+        yield place.part
         if path.exists():
-            path.replace(old)
-        part.replace(path)
-        shutil.rmtree(old, ignore_errors=True)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
+            path.replace(place.old)
+        place.part.replace(path)
 
 
 def copy(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
@@ -81,3 +80,30 @@ def write_csv(path: str | os.PathLike[str], header: Sequence[str], rows: Iterabl
         table = csv.writer(file, lineterminator="\n")
         table.writerow(header)
         table.writerows(rows)
+
+
+def expanded(path: str) -> str:
+    """A path with the ~ or ~NAME at its start replaced by a home folder: make and options hand it on as it is.
+
+    Raises UserError if there is no such user.
+    """
+    found = os.path.expanduser(path)
+    if path.startswith("~") and found == path:
+        name = path.partition("/")[0]
+        raise UserError(f"{path}: {name} is no user's home folder; write ./{path} if something here is called so")
+    return found
+
+
+def user_path(path: str) -> Path:
+    return Path(expanded(path))
+
+
+def check_writable(folder: str | os.PathLike[str]) -> None:
+    """Raise UserError unless files can be written into `folder`, or it can be made; nothing is."""
+    folder = Path(folder)
+    whole = Path(os.path.abspath(folder))
+    there = next(place for place in (whole, *whole.parents) if os.path.lexists(place))
+    if not there.is_dir():
+        raise UserError(f"{folder}: {there} is not a folder; choose another one with RUNS=")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"{folder}: {there} can't be written; check its permissions or choose another RUNS=")

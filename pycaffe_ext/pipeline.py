@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from importlib.metadata import version
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from pycaffe_ext import __version__, nets, weights
+from pycaffe_ext import __version__, nets, preflight, weights
 from pycaffe_ext.applications import APPLICATIONS, slices
 from pycaffe_ext.applications.packed import Packed
 from pycaffe_ext.applications.results import (
@@ -40,6 +40,7 @@ from pycaffe_ext.evaluation import froc
 from pycaffe_ext.files import digest, read_json, write_csv, write_json
 from pycaffe_ext.nets.shapes import parameter_shapes
 from pycaffe_ext.nets.spec import SCALABLE
+from pycaffe_ext.parts import sweep_all
 from pycaffe_ext.proto import read_blobs, write_text
 from pycaffe_ext.report import figures, run_summary
 from pycaffe_ext.schemes import is_fine_tuning
@@ -116,6 +117,23 @@ def run(
     return folder
 
 
+def check(jobs: Sequence[Settings], runs: Path, cache_gb: float | None = None) -> None:
+    """Raise UserError for what can be known to be wrong with runs before the first of them writes anything.
+
+    The runs differ in scheme, net, seed and length of training only.
+    """
+    first = jobs[0]
+    caffe = Caffe.from_setting(first.caffe, first.gpu, first.precision, cache_gb)
+    preflight.look(first, runs / first.name(), load(first.app).check, caffe)
+    for job in {(job.arch, job.scheme): job for job in jobs}.values():
+        try:
+            donor = find_donor(job)
+            if is_fine_tuning(job.scheme, job.arch):
+                prove_transfer(job, donor)
+        except UserError as error:
+            raise UserError(f"{job.title}: {error}") from None
+
+
 def load(app: str) -> ModuleType:
     """The module of an application; UserError for those that cannot run yet."""
     if app not in READY:
@@ -130,11 +148,12 @@ def _carry_out(
     settings: Settings, runs: Path, folder: Path, application: ModuleType, caffe: Caffe, saved: Any,
     say: Callable[[str], None],
 ) -> None:  # fmt: skip
-    caffe_version = caffe.version()  # first: a command that does not start must not cost an hour of packing
+    caffe_version = preflight.look(settings, folder, application.check, caffe)
     donor = find_donor(settings)
     if is_fine_tuning(settings.scheme, settings.arch):
         say(prove_transfer(settings, donor))
-    data = application.prepare(settings, runs)
+    sweep_all(runs)
+    data = application.prepare(settings, runs, say)
     say(run_summary.data_text(data.facts, data.patches))
     job = Run(settings, folder, data, donor, net_spec(settings, data, donor))
     solver = emit(job)
@@ -235,6 +254,7 @@ def _record(job: Run, caffe_version: str, saved: Any) -> None:
             "donor": str(job.donor.file) if job.fine_tunes else None,
         },
         "patches": job.data.patches,
+        "left_out": [asdict(one) for one in job.data.left_out],
         "inputs": inputs,
         "versions": {
             "pycaffe_ext": __version__, "caffe": caffe_version, "python": platform.python_version(),
@@ -271,6 +291,7 @@ def _finish(job: Run, runs: Path, caffe: Caffe, fitted: FitResult, application: 
         "stopped_by": fitted.reason,
         "data": job.data.facts,
         "patches": job.data.patches,
+        "left_out": [asdict(one) for one in job.data.left_out],
         "test": summary(evaluation, scores.probability, job.settings.seed),
     }
     write_json(job.folder / "result.json", result)

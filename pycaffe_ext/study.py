@@ -88,10 +88,13 @@ def run_all(
     """Carry out the runs that are not finished, one after the other, and say what has come out of all.
 
     A run that fails is told at once and does not keep the others from running, unless it is the first: what is wrong
-    with that one is mostly wrong with all.  Raises UserError at the end if some failed.
+    with that one is mostly wrong with all.  What can be known before is checked for all, before the first.
+    Raises UserError at the end if some failed.
     """
     from pycaffe_ext import pipeline  # late: it loads what the settings need not
 
+    if todo := [job for job in jobs if not finished(job, runs)]:
+        pipeline.check(todo, runs, cache_gb)
     failed = []
     for number, job in enumerate(jobs):
         label = f"[{number + 1}/{len(jobs)}] {job.title}, seed {job.seed}"

@@ -14,6 +14,7 @@ def inputs(**shapes: str) -> str:
 FORCE = "force_backward: true\n"
 X, PAIR, CROPPED = inputs(x="2 3 4 5"), inputs(x="4 3", t="4"), inputs(x="1 2 5 5", z="1 2 4 4")
 GAIN = inputs(x="4 3", t="4", h="3 3")
+MEMORY = "memory_data_param { batch_size: 1 channels: 1 height: 2 width: 2 }"
 NEWER = {
     "Reduction: axis": (X + layer("Reduction", "reduction_param { axis: 4 }"), "axis 4 is outside"),
     "Reduction: two bottoms": (PAIR + layer("Reduction", "", "x t"), "takes 1 bottom"),
@@ -60,6 +61,10 @@ NEWER = {
                          "only MAX has a second top"),
     "Parameter: bottom": (X + layer("Parameter", "parameter_param { shape { dim: 2 } }"), "takes 0 bottom"),
     "Clip: no max": (X + layer("Clip", "clip_param { min: 1 }"), "required field"),
+    "MemoryData: no mean": (layer("MemoryData", f"{MEMORY} transform_param {{ mean_file: '/no/mean' }}", "", "x t"),
+                            "/no/mean: no such file"),
+    "MemoryData: two means": (layer("MemoryData", f"{MEMORY} transform_param {{ mean_file: '/m' mean_value: 1 }}", "",
+                                    "x t"), "both mean_file and mean_value"),
     "unknown type": (X + layer("Convolutoin"), "'convolutoin': 'Convolutoin'; did you mean 'Convolution'.*Tile"),
 }
 

@@ -355,4 +355,4 @@ def test_make_hands_any_scheme_of_any_net_to_the_run():
     for target, arch in (("polyp-ft-fire5", "squeezenet"), ("polyp-scratch", "vgg16"), ("pe-ft-res5a", "resnet50")):
         order = ["make", "-n", target, f"ARCH={arch}"]
         said = subprocess.run(order, cwd=MAKEFILE.parent, capture_output=True, text=True, check=True).stdout
-        assert re.search(rf"train_and_test\.py {target} --arch='?{arch}", said)
+        assert re.search(rf"train_and_test\.py '?{target}'? --arch='?{arch}", said)

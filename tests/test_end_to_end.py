@@ -47,6 +47,8 @@ def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
 def frames(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "frames"
     synthetic.write_sequences(folder, videos=8, frames=3, size=(144, 176), workers=1, progress=False)
+    (folder / "spare").mkdir()
+    (folder / "spare" / "x.heic").touch()
     return folder
 
 
@@ -57,6 +59,7 @@ def finished(frames, tmp_path_factory) -> Path:
     status, out, err = run(folder, "polyp-ft-conv3", "--data", str(frames), "--epochs", "2", *SMALL, "--run", "first")
     assert status == 0, err
     assert "NOT ImageNet" in out and "transfer proved" in out
+    assert "left out of pictures and videos: 1 .heic (spare/x.heic)" in out
     return folder
 
 
@@ -66,6 +69,8 @@ def test_every_promised_file_is_there_and_agrees_with_the_others(finished, frame
     record, result = (json.loads((folder / name).read_text()) for name in ("run.json", "result.json"))
     assert record["settings"]["data"] == str(frames) and record["resolved"]["width"] == "1/8"
     assert all(len(value) == 64 for value in record["inputs"].values())
+    left = [{"kind": ".heic", "files": 1, "example": "spare/x.heic"}]
+    assert record["left_out"] == result["left_out"] == left
     rows = list(csv.DictReader((folder / "auc.csv").open()))
     best = max(rows, key=lambda row: float(row["auc"]))
     assert result["best"]["validation_auc"] == pytest.approx(float(best["auc"]))

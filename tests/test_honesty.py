@@ -239,3 +239,14 @@ def test_a_shortened_index_and_database_are_noticed(copied, frames):
     write_rows(index, rows[:-1])
     with pytest.raises(UserError, match="data.json says"):
         repeat(copied, frames)
+
+
+def test_all_splits_must_have_room_before_the_first_is_packed(copied, frames, monkeypatch):
+    for name in ("data.json", "patches_train.csv", "patches_val.csv", "patches_test.csv"):
+        (copied.folder / name).unlink()
+    before = {path: path.stat().st_mtime_ns for path in copied.folder.rglob("*")}
+    most = max(copied.patches.values()) * (3 * 227 * 227 + 4096)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": most}))  # enough for any one split
+    with pytest.raises(UserError, match=f"packing {sum(copied.patches.values())} patches needs"):
+        repeat(copied, frames)
+    assert before == {path: path.stat().st_mtime_ns for path in copied.folder.rglob("*")}

@@ -220,7 +220,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(frames, tmp_path):
 
 def test_too_little_space_is_told_before_anything_is_cut(frames, candidates, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1e6}))
-    with pytest.raises(UserError, match=r"needs 0\.5 GB, 0\.0 GB are free"):
+    with pytest.raises(UserError, match=r"packing 2880 patches needs 457 MB, 1 MB are free, 456 MB too little"):
         pack(frames, candidates, take_all(candidates.label), tmp_path, "train", progress=False)
     assert not list(tmp_path.iterdir())
 

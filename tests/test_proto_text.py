@@ -26,16 +26,27 @@ MISTAKES = {
         " (one of: MAX, AVE, STOCHASTIC)",
     ),
     "misspelt top-level enum": ("layer {\n phase: TRIAN\n}", "net.prototxt:2: unknown value 'TRIAN' of Phase"),
-    "enum number": ("layer {\n phase: 7\n}", "net.prototxt:2: "),
-    "enum number at the end of the file": ("layer { phase: 7 }", "net.prototxt:1: "),
-    "string without quotes": ("\n\nname: alexnet", "net.prototxt:3: Expected string"),
-    "negative unsigned": (CONV % "stride: -1", "net.prototxt:5: Value out of range: -1"),
-    "fraction for an integer": (CONV % "stride: 1.5", "net.prototxt:5: Couldn't parse integer: 1.5"),
-    "word for a number": ("layer {\n  loss_weight: big\n}", "net.prototxt:2: Couldn't parse float: big"),
+    "enum number": ("layer {\n phase: 7\n}", "net.prototxt:2: unknown value '7' of Phase (one of: TRAIN, TEST)"),
+    "enum number at the end of the file": ("layer { phase: 7 }", "net.prototxt:1: unknown value '7' of Phase"),
+    "string without quotes": (
+        "\n\nname: alexnet", "net.prototxt:3: field 'name' takes a string; write it in quotes: \"alexnet\"",
+    ),
+    "negative unsigned": (
+        CONV % "stride: -1", "net.prototxt:5: field 'stride' takes an integer from 0 to 4294967295, not -1",
+    ),
+    "fraction for an integer": (
+        CONV % "stride: 1.5", "net.prototxt:5: field 'stride' takes an integer from 0 to 4294967295, not 1.5",
+    ),
+    "word for a number": (
+        "layer {\n  loss_weight: big\n}", "net.prototxt:2: field 'loss_weight' takes a number, not big",
+    ),
     "twice": ('name: "a"\nname: "b"', "net.prototxt:2: field 'name' of NetParameter is given twice; keep one"),
-    "open string": ('name: "a\n', "net.prototxt:1: String missing ending quote"),
-    "missing brace": ('layer {\n  name: "c"\n', "net.prototxt:2: a '{' is never closed; add the missing '}'"),
-    "brace too many": ("layer {\n}\n}", "net.prototxt:3: Expected identifier"),
+    "open string": ('name: "a\n', "net.prototxt:1: field 'name': a string has no closing quote"),
+    "missing brace": (
+        'layer {\n  name: "c"\n',
+        "net.prototxt:2: a '{' is never closed; add the missing '}' (it is that of 'layer' in line 1)",
+    ),
+    "brace too many": ("layer {\n}\n}", "net.prototxt:3: a '}' closes nothing; remove it"),
     "missing required": ("layer { clip_param { min: 0 } }", "net.prototxt: required field 'layer[0].clip_param.max'"),
 }
 

@@ -167,6 +167,9 @@ def test_colondb_with_its_masks_beside_the_frames(tmp_path):
     assert [f.name for f in frames] == ["1", "2", "30"]
     assert {(f.group, f.source) for f in frames} == {("cvc-colondb", "cvc-colondb")}
     assert_pairs(frames)
+    put(tmp_path / "CVC-ColonDB/copy/2.bmp", 9, False)
+    fails(tmp_path / "CVC-ColonDB", "2.bmp lie in two of its folders")
+    shutil.rmtree(tmp_path / "CVC-ColonDB/copy")
     (tmp_path / "CVC-ColonDB/p2.bmp").unlink()
     fails(tmp_path, "no mask for 2", "p2.bmp")
 
@@ -212,7 +215,7 @@ def test_hyperkvasir_with_and_without_its_labelled_images(tmp_path):
         assert [(f.name, f.group, f.source) for f in frames] == [(n, n, "hyperkvasir") for n in ("128", "64")]
         assert_pairs(frames)
     lower, upper = (home / f"labeled-images/{part}-gi-tract" for part in ("lower", "upper"))
-    for place in ("anatomical-landmarks/cecum", "quality-of-mucosal-views/bbps-2-3", "pathological-findings/polyps",
+    for place in ("Anatomical Landmarks/cecum", "quality-of-mucosal-views/bbps-2-3", "pathological-findings/polyps",
                   "therapeutic-interventions/dyed-lifted-polyps"):  # fmt: skip
         put(lower / place / "x.jpg", 9, False)
     put(upper / "anatomical-landmarks/pylorus/x.jpg", 9, False)
@@ -418,6 +421,7 @@ def test_data_help_says_what_a_folder_holds(tmp_path):
     done = data_help("--data", str(polypgen(tmp_path / "set").parent), "--runs", str(tmp_path / "runs"))
     assert done.stdout.startswith("polypgen: ")
     assert "is polypgen:\n10 frames, 8 with polyps, 2 without (2 of them without a mask); 4 groups" in done.stdout
+    assert done.stdout.endswith(": 1 in set/imagesAll_positive/ (set/imagesAll_positive/150.jpg)\n")
     assert data_help("--dataset", "etis-larib").stdout.count("\n\n") == 1
     wrong = data_help("--data", str(tmp_path / "runs"))
     assert wrong.returncode == 1 and wrong.stderr.startswith("error: ") and wrong.stderr.count("\n") == 1

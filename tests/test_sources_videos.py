@@ -276,8 +276,8 @@ def test_mask_videos_that_a_threshold_would_empty_are_refused(tmp_path):
 def test_a_disk_that_is_too_small_is_noticed_before(tmp_path, monkeypatch):
     video(tmp_path / "set/videos/one.avi", FRAMES)
     video(tmp_path / "set/masks/one.avi", MASKS)
-    monkeypatch.setattr(decode.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
-    fails(tmp_path / "set", "2 videos", "GB are free", "RUNS=")
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
+    fails(tmp_path / "set", "2 videos take up to", "1 kB are free", "too little", "RUNS=")
     assert not (tmp_path / "cache").exists()
 
 

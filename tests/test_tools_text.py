@@ -107,6 +107,24 @@ def test_what_cannot_be_upgraded_is_one_line(program: str, content: str, message
     assert not (tmp_path / "new").exists()
 
 
+DROPS = """
+input: "x" layers { layer { name: "fc" type: "innerproduct" num_output: 2 concat_dim: 3 } bottom: "x" top: "y" }
+"""
+
+
+@pytest.mark.parametrize("form", ["text", "binary"])
+def test_what_is_dropped_of_an_old_net_is_an_exit_status(form: str, tmp_path: Path) -> None:
+    old = parse(DROPS, caffe_pb2.NetParameter()).SerializeToString() if form == "binary" else DROPS.encode()
+    (tmp_path / "old").write_bytes(old)
+    done = run(f"upgrade_net_proto_{form}.py", tmp_path / "old", tmp_path / "new")
+    assert done.returncode == 1 and "has no concat_dim; dropped" in done.stderr
+    assert "Encountered error(s) while upgrading" in done.stderr and (tmp_path / "new").exists()
+    if genuine.installed():
+        theirs = run(genuine.command(f"upgrade_net_proto_{form}"), tmp_path / "old", tmp_path / "theirs")
+        assert theirs.returncode == 1 and "Encountered error(s) while upgrading" in theirs.stderr
+        assert (tmp_path / "theirs").exists()
+
+
 def test_too_few_arguments_show_the_usage() -> None:
     done = run("upgrade_net_proto_text.py", "one")
     assert done.returncode == 1 and "Usage: upgrade_net_proto_text.py" in done.stderr

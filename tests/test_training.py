@@ -17,7 +17,7 @@ from pycaffe_ext.proto import caffe_pb2, read_net, to_text, write_text, write_we
 from pycaffe_ext.report import run_summary
 from pycaffe_ext.settings import Settings
 from pycaffe_ext.training import early_stopping, genuine, snapshots
-from pycaffe_ext.training.command import EMBEDDED, Caffe, kill, stop
+from pycaffe_ext.training.command import EMBEDDED, Caffe, stop
 from pycaffe_ext.training.score_model import describe, entries, from_train_val
 from pycaffe_ext.training.scoring import cross_entropy, positive, score
 
@@ -112,13 +112,16 @@ def test_stop_asks_first_and_kills_a_deaf_one(tmp_path):
     process = deaf.train(Path("s"), None, None, tmp_path / "deaf")
     time.sleep(0.5)
     assert stop(process, patience=0.2) == -9
-    assert kill(process) == -9
+    assert process.end() == -9
 
 
 def test_test_streams_and_fails_with_the_last_words(tmp_path):
     lines = python("print('a'); print('b')").test(Path("m"), Path("w"), 1, tmp_path / "log")
     assert next(lines) == "a\n" and list(lines) == ["b\n"]
     assert (tmp_path / "log").read_text() == "a\nb\n"
+    names = python(r"import sys; sys.stdout.buffer.write(b'\xb5\xc4\n')")
+    assert len(list(names.test(Path("m"), Path("w"), 1, tmp_path / "log"))) == 1
+    assert (tmp_path / "log").read_bytes() == b"\xb5\xc4\n"
     failing = "print('F1122 21:44:44.8 12 io.cpp:39] Check failed: no file'); raise SystemExit(134)"
     with pytest.raises(UserError, match="test failed on w: Check failed: no file"):
         list(python(failing).test(Path("m"), Path("w"), 1))

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from pycaffe_ext.data import sources
 from pycaffe_ext.errors import known, run_cli
+from pycaffe_ext.files import user_path
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", help=f"one of {', '.join(sources.SOURCES)}")
-    parser.add_argument("--data", type=Path, help="a folder: say what it is recognised as, and count its frames")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where frames of videos go (default: runs)")
+    parser.add_argument("--data", type=user_path, help="a folder: say what it is recognised as, and count its frames")
+    parser.add_argument("--runs", type=user_path, default=Path("runs"), help="gets frames of videos (default: runs)")
     args = parser.parse_args()
     slugs = [known(args.dataset, sources.SOURCES, "data set")] if args.dataset else list(sources.SOURCES)
     if not args.data:
@@ -21,8 +22,9 @@ def main() -> None:
         return
     source, home = sources.recognise(args.data, args.dataset)
     print(sources.describe(source))
-    frames = sources.find(home, source.slug, args.runs / "data" / "videos")
+    frames = sources.find(args.data, source.slug, args.runs / "data" / "videos")
     print(f"\n{home} is {source.slug}:\n{sources.summary(frames)}")
+    print(sources.left_out_text(sources.left_out(args.data, frames)))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pycaffe_ext.errors import run_cli
+from pycaffe_ext.files import expanded, user_path
 
 
 def main() -> None:
@@ -53,11 +54,11 @@ def _judged(parts, trained) -> list:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", help="folder of a data set (default: the synthetic sequences)")
+    parser.add_argument("--data", type=expanded, help="folder of a data set (default: the synthetic sequences)")
     parser.add_argument("--dataset", help="which one it is (default: recognised by its layout)")
     parser.add_argument("--seed", type=int, default=0, help="of splits, forests and synthetic frames (default: 0)")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where frames are kept (default: runs)")
-    parser.add_argument("--out", type=Path, help="where tables and pictures go (default: RUNS/detector-SEED)")
+    parser.add_argument("--runs", type=user_path, default=Path("runs"), help="where frames are kept (default: runs)")
+    parser.add_argument("--out", type=user_path, help="where tables and pictures go (default: RUNS/detector-SEED)")
     return parser.parse_args()
 
 

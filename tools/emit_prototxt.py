@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pycaffe_ext.applications import APPLICATIONS
 from pycaffe_ext.errors import known, run_cli
+from pycaffe_ext.files import user_path
 from pycaffe_ext.nets import emission
 from pycaffe_ext.schemes import STAGES
 
@@ -19,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--check", action="store_true", help="write nothing; say what differs, exit 1 if anything does")
     result.add_argument("--arch", help=f"the net: {', '.join(STAGES)} (default: the committed AlexNet files)")
     result.add_argument("--app", help=f"one of {', '.join(APPLICATIONS)}, with --arch (default: all)")
-    result.add_argument("--out", type=Path, help="gets prototxt/APP/ and solvers/APP/, for a caffe that runs"
+    result.add_argument("--out", type=user_path, help="gets prototxt/APP/ and solvers/APP/, for a caffe that runs"
                         " there (default: runs/nets/ARCH)")  # fmt: skip
     return result
 

@@ -9,12 +9,13 @@ from pycaffe_ext.errors import run_cli
 from pycaffe_ext.flags import parse
 
 
-def main() -> None:
+def main() -> int:
     given = parse(__doc__, {}, [2])
     if given:
         from pycaffe_ext.proto import upgrade_files
 
-        upgrade_files.net_text(*given[1])
+        return upgrade_files.net_text(*given[1])
+    return 0
 
 
 if __name__ == "__main__":

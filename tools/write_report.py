@@ -6,12 +6,13 @@ from pathlib import Path
 
 from pycaffe_ext.command_line import add_study, run_parser, study_jobs
 from pycaffe_ext.errors import run_cli
+from pycaffe_ext.files import expanded
 
 
 def main() -> None:
     parser = run_parser(__doc__, without=("seed",))
     add_study(parser)
-    parser.add_argument("--out", help="folder of the report; unset: reports/APP")
+    parser.add_argument("--out", type=expanded, help="folder of the report; unset: reports/APP")
     options = vars(parser.parse_args())
     jobs, runs = study_jobs(options), Path(options["runs"])
     from pycaffe_ext.report import study_report  # late: a misspelt name must be told at once

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pycaffe_ext.data.pack import database_path, index_path
+from pycaffe_ext.data.sources import LeftOut
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import read_json, write_json
 
@@ -27,6 +28,7 @@ class Packed:
     fingerprint : sha256 over the frames and masks.  patches : split -> number of patches.
     facts : counts at each stage, for a reader.  slices : of the test patches; only a single one lies in the folder,
     several are packed by each run, one after the other (see TestSet).  detector : digest of the detector's model.
+    left_out : of the pictures and videos in the data set's folder; of this run, so it is not in the folder's record.
     """
 
     folder: Path
@@ -35,6 +37,7 @@ class Packed:
     facts: dict[str, Any]
     slices: int = 1
     detector: str = ""
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def mean_file(self) -> Path:
@@ -54,7 +57,7 @@ class Packed:
     def save(self) -> None:
         """Write data.json, the last file of a preparation: where it lies, everything is there."""
         record = asdict(self)
-        del record["folder"]
+        del record["folder"], record["left_out"]
         write_json(self.folder / RECORD, record)
 
 

@@ -26,7 +26,7 @@ from pycaffe_ext.data.balance import Selection, choose, take_all
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.groups import check_near_duplicates, join_near_duplicates
 from pycaffe_ext.data.sources import plain
-from pycaffe_ext.errors import UserError
+from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.evaluation import froc
 from pycaffe_ext.nets import emission
 from pycaffe_ext.settings import Settings, short_hash
@@ -37,14 +37,27 @@ SLICE = 50_000  # test patches packed at a time: 8 GB of raw AlexNet patches
 LAYOUT = 2  # of the folder of packed data; another one is packed anew
 
 
-def prepare(settings: Settings, runs: Path) -> Packed:
+def check(settings: Settings) -> None:
+    """Raise UserError for what is wrong with DATA= and DATASET= and can be told before a frame is read."""
+    if settings.data:
+        sources.recognise(settings.data, settings.dataset)
+    elif settings.dataset:
+        known(settings.dataset, sources.SOURCES, "data set")
+        raise UserError(f"DATASET={settings.dataset} says what DATA= holds; give DATA= too, or leave DATASET= out")
+
+
+def prepare(settings: Settings, runs: Path, say: Callable[[str], None] = lambda line: None) -> Packed:
     """Pack the patches that `settings` ask for, unless they are packed already, check them and return their record.
 
     Runs that differ only in training share one folder, `runs`/data/polyp-SOURCE-DIGEST; other frames, even of the same
-    names, get another one.  Raises UserError for unusable frames, and if what lies in the folder is not what belongs
-    there: LMDB and index, index and splits, pixels and frames, near-duplicates or groups in two splits.
+    names, get another one.  `say` is told first which pictures no frame was made from.  Raises UserError for unusable
+    frames, and if what lies in the folder is not what belongs there: LMDB and index, index and splits, pixels and
+    frames, near-duplicates or groups in two splits.
     """
     frames = frames_of(settings, runs)
+    left = sources.left_out(Path(settings.data), frames) if settings.data else []
+    if left:
+        say(sources.left_out_text(left))
     fingerprint = frame_files.fingerprint(frames)
     folder = folder_of(settings, runs, fingerprint)
     folder.mkdir(parents=True, exist_ok=True)
@@ -53,7 +66,7 @@ def prepare(settings: Settings, runs: Path) -> Packed:
     found = _cases(settings, parts, folder)
     done = packed.load(folder) or _pack(settings, found, fingerprint, folder)
     _check(settings, done, found)
-    return done
+    return replace(done, left_out=tuple(left))
 
 
 def frames_of(settings: Settings, runs: Path) -> list[Frame]:
@@ -148,11 +161,13 @@ def _pack(settings: Settings, found: Cases, fingerprint: str, folder: Path) -> P
     if len(slices) == 1:
         selections["test"] = partial(_every_view, settings, found, slices[0])
     patches = np.where(found.split[found.table.frame] == "test", settings.test_views, 0)  # of each candidate
-    for split, select in selections.items():
-        selection = select()
+    chosen = {split: select() for split, select in selections.items()}
+    todo = [split for split in chosen if not pack.index_path(folder, split).exists()]
+    pack.check_room(folder, sum(len(chosen[split]) for split in todo), settings.encoding, _size(settings))
+    for split, selection in chosen.items():
         if split != "test":
             patches += np.bincount(selection.candidate, minlength=len(patches))
-        if not pack.index_path(folder, split).exists():
+        if split in todo:
             _pack_split(settings, found, selection, folder, split)
     mean.write_mean(pack.database_path(folder, "train"), folder)
     counts = {split: int(patches[found.of(split)].sum()) for split in splits.SPLITS}

@@ -9,6 +9,7 @@ import os
 from importlib import import_module
 from typing import Any
 
+from pycaffe_ext import strings
 from pycaffe_ext.caffe.draw_graph import (
     BLOB_STYLE,
     LAYER_STYLE_DEFAULT,
@@ -44,7 +45,7 @@ def draw_net(caffe_net: caffe_pb2.NetParameter, rankdir: str, ext: str = "png", 
     known(rankdir, DIRECTIONS, "rankdir")
     known(ext, (*FORMATS, *TEXT), "format of a drawing")
     graph = graph_of(caffe_net, rankdir, True, phase, display_lrm)
-    return _dot(graph, rankdir).encode() if ext in TEXT else Picture(graph, rankdir).content(ext)
+    return strings.encode(_dot(graph, rankdir)) if ext in TEXT else Picture(graph, rankdir).content(ext)
 
 
 def draw_net_to_file(caffe_net: caffe_pb2.NetParameter, filename: str, rankdir: str = "LR", phase: int | None = None,

@@ -27,7 +27,7 @@ from pycaffe_ext.errors import UserError, explain
 from pycaffe_ext.files import digest
 from pycaffe_ext.progress import bar
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 THREADS = 4
 MASK_THRESHOLD = 127  # JPEG masks ring around 0 and 255
 BLACK = 16  # what compression makes of black stays below
@@ -45,6 +45,7 @@ class Frame:
     mask : None only where a data set says that the frame has no polyp and no mask file exists.
     group : frames of one group never lie on both sides of a split.
     source : the data set's name in `data.sources`.
+    videos : those that the frame and its mask were decoded from.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Frame:
     mask: Path | None
     group: str
     source: str = ""
+    videos: tuple[Path, ...] = ()
 
 
 def check_sizes(frames: Sequence[Frame], progress: bool = True) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +25,12 @@ from pycaffe_ext.data.threads import in_order, one_thread_each
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.files import write_csv, writing_folder
 from pycaffe_ext.progress import bar
+from pycaffe_ext.sizes import check_space
 
 HEADER = ("split", "key", "frame", "group", "candidate", "scale", "dx", "dy", "orientation", "label")
 BATCH = 256  # patches of one frame cut at a time: 40 MB of raw pixels
 PAGE = 4096
+REMEDY = ", lower PATCHES=, or choose another folder with RUNS="
 LONGEST_KEY = 511  # LMDB's limit, in bytes
 
 
@@ -93,17 +94,26 @@ def pack(
         ]
 
     database, index = database_path(folder, split), index_path(folder, split)
+    check_room(folder, len(selection), encoding, size)
     with writing_folder(database) as part:
-        entry = 3 * size * size + PAGE
-        if encoding == "raw":
-            _check_space(folder, len(selection) * entry)
         workers = workers or os.cpu_count() or 1
         shown = bar(title=f"packing {split}", total=len(selection), unit="patch", progress=progress)
         with one_thread_each(), shown:
             batches = in_order(cut_batch, _batches(candidates.frame[selection.candidate]), workers)
-            _put(part, batches, map_size=2 * len(selection) * entry + (1 << 24), report=shown.update)
+            _put(part, batches, map_size=2 * len(selection) * _entry(size) + (1 << 24), report=shown.update)
         write_csv(index, HEADER, _index_rows(frames, candidates, selection, place, keys, split))
     return database, index
+
+
+def check_room(folder: Path, patches: int, encoding: str, size: int = SIZE) -> None:
+    """Raise UserError unless so many patches fit on the disk of `folder`; encoded ones take what only packing tells."""
+    if encoding == "raw":
+        check_space(folder, patches * _entry(size), f"packing {patches} patches needs", REMEDY)
+
+
+def _entry(size: int) -> int:
+    """Bytes of a raw patch in an LMDB, at most."""
+    return 3 * size * size + PAGE
 
 
 def read_index(index: str | Path) -> Iterator[dict[str, str]]:
@@ -183,15 +193,6 @@ def _put(
             f"{folder.parent}: can't write the LMDB ({error}); free some space, lower PATCHES=, or choose another"
             " folder with RUNS="
         ) from None
-
-
-def _check_space(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise UserError(
-            f"{folder}: packing needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; free some space, lower"
-            " PATCHES=, or choose another folder with RUNS="
-        )
 
 
 def _index_rows(

@@ -6,7 +6,6 @@ training half 80 % / 20 % into training and validation (section 6, set-up).
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from pycaffe_ext.data.frames import Frame
+from pycaffe_ext.data.names import by_identifier, check_look, identifier
+from pycaffe_ext.data.tables import LINE, read_table
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import write_csv
 
@@ -81,7 +82,7 @@ def write_splits(path: str | Path, splits: Mapping[str, Sequence[Frame]]) -> Non
     rows = sorted((frame.name, frame.group, split) for split, frames in splits.items() for frame in frames)
     if not path.exists():
         write_csv(path, HEADER, rows)
-    elif _read_rows(path) != rows:
+    elif sorted(_read_rows(path)) != sorted(tuple(map(identifier, row)) for row in rows):
         raise UserError(f"{path}: holds other splits than these; remove it, or take another folder, to split anew")
 
 
@@ -91,7 +92,8 @@ def read_splits(path: str | Path, frames: Sequence[Frame]) -> Splits:
     Raises UserError if the file is missing or garbled, lists other frames than `frames`, or if a group, the one
     written or the one that `frames` carry, is in two splits.
     """
-    by_name = {frame.name: frame for frame in frames}
+    by_identifier((frame.name for frame in frames), "frame")
+    by_name = {identifier(frame.name): frame for frame in frames}
     rows = _read_rows(Path(path))
     if len({name for name, _, _ in rows}) < len(rows):
         raise UserError(f"{path}: lists a frame twice; remove the file to split anew")
@@ -103,23 +105,24 @@ def read_splits(path: str | Path, frames: Sequence[Frame]) -> Splits:
         found[split].append(by_name[name])
     check_overlap(found)
     groups = {name: group for name, group, _ in rows}
-    written = {split: [replace(f, group=groups[f.name]) for f in part] for split, part in found.items()}
+    written = {split: [replace(f, group=groups[identifier(f.name)]) for f in part] for split, part in found.items()}
     check_overlap(written)
     return written
 
 
 def _read_rows(path: Path) -> list[tuple[str, str, str]]:
+    """(frame, group, split) of each line, each as `identifier` makes it."""
     if not path.is_file():
         raise UserError(f"{path}: no such file; make the splits first")
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            header, *rows = list(csv.reader(file)) or [[]]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: not a CSV file in UTF-8 ({error})") from None
-    bad = [row for row in rows if len(row) != len(HEADER) or row[2] not in SPLITS]
-    if tuple(header) != HEADER or bad:
-        raise UserError(f"{path}: needs the header {','.join(HEADER)} and splits {', '.join(SPLITS)}")
-    return [(name, group, split) for name, group, split in rows]
+    lines = read_table(path, HEADER)
+    rows = [(line["frame"], line["group"], line["split"].lower()) for line in lines]
+    if any(split not in SPLITS or not name or not group for name, group, split in rows):
+        raise UserError(
+            f"{path}: needs the header {','.join(HEADER)}, no empty field, and splits {', '.join(SPLITS)}"
+        )
+    names = {name for name, _, _ in rows}
+    check_look((line["group"], f"line {line[LINE]} of {path}") for line in lines if line["group"] not in names)
+    return rows
 
 
 def _check_enough(counts: np.ndarray) -> None:

@@ -15,10 +15,10 @@ import numpy as np
 from pycaffe_ext.data.frames import Frame, read_image
 from pycaffe_ext.detector.edges import Edges, View, look
 from pycaffe_ext.detector.model import UNTRAINED_MODEL, Model
-from pycaffe_ext.detector.processes import map_processes
 from pycaffe_ext.detector.settings import Detector
 from pycaffe_ext.detector.voting import find_peaks, voters_box
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.processes import map_processes
 
 NONE = np.zeros((0, 5), np.float32)
 SMALLEST_FRAME = 32  # pixels: a shorter side shows no shape

@@ -25,9 +25,9 @@ from pycaffe_ext.detector.forest import Forest, grow
 from pycaffe_ext.detector.labels import AHEAD, BEHIND, DARK, INSIDE, OTHER, SPOT, classify
 from pycaffe_ext.detector.model import Model, first_stage
 from pycaffe_ext.detector.oriented import describe
-from pycaffe_ext.detector.processes import map_processes
 from pycaffe_ext.detector.settings import Detector
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.processes import map_processes
 
 FOLDS = 3
 FRAME_SAMPLES = 200  # edge pixels of a frame, at most

@@ -7,19 +7,13 @@ order, and ends elsewhere by as much as another seed would.
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
-from multiprocessing import get_context
 from pathlib import Path
 
-import cv2
 import lmdb
 import numpy as np
-from tqdm import tqdm
 
 from pycaffe_ext import nets
 from pycaffe_ext.data.datum import to_bytes
@@ -27,7 +21,9 @@ from pycaffe_ext.data.mean import write_mean
 from pycaffe_ext.donor import DONOR, images
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import copy, writing_folder
+from pycaffe_ext.processes import map_processes
 from pycaffe_ext.proto import caffe_pb2, write_text
+from pycaffe_ext.tether import Tethered
 
 WIDTH = Fraction(1, 8)
 SIDE = nets.INPUT[1]
@@ -60,7 +56,9 @@ def make(recipe: Recipe, folder: Path) -> Path:
     write_text(folder / "train_val.prototxt", nets.train_val(spec))
     write_text(folder / "solver.prototxt", solver)
     order = [sys.executable, "-m", "pycaffe_ext", "train", f"--solver={folder / 'solver.prototxt'}"]
-    if subprocess.run(order, check=False).returncode:
+    with Tethered(order) as training:
+        failed = training.wait()
+    if failed:
         raise UserError("the donor's training stopped; the log above says why")
     return folder / f"donor_iter_{solver.max_iter}.caffemodel"
 
@@ -90,21 +88,15 @@ def pack(database: Path, of_class: range, seed: int) -> None:
     order = np.random.default_rng(seed).permutation(len(todo))
     with writing_folder(database) as part:
         env = lmdb.open(str(part), map_size=len(todo) * (3 * SIDE * SIDE + 8192) + 2**24, lock=False)
-        drawn = _drawn([todo[i] for i in order])
+        drawn = map_processes(_draw, [todo[i] for i in order], database.name, unit="image", chunk=32)
         with env.begin(write=True) as table:
-            for i, (label, pixels) in enumerate(tqdm(drawn, total=len(todo), desc=database.name, unit=" images")):
+            for i, (label, pixels) in enumerate(drawn):
                 table.put(b"%08d_%02d" % (i, label), to_bytes(pixels, label), append=True)
         env.close()
 
 
-def _drawn(todo: list[tuple[int, int]]) -> Iterator[tuple[int, np.ndarray]]:
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:  # OpenCV's threads do not survive a fork
-        yield from pool.map(_draw, todo, chunksize=32)
-
-
 def _draw(item: tuple[int, int]) -> tuple[int, np.ndarray]:
     label, number = item
-    cv2.setNumThreads(1)
     return label, images.image(label, number, SIDE).transpose(2, 0, 1)
 
 

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from pycaffe_ext.engine import options
 from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.strings import portable
 
 USAGE = """usage: caffe <command> <args>
 
@@ -118,7 +119,7 @@ def train(flags: argparse.Namespace) -> None:
     if flags.snapshot:
         del param.weights[:]
     elif flags.weights:
-        param.weights[:] = [flags.weights]
+        param.weights[:] = [portable(flags.weights)]
     from pycaffe_ext.engine import commands
 
     with naming_lines(path):  # of a net that stands in the solver

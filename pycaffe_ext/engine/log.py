@@ -10,6 +10,8 @@ from datetime import datetime
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
+from pycaffe_ext.strings import native
+
 _level = 0  # glog's minloglevel: 0 INFO, 1 WARNING, 2 ERROR, 3 FATAL only
 
 
@@ -53,5 +55,5 @@ def _write(letter: str, level: int, where: str, messages: tuple[str, ...]) -> No
     if level < _level or not messages:
         return
     head = f"{letter}{datetime.now():%m%d %H:%M:%S.%f} {threading.get_native_id():5d} {where}] "
-    sys.stderr.write("".join(f"{head}{message}\n" for message in messages))
+    sys.stderr.write(native("".join(f"{head}{message}\n" for message in messages)))
     sys.stderr.flush()

@@ -25,6 +25,7 @@ from pycaffe_ext.engine.net import Net
 from pycaffe_ext.engine.rows import Piece, Rows, available_memory, pieces
 from pycaffe_ext.engine.solver import Solver
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.sizes import size_text
 
 ITEM_BY_ITEM = frozenset((
     "AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Concat", "Convolution", "Crop", "Deconvolution", "Dropout", "ELU",
@@ -254,7 +255,7 @@ class FrozenPrefix:
     def _log(self, rows: Rows, reading: float, computing: float, chosen: bool) -> None:
         boundary = self._boundary
         outcome = (f"{rows.count} of {boundary.records} records are kept in {rows.place}"
-                   f" ({rows.bytes / 1e6:.3g} MB)" if chosen else f"nothing is kept in {rows.place}")
+                   f" ({size_text(rows.bytes)})" if chosen else f"nothing is kept in {rows.place}")
         log.info("data_layer.cpp:101", f"Frozen prefix of {self._name} ({len(boundary.layers)} layers): a batch takes"
                  f" {log.number(1000 * computing)} ms to compute, {log.number(1000 * reading)} ms to read: {outcome}")
 

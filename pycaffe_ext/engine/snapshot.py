@@ -22,6 +22,7 @@ from pycaffe_ext.proto import (
     write_weights,
     write_weights_h5,
 )
+from pycaffe_ext.strings import native, portable
 
 
 @dataclass
@@ -82,7 +83,8 @@ def write_state(state: State, prefix: str, hdf5: bool) -> str:
 
 
 def _to_proto(state: State) -> caffe_pb2.SolverState:
-    out = caffe_pb2.SolverState(iter=state.iteration, learned_net=state.learned_net, current_step=state.current_step)
+    out = caffe_pb2.SolverState(iter=state.iteration, current_step=state.current_step)
+    out.learned_net = portable(state.learned_net)
     for array in state.history:
         array_to_blob(array, out.history.add())
     return out
@@ -92,7 +94,7 @@ def _write_hdf5(state: State, path: str) -> None:
     with writing(path, "w+b") as file, h5py.File(file, "w") as store:
         store["iter"] = np.array([state.iteration], np.int32)
         store["current_step"] = np.array([state.current_step], np.int32)
-        name = state.learned_net.encode()
+        name = os.fsencode(state.learned_net)
         store.create_dataset("learned_net", data=np.array(name, dtype=f"S{len(name) + 1}"))  # Caffe wants the NUL
         history = store.create_group("history")
         for i, array in enumerate(state.history):
@@ -118,7 +120,7 @@ def _read_binary(path: str | os.PathLike[str]) -> State:
         history = [blob_to_array(blob) for blob in proto.history]
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    return State(proto.iter, proto.current_step, history, proto.learned_net)
+    return State(proto.iter, proto.current_step, history, native(proto.learned_net))
 
 
 def _read_hdf5(path: str | os.PathLike[str]) -> State:
@@ -126,7 +128,7 @@ def _read_hdf5(path: str | os.PathLike[str]) -> State:
         with h5py.File(path, "r") as store:
             history = store["history"]
             arrays = [np.asarray(history[str(i)], np.float32) for i in range(len(history))]
-            name = store["learned_net"][()].decode() if "learned_net" in store else ""
+            name = os.fsdecode(store["learned_net"][()]) if "learned_net" in store else ""
             return State(int(store["iter"][0]), int(store["current_step"][0]), arrays, name)
     except (OSError, KeyError, RuntimeError, AttributeError) as error:
         reason = " ".join(str(error).split())

@@ -20,6 +20,7 @@ from pycaffe_ext.engine.solver_nets import test_net_files, test_net_params, trai
 from pycaffe_ext.engine.updates import UPDATES, check_settings, regularize
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.strings import native
 
 
 class Solver:
@@ -40,7 +41,7 @@ class Solver:
         self._check_settings()
         if param.random_seed >= 0:
             set_seed(param.random_seed)
-        self.net = self._make_net(train_net_param(param), param.net or param.train_net)
+        self.net = self._make_net(train_net_param(param), native(param.net or param.train_net))
         tests = zip(test_net_params(param), test_net_files(param), strict=True)
         self.test_nets = [self._make_net(net, file) for net, file in tests]
         for net in self.test_nets:
@@ -67,7 +68,7 @@ class Solver:
             if getattr(param, name) < 1:
                 raise UserError(f"{name} must be at least 1 in the solver, not {getattr(param, name)}")
         if param.snapshot:
-            folder = os.path.dirname(param.snapshot_prefix) or "."
+            folder = os.path.dirname(native(param.snapshot_prefix)) or "."
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise UserError(f"cannot write to snapshot_prefix {param.snapshot_prefix!r}; make the folder {folder}")
 
@@ -76,7 +77,7 @@ class Solver:
         for names in self.param.weights:
             for source in filter(None, (name.strip() for name in names.split(","))):
                 log.info("solver.cpp:72", f"Finetuning from {source}")
-                net.copy_trained_layers_from(source)
+                net.copy_trained_layers_from(native(source))
         return net
 
     # ---- control
@@ -303,7 +304,7 @@ class Solver:
 
     def snapshot(self) -> None:
         """Write weights and state of this iteration, as snapshot_prefix and snapshot_format say."""
-        prefix = f"{self.param.snapshot_prefix}_iter_{self.iter}"
+        prefix = f"{native(self.param.snapshot_prefix)}_iter_{self.iter}"
         hdf5 = self.param.snapshot_format == caffe_pb2.SolverParameter.HDF5
         learned = snapshot.write_model(self.net, prefix, hdf5, self.param.snapshot_diff)
         history = [self._history_array(i) for i in range(len(self.history))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pycaffe_ext.engine import log
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2, read_net, upgrade_net
+from pycaffe_ext.strings import native
 
 TRAIN_FIELDS = ("net", "net_param", "train_net", "train_net_param")
 
@@ -23,7 +24,7 @@ def train_net_param(param: caffe_pb2.SolverParameter) -> caffe_pb2.NetParameter:
         path = getattr(param, field)
         file = "train_net file" if field == "train_net" else "net file"
         log.info("solver.cpp:102", f"Creating training net from {file}: {path}")
-        net = read_net(path)
+        net = read_net(native(path))
     return _with_state(net, caffe_pb2.TRAIN, param.train_state)
 
 
@@ -53,13 +54,13 @@ def _test_sources(param: caffe_pb2.SolverParameter) -> list[tuple[str, str | caf
 
 def test_net_files(param: caffe_pb2.SolverParameter) -> list[str | None]:
     """The file of each test net, None where its description stands in the solver."""
-    return [source if isinstance(source, str) else None for _, source in _test_sources(param)]
+    return [native(source) if isinstance(source, str) else None for _, source in _test_sources(param)]
 
 
 def _test_net(index: int, kind: str, source: str | caffe_pb2.NetParameter, state: object) -> caffe_pb2.NetParameter:
     named = isinstance(source, str)
     log.info("solver.cpp:190", f"Creating test net (#{index}) specified by {kind}{f': {source}' if named else ''}")
-    return _with_state(read_net(source) if named else upgrade_net(_copy(source)), caffe_pb2.TEST, state)
+    return _with_state(read_net(native(source)) if named else upgrade_net(_copy(source)), caffe_pb2.TEST, state)
 
 
 def _with_state(net: caffe_pb2.NetParameter, phase: int, state: object) -> caffe_pb2.NetParameter:

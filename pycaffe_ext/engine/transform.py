@@ -10,9 +10,17 @@ import torch
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2, read_mean
+from pycaffe_ext.strings import native
 
 Place = tuple[int, int, bool]  # top and left of a crop in the stored image, whether it is mirrored afterwards
 Shape = tuple[int, int, int]
+
+
+def mean_of(param: caffe_pb2.TransformationParameter) -> np.ndarray | None:
+    """The mean image (C, H, W) of transform_param's mean_file, None without one; UserError if it can't be read."""
+    if param.HasField("mean_file") and param.mean_value:
+        raise UserError("transform_param has both mean_file and mean_value; keep one of them")
+    return read_mean(native(param.mean_file)) if param.HasField("mean_file") else None
 
 
 class Transformer:
@@ -24,8 +32,7 @@ class Transformer:
     """
 
     def __init__(self, param: Any, phase: int, rng: np.random.Generator) -> None:
-        if param.HasField("mean_file") and param.mean_value:
-            raise UserError("transform_param has both mean_file and mean_value; keep one of them")
+        self.mean = mean_of(param)
         if param.force_color and param.force_gray:
             raise UserError("transform_param has both force_color and force_gray; keep one of them")
         self.crop = param.crop_size
@@ -35,7 +42,6 @@ class Transformer:
         self.color = True if param.force_color else False if param.force_gray else None
         self.rng = rng
         self.mean_values = np.array(param.mean_value, np.float32)
-        self.mean = read_mean(param.mean_file) if param.HasField("mean_file") else None
         self._whole: dict[Any, Any] = {}  # means as large as the stored images, by their shape or device
 
     def output_shape(self, stored: Shape) -> Shape:

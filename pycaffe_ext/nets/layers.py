@@ -8,6 +8,7 @@ from pycaffe_ext import schemes
 from pycaffe_ext.nets.spec import NetSpec
 from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.schemes import Spec
+from pycaffe_ext.strings import portable
 
 Layer = caffe_pb2.LayerParameter
 Filler = caffe_pb2.FillerParameter
@@ -31,10 +32,12 @@ def data(
     """An LMDB of Datums, read in key order, minus the mean image, times `scale`; crop_size 0 takes the whole image."""
     made = layer("data", "Data", [], ["data", "label"], phase)
     made.transform_param.MergeFrom(
-        caffe_pb2.TransformationParameter(scale=scale, mirror=mirror, crop_size=crop_size, mean_file=mean_file)
+        caffe_pb2.TransformationParameter(
+            scale=scale, mirror=mirror, crop_size=crop_size, mean_file=portable(mean_file)
+        )
     )
     made.data_param.MergeFrom(
-        caffe_pb2.DataParameter(source=source, batch_size=batch_size, backend=caffe_pb2.DataParameter.LMDB)
+        caffe_pb2.DataParameter(source=portable(source), batch_size=batch_size, backend=caffe_pb2.DataParameter.LMDB)
     )
     return made
 

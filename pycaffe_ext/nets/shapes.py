@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.proto.forks import known_type
 
 Shape = tuple[int, ...]
 Shapes = list[Shape]
@@ -35,7 +36,7 @@ def _infer(
     for layer in net.layer:
         if not _included(layer, phase):
             continue
-        rule = RULES[known(layer.type, RULES, f"type of layer {layer.name!r}:")]
+        rule = RULES[known_type(layer.name, layer.type, RULES)]
         bottoms = [_bottom(blobs, layer, name) for name in layer.bottom]
         tops, learned = rule(layer, bottoms, image)
         blobs.update(zip(layer.top, tops, strict=False))

@@ -6,6 +6,7 @@ from pycaffe_ext import schemes
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.nets.spec import NetSpec
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.strings import portable
 
 MAX_EPOCHS = 50  # the paper gives no limit: it stops at the highest validation AUC
 MODES = {"cpu": caffe_pb2.SolverParameter.CPU, "gpu": caffe_pb2.SolverParameter.GPU}
@@ -33,7 +34,7 @@ def solver(
     epoch = iterations(train_count, spec.batch_size)
     return caffe_pb2.SolverParameter(
         type="SGD",
-        net=net,
+        net=portable(net),
         base_lr=base_lr,
         lr_policy=schemes.LR_POLICY,
         gamma=schemes.GAMMA,
@@ -49,7 +50,7 @@ def solver(
         display=min(display, epoch),
         average_loss=1,
         snapshot=iterations(epoch, snapshots_per_epoch),
-        snapshot_prefix=snapshot_prefix,
+        snapshot_prefix=portable(snapshot_prefix),
         snapshot_format=caffe_pb2.SolverParameter.BINARYPROTO,
         snapshot_after_train=True,
         solver_mode=MODES[known(mode, MODES, "mode")],

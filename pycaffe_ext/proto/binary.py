@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError, Message
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.proto.encoding import serialize, unserialize
 from pycaffe_ext.proto.upgrade import upgrade_net
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def read_message(path: Pathlike, message: M) -> M:
     if not content:
         raise UserError(f"{path}: is empty; get or write it again")
     try:
-        message.ParseFromString(content)
+        message.Clear()
+        unserialize(content, message)
     except DecodeError:
         kind = message.DESCRIPTOR.name
         raise UserError(f"{path}: is truncated or not a binary {kind}; get or write it again") from None
@@ -46,7 +48,7 @@ def read_message(path: Pathlike, message: M) -> M:
 def write_message(path: Pathlike, message: Message) -> None:
     """Write a message as binary protobuf, whole or not at all; the same message gives the same bytes."""
     with writing(path, "wb") as file:
-        file.write(message.SerializeToString(deterministic=True))
+        file.write(serialize(message))
 
 
 def read_weights(path: Pathlike) -> caffe_pb2.NetParameter:
@@ -57,11 +59,7 @@ def read_weights(path: Pathlike) -> caffe_pb2.NetParameter:
     if is_hdf5(path):
         raise UserError(f"{path}: is an HDF5 caffemodel where a binary one was expected; convert or choose another")
     net = read_message(path, caffe_pb2.NetParameter())
-    try:
-        named = [layer.name for layer in upgrade_net(net, str(path)).layer]
-    except UnicodeDecodeError:  # protobuf decodes a string only when it is looked at
-        raise UserError(f"{path}: holds a name that is not UTF-8, it is damaged; get or write it again") from None
-    if not named:
+    if not upgrade_net(net, str(path)).layer:
         raise UserError(f"{path}: holds no layers; a caffemodel was expected")
     return net
 

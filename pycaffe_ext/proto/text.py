@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import re
-from difflib import get_close_matches
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 from typing import TypeVar
 
 from google.protobuf import text_format
-from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.proto.lines import line_of
+from pycaffe_ext.proto.mistakes import Mistake
+from pycaffe_ext.proto.text_parser import parse_text
 from pycaffe_ext.proto.upgrade import upgrade_net, upgrade_solver
+from pycaffe_ext.strings import decode, encode, native, portable
 
+log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Message)
 Pathlike = str | os.PathLike[str]
-
-# How protobuf words its errors: `LINE:COLUMN : `, often the text before the mistake in quotes, then what is wrong
-POSITION = re.compile(r"^\d+:\d+ : (?:'.*?': )?", re.DOTALL)
-UNKNOWN_FIELD = re.compile(r'Message type "caffe\.([\w.]+)" has no field named "([^"]*)"')
-REPEATED = re.compile(r'Message type "caffe\.([\w.]+)" should not have multiple "(\w+)" fields')
-UNKNOWN_VALUE = re.compile(r'Enum type "caffe\.([\w.]+)" has no value named (\w+)')
-
 
 def read_net(path: Pathlike, upgrade: bool = True) -> caffe_pb2.NetParameter:
     """Read a net's prototxt of any age; with `upgrade`, in today's form (`layer`, Input layers, `param`).
@@ -45,9 +42,9 @@ def read_solver(path: Pathlike) -> caffe_pb2.SolverParameter:
     solver = upgrade_solver(read_text(path, caffe_pb2.SolverParameter()), str(path))
     file = Path(path)
     if not solver.HasField("snapshot_prefix"):
-        solver.snapshot_prefix = str(file.with_suffix(""))
-    elif os.path.isdir(solver.snapshot_prefix):
-        solver.snapshot_prefix = str(Path(solver.snapshot_prefix) / file.stem)
+        solver.snapshot_prefix = portable(str(file.with_suffix("")))
+    elif os.path.isdir(native(solver.snapshot_prefix)):
+        solver.snapshot_prefix = portable(str(Path(native(solver.snapshot_prefix)) / file.stem))
     return solver
 
 
@@ -63,9 +60,9 @@ def parse(text: str, message: M, name: str = "<string>") -> M:
     repeated value, unbalanced braces, or a required field that is absent.
     """
     try:
-        text_format.Parse(text, message)
-    except text_format.ParseError as error:
-        raise UserError(_explain(error, text, message, name)) from None
+        parse_text(text, message)
+    except Mistake as mistake:
+        raise UserError(f"{name}:{line_of(text, mistake.start)}: {' '.join(mistake.problem.split())}") from None
     missing = message.FindInitializationErrors()
     if missing:
         raise UserError(f"{name}: required field {missing[0]!r} is missing; add it")
@@ -78,54 +75,22 @@ def to_text(message: Message) -> str:
 
 
 def write_text(path: Pathlike, message: Message) -> None:
-    """Write a message's prototxt, whole or not at all."""
-    with writing(path) as file:
-        file.write(to_text(message))
+    """Write a message's prototxt, whole or not at all; bytes that were not UTF-8 are written as they were read."""
+    with writing(path, "wb") as file:
+        file.write(encode(to_text(message)))
 
 
 def _read(path: Pathlike) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8")
+        content = Path(path).read_bytes()
     except FileNotFoundError:
         raise UserError(f"{path}: no such prototxt file; check the path") from None
     except IsADirectoryError:
         raise UserError(f"{path}: is a folder; name the prototxt file in it") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: is not text; a prototxt file was expected") from None
-
-
-def _explain(error: text_format.ParseError, text: str, message: Message, name: str) -> str:
-    problem = POSITION.sub("", str(error))
-    if found := UNKNOWN_FIELD.search(problem):
-        owner, word = _message_type(found[1]), found[2]
-        problem = f"unknown field {word!r} in {owner.name}{_field_hint(word, owner)}"
-    elif found := UNKNOWN_VALUE.search(problem):
-        problem = _unknown_value(found[1], found[2])
-    elif found := REPEATED.search(problem):
-        problem = f"field {found[2]!r} of {found[1]} is given twice; keep one"
-    elif problem.startswith('Expected "}"'):
-        problem = "a '{' is never closed; add the missing '}'"
-    line = error.GetLine() or text.count("\n") + 1
-    return f"{name}:{line}: {' '.join(problem.split())}"
-
-
-def _message_type(name: str) -> Descriptor:
-    return caffe_pb2.DESCRIPTOR.pool.FindMessageTypeByName(f"caffe.{name}")
-
-
-def _field_hint(word: str, owner: Descriptor) -> str:
-    """Where the field belongs if a sub-message has it, else the nearest field's name, else all of them."""
-    inside = [f.name for f in owner.fields if f.message_type and word in f.message_type.fields_by_name]
-    near = get_close_matches(word, owner.fields_by_name, n=1)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    if inside:
-        return f"; it belongs inside {' or '.join(inside)}"
-    return f" (one of: {', '.join(f.name for f in owner.fields)})"
-
-
-def _unknown_value(enum_name: str, word: str) -> str:
-    enum = caffe_pb2.DESCRIPTOR.pool.FindEnumTypeByName(f"caffe.{enum_name}")
-    near = get_close_matches(word.upper(), enum.values_by_name, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"unknown value {word!r} of {enum_name}{hint} (one of: {', '.join(v.name for v in enum.values)})"
+    if content[:2] in (BOM_UTF16_LE, BOM_UTF16_BE):
+        raise UserError(f"{path}: is UTF-16 text, which Caffe can't read; save it as UTF-8 without a byte order mark")
+    if b"\0" in content:
+        raise UserError(f"{path}: is not text; a prototxt file was expected")
+    if b"#" in content and b"\r" in content and b"\n" not in content:
+        log.warning("%s: its lines end in CR only, so that for Caffe the first '#' makes the rest a comment", path)
+    return decode(content)

@@ -149,14 +149,17 @@ TRANSFORM_FIELDS = ("scale", "mean_file", "crop_size", "mirror")
 PER_BLOB = {"param": "name", "blob_share_mode": "share_mode", "blobs_lr": "lr_mult", "weight_decay": "decay_mult"}
 
 
-def upgrade_net(net: caffe_pb2.NetParameter, name: str = "<net>") -> caffe_pb2.NetParameter:
+def upgrade_net(
+    net: caffe_pb2.NetParameter, name: str = "<net>", dropped: list[str] | None = None
+) -> caffe_pb2.NetParameter:
     """Bring a net of any age, in place, to today's form and return it; `name` is the file named in errors.
 
+    What no layer of today can take is dropped with a warning, as in Caffe, and named in the list `dropped`.
     Source: UpgradeNetAsNeeded of Caffe's util/upgrade_proto.cpp.  Raises UserError for an unknown V0 type, a padding
     layer that feeds anything but one convolution or pooling, both `layers` and `layer`, or too few input shapes.
     """
     if any(layer.HasField("layer") for layer in net.layers):
-        _upgrade_v0(net, name)
+        _upgrade_v0(net, name, [] if dropped is None else dropped)
     _upgrade_transformation(net)
     if net.layers:
         _upgrade_v1(net, name)
@@ -177,7 +180,7 @@ def upgrade_solver(solver: caffe_pb2.SolverParameter, name: str = "<solver>") ->
     return solver
 
 
-def _upgrade_v0(net: caffe_pb2.NetParameter, name: str) -> None:
+def _upgrade_v0(net: caffe_pb2.NetParameter, name: str, dropped: list[str]) -> None:
     """V0 to V1.  As in Caffe only the name, layers, input, input_dim and force_backward survive."""
     old = caffe_pb2.NetParameter()
     old.CopyFrom(net)
@@ -189,7 +192,7 @@ def _upgrade_v0(net: caffe_pb2.NetParameter, name: str) -> None:
     net.input.extend(old.input)
     net.input_dim.extend(old.input_dim)
     for layer in old.layers:
-        _upgrade_v0_layer(layer, net.layers.add(), name)
+        _upgrade_v0_layer(layer, net.layers.add(), name, dropped)
 
 
 def _merge_padding(net: caffe_pb2.NetParameter, name: str) -> None:
@@ -222,7 +225,9 @@ def _check_padding(source: caffe_pb2.V1LayerParameter, user: caffe_pb2.V1LayerPa
         raise UserError(f"{where}: it and the layer it feeds must have one bottom each, and it one top")
 
 
-def _upgrade_v0_layer(old: caffe_pb2.V1LayerParameter, new: caffe_pb2.V1LayerParameter, name: str) -> None:
+def _upgrade_v0_layer(
+    old: caffe_pb2.V1LayerParameter, new: caffe_pb2.V1LayerParameter, name: str, dropped: list[str]
+) -> None:
     new.bottom.extend(old.bottom)
     new.top.extend(old.top)
     if not old.HasField("layer"):
@@ -242,6 +247,7 @@ def _upgrade_v0_layer(old: caffe_pb2.V1LayerParameter, new: caffe_pb2.V1LayerPar
             owner = "transform_param" if owners is _ANY else owners.get(v0.type)
             if owner is None:
                 log.warning("%s: layer %r: a %r layer has no %s; dropped", name, v0.name, v0.type, field.name)
+                dropped.append(field.name)
             else:
                 _put(getattr(new, owner), target, value)
 

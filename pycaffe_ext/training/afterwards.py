@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.proto import caffe_pb2, read_blobs, read_net, write_text
+from pycaffe_ext.strings import native
 from pycaffe_ext.training import early_stopping, snapshots
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.fit import FitResult, Validation, keep_best, score_snapshot
@@ -74,7 +75,7 @@ def _validation(
 
 
 def _test_source(net: caffe_pb2.NetParameter, model: Path) -> str:
-    sources = [layer.data_param.source for layer in net.layer if layer.type == "Data"]
+    sources = [native(layer.data_param.source) for layer in net.layer if layer.type == "Data"]
     if not sources:
         raise UserError(f"{model}: has no Data layer; give a score net or a train_val net")
     return sources[-1]

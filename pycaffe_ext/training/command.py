@@ -17,6 +17,8 @@ from typing import IO
 
 from pycaffe_ext.engine.options import FAITHFUL, check_cache_gb
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.files import expanded
+from pycaffe_ext.tether import Tethered
 from pycaffe_ext.training.log import last_words
 
 EMBEDDED = (sys.executable, "-m", "pycaffe_ext")
@@ -51,23 +53,34 @@ class Caffe:
             raise UserError(f"CAFFE={setting}: {str(error).lower()}; give a command, such as CAFFE=caffe") from error
         if words and precision != FAITHFUL:
             raise UserError(f"PRECISION={precision} is for the embedded engine; leave CAFFE={setting} out, or it")
-        return cls(words or EMBEDDED, gpu or None, precision, cache_gb)
+        return cls((expanded(words[0]), *words[1:]) if words else EMBEDDED, gpu or None, precision, cache_gb)
 
     def version(self) -> str:
         """What `caffe --version` says, e.g. "caffe version 1.0.0"."""
-        process = self._start(["--version"], stdout=subprocess.PIPE)
-        said = process.communicate()[0].decode(errors="replace").splitlines()
+        with self._start(["--version"], stdout=subprocess.PIPE) as process:
+            said = process.communicate()[0].decode(errors="replace").splitlines()
         if process.returncode:
             raise UserError(f"{self} --version failed: {last_words(said)}")
         return next((line.strip() for line in said if re.search(r"version \d", line)), "unknown version")
 
+    def check_gpu(self) -> None:
+        """Ask `caffe device_query` for the GPUs that are to be used; UserError if this caffe can't use them."""
+        if not self.gpu:
+            return
+        with self._start(["device_query", f"--gpu={self.gpu}"], stdout=subprocess.PIPE) as process:
+            said = process.communicate()[0].decode(errors="replace").splitlines()
+        if process.returncode:
+            raise UserError(f"GPU={self.gpu} is not for {self}: {last_words(said)}")
+        if self.command == EMBEDDED and sum("Device id" in line for line in said) > 1:
+            raise UserError(f"GPU={self.gpu}: the embedded engine runs on one GPU at a time; name one, e.g. GPU=0")
+
     def train(
         self, solver: Path, weights: Path | None, snapshot: Path | None, log: Path, hold: Sequence[int] = ()
-    ) -> subprocess.Popen[bytes]:
+    ) -> Tethered:
         """Start `caffe train`: from `weights`, from a solverstate, or from the fillers (both None).
 
-        Everything it says is appended to `log`.  It runs in a process group of its own, so that Ctrl-C in the
-        terminal reaches only the caller: see `stop`.  It keeps the descriptors in `hold` open as long as it lives.
+        Everything it says is appended to `log`.  Ctrl-C in the terminal reaches only the caller: see `stop`.  It keeps
+        the descriptors in `hold` open as long as it lives.
         """
         if weights and snapshot:
             raise ValueError("caffe train takes weights or a snapshot, not both")
@@ -83,26 +96,21 @@ class Caffe:
         Raises UserError with its last words when it fails.  Dropping the iterator ends the process.
         """
         arguments = ["test", f"--model={model}", f"--weights={weights}", f"--iterations={iterations}"]
-        process = self._start(arguments + self._flags(), stdout=subprocess.PIPE)
         kept: deque[str] = deque(maxlen=KEPT_LINES)
-        try:
-            with log.open("w", encoding="utf-8") if log else nullcontext() as copy:
+        with self._start(arguments + self._flags(), stdout=subprocess.PIPE) as process:
+            with log.open("wb") if log else nullcontext() as copy:
                 for line in self._lines(process, copy):
                     kept.append(line)
                     yield line
             if process.wait():
                 raise UserError(f"{self} test failed on {weights}: {last_words(kept)}")
-        finally:
-            process.stdout.close()
-            kill(process)
 
     @staticmethod
-    def _lines(process: subprocess.Popen[bytes], copy: IO[str] | None) -> Iterator[str]:
+    def _lines(process: Tethered, copy: IO[bytes] | None) -> Iterator[str]:
         for raw in process.stdout:
-            line = raw.decode(errors="replace")
             if copy:
-                copy.write(line)
-            yield line
+                copy.write(raw)
+            yield raw.decode(errors="replace")
 
     def _flags(self) -> list[str]:
         gpu = [f"--gpu={self.gpu}"] if self.gpu else []
@@ -112,19 +120,18 @@ class Caffe:
         given = self.command == EMBEDDED and self.cache_gb is not None
         return [f"--cache_gb={self.cache_gb:g}"] if given else []
 
-    def _start(self, arguments: list[str], **options) -> subprocess.Popen[bytes]:
+    def _start(self, arguments: list[str], **options) -> Tethered:
         environment = {
             **os.environ,
             "GLOG_logtostderr": "1",  # else the genuine Caffe also writes every line to a file in /tmp
             "PYTHONUNBUFFERED": "1",
         }
         try:
-            return subprocess.Popen(
+            return Tethered(
                 [*self.command, *arguments],
                 stdin=subprocess.DEVNULL,
                 stderr=subprocess.STDOUT,
                 env=environment,
-                process_group=0,
                 **options,
             )
         except OSError as error:
@@ -137,28 +144,13 @@ class Caffe:
         return shlex.join(self.command)
 
 
-def stop(process: subprocess.Popen[bytes], patience: float = 600) -> int:
+def stop(process: Tethered, patience: float = 600) -> int:
     """Stop a training Caffe with SIGINT, wait until it has written its snapshot, return its exit status.
 
     It is killed when it takes longer than `patience` seconds, or on a second interrupt.
     """
-    _signal(process, signal.SIGINT)
-    try:
-        return process.wait(patience)
-    except subprocess.TimeoutExpired:
-        return kill(process)
-    except KeyboardInterrupt:
-        kill(process)
-        raise
-
-
-def kill(process: subprocess.Popen[bytes]) -> int:
-    """End the process and its helpers at once (no snapshot); nothing happens to one that has ended."""
-    _signal(process, signal.SIGKILL)
-    return process.wait()
-
-
-def _signal(process: subprocess.Popen[bytes], number: int) -> None:
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
+    with process:
+        process.send_to_all(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+    return process.returncode

@@ -10,12 +10,14 @@ from pathlib import Path
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import roc
 from pycaffe_ext.files import copy
+from pycaffe_ext.interrupts import terminated_as_interrupted
 from pycaffe_ext.proto import read_solver
+from pycaffe_ext.strings import native
 from pycaffe_ext.training import early_stopping, snapshots
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.log import parse
 from pycaffe_ext.training.scoring import cross_entropy, positive, score
-from pycaffe_ext.training.session import Session, locked, terminated_as_interrupted
+from pycaffe_ext.training.session import Session, locked
 from pycaffe_ext.training.snapshots import Snapshot
 from pycaffe_ext.training.table import Row, print_row, read_rows, write_rows
 
@@ -53,7 +55,7 @@ class Schedule:
         parameters = read_solver(solver)
         if parameters.snapshot < 1 or parameters.max_iter < 1:
             raise UserError(f"{solver}: snapshot and max_iter must be 1 or more, early stopping goes by snapshots")
-        prefix = parameters.snapshot_prefix or str(solver.with_suffix(""))
+        prefix = native(parameters.snapshot_prefix) or str(solver.with_suffix(""))
         return cls(Path(prefix), parameters.snapshot, parameters.max_iter, parameters.snapshot_after_train)
 
     def iterations(self) -> list[int]:

@@ -13,8 +13,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from pycaffe_ext import tether
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing
+from pycaffe_ext.sizes import check_space
 
 SUITE = "bullseye"
 PACKAGES = ("caffe", "python3-caffe", "libopenblas0-pthread")  # without OpenBLAS: reference BLAS, many times slower
@@ -36,6 +38,7 @@ LIBRARIES = (  # OpenBLAS first: the root's alternatives are absolute links into
     "usr/lib/x86_64-linux-gnu/odbc",
     "usr/lib/x86_64-linux-gnu/nss",
 )
+SIZE = 1.1e9  # bytes of the root
 LOADER = "lib/x86_64-linux-gnu/ld-2.31.so"
 
 
@@ -58,6 +61,7 @@ def install() -> None:
     root = cache_folder() / "caffe-1.0"
     if not (root / LOADER).exists():
         _check_host()
+        check_space(root, SIZE, "the genuine Caffe takes", " or set XDG_CACHE_HOME to another folder")
         _bootstrap(root)
     for program in PROGRAMS:
         _write_wrapper(program, root, f"usr/bin/{program}")
@@ -85,10 +89,10 @@ def _bootstrap(root: Path) -> None:
     shutil.rmtree(part, ignore_errors=True)
     print(f"installing BVLC Caffe 1.0 from Debian {SUITE} into {root} (about a minute, 1.1 GB)", flush=True)
     order = ["mmdebstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, str(part)]
-    run = subprocess.run(order, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if run.returncode or not (part / LOADER).exists():
+    status, said = tether.run(order, stdin=subprocess.DEVNULL)
+    if status or not (part / LOADER).exists():
         shutil.rmtree(part, ignore_errors=True)
-        last = [line for line in run.stdout.splitlines() if line.startswith("E:")][-1:] or ["no message"]
+        last = [line for line in said.splitlines() if line.startswith("E:")][-1:] or ["no message"]
         raise UserError(
             f"mmdebstrap could not install Caffe ({last[0]}); it needs Debian's archive and, unless you are root,"
             " user namespaces with /etc/subuid; or leave CAFFE unset to use the embedded engine"

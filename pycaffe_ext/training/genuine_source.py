@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from pycaffe_ext import tether
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing_folder
 from pycaffe_ext.training import genuine
@@ -47,10 +47,10 @@ def _download(work: Path) -> Path:
     (work / "cache/archives/partial").mkdir(parents=True)
     (work / "sources.list").write_text("\n".join(_source_lines()) + "\n")
     for order in (["update"], ["source", "--download-only", "caffe"]):
-        run = subprocess.run(["apt-get", *_options(work), *order], cwd=work, stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
-        if run.returncode:
-            raise UserError(f"apt-get could not fetch Caffe's source package ({_reason(run.stdout)}); what needs it"
+        environment = {**os.environ, "LC_ALL": "C"}
+        status, said = tether.run(["apt-get", *_options(work), *order], cwd=work, env=environment)
+        if status:
+            raise UserError(f"apt-get could not fetch Caffe's source package ({_reason(said)}); what needs it"
                             " is skipped, `make caffe` tries again")
     found = sorted(work.glob("caffe_*.orig.tar.*"))
     if not found:

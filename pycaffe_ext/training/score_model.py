@@ -8,6 +8,7 @@ from pathlib import Path
 from pycaffe_ext.data.datum import open_database
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.strings import native, portable
 
 DATA = "Data"
 CLASSIFIERS = ("InnerProduct", "Convolution")
@@ -33,8 +34,9 @@ def describe(net: caffe_pb2.NetParameter, head: str | None = None) -> ScoreModel
     data = _data_layer(net)
     layer = _head(net, head)
     param = layer.convolution_param if layer.type == "Convolution" else layer.inner_product_param
+    source = Path(native(data.data_param.source))
     return ScoreModel(
-        Path(data.data_param.source), data.data_param.batch_size, _scores(net, layer), param.num_output, layer.name
+        source, data.data_param.batch_size, _scores(net, layer), param.num_output, layer.name
     )
 
 
@@ -49,7 +51,7 @@ def from_train_val(
         added = score.layer.add()
         added.CopyFrom(layer)
         if layer.type == DATA:
-            added.data_param.source = str(source)
+            added.data_param.source = portable(str(source))
             added.data_param.batch_size = batch_size or layer.data_param.batch_size
     return score
 

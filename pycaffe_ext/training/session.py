@@ -5,10 +5,7 @@ from __future__ import annotations
 import fcntl
 import math
 import os
-import signal
-import subprocess
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -18,6 +15,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.tether import Tethered
 from pycaffe_ext.training import command, snapshots
 from pycaffe_ext.training.command import KEPT_LINES, Caffe
 from pycaffe_ext.training.log import last_words, parse
@@ -50,7 +48,7 @@ class Session:
         self.position = log.stat().st_size if log.exists() else 0
         self.losses: dict[int, float] = {}
         self.said: deque[str] = deque(maxlen=KEPT_LINES)
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Tethered | None = None
 
     def __enter__(self) -> Session:
         self.bar = tqdm(
@@ -71,12 +69,13 @@ class Session:
         self.bar.close()
         if self.process is None:
             return
-        if kind is KeyboardInterrupt:
+        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        if interrupted:
             print("stopping Caffe, which writes a snapshot first", file=sys.stderr, flush=True)
-        if kind is None or kind is KeyboardInterrupt:
+        if kind is None or interrupted:
             command.stop(self.process)
         else:
-            command.kill(self.process)
+            self.process.end()
 
     def wait_for(self, prefix: Path, iteration: int) -> Snapshot:
         """The snapshot of `iteration`, once it is whole.
@@ -140,21 +139,3 @@ def locked(folder: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def terminated_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP (a closed terminal) end the training as Ctrl-C does, not leave Caffe behind.
-
-    A signal that is ignored stays so: that is how `nohup` keeps a training alive.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
-    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterable
 from contextlib import suppress
@@ -12,6 +13,7 @@ import numpy as np
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import blob_to_array, caffe_pb2, read_blobs, read_message
+from pycaffe_ext.strings import native
 
 NAME = re.compile(r"^(?P<prefix>.+)_iter_(?P<iteration>\d+)\.caffemodel(?P<h5>\.h5)?$")
 
@@ -104,7 +106,7 @@ def _read_state(path: Path) -> tuple[int, str]:
         blob_to_array(blob)
     if not state.HasField("current_step"):  # Caffe writes this field last
         raise UserError(f"{path.name} is cut off")
-    return state.iter, state.learned_net
+    return state.iter, native(state.learned_net)
 
 
 def _read_h5_state(path: Path) -> tuple[int, str]:
@@ -114,7 +116,7 @@ def _read_h5_state(path: Path) -> tuple[int, str]:
         with h5py.File(path) as file:
             for blob in file["history"].values():
                 blob[...]
-            learned_net = file["learned_net"].asstr()[()] if "learned_net" in file else ""
+            learned_net = os.fsdecode(file["learned_net"][()]) if "learned_net" in file else ""
             return int(np.ravel(file["iter"][()])[0]), learned_net
     except (OSError, KeyError, ValueError) as error:
         raise UserError(f"{path.name} is cut off or garbled") from error

@@ -5,8 +5,11 @@ groups.csv wins over what an adapter knows. Frames without polyps are kept: they
 """
 
 from pycaffe_ext.data.sources.describe import NOTE, describe, summary
+from pycaffe_ext.data.sources.listing import LeftOut, left_out, left_out_text
 from pycaffe_ext.data.sources.recognise import find, recognise
 from pycaffe_ext.data.sources.source import Source
 from pycaffe_ext.data.sources.table import SOURCES
 
-__all__ = ["NOTE", "SOURCES", "Source", "describe", "find", "recognise", "summary"]
+__all__ = [
+    "NOTE", "SOURCES", "LeftOut", "Source", "describe", "find", "left_out", "left_out_text", "recognise", "summary",
+]  # fmt: skip

@@ -11,9 +11,10 @@ import re
 from pathlib import Path
 
 from pycaffe_ext.data.frames import SUFFIXES, Frame
+from pycaffe_ext.data.names import identifier, some
 from pycaffe_ext.data.sources import decode
 from pycaffe_ext.data.sources.clips import Clip, grouped_by_clip, read_clips
-from pycaffe_ext.data.sources.folders import some, walk
+from pycaffe_ext.data.sources.listing import refuse_unread, walk
 from pycaffe_ext.data.sources.source import Source
 from pycaffe_ext.errors import UserError
 
@@ -30,6 +31,9 @@ def look(folder: Path) -> str | None:
 
 
 def read(folder: Path, cache: Path | None, progress: bool) -> list[Frame]:
+    for path in walk(folder, None, DEPTH):
+        if path.suffix.lower() not in (*decode.SUFFIXES, *SUFFIXES):
+            refuse_unread(path, decode.SUFFIXES)
     shown, masks = _sorted_out(folder)
     if stray := sorted(masks.keys() - shown.keys()):
         raise UserError(f"{masks[stray[0]]}: no video for these masks; add it or remove them")
@@ -72,7 +76,7 @@ def _split(part: str) -> list[str]:
     """The words in a file's or folder's name, in lower case, without a video's suffix."""
     stem, dot, suffix = part.rpartition(".")
     name = stem if dot + suffix.lower() in decode.SUFFIXES else part
-    return re.findall(r"[^\s_.-]+", re.sub(r"(?i)ground[\s_-]*truth", "gt", name).lower())
+    return re.findall(r"[^\s_.-]+", re.sub(r"(?i)ground[\s_-]*truth", "gt", identifier(name)).lower())
 
 
 ASU_MAYO = Source(

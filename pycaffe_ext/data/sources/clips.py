@@ -8,8 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pycaffe_ext.data.frames import SUFFIXES, Frame, image_size
+from pycaffe_ext.data.names import identifier
 from pycaffe_ext.data.sources import decode
-from pycaffe_ext.data.sources.folders import GROUPS, files, hidden, images, pair, read_groups
+from pycaffe_ext.data.sources.grouping import groups_table, read_groups
+from pycaffe_ext.data.sources.listing import files, images, left_by_system, refuse_unread
+from pycaffe_ext.data.sources.pairing import pair
 from pycaffe_ext.errors import UserError
 
 Files = dict[str, tuple[Path, "Path | None"]]  # frame -> (image, mask)
@@ -28,11 +31,14 @@ def clips_in(folder: Path) -> dict[str, Path]:
     """Videos and sub-folders in `folder` by name; raises UserError if two share a name, or a picture lies loose."""
     found: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not hidden(path.name):
-            raise UserError(f"{path}: a picture beside videos; the frames of a video go into a folder of their own")
-        if hidden(path.name) or not (path.is_dir() or path.suffix.lower() in decode.SUFFIXES):
+        if left_by_system(path.name):
             continue
-        name = path.name if path.is_dir() else path.stem
+        if not path.is_dir() and path.suffix.lower() in SUFFIXES:
+            raise UserError(f"{path}: a picture beside videos; the frames of a video go into a folder of their own")
+        if not path.is_dir() and path.suffix.lower() not in decode.SUFFIXES:
+            refuse_unread(path, decode.SUFFIXES)
+            continue
+        name = identifier(path.name if path.is_dir() else path.stem)
         if name in found:
             raise UserError(f"{path}: same name as {found[name].name}; keep one of the two")
         found[name] = path
@@ -45,24 +51,25 @@ def read_clips(clips: Sequence[Clip], cache: Path | None, source: str, progress:
     Raises UserError as `decode.decode` does, and if a clip and its masks differ in size, rotation, or number or names
     of frames.
     """
-    videos = [(path, path is clip.mask) for clip in clips for path in (clip.frames, clip.mask) if _is_video(path)]
-    if videos and cache is None:
-        raise UserError(f"{videos[0][0]}: a video needs a folder for its decoded frames")
+    to_decode = [(path, path is clip.mask) for clip in clips for path in (clip.frames, clip.mask) if _is_video(path)]
+    if to_decode and cache is None:
+        raise UserError(f"{to_decode[0][0]}: a video needs a folder for its decoded frames")
     for clip in clips:
         _check_turned(clip)
-    folders = decode.decode(videos, cache, progress) if cache else []
-    decoded = {path: folder for (path, _), folder in zip(videos, folders, strict=True)}
+    folders = decode.decode(to_decode, cache, progress) if cache else []
+    decoded = {path: folder for (path, _), folder in zip(to_decode, folders, strict=True)}
     frames = []
     for clip in clips:
+        videos = tuple(path for path in (clip.frames, clip.mask) if _is_video(path))
         for name, (image, mask) in _files_of(clip, decoded).items():
-            frames.append(Frame(f"{clip.name}/{name}", image, mask, clip.name, source))
+            frames.append(Frame(f"{clip.name}/{name}", image, mask, clip.name, source, videos))
     return frames
 
 
 def grouped_by_clip(frames: list[Frame], folder: Path) -> list[Frame]:
     """The frames with the groups of `folder`/groups.csv (`video,group`), where there is one."""
-    table = folder / GROUPS
-    if not table.exists():
+    table = groups_table(folder)
+    if table is None:
         return frames
     groups = read_groups(table, {frame.group for frame in frames}, "video")
     return [replace(frame, group=groups[frame.group]) for frame in frames]
@@ -89,7 +96,7 @@ def _files_of(clip: Clip, decoded: dict[Path, Path]) -> Files:
         return {name: (path, None) for name, path in images(frames).items()}
     masks = decoded.get(clip.mask, clip.mask)
     if clip.frames.is_dir() and clip.mask.is_dir():
-        return pair(frames, masks, lambda name: (name, f"{name}_mask", f"{name}_GT"))
+        return pair(frames, masks)
     return _by_order(clip, _in_order(clip.frames, frames), _in_order(clip.mask, masks))
 
 

@@ -6,8 +6,11 @@ from bisect import bisect_left
 from pathlib import Path
 
 from pycaffe_ext.data.frames import Frame
-from pycaffe_ext.data.sources.folders import child, grouped, number, numbered, pair, read_table
+from pycaffe_ext.data.sources.folders import child, image_folder, mask_folder, number, numbered
+from pycaffe_ext.data.sources.grouping import grouped
+from pycaffe_ext.data.sources.pairing import pair
 from pycaffe_ext.data.sources.source import Source
+from pycaffe_ext.data.tables import read_table
 from pycaffe_ext.errors import UserError
 
 # The last frame of each sequence: the table of frames and sequences on the data set's page.
@@ -23,15 +26,15 @@ def look(folder: Path) -> str | None:
     frames, masks = child(home, "Original"), child(home, "Ground Truth")
     if frames and masks:
         return ""
-    if frames and child(folder, "images", "image") is None:
+    if frames and image_folder(folder) is None:
         return "'Ground Truth/' is missing"
     return numbered(folder, ("clinicdb", "cvc612"), (ENDS[-1],))
 
 
 def read(folder: Path, cache: Path | None, progress: bool) -> list[Frame]:
     home = _home(folder)
-    pictures = child(home, "Original") or child(home, "images", "image")
-    masks = child(home, "Ground Truth") or child(home, "masks", "mask")
+    pictures = child(home, "Original") or image_folder(home)
+    masks = child(home, "Ground Truth") or mask_folder(home)
     if not pictures or not masks:
         raise UserError(f"{home}: no Original/ and 'Ground Truth/' in it, nor images/ and masks/")
     pairs = pair(pictures, masks)
@@ -58,7 +61,10 @@ def _sequences(folder: Path):
     """(name, path) -> group; from metadata.csv where a redistribution brings it, else from the published table."""
     table = folder / "metadata.csv"
     rows = read_table(table, COLUMNS) if table.exists() else []
-    listed = {row["frame_id"]: row["sequence_id"] for row in rows}
+    listed: dict[str, str] = {}
+    for row in rows:
+        if listed.setdefault(row["frame_id"], row["sequence_id"]) != row["sequence_id"]:
+            raise UserError(f"{table}: frame {row['frame_id']} is listed with two sequences")
 
     def group(name: str, path: Path) -> str:
         frame = number(name, path, ENDS[-1])

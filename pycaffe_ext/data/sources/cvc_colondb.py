@@ -7,10 +7,15 @@ cannot be split, because neighbours of one sequence would stand on both sides.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 from pycaffe_ext.data.frames import Frame
-from pycaffe_ext.data.sources.folders import child, grouped, number, numbered, pair, some, walk
+from pycaffe_ext.data.names import some
+from pycaffe_ext.data.sources.folders import child, image_folder, mask_folder, number, numbered
+from pycaffe_ext.data.sources.grouping import grouped
+from pycaffe_ext.data.sources.listing import walk
+from pycaffe_ext.data.sources.pairing import pair
 from pycaffe_ext.data.sources.source import Source
 from pycaffe_ext.errors import UserError
 
@@ -31,7 +36,7 @@ def look(folder: Path) -> str | None:
 
 
 def read(folder: Path, cache: Path | None, progress: bool) -> list[Frame]:
-    pictures, masks = child(folder, "images", "image"), child(folder, "masks", "mask")
+    pictures, masks = image_folder(folder), mask_folder(folder)
     pairs = pair(pictures, masks) if pictures and masks else _pair_beside(folder)
     frames = []
     for name, (image, mask) in pairs.items():
@@ -55,6 +60,9 @@ def _pair_beside(folder: Path) -> dict[str, tuple[Path, Path]]:
     pictures, masks = _beside(folder)
     if not pictures:
         raise UserError(f"{folder}: no frames 1.bmp, 2.bmp, ... in it, nor images/ and masks/")
+    twice = Counter(path.stem.lower() for path in walk(folder, (".bmp",), DEPTH))
+    if again := [f"{stem}.bmp" for stem, count in twice.items() if count > 1]:
+        raise UserError(f"{folder}: {some(again)} lie in two of its folders; keep one of each")
     if bare := sorted(pictures.keys() - masks.keys()):
         raise UserError(f"{folder}: no mask for {some(bare)}; it is called p{bare[0]}.bmp")
     if stray := sorted(masks.keys() - pictures.keys()):

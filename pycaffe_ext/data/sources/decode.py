@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pycaffe_ext.data.threads import in_order
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import digest, writing_folder
 from pycaffe_ext.progress import bar
+from pycaffe_ext.sizes import check_space
 
 SUFFIXES = (".mp4", ".avi", ".mpg", ".mpeg", ".wmv", ".mov", ".mkv", ".m4v", ".webm", ".vob", ".ts", ".flv")
 WAY = "1: PNG; masks: largest channel > 127, 1 bit"  # another way of decoding gets other folders
@@ -74,12 +74,8 @@ def _home(video: Path, is_mask: bool, cache: Path) -> Path:
 def _check_space(videos: Sequence[tuple[Path, bool]], cache: Path) -> None:
     streams = [(probe(video), is_mask) for video, is_mask in videos]
     need = sum(s.size[0] * s.size[1] * s.count * SHARE[is_mask] for s, is_mask in streams)
-    there = next(folder for folder in (cache.absolute(), *cache.absolute().parents) if folder.exists())
-    if need > (free := shutil.disk_usage(there).free):
-        raise UserError(
-            f"{cache}: the frames of {len(videos)} videos take up to {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free;"
-            " free some space or choose another folder with RUNS="
-        )
+    what = f"the frames of {len(videos)} videos take up to"
+    check_space(cache, need, what, " or choose another folder with RUNS=")
 
 
 def _write(video: Path, is_mask: bool, folder: Path, progress: bool) -> None:

@@ -9,7 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from pycaffe_ext.data.frames import Frame
-from pycaffe_ext.data.sources.folders import child, grouped, number, numbered, pair, walk
+from pycaffe_ext.data.sources.folders import child, image_folder, mask_folder, number, numbered
+from pycaffe_ext.data.sources.grouping import grouped
+from pycaffe_ext.data.sources.listing import walk
+from pycaffe_ext.data.sources.pairing import pair
 from pycaffe_ext.data.sources.source import Source
 from pycaffe_ext.errors import UserError
 
@@ -22,18 +25,18 @@ def look(folder: Path) -> str | None:
     frames, masks = child(folder, *FRAMES), child(folder, *MASKS)
     if frames and masks:
         return ""
-    if frames and any(walk(frames, depth=0)) and child(folder, "images", "image") is None:
+    if frames and any(walk(frames, depth=0)) and image_folder(folder) is None:
         return "'Ground Truth/' is missing"
     return numbered(folder, ("etis", "larib"), (LAST,))
 
 
 def read(folder: Path, cache: Path | None, progress: bool) -> list[Frame]:
-    pictures = child(folder, *FRAMES) or child(folder, "images", "image")
-    masks = child(folder, *MASKS) or child(folder, "masks", "mask")
+    pictures = child(folder, *FRAMES) or image_folder(folder)
+    masks = child(folder, *MASKS) or mask_folder(folder)
     if not pictures or not masks:
         raise UserError(f"{folder}: no ETIS-LaribPolypDB/ and 'Ground Truth/' in it, nor images/ and masks/")
     frames = []
-    for name, (image, mask) in pair(pictures, masks, lambda name: (name, f"p{name}")).items():
+    for name, (image, mask) in pair(pictures, masks).items():
         number(name, image, LAST)
         frames.append(Frame(name, image, mask, ETIS_LARIB.slug, ETIS_LARIB.slug))
     return grouped(frames, folder)

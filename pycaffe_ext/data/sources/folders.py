@@ -1,49 +1,27 @@
-"""Folders as they come out of archives: what is a file of the data set, what pairs with what, and in which group."""
+"""Sub-folders of a data set by their names, as copies of it spell them, and what numbers tell about its frames."""
 
 from __future__ import annotations
 
-import csv
-import os
 import re
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pycaffe_ext.data.frames import SUFFIXES, Frame
+from pycaffe_ext.data.sources.grouping import groups_table
+from pycaffe_ext.data.sources.listing import left_by_system, walk
 from pycaffe_ext.errors import UserError
 
-GROUPS = "groups.csv"
-DEEP = 20
-
-
-def hidden(name: str) -> bool:
-    """Whether an operating system left it there: .DS_Store, ._picture.png, __MACOSX."""
-    return name.startswith(".") or name == "__MACOSX"
-
-
-def walk(
-    folder: Path, suffixes: Sequence[str] = SUFFIXES, depth: int = DEEP, above: tuple[str, ...] = ()
-) -> Iterator[Path]:
-    """Files in `folder` with one of `suffixes` in any case, and below it down to `depth` sub-folders.
-
-    Links are followed, but never back into a folder that the way led through, the real paths in `above`.
-    """
-    above = (*above, os.path.realpath(folder))
-    for path in sorted(folder.iterdir()):
-        if hidden(path.name):
-            continue
-        if not path.is_dir():
-            if path.suffix.lower() in suffixes:
-                yield path
-        elif depth and os.path.realpath(path) not in above:
-            yield from walk(path, suffixes, depth - 1, above)
+IMAGES, ALSO_IMAGES = ("images", "image"), ("imgs", "img")
+MASKS = ("masks", "mask")
+ALSO_MASKS = (  # where no folder is called as above and one of these holds pictures
+    "Ground Truth", "Ground Truths", "GT", "segmentations", "segmentation", "labels", "label", "annotations",
+    "annotation",
+)  # fmt: skip
 
 
 def subfolders(folder: Path) -> list[Path]:
     """Folders in `folder`, sorted; none if it is none itself."""
     inside = folder.iterdir() if folder.is_dir() else []
-    return sorted(path for path in inside if path.is_dir() and not hidden(path.name))
+    return sorted(path for path in inside if path.is_dir() and not left_by_system(path.name))
 
 
 def plain_name(name: str) -> str:
@@ -51,52 +29,26 @@ def plain_name(name: str) -> str:
     return re.sub(r"[\s_-]+", "", name).lower()
 
 
-def child(folder: Path, *names: str) -> Path | None:
-    """The sub-folder called one of `names`, which may differ as in `plain_name`; None if there is none."""
-    wanted = {plain_name(name) for name in names}
-    return next((path for path in subfolders(folder) if plain_name(path.name) in wanted), None)
+def child(folder: Path, *names: str, fits: Callable[[Path], bool] = Path.is_dir) -> Path | None:
+    """The sub-folder called one of `names`, which may differ as in `plain_name`; None if there is none.
 
-
-def files(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> dict[str, Path]:
-    """Files below `folder` by name: path in it, without suffix, in one Unicode form. UserError if two share a name."""
-    found: dict[str, Path] = {}
-    for path in walk(folder, suffixes):
-        name = unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix())
-        if name in found:
-            raise UserError(f"{path}: same name as {found[name].name}; keep one of the two")
-        found[name] = path
-    return found
-
-
-def images(folder: Path) -> dict[str, Path]:
-    """Images below `folder` by name; raises UserError if there is none."""
-    found = files(folder)
-    if not found:
-        raise UserError(f"{folder}: no image in it ({', '.join(s[1:] for s in SUFFIXES)})")
-    return found
-
-
-def same_name(name: str) -> tuple[str, ...]:
-    return (name,)
-
-
-def pair(
-    frames: Path, masks: Path, names: Callable[[str], Iterable[str]] = same_name
-) -> dict[str, tuple[Path, Path]]:
-    """(image, mask) of every frame by name; `names` gives what its mask may be called, best first.
-
-    Raises UserError if a frame has no mask or a mask no frame: one of them is missing, and a frame without polyps
-    has a black mask in such folders.
+    Raises UserError if there are two that fit: which of them is meant can't be known.
     """
-    pictures, drawn = images(frames), files(masks)
-    mask_of = {name: next((m for m in names(name) if m in drawn), None) for name in pictures}
-    if bare := [name for name, mask in mask_of.items() if mask is None]:
-        raise UserError(f"{masks}: no mask for {some(bare)}; a frame without polyps needs an all-black mask")
-    if stray := sorted(drawn.keys() - set(mask_of.values())):
-        raise UserError(f"{frames}: no frame for masks {some(stray)}; add it or remove the mask")
-    if len(set(mask_of.values())) < len(mask_of):
-        raise UserError(f"{masks}: two frames of {frames} have the same mask; name each mask as its frame")
-    return {name: (pictures[name], drawn[mask]) for name, mask in mask_of.items()}
+    wanted = {plain_name(name) for name in names}
+    found = [path for path in subfolders(folder) if plain_name(path.name) in wanted and fits(path)]
+    if len(found) > 1:
+        raise UserError(f"{folder}: holds {found[0].name}/ and {found[1].name}/; keep one of the two")
+    return found[0] if found else None
+
+
+def image_folder(folder: Path) -> Path | None:
+    """images/ in `folder`, or imgs/ with pictures."""
+    return child(folder, *IMAGES) or child(folder, *ALSO_IMAGES, fits=_holds_pictures)
+
+
+def mask_folder(folder: Path) -> Path | None:
+    """masks/ in `folder`, or the sub-folder with pictures that is called as ALSO_MASKS says."""
+    return child(folder, *MASKS) or child(folder, *ALSO_MASKS, fits=_holds_pictures)
 
 
 def numbered(folder: Path, hints: Sequence[str], sizes: Sequence[int]) -> str | None:
@@ -105,13 +57,13 @@ def numbered(folder: Path, hints: Sequence[str], sizes: Sequence[int]) -> str | 
     It is if the folder's name has one of `hints` in it, or the numbers are exactly 1 to one of `sizes`. Answers as
     `Source.look`.
     """
-    pictures = child(folder, "images", "image")
-    if pictures is None or child(folder, "masks", "mask") is None:
+    pictures = image_folder(folder)
+    if pictures is None or mask_folder(folder) is None:
         return None
     names = [path.stem for path in walk(pictures)]
     numbers = {int(name) for name in names if name.isdecimal()}
     if any(hint in plain_name(folder.name) for hint in hints):
-        known = len(numbers) == len(names) or (folder / GROUPS).exists()
+        known = len(numbers) == len(names) or groups_table(folder) is not None
         return "" if known else "its frames are not called by their numbers; say which belong together in groups.csv"
     return "" if len(numbers) == len(names) and any(numbers == set(range(1, n + 1)) for n in sizes) else None
 
@@ -123,49 +75,5 @@ def number(name: str, path: Path, last: int) -> int:
     return int(name)
 
 
-def grouped(frames: list[Frame], folder: Path) -> list[Frame]:
-    """The frames with the groups of `folder`/groups.csv, where there is one: the user's word wins in every layout."""
-    table = folder / GROUPS
-    if not table.exists():
-        return frames
-    groups = read_groups(table, [frame.name for frame in frames])
-    return [replace(frame, group=groups[frame.name]) for frame in frames]
-
-
-def read_groups(table: str | Path, names: Iterable[str], kind: str = "frame") -> dict[str, str]:
-    """Group of each frame from a CSV file with the header `frame,group`; it lists exactly `names`, once each.
-
-    kind : "frame" or "video", the name of the first column. Raises UserError naming what is missing, unknown,
-    doubled or empty.
-    """
-    groups: dict[str, str] = {}
-    for row in read_table(table, (kind, "group")):
-        if not row[kind] or not row["group"]:
-            raise UserError(f"{table}: a line lacks its {kind} or its group: {list(row.values())}")
-        if row[kind] in groups:
-            raise UserError(f"{table}: {kind} {row[kind]!r} is listed twice")
-        groups[unicodedata.normalize("NFC", row[kind])] = row["group"]
-    known = set(names)
-    if missing := sorted(known - groups.keys()):
-        raise UserError(f"{table}: no group for {some(missing)}; a {kind} is named without suffix")
-    if unknown := sorted(groups.keys() - known):
-        raise UserError(f"{table}: no such {kind}: {some(unknown)}; a {kind} is named without suffix")
-    return groups
-
-
-def read_table(table: str | Path, header: Sequence[str]) -> list[Mapping[str, str]]:
-    """Lines of a CSV file in UTF-8 with at least the columns of `header`; raises UserError if it is none."""
-    try:
-        with open(table, encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{table}: not a CSV file in UTF-8 ({error})") from None
-    if not rows or not set(header) <= rows[0].keys():
-        raise UserError(f"{table}: needs the header `{','.join(header)}` and a line for every {header[0]}")
-    return rows
-
-
-def some(names: Sequence[str], most: int = 3) -> str:
-    """The first few names and how many more there are."""
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
+def _holds_pictures(folder: Path) -> bool:
+    return any(walk(folder))

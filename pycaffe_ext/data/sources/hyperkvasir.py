@@ -13,11 +13,13 @@ from pathlib import Path
 
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.sources import plain
-from pycaffe_ext.data.sources.folders import child, grouped, images, subfolders
+from pycaffe_ext.data.sources.folders import child, plain_name, subfolders
+from pycaffe_ext.data.sources.grouping import grouped
+from pycaffe_ext.data.sources.listing import images
 from pycaffe_ext.data.sources.source import Source
 
 BOXES = "bounding-boxes.json"
-WITHOUT_POLYPS = ("anatomical-landmarks", "quality-of-mucosal-views")
+WITHOUT_POLYPS = tuple(map(plain_name, ("anatomical-landmarks", "quality-of-mucosal-views")))
 
 
 def look(folder: Path) -> str | None:
@@ -42,7 +44,7 @@ def _without_polyps(folder: Path) -> list[Frame]:
     tract = child(child(folder, "labeled-images") or folder / "none", "lower-gi-tract")
     frames = []
     for topic in subfolders(tract) if tract else []:
-        for label in subfolders(topic) if topic.name in WITHOUT_POLYPS else []:
+        for label in subfolders(topic) if plain_name(topic.name) in WITHOUT_POLYPS else []:
             names = {f"{label.name}/{name}": path for name, path in images(label).items()}
             frames += [Frame(name, path, None, name, HYPERKVASIR.slug) for name, path in names.items()]
     return frames

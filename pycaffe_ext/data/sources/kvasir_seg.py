@@ -8,7 +8,9 @@ from pathlib import Path
 
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.sources import plain
-from pycaffe_ext.data.sources.folders import GROUPS, child, plain_name, walk
+from pycaffe_ext.data.sources.folders import image_folder, plain_name
+from pycaffe_ext.data.sources.grouping import groups_table
+from pycaffe_ext.data.sources.listing import walk
 from pycaffe_ext.data.sources.source import Source
 
 BOXES = ("kavsir_bboxes.json", "kvasir_bboxes.json")  # the first is how its authors spell it
@@ -25,7 +27,7 @@ def look(folder: Path) -> str | None:
     if not (boxes or named or share) or (folder / "bounding-boxes.json").exists():
         return None
     if 0 < share < 1:
-        return None if (folder / GROUPS).exists() else MIXED
+        return None if groups_table(folder) else MIXED
     found = plain.look(folder)
     return "images/ and masks/ are missing" if boxes and found is None else found
 
@@ -35,7 +37,7 @@ def read(folder: Path, cache: Path | None, progress: bool) -> list[Frame]:
 
 
 def _share_named_so(folder: Path) -> float:
-    pictures = child(folder, "images", "image")
+    pictures = image_folder(folder)
     named = [bool(NAME.fullmatch(path.stem)) for path in walk(pictures)] if pictures else []
     return sum(named) / len(named) if named else 0
 

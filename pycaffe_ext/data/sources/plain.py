@@ -1,4 +1,4 @@
-"""The layout that any data set can be brought into: images/ and masks/ with equal names.
+"""The layout that any data set can be brought into: images/ and masks/ with names that pair (see `pairing`).
 
 Every frame has a mask; an all-black mask marks a frame without polyps. Frames of one video or patient form a group:
 they lie in images/GROUP/ (mirrored in masks/GROUP/), or groups.csv (header `frame,group`) says so; otherwise a frame
@@ -10,7 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from pycaffe_ext.data.frames import Frame, check_sizes
-from pycaffe_ext.data.sources.folders import child, grouped, pair
+from pycaffe_ext.data.sources.folders import image_folder, mask_folder
+from pycaffe_ext.data.sources.grouping import grouped, with_identifiers
+from pycaffe_ext.data.sources.listing import check_still
+from pycaffe_ext.data.sources.pairing import pair
 from pycaffe_ext.data.sources.source import Source
 from pycaffe_ext.errors import UserError
 
@@ -22,31 +25,26 @@ def find(folder: Path, progress: bool = True) -> list[Frame]:
     no frame, two files share a name, an image's header can't be read, the sizes of image and mask differ, or
     groups.csv misses a frame or names an unknown one.
     """
-    frames = sorted(read(folder, None, progress), key=lambda frame: frame.name)
+    frames = with_identifiers(sorted(read(folder, None, progress), key=lambda frame: frame.name))
     check_sizes(frames, progress)
+    check_still(frames)
     return frames
 
 
 def look(folder: Path) -> str | None:
-    there = [child(folder, "images", "image"), child(folder, "masks", "mask")]
+    there = [image_folder(folder), mask_folder(folder)]
     if all(there):
         return ""
     return f"{'images/' if there[1] else 'masks/'} is missing" if any(there) else None
 
 
 def read(folder: Path, cache: Path | None, progress: bool) -> list[Frame]:
-    pairs = pair(part(folder, "images", "image"), part(folder, "masks", "mask"))
+    there = {"images": image_folder(folder), "masks": mask_folder(folder)}
+    if missing := [folder / name if folder.is_dir() else folder for name, found in there.items() if not found]:
+        raise UserError(f"{missing[0]}: no such folder; a data set is a folder with images/ and masks/")
+    pairs = pair(*there.values())
     frames = [Frame(name, *files, _group(name), PLAIN.slug) for name, files in pairs.items()]
     return grouped(frames, folder)
-
-
-def part(folder: Path, *names: str) -> Path:
-    """The sub-folder called one of `names`; raises UserError if it is missing."""
-    found = child(folder, *names)
-    if found is None:
-        missing = folder / names[0] if folder.is_dir() else folder
-        raise UserError(f"{missing}: no such folder; a data set is a folder with images/ and masks/")
-    return found
 
 
 def _group(name: str) -> str:
@@ -62,8 +60,9 @@ PLAIN = Source(
     where="yours; `make polyp` without DATA= draws a synthetic one",
     layout="""
 FOLDER/
-  images/NAME.png          or images/GROUP/NAME.png; png, jpg, bmp or tif
-  masks/NAME.png           or masks/GROUP/NAME.png
+  images/NAME.png          or images/GROUP/NAME.png; png, jpg, bmp, tif, webp or gif
+  masks/NAME.png           or masks/GROUP/NAME.png; also NAME_mask, gt-NAME ...;
+                           or in GT/, Ground Truth/, segmentations/, labels/, annotations/
   groups.csv               if wanted: frame,group and a line for every frame""",
     look=look,
     read=read,

@@ -11,7 +11,10 @@ import re
 from pathlib import Path
 
 from pycaffe_ext.data.frames import Frame
-from pycaffe_ext.data.sources.folders import child, grouped, images, pair, subfolders
+from pycaffe_ext.data.sources.folders import child, subfolders
+from pycaffe_ext.data.sources.grouping import grouped
+from pycaffe_ext.data.sources.listing import images
+from pycaffe_ext.data.sources.pairing import pair
 from pycaffe_ext.data.sources.source import Source
 from pycaffe_ext.errors import UserError
 
@@ -63,7 +66,7 @@ def _marked(place: Path, group: str) -> list[Frame]:
     folders = [child(place, f"{part}_{_tag(place)}") for part in ("images", "masks")]
     if not all(folders):
         raise UserError(f"{place}: needs images_{_tag(place)}/ and masks_{_tag(place)}/")
-    pairs = pair(*folders, lambda name: (f"{name}_mask", f"{name.rstrip('_')}_mask", name))
+    pairs = pair(*folders)
     return [Frame(f"{group}/{name}", *files, group, POLYPGEN.slug) for name, files in pairs.items()]
 
 

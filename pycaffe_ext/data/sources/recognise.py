@@ -6,13 +6,18 @@ from itertools import product
 from pathlib import Path
 
 from pycaffe_ext.data.frames import Frame, check_sizes, no_polyp, read_mask
+from pycaffe_ext.data.names import some
 from pycaffe_ext.data.sources.decode import SUFFIXES as VIDEO_SUFFIXES
-from pycaffe_ext.data.sources.folders import hidden, plain_name, some, subfolders
+from pycaffe_ext.data.sources.folders import ALSO_MASKS, IMAGES, MASKS, plain_name, subfolders
+from pycaffe_ext.data.sources.grouping import check_no_other_table, with_identifiers
+from pycaffe_ext.data.sources.listing import check_still, left_by_system
 from pycaffe_ext.data.sources.source import Source
 from pycaffe_ext.data.sources.table import GENERAL, SOURCES
 from pycaffe_ext.errors import UserError, known
 
-PARTS = ("images", "masks", "original", "groundtruth", "videos", "sequencedata")  # that users mistake for the whole
+PARTS = (  # that users mistake for the whole
+    *map(plain_name, (*IMAGES, *MASKS, *ALSO_MASKS)), "original", "videos", "sequencedata",
+)  # fmt: skip
 HELP = "`make data-help` shows the layouts"
 
 
@@ -26,8 +31,11 @@ def find(
     resembles one that it lacks a part of, and naming the file if one is missing, unreadable or does not fit.
     """
     source, home = recognise(folder, dataset)
-    frames = sorted(source.read(home, cache, progress), key=lambda frame: frame.name)
-    check_sizes([frame for frame in frames if not _decoded(frame, cache)], progress)
+    frames = with_identifiers(sorted(source.read(home, cache, progress), key=lambda frame: frame.name))
+    check_no_other_table(home, frames, Path(folder))
+    stored = [frame for frame in frames if not _decoded(frame, cache)]
+    check_sizes(stored, progress)
+    check_still(stored)
     _check_polyps(frames)
     return frames
 
@@ -73,7 +81,7 @@ def _ambiguous(folder: Path, whole: list[tuple[Source, Path]]) -> str:
 
 
 def _unknown(folder: Path, choices: list[Source]) -> str:
-    names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir() if not hidden(path.name))
+    names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir() if not left_by_system(path.name))
     holds = f"holds {some(names)}" if names else "is empty"
     if plain_name(folder.name) in PARTS and _whole(folder.parent, choices):
         return f"{folder}: {holds}; it is a part of the data set, give the folder above: DATA={folder.parent}"

@@ -8,9 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from pycaffe_ext.data.frames import Frame
+from pycaffe_ext.data.names import some
 from pycaffe_ext.data.sources.clips import Clip, clips_in, grouped_by_clip, read_clips
 from pycaffe_ext.data.sources.decode import SUFFIXES
-from pycaffe_ext.data.sources.folders import child, some, subfolders
+from pycaffe_ext.data.sources.folders import child, subfolders
+from pycaffe_ext.data.sources.listing import walk
 from pycaffe_ext.data.sources.source import Source
 from pycaffe_ext.errors import UserError
 
@@ -26,7 +28,7 @@ def look(folder: Path) -> str | None:
             return "masks/ and without_polyps/ are missing: say which videos show polyps, and where"
     if _by_clip(folder):
         return ""
-    if child(folder, "without_polyps") or any(path.suffix.lower() in SUFFIXES for path in folder.iterdir()):
+    if child(folder, "without_polyps") or any(walk(folder, SUFFIXES, depth=0)):
         return (
             "videos/ is missing: put videos into videos/, their masks into masks/, and videos without polyps into"
             " without_polyps/"

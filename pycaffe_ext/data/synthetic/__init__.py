@@ -6,9 +6,7 @@ own lamp, through a lens and a noisy sensor (optics). The pictures are for tryin
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +25,7 @@ from pycaffe_ext.data.synthetic.optics import (
 )
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing_folder
-from pycaffe_ext.progress import bar
+from pycaffe_ext.processes import map_processes
 
 SIZE = (288, 352)  # height, width
 WITHOUT_POLYPS = 4  # every fourth video shows none
@@ -53,14 +51,7 @@ def write_sequences(
             raise UserError(f"synthetic {name}: {value} is too small; at least {least}")
     with writing_folder(folder) as part:
         work = partial(_write_video, part, frames=frames, size=tuple(size), seed=seed)
-        shown = partial(bar, title="synthetic videos", total=videos, unit="video", progress=progress)
-        if workers <= 1:
-            list(shown(map(work, range(videos))))
-        else:
-            # A fork after OpenCV has started its threads would hang in the child.
-            spawn = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(workers, spawn, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-                list(shown(pool.map(work, range(videos))))
+        list(map_processes(work, range(videos), "synthetic videos", workers, progress, unit="video", chunk=1))
 
 
 def render_video(

@@ -8,8 +8,9 @@ import torch
 
 from pycaffe_ext.engine.blob import Blob
 from pycaffe_ext.engine.fillers import fill
-from pycaffe_ext.errors import LayerError, UserError, known
+from pycaffe_ext.errors import LayerError, UserError
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.proto.forks import known_type
 
 _LAYERS: dict[str, type[Layer]] = {}
 
@@ -199,6 +200,6 @@ def layer_types() -> list[str]:
 def layer_class(param: caffe_pb2.LayerParameter) -> type[Layer]:
     """The class for a layer; raises UserError that names the layer and the types there are."""
     try:
-        return _LAYERS[known(param.type, layer_types(), f"type of layer {param.name!r}:")]
+        return _LAYERS[known_type(param.name, param.type, layer_types())]
     except UserError as error:
         raise LayerError(param.name, str(error)) from None

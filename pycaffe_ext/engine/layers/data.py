@@ -15,6 +15,7 @@ from pycaffe_ext.engine.random import own_generator
 from pycaffe_ext.engine.reading import Reader
 from pycaffe_ext.engine.transform import Transformer
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.strings import native
 
 IN_USE = 2  # batches that exist beside those that wait: the net's own and the one that is being read
 
@@ -54,7 +55,7 @@ class DataLayer(ReadingAhead):
         """Open the database and prepare to read it; shapes of an image as stored and as it comes out."""
         param = self.param.data_param
         rng = own_generator()
-        self._store = database.open_database(param.source, param.backend)
+        self._store = database.open_database(native(param.source), param.backend)
         kind = "leveldb" if param.backend == database.LEVELDB else "lmdb"
         log.info(f"db_{kind}.cpp:{18 if kind == 'leveldb' else 35}", f"Opened {kind} {param.source}")
         self._transformer = Transformer(self.param.transform_param, self.phase, rng)

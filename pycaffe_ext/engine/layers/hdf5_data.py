@@ -16,6 +16,7 @@ from pycaffe_ext.engine.layers.base import Layer, register
 from pycaffe_ext.engine.random import own_generator
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing
+from pycaffe_ext.strings import native
 
 
 @register("HDF5Data")
@@ -36,7 +37,7 @@ class HDF5Data(Layer):
         self._rng, self._lane = own_generator(), Lane(self.device)
         log.info("hdf5_data_layer.cpp:81", f"Loading list of HDF5 filenames from: {param.source}")
         try:
-            self._files = Path(param.source).read_text().split()
+            self._files = Path(native(param.source)).read_text().split()
         except OSError as error:
             self.fail(f"{param.source}: cannot be read ({error.strerror}); it is to list HDF5 files, one a line")
         log.info("hdf5_data_layer.cpp:95", f"Number of HDF5 files: {len(self._files)}")
@@ -115,7 +116,7 @@ class HDF5Output(Layer):
     exact_tops = 0
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
-        name = self.param.hdf5_output_param.file_name
+        name = native(self.param.hdf5_output_param.file_name)
         folder = os.path.dirname(name) or "."
         self.check(bool(name), "needs hdf5_output_param.file_name")
         self.check(os.access(folder, os.W_OK | os.X_OK), f"cannot write to {name}; make the folder {folder}")
@@ -125,7 +126,7 @@ class HDF5Output(Layer):
         """There is no top."""
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        name = self.param.hdf5_output_param.file_name
+        name = native(self.param.hdf5_output_param.file_name)
         self.check(not self._written, f"{name} holds a batch already and takes no second one; run one pass, with a"
                    " batch that is large enough")
         data, label = (blob.data.detach().cpu().numpy().reshape(self.legacy_shape(blob)) for blob in bottom)

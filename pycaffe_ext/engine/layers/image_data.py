@@ -24,6 +24,7 @@ from pycaffe_ext.engine.reading import Batch
 from pycaffe_ext.engine.transform import Shape, Transformer
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.strings import native
 
 AHEAD = 2  # batches that wait; image_data_param has no field for it
 
@@ -72,7 +73,7 @@ class ImageReader:
     ) -> None:
         self._param, self._transformer, self._rng, self._lane = param, transformer, rng, lane
         log.info("image_data_layer.cpp:38", f"Opening file {param.source}")
-        self._lines = read_list(param.source)
+        self._lines = read_list(native(param.source))
         if not self._lines:
             raise UserError(f"{param.source}: the list is empty; write a line for each image: path, space, label")
         if param.shuffle:
@@ -114,7 +115,7 @@ class ImageReader:
     def _read(self, name: str) -> np.ndarray:
         """The image of this name, (C, H, W) uint8, resized if asked."""
         param = self._param
-        path = param.root_folder + name
+        path = native(param.root_folder) + name
         image = None
         if Path(path).is_file():  # OpenCV prints a warning of its own about others
             image = cv2.imread(path, cv2.IMREAD_COLOR if param.is_color else cv2.IMREAD_GRAYSCALE)

@@ -9,6 +9,7 @@ from pycaffe_ext.engine.layers.base import register
 from pycaffe_ext.engine.layers.softmax import Labelled, normalizer
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import blob_to_array, caffe_pb2, read_message
+from pycaffe_ext.strings import native
 
 SMALLEST = 1e-20  # Caffe's floor under a probability in these two losses
 
@@ -59,7 +60,7 @@ class InfogainLoss(Labelled):
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.check(not self.param.loss_param.HasField("normalize"), "takes normalization, not the old normalize")
         if len(bottom) < 3:
-            self._matrix = self._read_matrix(self.param.infogain_loss_param.source)
+            self._matrix = self._read_matrix(native(self.param.infogain_loss_param.source))
 
     def _read_matrix(self, source: str) -> torch.Tensor:
         self.check(bool(source), "needs H: give infogain_loss_param { source } or a third bottom")

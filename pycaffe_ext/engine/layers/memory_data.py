@@ -9,6 +9,8 @@ from pycaffe_ext.engine import log
 from pycaffe_ext.engine.blob import Blob
 from pycaffe_ext.engine.lanes import Lane, hand_over
 from pycaffe_ext.engine.layers.base import Layer, register
+from pycaffe_ext.engine.transform import mean_of
+from pycaffe_ext.errors import UserError
 
 
 @register("MemoryData")
@@ -27,6 +29,10 @@ class MemoryData(Layer):
         self.batch_size = param.batch_size
         self.check(self.batch_size > 0 and all(self._item),
                    "needs memory_data_param with batch_size, channels, height and width, all > 0")
+        try:
+            mean_of(self.param.transform_param)  # not applied to arrays, but Caffe reads it here all the same
+        except UserError as error:
+            self.fail(str(error))
         self._data = self._labels = np.empty(0, np.float32)
         self._lane = Lane(self.device)
         self._position = 0

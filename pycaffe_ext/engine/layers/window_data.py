@@ -23,6 +23,7 @@ from pycaffe_ext.engine.reading import Batch
 from pycaffe_ext.engine.transform import Transformer
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.strings import native
 
 AHEAD = 2  # batches that wait
 CROP_MODES = ("warp", "square")
@@ -56,13 +57,13 @@ def read_window_file(param: caffe_pb2.WindowDataParameter) -> Images:
     """
     out = Images([], 0, [], [])
     try:
-        words = iter(Path(param.source).read_text().split())
+        words = iter(Path(native(param.source)).read_text().split())
         for mark in words:
             index, path, channels = int(next(words)), next(words), int(next(words))
             _, _, count = (int(next(words)) for _ in range(3))
             if mark != "#" or index != len(out.paths):
                 raise ValueError(f"image {index} follows {len(out.paths)} others")
-            out.paths.append(param.root_folder + path)
+            out.paths.append(native(param.root_folder) + path)
             out = out._replace(channels=channels)
             for _ in range(count):
                 label, overlap = int(next(words)), float(next(words))

@@ -1,0 +1,226 @@
+"""Prototxt into messages by the grammar of Caffe's own parser (protobuf 3.12's C++ TextFormat).
+
+Python's text_format differs from it in what it takes.  Here each token is one match of `tokens.TOKEN` and each field a
+row of a table made from its message's descriptor; the time is linear in the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import NamedTuple
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from pycaffe_ext.proto import caffe_pb2, mistakes
+from pycaffe_ext.proto.mistakes import CLOSING, Block, Mistake
+from pycaffe_ext.proto.tokens import TOKEN, integer, real, string
+from pycaffe_ext.strings import decode, encode
+
+RANGES = {
+    FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
+    FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
+    FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
+    FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
+}
+BOOLS = {"true": True, "True": True, "t": True, "false": False, "False": False, "f": False}
+REALS = {"inf": float("inf"), "infinity": float("inf"), "nan": float("nan")}
+SEPARATORS = (",", ";")
+
+
+def parse_text(text: str, message: Message) -> None:
+    """Merge prototxt `text` (strings as `strings.decode` gives them) into `message`; raises Mistake."""
+    parser = Parser(text)
+    parser.fields(message)
+    if parser.kind != "end":
+        raise Mistake(mistakes.no_field(text, parser.start), parser.start)
+
+
+class Field(NamedTuple):
+    """A field that a message's text may have: `read` takes its value from a parser, None for messages."""
+
+    name: str
+    repeated: bool
+    read: Callable[[Parser, FieldDescriptor], object] | None
+    descriptor: FieldDescriptor
+
+
+class Parser:
+    """The token that is looked at (`kind`, `word`, `start`) and the blocks around it, the outermost first."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.blocks: list[Block] = []
+        self._tokens = TOKEN.finditer(text)
+        self.next()
+
+    def next(self) -> None:
+        match = next(self._tokens)
+        self.kind = match.lastgroup
+        self.word = match[self.kind]
+        self.start = match.end() - len(self.word)
+
+    def fields(self, message: Message) -> None:
+        """Read fields up to the first token that can't begin one."""
+        table = fields_of(message.DESCRIPTOR)
+        while self.kind == "word":
+            field = table.get(self.word)
+            if field is None:
+                raise Mistake(mistakes.unknown_field(self.word, message.DESCRIPTOR, self.blocks, self.text), self.start)
+            self._field(message, field)
+            if self.word in SEPARATORS:
+                self.next()
+
+    def _field(self, message: Message, field: Field) -> None:
+        start = self.start
+        if not field.repeated and message.HasField(field.name):
+            raise Mistake(f"field {self.word!r} of {message.DESCRIPTOR.name} is given twice; keep one", start)
+        self.next()
+        if self.word == ":":
+            self.next()
+        elif field.read:
+            raise Mistake(mistakes.no_colon(field.descriptor, self.text, self.start), self.start)
+        if self.word == "[" and field.repeated:
+            self._list(message, field, start)
+        else:
+            self._value(message, field, start)
+
+    def _list(self, message: Message, field: Field, start: int) -> None:
+        self.next()
+        if self.word == "]":
+            return self.next()
+        while True:
+            self._value(message, field, start)
+            if self.word == "]":
+                return self.next()
+            if self.word != ",":
+                raise Mistake(mistakes.no_list(field.descriptor, self.text, self.start), self.start)
+            self.next()
+
+    def _value(self, message: Message, field: Field, start: int) -> None:
+        if field.read is None:
+            self._block(message, field, start)
+        elif field.repeated:
+            getattr(message, field.name).append(field.read(self, field.descriptor))
+        elif (value := field.read(self, field.descriptor)) is not None:
+            setattr(message, field.name, value)
+
+    def _block(self, message: Message, field: Field, start: int) -> None:
+        if self.word not in CLOSING:
+            raise self.wrong(field.descriptor, self.start)
+        block = Block(field.name, field.descriptor.message_type, start, self.word)
+        inner = getattr(message, field.name)
+        if field.repeated:
+            inner = inner.add()
+        else:
+            inner.SetInParent()
+        self.blocks.append(block)
+        self.next()
+        self.fields(inner)
+        if self.word != CLOSING[block.opening]:
+            raise Mistake(mistakes.not_closed(self.text, self.start, self.blocks), self._end_of_text())
+        self.blocks.pop()
+        self.next()
+
+    def _end_of_text(self) -> int:
+        """Where the token stands; at the end of the text its last character that is no blank."""
+        return len(self.text.rstrip()) if self.kind == "end" else self.start
+
+    def wrong(self, field: FieldDescriptor, start: int) -> Mistake:
+        """The mistake of what stands at `start` and is not a value of `field`."""
+        return Mistake(mistakes.wrong_value(field, self.text, start), start)
+
+
+@cache
+def fields_of(owner: Descriptor) -> dict[str, Field]:
+    """What the text of a message may name."""
+    table = {}
+    for field in owner.fields:
+        read = _bytes if field.type == field.TYPE_BYTES else READERS.get(field.cpp_type)
+        table[field.name] = Field(field.name, field.is_repeated, read, field)
+    if owner is caffe_pb2.PoolingParameter.DESCRIPTOR:
+        table["ceil_mode"] = Field("round_mode", False, _ceil_mode, owner.fields_by_name["round_mode"])
+    return table
+
+
+def _integer(parser: Parser, field: FieldDescriptor) -> int:
+    start, (low, high) = parser.start, RANGES[field.cpp_type]
+    sign = _sign(parser) if low < 0 else 1
+    value = integer(parser.word) if parser.kind == "number" else None
+    if value is None or not low <= sign * value <= high:
+        raise parser.wrong(field, start)
+    parser.next()
+    return sign * value
+
+
+def _sign(parser: Parser) -> int:
+    """1, or -1 if a minus stands here, which is passed."""
+    if parser.word != "-":
+        return 1
+    parser.next()
+    return -1
+
+
+def _real(parser: Parser, field: FieldDescriptor) -> float:
+    start, sign = parser.start, _sign(parser)
+    value = real(parser.word) if parser.kind == "number" else REALS.get(parser.word.lower())
+    if value is None:
+        raise parser.wrong(field, start)
+    parser.next()
+    return -value if sign < 0 else value
+
+
+def _bool(parser: Parser, field: FieldDescriptor) -> bool:
+    value = integer(parser.word) if parser.kind == "number" else BOOLS.get(parser.word)
+    if value not in (0, 1):
+        raise parser.wrong(field, parser.start)
+    parser.next()
+    return bool(value)
+
+
+def _ceil_mode(parser: Parser, field: FieldDescriptor) -> int | None:
+    """`ceil_mode` of Caffe's forks: false is FLOOR, true is what Caffe does anyway and leaves nothing behind."""
+    try:
+        return None if _bool(parser, field) else caffe_pb2.PoolingParameter.FLOOR
+    except Mistake as mistake:
+        raise Mistake(f"field 'ceil_mode' takes true or false, not {parser.word}", mistake.start) from None
+
+
+def _enum(parser: Parser, field: FieldDescriptor) -> int:
+    """By name or by number."""
+    start, values = parser.start, {value.name: value.number for value in field.enum_type.values}
+    if parser.kind == "word":
+        number = values.get(parser.word)
+    else:
+        sign = _sign(parser)
+        number = integer(parser.word) if parser.kind == "number" else None
+        number = sign * number if number is not None and sign * number in values.values() else None
+    if number is None:
+        raise parser.wrong(field, start)
+    parser.next()
+    return number
+
+
+def _string(parser: Parser, field: FieldDescriptor) -> str:
+    """A string, or several in a row, which are one."""
+    if parser.kind != "string":
+        raise parser.wrong(field, parser.start)
+    parts = []
+    while parser.kind == "string":
+        parts.append(string(parser.word))
+        parser.next()
+    return parts[0] if len(parts) == 1 else decode(b"".join(map(encode, parts)))
+
+
+def _bytes(parser: Parser, field: FieldDescriptor) -> bytes:
+    return encode(_string(parser, field))
+
+
+READERS = dict.fromkeys(RANGES, _integer) | {
+    FieldDescriptor.CPPTYPE_FLOAT: _real,
+    FieldDescriptor.CPPTYPE_DOUBLE: _real,
+    FieldDescriptor.CPPTYPE_BOOL: _bool,
+    FieldDescriptor.CPPTYPE_ENUM: _enum,
+    FieldDescriptor.CPPTYPE_STRING: _string,
+}

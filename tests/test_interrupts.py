@@ -1,0 +1,199 @@
+"""Programs that are ended in their course: no process is left, no traceback, the status that shells expect."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import training_lab as lab
+
+from pycaffe_ext.data import synthetic
+from pycaffe_ext.tether import Tethered
+
+ROOT = Path(__file__).resolve().parents[1]
+STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}
+SLEEPERS = f"""
+import sys, time
+sys.path.insert(0, {str(ROOT / "tests")!r})
+import test_interrupts
+from pycaffe_ext.errors import run_cli
+from pycaffe_ext.processes import map_processes
+if __name__ == "__main__":
+    run_cli(lambda: list(map_processes(test_interrupts.sleep, [sys.argv[1]] * 4, "sleep", 2, chunk=1)) and 0)
+"""
+
+
+def sleep(folder: str) -> None:
+    (Path(folder) / str(os.getpid())).touch()
+    time.sleep(60)
+
+
+def start(folder: Path, *order: object, **options) -> subprocess.Popen:
+    """A program in a session of its own, what it says in the file `said`."""
+    with (folder / "said").open("wb") as said:
+        return subprocess.Popen(list(map(str, order)), stdout=said, stderr=said, cwd=folder, start_new_session=True,
+                                **options)  # fmt: skip
+
+
+def members(session: int) -> list[str]:
+    """Command lines of the living processes of a session."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, _, _, own = (process / "stat").read_text().rpartition(")")[2].split()[:4]
+            if int(own) == session and state != "Z":
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return found
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def end(process: subprocess.Popen, number: int) -> None:
+    """Send a signal as it comes (Ctrl-C: to everyone), wait until no process is left."""
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    process.wait(30)
+    wait_until(lambda: not members(process.pid), 10)
+
+
+@pytest.mark.parametrize("number", STATUS)
+@pytest.mark.parametrize("moment", ["starting", "working"])
+def test_workers_end_with_their_parent(tmp_path, number, moment):
+    (tmp_path / "at").mkdir()
+    (tmp_path / "sleepers.py").write_text(SLEEPERS)
+    process = start(tmp_path, sys.executable, "sleepers.py", tmp_path / "at", env={**os.environ, "PYTHONPATH": ROOT})
+    if moment == "working":
+        wait_until(lambda: len(list((tmp_path / "at").iterdir())) == 2)
+    else:
+        wait_until(lambda: any("spawn_main" in line for line in members(process.pid)))
+    end(process, number)
+    assert process.returncode == STATUS[number]
+    said = (tmp_path / "said").read_text()
+    assert "Traceback" not in said
+    assert number == signal.SIGKILL or said == "error: interrupted; run the same command again to go on\n"
+
+
+def test_a_worker_that_fails_or_is_killed_ends_the_others(tmp_path):
+    (tmp_path / "at").mkdir()
+    (tmp_path / "sleepers.py").write_text(SLEEPERS)
+    process = start(tmp_path, sys.executable, "sleepers.py", tmp_path / "at", env={**os.environ, "PYTHONPATH": ROOT})
+    wait_until(lambda: len(list((tmp_path / "at").iterdir())) == 2)
+    os.kill(int(next((tmp_path / "at").iterdir()).name), signal.SIGKILL)
+    process.wait(30)
+    assert process.returncode == 1 and "sleep: a process was killed" in (tmp_path / "said").read_text()
+    wait_until(lambda: not members(process.pid), 10)
+
+
+def test_a_tethered_command_takes_its_helpers_with_it(tmp_path):
+    script = "trap '' INT TERM; sleep 61 & sleep 62; exit"
+    with Tethered(["/bin/sh", "-c", script]) as process:
+        wait_until(lambda: sum("sleep 6" in line for line in _group(process)) == 3)  # the script and both
+        process.send_to_all(signal.SIGTERM)
+        assert process.poll() is None
+    assert process.returncode == -signal.SIGKILL
+    wait_until(lambda: not _group(process), 5)
+    with pytest.raises(FileNotFoundError), Tethered(["no-such-command"]):
+        pass
+
+
+def _group(process: Tethered) -> list[str]:
+    group, found = process._guard.pid, []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, _, own = (path / "stat").read_text().rpartition(")")[2].split()[:3]
+            if int(own) == group and state != "Z":
+                found.append((path / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return [line for line in found if "read _" not in line]
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "frames"
+    synthetic.write_sequences(folder, videos=8, frames=3, size=(144, 176), workers=1, progress=False)
+    return folder
+
+
+def python_for_make(folder: Path) -> Path:
+    """A virtual environment whose python is this one."""
+    (folder / "bin").mkdir(parents=True)
+    python = folder / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    (folder / ".ready").touch()
+    return folder
+
+
+RUN = ("PATCHES=1000", "TEST_VIEWS=1", "BATCH=16", "EPOCHS=8", "PATIENCE=8", "RUN=one")
+STAGES = (  # what is there as soon as a stage has begun, and what comes then
+    (lambda runs, lines: any("spawn_main" in line for line in lines), signal.SIGINT),  # the detector
+    (lambda runs, lines: list(runs.glob("data/polyp-*/.train_lmdb.*.part")), signal.SIGKILL),
+    (lambda runs, lines: "Iteration 20 " in _text(runs / "one" / "train.log"), signal.SIGTERM),
+    (lambda runs, lines: any("score_val.prototxt" in line for line in lines), signal.SIGKILL),
+)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_ended_at_every_stage_leaves_nothing_and_goes_on(frames, tmp_path):
+    """Started by make, as a user does; Ctrl-C goes to everybody, the others to the program that make has started."""
+    runs = tmp_path / "runs"
+    order = ("make", "-s", "-C", ROOT, "polyp-ft-conv1", f"VENV={python_for_make(tmp_path / 'venv')}",
+             f"DATA={frames}", f"RUNS={runs}", *RUN)  # fmt: skip
+    left = []
+    for begun, number in STAGES:
+        process = start(tmp_path, *order, env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
+        wait_until(lambda: process.poll() is not None or begun(runs, members(process.pid)), 300)  # noqa: B023
+        assert process.poll() is None, _text(tmp_path / "said")
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)
+        else:
+            os.kill(_program(process.pid), number)
+        process.wait(60)
+        wait_until(lambda: not members(process.pid), 10)  # noqa: B023
+        said = _text(tmp_path / "said")
+        assert process.returncode and "Traceback" not in said
+        assert not left or "removed what processes that were killed had half written" in said
+        left = list(runs.rglob("*.part"))
+        assert number == signal.SIGKILL or (not left and "interrupted; run the same command again to go on" in said)
+        assert number != signal.SIGTERM or "Error 143" in said
+
+
+def _program(session: int) -> int:
+    """The pid of tools/train_and_test.py."""
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (path / "cmdline").read_bytes().split(b"\0")
+            if os.getsid(int(path.name)) == session and b"tools/train_and_test.py" in words[1:2]:
+                return int(path.name)
+    raise AssertionError("not running")
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_training_engine_ends_by_the_signals_that_caffe_ends_by(tmp_path, number):
+    lab.write_net(tmp_path)
+    solver = lab.write_solver(tmp_path, max_iter=100_000, snapshot=100_000)
+    process = start(tmp_path, sys.executable, "-m", "pycaffe_ext", "train", f"--solver={solver}",
+                    env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})  # fmt: skip
+    wait_until(lambda: "Iteration 20 " in _text(tmp_path / "said"), 120)
+    end(process, number)
+    said = _text(tmp_path / "said")
+    assert "Traceback" not in said
+    stopped = list(tmp_path.glob("snapshots/*.solverstate"))
+    assert process.returncode == (0 if number == signal.SIGINT else 143)  # SIGINT: a snapshot, in order
+    assert len(stopped) == (number == signal.SIGINT)
