@@ -29,7 +29,7 @@ flags    = $(call options,$(filter-out $(1),$(OPTIONS)))
 unexport $(OPTIONS)
 
 # What a user gives arrives as given: `value` leaves $ alone, a ' is quoted for the shell.
-ARGUMENTS := $(OPTIONS) NAME APP ROWS REPETITIONS
+ARGUMENTS := $(OPTIONS) NAME APP ROWS REPETITIONS CHECKS FOR WITHOUT
 quote    = '$(subst ','\'',$(1))'
 quoted   = $(call quote,$(value $(1)))
 options  = $(foreach v,$(1),$(if $(value $(v)),--$(call lower,$(v))=$(call quoted,$(v))))
@@ -140,10 +140,10 @@ bench: $(READY)  ## compare with the genuine Caffe, write BENCHMARKS.md (ROWS="t
 .PHONY: gpu-check gpu-bundle
 BUNDLE := $(wildcard gpu-bundle/check.sh)
 gpu-check: $(if $(BUNDLE),,$(READY))  ## on a machine with a GPU: is it right, how fast is it, in 8 minutes; writes GPU.md (CHECKS="layers-1 alexnet", OUT=folder)
-	@$(if $(BUNDLE),bash $(BUNDLE),$(PY) tools/gpu_check.py) $(CHECKS) $(if $(OUT),--out '$(OUT)')
+	@$(if $(BUNDLE),bash $(BUNDLE),$(PY) tools/gpu_check.py) $(foreach check,$(value CHECKS),$(call quote,$(check))) $(call options,OUT)
 
 gpu-bundle: $(READY)  ## gpu-bundle/: what make gpu-check needs on a machine without internet (FOR=3.12, its Python; WITHOUT="scipy", what it has)
-	@$(PY) tools/gpu_bundle.py $(if $(FOR),--python '$(FOR)') $(if $(WITHOUT),--without $(WITHOUT)) $(if $(OUT),--out '$(OUT)')
+	@$(PY) tools/gpu_bundle.py $(if $(value FOR),--python=$(call quoted,FOR)) $(call options,OUT) $(if $(value WITHOUT),--without $(foreach name,$(value WITHOUT),$(call quote,$(name))))
 
 .PHONY: conformance
 conformance: $(READY)  ## every case in both engines, after `make caffe`; writes CONFORMANCE.md

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+import cv2
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from devices_lab import GPU, META, Strict, streams  # noqa: F401
 from engine_cases import PHASES, Case
 from oracle.layers import groups
 from oracle.training import solver_param
+from solver_lab import images, write_lmdb
 
 from pycaffe_ext.engine import devices, gpu_errors, lanes
 from pycaffe_ext.engine.blob import Blob
@@ -22,6 +25,7 @@ from pycaffe_ext.engine.commands import time as time_command
 from pycaffe_ext.engine.layers.base import Layer, layer_types, register
 from pycaffe_ext.engine.net import Net
 from pycaffe_ext.engine.random import set_seed
+from pycaffe_ext.engine.rows import Rows
 from pycaffe_ext.engine.solver import Scores, Solver
 from pycaffe_ext.engine.updates import UPDATES
 from pycaffe_ext.errors import UserError
@@ -212,6 +216,51 @@ def test_nothing_is_marked_on_a_cpu(streams):  # noqa: F811
     pace, lane = lanes.Pace(torch.device("cpu")), lanes.Lane(torch.device("cpu"))
     pace.mark()
     assert lane.carry(lambda: 3) == 3 and not streams.log
+
+
+def test_batches_of_every_kind_of_source_come_to_the_device(tmp_path, monkeypatch):
+    """Data, ImageData, HDF5Data and MemoryData, read as for a GPU; shapes and the device are what can be told."""
+    pixels, labels = images(8, (3, 9, 12))
+    write_lmdb(tmp_path / "db", pixels, labels)
+    for i, image in enumerate(pixels):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), image.transpose(1, 2, 0))
+    (tmp_path / "list").write_text("".join(f"{i}.png {label}\n" for i, label in enumerate(labels)))
+    with h5py.File(tmp_path / "h5", "w") as file:
+        file["data"], file["label"] = pixels.astype(np.float32), labels.astype(np.float32)
+    (tmp_path / "files").write_text("h5\n")
+    monkeypatch.chdir(tmp_path)
+    crop = "transform_param { crop_size: 6 mirror: true mean_value: 9 }"
+    sources = {
+        "Data": (f'data_param {{ source: "db" backend: LMDB batch_size: 4 }} {crop}', (4, 3, 6, 6)),
+        "ImageData": (f'image_data_param {{ source: "list" batch_size: 4 }} {crop}', (4, 3, 6, 6)),
+        "HDF5Data": ('hdf5_data_param { source: "files" batch_size: 4 }', (4, 3, 9, 12)),
+        "MemoryData": ("memory_data_param { batch_size: 4 channels: 3 height: 9 width: 12 }", (4, 3, 9, 12)),
+    }
+    for kind, (settings, shape) in sources.items():
+        text = f'layer {{ name: "d" type: "{kind}" top: "data" top: "label" {settings} }}'
+        net = Net(parse(text, caffe_pb2.NetParameter()), caffe_pb2.TRAIN, device=META)
+        if kind == "MemoryData":
+            net.layers[0].reset(pixels.astype(np.float32), labels.astype(np.float32))
+        for _ in range(3):
+            net.forward_losses()
+        data, label = (net.blobs[name].data for name in ("data", "label"))
+        assert (data.device, tuple(data.shape), data.dtype) == (META, shape, torch.float32), kind
+        assert label.device == META and label.numel() == 4, kind
+        getattr(net.layers[0], "close", lambda: None)()
+
+
+def test_rows_in_memory_are_pinned_for_a_gpu_until_they_are_given_up(monkeypatch):
+    pinned = []
+    monkeypatch.setattr(lanes, "pin", lambda values: pinned.append(values.data_ptr()) or True)
+    monkeypatch.setattr(lanes, "unpin", lambda values: pinned.remove(values.data_ptr()))
+    rows = Rows(0, 4, [(3, 2)])
+    rows.pin_for(torch.device("cpu"))
+    assert not pinned
+    rows.pin_for(GPU)
+    assert len(pinned) == 1
+    rows.unpin()
+    rows.unpin()
+    assert not pinned
 
 
 # ---- which GPU

@@ -137,7 +137,7 @@ def _device(gpu: str, where: str, words: str) -> torch.device:
     if len(ids) > 1:
         raise UserError(f"-gpu={gpu}: this engine trains on one GPU; name one, e.g. -gpu={ids[0]} (a genuine Caffe"
                         " with NCCL trains on several: CAFFE=)")
-    log.info(where, f"{words} {ids[0]}")
+    log.info(where, f"{words} {ids[0]}", f"GPU {ids[0]}: {devices.name(ids[0])}")
     return devices.gpu(ids[0], fixed_shapes=True)
 
 

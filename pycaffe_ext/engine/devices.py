@@ -33,6 +33,11 @@ def count() -> int:
     return torch.cuda.device_count()
 
 
+def name(index: int) -> str:
+    """A GPU's model, e.g. "Tesla K80"."""
+    return torch.cuda.get_device_name(index)
+
+
 def gpu_ids(flag: str) -> list[int]:
     """Device ids of a -gpu flag ("0", "0,1", "all"; "" names none); UserError for an id that is none or not there."""
     if not flag:
