@@ -78,7 +78,8 @@ def run_one(check: Check, command: Command, deadline: Deadline) -> Done:
     started = monotonic()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "finding.json"
-        said, late = _watched(command(check, file, seconds), seconds)
+        threads = {} if check.alone else {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // AT_ONCE))}
+        said, late = _watched(command(check, file, seconds), seconds, threads)
         took = monotonic() - started
         if file.exists():
             return Done(check, Finding(**json.loads(file.read_text())), took)
@@ -86,13 +87,14 @@ def run_one(check: Check, command: Command, deadline: Deadline) -> Done:
     return Done(check, Finding(words, False, notes=said[-5:]), took)
 
 
-def _watched(words: Sequence[str], seconds: float) -> tuple[list[str], bool]:
+def _watched(words: Sequence[str], seconds: float, environment: dict[str, str]) -> tuple[list[str], bool]:
     """The lines that a program says, and whether it had to be killed, with all that it started."""
     mark = uuid.uuid4().hex
     with tempfile.TemporaryFile() as log:  # no pipe, which a program that is left behind would keep open
         process = subprocess.Popen(
-            words, env={**os.environ, MARK: mark}, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
-        )
+            words, env={**os.environ, **environment, MARK: mark}, stdin=subprocess.DEVNULL, stdout=log,
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
         try:
             process.wait(seconds)
             late = False

@@ -341,11 +341,11 @@ def test_out_of_memory_names_the_layer_and_a_batch_that_fits(greedy, monkeypatch
 @pytest.mark.parametrize(
     ("numbers", "fits"),
     [  # batch, fixed, values, made, used, capacity
-        ((100, 0, 100_000, 50_000, 50_000, 50_000), 40),  # 1000 bytes an item: 0.85 * 50 of them
-        ((100, 20_000, 100_000, 50_000, 120_000, 120_000), 40),  # every blob takes twice its size
-        ((100, 0, 100_000, 0, 0, 20_000), 16),  # nothing is known yet
+        ((100, 0, 100_000, 50_000, 50_000, 100_000), 40),  # 2 * 1000 bytes an item, in 0.85 of the memory
+        ((100, 20_000, 100_000, 50_000, 220_000, 220_000), 40),  # every blob takes four times its size
+        ((100, 0, 100_000, 0, 0, 40_000), 16),  # nothing is known yet
         ((100, 60_000, 100_000, 0, 0, 50_000), 0),  # not even the parameters fit
-        ((10, 0, 100_000, 50_000, 50_000, 45_000), 3),
+        ((10, 0, 100_000, 50_000, 50_000, 90_000), 3),
         ((100, 0, 1_000, 1_000, 1_000, 900_000), 96),  # it did fit: other programs took the memory
     ],
 )

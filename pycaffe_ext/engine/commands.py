@@ -26,6 +26,8 @@ def train(param: caffe_pb2.SolverParameter, gpu: str, snapshot: str, on_sigint: 
     """Train as `param` says, from solverstate `snapshot` if not empty; signals stop, snapshot or do nothing."""
     _join_logs()
     device = _device(gpu, "caffe.cpp:197", "Using GPUs")
+    if device.type == "cuda":
+        log.info("caffe.cpp:223", f"GPU {device.index}: {devices.name(device.index)}")
     solver = (UpdatingSolver if param.snapshot_diff else Solver)(param, device)
     solver.be_lean()
     effects = {"stop": solver.request_stop, "snapshot": solver.request_snapshot, "none": lambda: None}
@@ -137,7 +139,7 @@ def _device(gpu: str, where: str, words: str) -> torch.device:
     if len(ids) > 1:
         raise UserError(f"-gpu={gpu}: this engine trains on one GPU; name one, e.g. -gpu={ids[0]} (a genuine Caffe"
                         " with NCCL trains on several: CAFFE=)")
-    log.info(where, f"{words} {ids[0]}", f"GPU {ids[0]}: {devices.name(ids[0])}")
+    log.info(where, f"{words} {ids[0]}")
     return devices.gpu(ids[0], fixed_shapes=True)
 
 

@@ -16,7 +16,8 @@ from pycaffe_ext.engine.net import Net
 from pycaffe_ext.errors import UserError
 
 SAME_MEMORY = ("Flatten", "Reshape", "Split")  # their tops are their bottoms' memory
-USABLE = 0.85  # of the memory: gradients, workspaces and gaps take the rest
+USABLE = 0.85  # of the memory: workspaces and gaps take the rest
+BESIDE = 2.0  # bytes that an item takes, gradients and layers' own, for each byte of its blobs: at least so many
 ROUND = 8  # batches are named in multiples of it, where they are that large
 OUTSIDE = "device-side assert"  # how CUDA reports an index outside its range, once anything waits for it
 
@@ -62,7 +63,7 @@ def batch_that_fits(batch: int, fixed: int, values: int, made: int, used: int, c
     fixed : bytes that do not depend on the batch;  values : of all blobs between the layers, `made` of them were there
     when `used` bytes were in use.  What an item takes beside its blobs is taken from that.
     """
-    beside = max(1.0, (used - fixed) / made) if made else 1.0
+    beside = max(BESIDE, (used - fixed) / made) if made else BESIDE
     fits = math.floor((USABLE * capacity - fixed) / (beside * values / batch))
     fits = max(0, min(fits, batch - 1))
     return fits - fits % ROUND if fits >= ROUND else fits
