@@ -139,10 +139,10 @@ bench: $(READY)  ## compare with the genuine Caffe, write BENCHMARKS.md (ROWS="t
 # gpu-bundle/check.sh brings along what a machine without internet lacks, and uses that machine's own torch.
 .PHONY: gpu-check gpu-bundle
 BUNDLE := $(wildcard gpu-bundle/check.sh)
-gpu-check: $(if $(BUNDLE),,$(READY))  ## on a machine with a GPU: is it right, how fast is it, in 8 minutes; writes GPU.md (CHECKS="layers-1 alexnet", OUT=folder)
+gpu-check: $(if $(BUNDLE),,$(READY))  ## is the GPU side right, and how fast, in 8 minutes; writes GPU.md (CHECKS="drawn lmdb": those only; OUT=folder)
 	@$(if $(BUNDLE),bash $(BUNDLE),$(PY) tools/gpu_check.py) $(foreach check,$(value CHECKS),$(call quote,$(check))) $(call options,OUT)
 
-gpu-bundle: $(READY)  ## gpu-bundle/: what make gpu-check needs on a machine without internet (FOR=3.12, its Python; WITHOUT="scipy", what it has)
+gpu-bundle: $(READY)  ## what make gpu-check needs without internet, into gpu-bundle/ (FOR=3.12, that machine's Python; WITHOUT="scipy", it has)
 	@$(PY) tools/gpu_bundle.py $(if $(value FOR),--python=$(call quoted,FOR)) $(call options,OUT) $(if $(value WITHOUT),--without $(foreach name,$(value WITHOUT),$(call quote,$(name))))
 
 .PHONY: conformance
