@@ -15,6 +15,9 @@ from typing import IO, Any
 from pycaffe_ext import parts
 from pycaffe_ext.errors import UserError
 
+# Names of files may be any bytes: those that are not UTF-8 go through our texts as Python's surrogates, see os.fsdecode
+TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+
 
 @contextmanager
 def writing(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
@@ -25,9 +28,8 @@ def writing(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     parts.sweep(path.parent)
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     with parts.claimed(path) as place:
-        with place.part.open(mode, **text) as file:
+        with place.part.open(mode, **({} if "b" in mode else TEXT)) as file:
             yield file
         place.part.replace(path)
 
@@ -48,6 +50,16 @@ def writing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         if path.exists():
             path.replace(place.old)
         place.part.replace(path)
+
+
+def reading(path: str | os.PathLike[str]) -> IO[str]:
+    """Open a text that may hold names of files, to be read; line ends stay as they are, as csv wants them."""
+    return open(path, **TEXT)
+
+
+def read_words(path: str | os.PathLike[str]) -> list[str]:
+    """The words of a text as a C++ stream reads them, divided by ASCII white space only."""
+    return [os.fsdecode(word) for word in Path(path).read_bytes().split()]
 
 
 def copy(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:

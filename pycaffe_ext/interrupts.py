@@ -61,7 +61,26 @@ def deaf() -> Iterator[None]:
     meanwhile waits until the end of the block.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    with _postponed():
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _postponed() -> Iterator[None]:
+    """Handle the signals of ENDING after the block: a mask is one thread's, and another may take them meanwhile."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    numbers = [n for n in ENDING if signal.getsignal(n) is not signal.SIG_IGN]
+    before = [signal.signal(number, lambda n, _: came.append(n)) for number in numbers]
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)

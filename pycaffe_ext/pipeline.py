@@ -37,7 +37,7 @@ from pycaffe_ext.data.pack import database_path
 from pycaffe_ext.donor import DONOR
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc
-from pycaffe_ext.files import digest, read_json, write_csv, write_json
+from pycaffe_ext.files import digest, read_json, reading, write_csv, write_json
 from pycaffe_ext.nets.shapes import parameter_shapes
 from pycaffe_ext.nets.spec import SCALABLE
 from pycaffe_ext.parts import sweep_all
@@ -45,10 +45,11 @@ from pycaffe_ext.proto import read_blobs, write_text
 from pycaffe_ext.report import figures, run_summary
 from pycaffe_ext.schemes import is_fine_tuning
 from pycaffe_ext.settings import Settings
-from pycaffe_ext.training import log
+from pycaffe_ext.training import log, resumes
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.fit import FitResult, Validation, fit
 from pycaffe_ext.training.scoring import positive, score
+from pycaffe_ext.training.snapshots import Snapshot
 
 READY = ("polyp",)  # applications that can run; the others' nets and solvers are emitted already
 EPOCH_ITERATIONS = 50  # at least so many per epoch, else the net's own batch is halved
@@ -158,7 +159,7 @@ def _carry_out(
     job = Run(settings, folder, data, donor, net_spec(settings, data, donor))
     solver = emit(job)
     _record(job, caffe_version, saved)
-    fitted = train(job, caffe, solver)
+    fitted = train(job, caffe, solver, lambda start: _note_resume(job, caffe_version, start, say))
     _finish(job, runs, caffe, fitted, application)
 
 
@@ -260,17 +261,27 @@ def _record(job: Run, caffe_version: str, saved: Any) -> None:
             "pycaffe_ext": __version__, "caffe": caffe_version, "python": platform.python_version(),
             **{name: version(name) for name in DISTRIBUTIONS},
         },
+        "resumes": saved.get("resumes", []) if saved else [],
     }  # fmt: skip
     write_json(job.folder / "run.json", record)
 
 
-def train(job: Run, caffe: Caffe, solver: Path) -> FitResult:
+def _note_resume(job: Run, caffe_version: str, start: Snapshot | None, say: Callable[[str], None]) -> None:
+    """Write into run.json, before Caffe goes on, that it does."""
+    record = read_json(job.folder / "run.json")
+    one = resumes.resume(start.iteration if start else 0, start.state if start else None, caffe_version)
+    record["resumes"].append(one)
+    write_json(job.folder / "run.json", record)
+    say(f"this run was interrupted; {resumes.text([one])}")
+
+
+def train(job: Run, caffe: Caffe, solver: Path, resumed: Callable[[Snapshot | None], None]) -> FitResult:
     validation = Validation(
         job.folder / "score_val.prototxt", job.data.patches["val"], SCORE_BATCH, job.output, job.spec.classes
     )
     epoch = nets.iterations(job.data.patches["train"], job.spec.batch_size)
     donor = job.donor.file if job.fine_tunes else None
-    return fit(caffe, job.folder, solver, validation, donor, epoch, job.settings.patience)
+    return fit(caffe, job.folder, solver, validation, donor, epoch, job.settings.patience, resumed=resumed)
 
 
 def _finish(job: Run, runs: Path, caffe: Caffe, fitted: FitResult, application: ModuleType) -> None:
@@ -289,6 +300,7 @@ def _finish(job: Run, runs: Path, caffe: Caffe, fitted: FitResult, application: 
         "best": {"iteration": fitted.best.iteration, "epoch": fitted.best.epoch, "validation_auc": fitted.best.auc},
         "snapshots": len(fitted.rows),
         "stopped_by": fitted.reason,
+        "resumes": read_json(job.folder / "run.json")["resumes"],
         "data": job.data.facts,
         "patches": job.data.patches,
         "left_out": [asdict(one) for one in job.data.left_out],
@@ -317,7 +329,7 @@ def draw(job: Run, evaluation: Evaluation, fitted: FitResult) -> None:
     curve, baseline = froc.curve(evaluation.cases), froc.curve(evaluation.baseline)
     title = f"{job.settings.title}, {job.settings.source if job.settings.data else 'synthetic frames'}"
     figures.froc_figure(job.folder / "froc.png", {job.settings.job: curve}, baseline, title=title)
-    with (job.folder / "train.log").open(encoding="utf-8", errors="replace") as file:
+    with reading(job.folder / "train.log") as file:
         losses = log.parse(file).losses
     figures.convergence_figure(
         job.folder / "convergence.png", fitted.rows, fitted.best.iteration, losses, title=title

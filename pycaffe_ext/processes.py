@@ -53,7 +53,8 @@ def _pool(workers: int, work: Callable[[Any], Any]) -> Iterator[ProcessPoolExecu
         yield pool
     except BaseException:
         for process in context.started:
-            process.kill()
+            if process.pid is not None:  # it was started
+                process.kill()
         raise
     finally:
         pool.shutdown(cancel_futures=True)

@@ -13,6 +13,7 @@ from pycaffe_ext.nets.spec import SCALABLE
 from pycaffe_ext.report.tables import layout
 from pycaffe_ext.schemes import STAGES, compared
 from pycaffe_ext.settings import Settings
+from pycaffe_ext.training import resumes
 
 # what a single scheme may have its own of: the data stay the same
 ADJUSTABLE = {"epochs": int, "patience": int, "batch": int, "base_lr": float}
@@ -118,8 +119,11 @@ HEADER = ("run", "seed", "epoch", "validation AUC", "test AUC (patches)", "sensi
 
 
 def overview(jobs: Sequence[Settings], runs: Path) -> str:
-    """A table of the finished runs: a line for each, in the order of `jobs`, with the detector alone for each seed."""
-    rows = []
+    """A table of the finished runs: a line for each, in the order of `jobs`, with the detector alone for each seed.
+
+    Below it a line for each run that was interrupted.
+    """
+    rows, notes = [], []
     for job in (job for job in jobs if finished(job, runs)):
         result = read_json(runs / job.name() / "result.json")
         best, test = result["best"], result["test"]
@@ -127,7 +131,9 @@ def overview(jobs: Sequence[Settings], runs: Path) -> str:
             rows.append(("detector alone", str(job.seed), "", "", "", _at_one(test["detector"])))
         aucs = f"{best['validation_auc']:.4f}", f"{test['patch_auc']:.4f}"
         rows.append((job.title, str(job.seed), f"{best['epoch']:g}", *aucs, _at_one(test["network"])))
-    return layout(HEADER, rows)
+        if said := resumes.text(result.get("resumes", [])):
+            notes.append(f"{job.title}, seed {job.seed}, was interrupted: {said}")
+    return "\n".join([layout(HEADER, rows), *notes])
 
 
 def _at_one(points: dict[str, Any]) -> str:

@@ -117,6 +117,7 @@ def write_run(runs: Path, settings: Settings, packed: Path, skill: float, donor:
         "name": settings.title, "precision": settings.precision,
         "donor": str(donor) if tuned else "none, trained from scratch",
         "best": {"iteration": 20, "epoch": 2.0, "validation_auc": 0.7}, "snapshots": 3, "stopped_by": "patience",
+        "resumes": [],
         "test": {"patch_auc": round(0.5 + skill / 10 + settings.seed / 100, 6), "frames": len(frames),
                  "lesions": 24, "candidates": len(scores)},
     })  # fmt: skip

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +112,7 @@ def test_the_same_seed_gives_the_same_numbers(finished, frames, tmp_path):
     assert json.loads((one / "result.json").read_text()) == json.loads((other / "result.json").read_text())
 
 
-def test_an_interrupted_run_goes_on(frames, tmp_path):
+def test_an_interrupted_run_goes_on(finished, frames, tmp_path):
     length = ("--patches", "1000", "--epochs", "8", "--patience", "8")  # long enough to be stopped in its course
     arguments = ("polyp-ft-conv1", "--data", str(frames), *SMALL, *length, "--run", "stopped")
     process, table = start(tmp_path, *arguments), tmp_path / "runs" / "stopped" / "auc.csv"
@@ -123,11 +124,20 @@ def test_an_interrupted_run_goes_on(frames, tmp_path):
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130 and "go on" in err
     scored = table.read_text().splitlines()
-    status, _, err = run(tmp_path, *arguments)
+    status, out, err = run(tmp_path, *arguments)
     assert status == 0, err
     assert table.read_text().splitlines()[: len(scored) - 1] == scored[:-1]
     assert len(table.read_text().splitlines()) == 9
     assert "Resuming from" in (table.parent / "train.log").read_text()
+    record, result = (json.loads((table.parent / name).read_text()) for name in ("run.json", "result.json"))
+    (one,) = record["resumes"]
+    assert result["resumes"] == [one] and one["caffe"] == record["versions"]["caffe"]
+    assert one["solverstate"].endswith(f"_iter_{one['iteration']}.solverstate") and one["iteration"] > 0
+    assert datetime.fromisoformat(one["time"]).tzinfo
+    said = f"resumed once at iteration {one['iteration']}: the numbers need not be what the seed gives undisturbed"
+    assert f"this run was interrupted; {said}\n" in out and f"\ninterrupted: {said}\n" in out
+    undisturbed = finished / "runs" / "first"
+    assert all(json.loads((undisturbed / name).read_text())["resumes"] == [] for name in ("run.json", "result.json"))
 
 
 def test_frames_that_changed_are_noticed(finished, frames, tmp_path):

@@ -185,12 +185,14 @@ def test_copy_by_name_and_log(capfd, tmp_path):
 
 
 def test_a_shared_blob_that_hdf5_leaves_out_keeps_its_owners_values(tmp_path):
-    source, target = make(DATA + fc("a", "data")), make(DATA + fc("a", "data"))
-    weight, bias = (blob.data.clone() for blob in target.layers[1].blobs)
-    write_weights_h5(tmp_path / "w.caffemodel.h5", {"a": [None, 1 + source.layers[1].blobs[1].data.numpy()]})
+    shared = DATA + fc("a", "data", rest=SHARED) + fc("b", "data", rest=SHARED)
+    source, target = make(shared), make(shared)
+    saved = {"a": [2 + blob.data.numpy() for blob in source.layers[2].blobs], "b": [None, np.full(4, 7, np.float32)]}
+    write_weights_h5(tmp_path / "w.caffemodel.h5", saved)
     target.copy_trained_layers_from(tmp_path / "w.caffemodel.h5")
-    assert torch.equal(target.layers[1].blobs[0].data, weight)
-    assert not torch.equal(target.layers[1].blobs[1].data, bias)
+    first, second = target.layers[2:]
+    np.testing.assert_array_equal(first.blobs[0].data, saved["a"][0])
+    assert second.blobs[0] is first.blobs[0] and second.blobs[1].data.tolist() == [7] * 4
 
 
 def test_other_shape_is_refused_with_both_shapes_and_advice():

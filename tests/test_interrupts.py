@@ -79,7 +79,7 @@ def test_workers_end_with_their_parent(tmp_path, number, moment):
     else:
         wait_until(lambda: any("spawn_main" in line for line in members(process.pid)))
     end(process, number)
-    assert process.returncode == STATUS[number]
+    assert process.returncode == STATUS[number], (tmp_path / "said").read_text()
     said = (tmp_path / "said").read_text()
     assert "Traceback" not in said
     assert number == signal.SIGKILL or said == "error: interrupted; run the same command again to go on\n"

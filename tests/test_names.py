@@ -88,7 +88,8 @@ def test_groups_are_the_same_however_a_spreadsheet_saved_them(tmp_path, content)
 
 
 @pytest.mark.parametrize(("content", "words"), [
-    (f"frame,group\na,{UMLAUT}\n".encode("latin-1"), ["not a CSV file in UTF-8", "save it as CSV UTF-8"]),
+    ("frame,group\na,p1\n\xfc,p1\n".encode("latin-1"), ["no such frame", "save it as CSV UTF-8"]),
+    (b"\xff\xfef", ["not a CSV file", "save it as CSV UTF-8"]),
     ("frame,group\na,x,p1\nb,y\n", ["line 2", "more fields than the header", "quotation marks"]),
     ("frame,group,group\na,p,q\n", ["header `frame,group`"]),
     ("frame,group\na,p1\na,p2\nb,p1\n", ["'a' is listed twice", "in 'p1' and in 'p2'"]),

@@ -106,10 +106,10 @@ def test_weights_of_every_age_and_format(tmp_path):
     assert [a.shape for a in old["a"]] == [(1, 1, 4, 48), (1, 1, 1, 4)]
     same({n: [a.reshape(s) for a, s in zip(old[n], SHAPES[n], strict=True)] for n in old}, blobs)
 
-    slashed = {"fire2/squeeze1x1": blobs["conv"], "z": blobs["a"]}
-    proto.write_weights_h5(tmp_path / "new.caffemodel.h5", slashed)
-    same(proto.read_blobs(tmp_path / "new.caffemodel.h5"), slashed)
-    proto.write_weights_h5(tmp_path / "again.h5", slashed)
+    two = {"fire2.squeeze1x1": blobs["conv"], "z": blobs["a"]}
+    proto.write_weights_h5(tmp_path / "new.caffemodel.h5", two)
+    same(proto.read_blobs(tmp_path / "new.caffemodel.h5"), two)
+    proto.write_weights_h5(tmp_path / "again.h5", two)
     assert (tmp_path / "again.h5").read_bytes() == (tmp_path / "new.caffemodel.h5").read_bytes()
 
 

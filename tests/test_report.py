@@ -439,6 +439,22 @@ def test_what_is_not_faithful_and_not_as_in_the_paper_is_said(study, out, tmp_pa
     assert "NOT FAITHFUL TO CAFFE" in page and "ft-conv1 (seed 0: bf16)" in page
 
 
+def test_resumed_runs_are_said(study, out, tmp_path, tables_only):
+    assert "resumed after an interruption: no run\n" in (out / "report.md").read_text()
+    assert {row["resumed_at"] for row in table(out / "runs.csv")} == {""}
+    again = [{"iteration": at, "solverstate": state, "time": "2026-01-01T00:00:00+00:00", "caffe": "lab"}
+             for at, state in ((50, "a"), (0, None), (10, "b"), (20, "c"))]  # fmt: skip
+    own = changed(run_of(study, "ft-conv1"), tmp_path / "run", "result.json", lambda r: r.update(resumes=again))
+    old = changed(run_of(study, "ft-fc7"), tmp_path / "old", "result.json", lambda r: r.pop("resumes"))
+    page = report([run_of(study, "ft-fc8"), own, old], tmp_path / "out").read_text()
+    assert ("resumed after an interruption: ft-conv1 (seed 0, at iteration 10 20): **their numbers need not be what the"
+            " seed gives undisturbed**; not recorded by 1 run of an earlier version\n") in page
+    told = {row["name"]: row["resumed_at"] for row in table(tmp_path / "out" / "runs.csv")}
+    assert told == {"ft-fc8": "", "ft-conv1": "10 20", "ft-fc7": "not recorded"}
+    title = study_report.Material(runs.study(study_report.loaded([run_of(study, "ft-fc8"), own])[0])).title
+    assert title == "frames, 1 of 2 runs resumed, seed 0"
+
+
 def test_single_pictures_say_what_they_must_not_be_taken_for(study, tmp_path):
     donor = run_summary.donor_text(True, embedded=True, file=tmp_path)
     own = changed(run_of(study, "ft-conv1"), tmp_path / "run", "result.json", lambda result: result.update(donor=donor))

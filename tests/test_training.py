@@ -18,6 +18,7 @@ from pycaffe_ext.report import run_summary
 from pycaffe_ext.settings import Settings
 from pycaffe_ext.training import early_stopping, genuine, snapshots
 from pycaffe_ext.training.command import EMBEDDED, Caffe, stop
+from pycaffe_ext.training.resumes import resume
 from pycaffe_ext.training.score_model import describe, entries, from_train_val
 from pycaffe_ext.training.scoring import cross_entropy, positive, score
 
@@ -68,6 +69,11 @@ def test_a_summary_says_when_the_numbers_are_not_caffes(precision, marked):
     if precision:
         result["precision"] = precision
     assert ("NOT FAITHFUL TO CAFFE" in run_summary.text(result, Path("runs"))) == marked
+    assert "interrupted" not in run_summary.text(result, Path("runs"))
+    result["resumes"] = [resume(at, state, "lab") for at, state in ((9, Path("s_iter_9.solverstate")), (0, None))]
+    assert "\ninterrupted: begun again from iteration 0 once\n" in run_summary.text(result, Path("runs"))
+    result["resumes"] += result["resumes"][:1] * 2
+    assert "once; resumed 2 times at iteration 9 and 9: the numbers need not be" in run_summary.text(result, Path("r"))
 
 
 def test_a_record_from_before_a_setting_had_its_default():

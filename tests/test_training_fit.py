@@ -15,7 +15,7 @@ from pycaffe_ext.proto import read_net, write_text
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.fit import Validation, fit
 from pycaffe_ext.training.score_model import from_train_val
-from pycaffe_ext.training.table import read_rows
+from pycaffe_ext.training.table import read_rows, write_rows
 
 RISE_AND_FALL = {"10": 0.6, "20": 0.8, "30": 0.7, "40": 0.8, "50": 0.9, "60": 0.5}
 
@@ -88,18 +88,50 @@ def test_more_patience_goes_on_from_the_newest_state(tmp_path):
     assert len(lab.calls(tmp_path, "test")) == 6
 
 
+def at(resumed):
+    return [snapshot and snapshot.iteration for snapshot in resumed]
+
+
 def test_dead_caffe_is_reported_and_the_next_call_goes_on(tmp_path):
-    command = lab.write_fake(tmp_path, aucs=RISE_AND_FALL, die_at=34)
+    command, resumed = lab.write_fake(tmp_path, aucs=RISE_AND_FALL, die_at=34), []
     with pytest.raises(UserError, match="before snapshot 40: Check failed: error == cudaSuccess .* out of memory"):
-        run(tmp_path, command, patience=None, weights=Path("donor.caffemodel"))
+        run(tmp_path, command, patience=None, weights=Path("donor.caffemodel"), resumed=resumed.append)
+    assert not resumed
     assert not (tmp_path / "run" / "best.caffemodel").exists()
     lab.write_fake(tmp_path, aucs=RISE_AND_FALL)
-    result = run(tmp_path, command, patience=None, weights=Path("donor.caffemodel"))
-    assert len(result.rows) == 6
+    result = run(tmp_path, command, patience=None, weights=Path("donor.caffemodel"), resumed=resumed.append)
+    assert len(result.rows) == 6 and at(resumed) == [30]
     first, second = lab.calls(tmp_path, "train")
     assert "--weights=donor.caffemodel" in first and "--snapshot" not in first
     assert "_iter_30.solverstate" in second and "--weights" not in second
     assert len(lab.calls(tmp_path, "test")) == 6  # none twice
+
+
+def test_what_dies_before_its_first_snapshot_begins_again(tmp_path):
+    command, resumed = lab.write_fake(tmp_path, aucs=RISE_AND_FALL, die_at=4), []
+    for _ in range(2):
+        with pytest.raises(UserError, match="before snapshot 10"):
+            run(tmp_path, command, resumed=resumed.append)
+    lab.write_fake(tmp_path, aucs=RISE_AND_FALL)
+    run(tmp_path, command, resumed=resumed.append)
+    run(tmp_path, command, resumed=resumed.append)
+    assert at(resumed) == [None, None]
+
+
+@pytest.mark.parametrize("die_at", [0, 60])
+def test_a_training_that_lost_nothing_is_not_resumed(tmp_path, die_at):
+    """It had not begun, or all was trained and only scores were missing."""
+    command, resumed = lab.write_fake(tmp_path, aucs=RISE_AND_FALL, die_at=die_at), []
+    if die_at:
+        run(tmp_path, command, patience=None, keep_all=True)
+        rows = read_rows(tmp_path / "run" / "auc.csv")
+        write_rows(tmp_path / "run" / "auc.csv", rows[:4])
+    else:
+        with pytest.raises(UserError):
+            run(tmp_path, command)
+        lab.write_fake(tmp_path, aucs=RISE_AND_FALL)
+    assert len(run(tmp_path, command, patience=None, keep_all=True, resumed=resumed.append).rows) == 6
+    assert not resumed
 
 
 def test_cut_off_newest_state_is_skipped_with_a_warning(tmp_path, capsys):
@@ -182,7 +214,9 @@ def test_interrupted_run_goes_on_from_caffes_own_last_snapshot(tmp_path, number)
     stopped = max(int(name.split("_")[2].split(".")[0]) for name in names(tmp_path))
     assert stopped % 10, "the fake stops between two scheduled snapshots"
     lab.write_fake(tmp_path, aucs=RISE_AND_FALL)
-    result = run(tmp_path, command, patience=None)
+    resumed = []
+    result = run(tmp_path, command, patience=None, resumed=resumed.append)
+    assert at(resumed) == [stopped]
     assert f"_iter_{stopped}.solverstate" in lab.calls(tmp_path, "train")[1]
     assert aucs(result) == {int(i): auc for i, auc in RISE_AND_FALL.items()}
     assert not any(f"_iter_{stopped}." in name for name in names(tmp_path))

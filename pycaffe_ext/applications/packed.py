@@ -15,7 +15,7 @@ import numpy as np
 from pycaffe_ext.data.pack import database_path, index_path
 from pycaffe_ext.data.sources import LeftOut
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.files import read_json, write_json
+from pycaffe_ext.files import read_json, reading, write_json
 
 RECORD = "data.json"
 STORAGE = {str: list, int: lambda: array("q"), float: lambda: array("d")}  # of a column while its table is read
@@ -87,7 +87,7 @@ def load(folder: Path) -> Packed | None:
 def read_columns(table: Path, kinds: dict[str, type]) -> dict[str, np.ndarray]:
     """Columns of a CSV file as arrays of the given types; UserError if it is missing or not such a table."""
     try:
-        with table.open(encoding="utf-8", newline="") as file:
+        with reading(table) as file:
             return _columns(csv.reader(file), kinds)
     except FileNotFoundError:
         raise UserError(f"{table} is missing; remove {table.parent} and run again") from None

@@ -193,7 +193,7 @@ class Net:
     def load_hdf5(self, weights: str) -> None:
         """Copy parameters by layer name from an HDF5 caffemodel."""
         _check_file(weights)
-        synchronised(lambda: transfer.copy_arrays(self._net, proto.read_blobs(weights)))
+        synchronised(lambda: transfer.copy_layers(self._net, weights))
 
     def share_with(self, other: Net) -> None:
         """Use the other net's parameters from now on, by layer name; gradients stay each net's own."""
@@ -204,7 +204,7 @@ class Net:
         proto.write_weights(path, synchronised(self._net.to_proto))
 
     def save_hdf5(self, path: str) -> None:
-        """Write a caffemodel.h5."""
+        """Write a caffemodel.h5; UserError, naming the layer, where HDF5 can't hold its name."""
         proto.write_weights_h5(path, synchronised(lambda: snapshot.owned_blobs(self._net)))
 
     # ---- the genuine module's inner names, which scripts use

@@ -15,11 +15,12 @@ from pycaffe_ext.data.database import creating
 from pycaffe_ext.data.threads import in_order, one_thread_each
 from pycaffe_ext.engine import log
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.pictures import opencv
 from pycaffe_ext.proto.caffe_pb2 import Datum
 
 BATCH = 16  # images a thread reads at a time
 REPORT = 1000  # images between two lines of the log
-NUMBER = re.compile(r"\s*[+-]?\d+")
+NUMBER = re.compile(r"\s*[+-]?\d+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def read_list(path: str | Path) -> list[tuple[str, int]]:
     for a list that can't be read.
     """
     try:
-        text = Path(path).read_bytes().decode(errors="surrogateescape")
+        text = os.fsdecode(Path(path).read_bytes())
     except OSError as error:
         raise UserError(f"{path}: can't read this list of images ({error.strerror})") from None
     lines = text.removesuffix("\n").split("\n") if text else []
@@ -114,7 +115,7 @@ def _images(list_file: str | Path, shuffle: bool) -> list[Image]:
 
 def read_datum(path: str, label: int, options: Options) -> Datum | None:
     """The Datum of an image file, None (after a line in the log) if it can't be read as an image."""
-    pixels = cv2.imread(path, cv2.IMREAD_GRAYSCALE if options.gray else cv2.IMREAD_COLOR)
+    pixels = opencv.read(path, cv2.IMREAD_GRAYSCALE if options.gray else cv2.IMREAD_COLOR)
     if pixels is None:
         log.error("io.cpp:83", f"Could not open or find file {path}")
         return None
@@ -155,5 +156,5 @@ def _check_sizes(found: list[tuple[Image, Datum]], size: int) -> int:
 
 def _records(found: list[tuple[Image, Datum]]) -> Iterator[tuple[bytes, bytes]]:
     for image, datum in found:
-        yield f"{image.number:08d}_{image.name}".encode(errors="surrogateescape"), datum.SerializeToString()
+        yield os.fsencode(f"{image.number:08d}_{image.name}"), datum.SerializeToString()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -39,7 +40,7 @@ def creating(path: str | Path, backend: str = "lmdb") -> Iterator[Callable[[Reco
 @contextmanager
 def _new_lmdb(folder: Path, name: Path) -> Iterator[Callable[[Records], None]]:
     try:
-        with lmdb.open(str(folder), map_size=FIRST_MAP, sync=False) as database:
+        with lmdb.open(os.fsencode(folder), map_size=FIRST_MAP, sync=False) as database:
             yield lambda records: _put(database, records)
             database.sync(True)
     except lmdb.BadValsizeError:
@@ -72,7 +73,7 @@ def _new_leveldb(folder: Path, name: Path) -> Iterator[Callable[[Records], None]
                 batch.put(key, value)
 
     try:
-        with plyvel.DB(str(folder), create_if_missing=True, **LEVELDB) as database:
+        with plyvel.DB(os.fsencode(folder), create_if_missing=True, **LEVELDB) as database:
             yield put
     except plyvel.Error as error:
         raise UserError(f"{name}: can't write the LevelDB ({error}); free some space or name another folder") from None

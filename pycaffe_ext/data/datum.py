@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,7 +71,7 @@ def open_database(folder: str | Path, buffers: bool = False) -> Iterator[lmdb.Tr
     if not file.is_file():
         raise UserError(f"{folder}: no LMDB in it (data.mdb is missing); pack the patches first")
     try:
-        with lmdb.open(str(folder), readonly=True, lock=False, create=False, readahead=True) as database:
+        with lmdb.open(os.fsencode(folder), readonly=True, lock=False, create=False, readahead=True) as database:
             pages = database.info()["last_pgno"] + 1
             needed = pages * database.stat()["psize"]
             if file.stat().st_size < needed:
@@ -88,4 +89,4 @@ def read(folder: str | Path) -> Iterator[tuple[str, np.ndarray, int]]:
     with open_database(folder) as transaction:
         for key, content in transaction.cursor():
             patch, label = from_bytes(content)
-            yield key.decode(), patch, label
+            yield os.fsdecode(key), patch, label

@@ -149,7 +149,7 @@ def fingerprint(frames: Sequence[Frame], progress: bool = True) -> str:
 
     total = hashlib.sha256()
     for line in map_frames(describe, frames, "hashing frames", progress):
-        total.update(line.encode())
+        total.update(line.encode(errors="surrogateescape"))
     return total.hexdigest()
 
 

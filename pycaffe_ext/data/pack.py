@@ -23,7 +23,7 @@ from pycaffe_ext.data.frames import Frame, read_image
 from pycaffe_ext.data.patches import SIZE, VIEWS, cut
 from pycaffe_ext.data.threads import in_order, one_thread_each
 from pycaffe_ext.errors import UserError, known
-from pycaffe_ext.files import write_csv, writing_folder
+from pycaffe_ext.files import reading, write_csv, writing_folder
 from pycaffe_ext.progress import bar
 from pycaffe_ext.sizes import check_space
 
@@ -89,7 +89,7 @@ def pack(
 
     def cut_batch(rows: np.ndarray) -> list[tuple[bytes, bytes]]:
         return [
-            (keys(row).encode(), to_bytes(patch, selection.label[row], encoding, quality))
+            (os.fsencode(keys(row)), to_bytes(patch, selection.label[row], encoding, quality))
             for row, patch in zip(rows, cut_rows(frames, candidates, selection, rows, size), strict=True)
         ]
 
@@ -121,7 +121,7 @@ def read_index(index: str | Path) -> Iterator[dict[str, str]]:
     index = Path(index)
     if not index.is_file():
         raise UserError(f"{index}: no such index; pack the patches first")
-    with index.open(encoding="utf-8", newline="") as file:
+    with reading(index) as file:
         rows = csv.DictReader(file)
         if tuple(rows.fieldnames or ()) != HEADER:
             raise UserError(f"{index}: needs the header {','.join(HEADER)}; pack the patches again")
@@ -142,8 +142,9 @@ class _Keys:
         frame = self.frames[self.candidates.frame[candidate]].name
         tail = f"_{self.candidates.number[candidate]}_{self.selection.view[row]}"
         head = f"{self.place[row]:0{self.digits}d}_"
-        name = frame.encode()[: LONGEST_KEY - len(head) - len(tail)].decode(errors="ignore")
-        return head + name + tail
+        while len(os.fsencode(frame)) > LONGEST_KEY - len(head) - len(tail):
+            frame = frame[:-1]
+        return head + frame + tail
 
 
 def _batches(frame: np.ndarray) -> Iterator[np.ndarray]:
@@ -182,7 +183,7 @@ def _put(
     `map_size` is an upper bound of the file's size: the file grows only as it is filled.
     """
     try:
-        with lmdb.open(str(folder), map_size=map_size, sync=False) as database:
+        with lmdb.open(os.fsencode(folder), map_size=map_size, sync=False) as database:
             for batch in batches:
                 with database.begin(write=True) as transaction:
                     for key, value in batch:

@@ -18,13 +18,13 @@ def read_table(table: str | Path, header: Sequence[str]) -> list[Mapping[str, st
     """Lines of a CSV file with at least the columns of `header`; raises UserError if it is none.
 
     As spreadsheets write it: comma, semicolon or tabulator between the fields, any line ends, UTF-8 or, with its mark,
-    UTF-16; the header in any case, blank lines anywhere. Every field is an `identifier`; the number of a row's line is
-    in its "line".
+    UTF-16; the header in any case, blank lines anywhere. Bytes that are not UTF-8 stay as `os.fsdecode` gives them in
+    names of files. Every field is an `identifier`; the number of a row's line is in its "line".
     """
     try:
         (_, columns), *rows = _rows(_text(Path(table))) or [(1, [])]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{table}: not a CSV file in UTF-8 ({error}); save it as CSV UTF-8") from None
+        raise UserError(f"{table}: not a CSV file ({error}); save it as CSV UTF-8") from None
     columns = [name.lower() for name in columns]
     if not rows or any(columns.count(name) != 1 for name in header):
         raise UserError(f"{table}: needs the header `{','.join(header)}` and a line for every {header[0]}")
@@ -49,4 +49,4 @@ def _rows(text: str) -> list[tuple[int, list[str]]]:
 def _text(table: Path) -> str:
     content = table.read_bytes()
     wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))  # UTF-16's mark: "Unicode text" of spreadsheets
-    return content.decode("utf-16" if wide else "utf-8-sig")
+    return content.decode("utf-16") if wide else content.decode("utf-8-sig", errors="surrogateescape")

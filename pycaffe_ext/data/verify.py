@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, zip_longest
 from pathlib import Path
@@ -86,7 +87,7 @@ def check_pixels(
                 one = Selection(np.array([candidate]), np.array([view]), candidates.label[[candidate]])
                 (patch,) = cut_rows(frames, candidates, one, np.zeros(1, int), size)
                 wanted = to_bytes(patch, candidates.label[candidate], encoding)
-                same = transaction.get(row["key"].encode()) == wanted
+                same = transaction.get(os.fsencode(row["key"])) == wanted
             if not same:
                 raise UserError(
                     f"patch {row['key']} is not what its frame shows there; remove {Path(index).parent} to pack anew"
@@ -101,7 +102,7 @@ def _labels(database: str | Path) -> Iterator[tuple[str, int]]:
             more = False
             for key, content in entries:
                 last, more = bytes(key), True
-                yield last.decode(errors="replace"), _label(raw, content)
+                yield os.fsdecode(last), _label(raw, content)
 
 
 def _label(raw: RawDatums, content: memoryview) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.files import write_csv
+from pycaffe_ext.files import reading, write_csv
 
 KINDS = {"frame": str, "candidate": int, "x": float, "y": float, "w": float, "h": float, "score": float}
 
@@ -34,7 +34,7 @@ def read_candidates(path: str | Path, frames: Sequence[Frame]) -> list[np.ndarra
     """
     found: dict[str, list[list[float]]] = {frame.name: [] for frame in frames}
     try:
-        with open(path, encoding="utf-8", newline="") as file:
+        with reading(path) as file:
             table = csv.reader(file)
             if next(table, None) != list(KINDS):
                 raise UserError(f"{path}: its first line must be {','.join(KINDS)}; remove it and run again")

@@ -201,7 +201,7 @@ def _per_frame(settings: Detector, frames: int) -> int:
 
 def _picked(label: np.ndarray, count: int, key: str) -> np.ndarray:
     """Rows of a frame's samples: of each class up to its share, drawn by `key`, so whatever other frames there are."""
-    rng = np.random.default_rng(int(hashlib.sha256(key.encode()).hexdigest()[:12], 16))
+    rng = np.random.default_rng(int(hashlib.sha256(os.fsencode(key)).hexdigest()[:12], 16))
     most = {kind: round(share * count) for kind, share in SHARES.items()}
     return np.concatenate([rng.permutation(np.flatnonzero(label == kind))[:n] for kind, n in most.items()])
 

@@ -28,7 +28,7 @@ class LevelDB:
 
         self._error, self._source = plyvel.Error, source
         with self._explained():
-            self._db = plyvel.DB(path, create_if_missing=False)
+            self._db = plyvel.DB(os.fsencode(path), create_if_missing=False)
 
     def walk(self) -> Iterator[tuple[bytes, bytes]]:
         """Every (key, value) in key order, once."""
@@ -98,7 +98,7 @@ def _open_checked(source: str, path: str) -> lmdb.Environment:
     if not os.path.isfile(file):
         raise UserError(f"{source}: no LMDB there (no data.mdb in that folder); check data_param.source, or pack it")
     try:
-        env = lmdb.open(path, readonly=True, lock=False, readahead=True, create=False)
+        env = lmdb.open(os.fsencode(path), readonly=True, lock=False, readahead=True, create=False)
     except lmdb.Error as error:
         raise UserError(f"{source}: cannot be read as an LMDB ({error}); pack it again") from error
     stat, used = env.stat(), env.info()["last_pgno"] + 1
@@ -163,7 +163,7 @@ def parse_datum(source: str, key: bytes, value: bytes | memoryview) -> caffe_pb2
 
 def bad_record(source: str, key: bytes, what: str) -> UserError:
     """The error for one record of a database."""
-    return UserError(f"{source}: record {bytes(key).decode(errors='replace')} {what}; pack the database again")
+    return UserError(f"{source}: record {os.fsdecode(bytes(key))} {what}; pack the database again")
 
 
 def datum_image(datum: caffe_pb2.Datum, color: bool | None = None) -> np.ndarray:

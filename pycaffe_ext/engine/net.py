@@ -93,6 +93,7 @@ class Net:
         self._prune_backward()
         if self.param.force_backward:
             self._force_backward()
+        transfer.warn_of_twins(self)
 
     def _add_layer(
         self, param: caffe_pb2.LayerParameter, unread: set[str], learns: dict[int, bool]

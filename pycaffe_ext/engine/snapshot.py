@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from pycaffe_ext.engine import log
+from pycaffe_ext.engine import log, transfer
 from pycaffe_ext.engine.net import Net
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing
@@ -52,21 +52,16 @@ def write_model(net: Net, prefix: str, hdf5: bool, diffs: bool = False) -> str:
     return path
 
 
-def _diffs(net: Net) -> dict[str, list[np.ndarray]]:
+def _diffs(net: Net) -> list[tuple[str, list[np.ndarray]]]:
     """Gradients by layer; Caffe writes those of shared blobs in every layer."""
-    return {layer.name: [blob.diff.detach().cpu().numpy() for blob in layer.blobs] for layer in net.layers}
+    return [(layer.name, [blob.diff.detach().cpu().numpy() for blob in layer.blobs]) for layer in net.layers]
 
 
-def owned_blobs(net: Net) -> dict[str, list[np.ndarray | None]]:
-    """Blobs by layer, in their places; None stands for one that a layer above owns."""
-    learnable = {id(blob) for blob in net.learnable_params}
-    out: dict[str, list[np.ndarray | None]] = {}
-    for layer in net.layers:
-        owned = [id(blob) in learnable for blob in layer.blobs]
-        learnable -= set(map(id, layer.blobs))
-        out[layer.name] = [blob.data.detach().cpu().numpy() if own else None
-                           for blob, own in zip(layer.blobs, owned, strict=True)]
-    return out
+def owned_blobs(net: Net) -> list[tuple[str, list[np.ndarray | None]]]:
+    """(name, blobs) of each layer, the blobs in their places; None stands for one that a layer above owns."""
+    return [(layer.name, [blob.data.detach().cpu().numpy() if own else None
+                          for blob, own in zip(layer.blobs, owned, strict=True)])
+            for layer, owned in zip(net.layers, transfer.owners(net), strict=True)]  # fmt: skip
 
 
 def write_state(state: State, prefix: str, hdf5: bool) -> str:

@@ -19,7 +19,8 @@ from pycaffe_ext.engine.random import set_seed
 from pycaffe_ext.engine.solver_nets import test_net_files, test_net_params, train_net_param
 from pycaffe_ext.engine.updates import UPDATES, check_settings, regularize
 from pycaffe_ext.errors import UserError, known
-from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.proto import caffe_pb2, check_names
+from pycaffe_ext.proto.lines import naming_lines
 from pycaffe_ext.strings import native
 
 
@@ -41,7 +42,11 @@ class Solver:
         self._check_settings()
         if param.random_seed >= 0:
             set_seed(param.random_seed)
-        self.net = self._make_net(train_net_param(param), native(param.net or param.train_net))
+        source = native(param.net or param.train_net)
+        self.net = self._make_net(train_net_param(param), source)
+        if self._hdf5:
+            with naming_lines(source):
+                check_names(snapshot.owned_blobs(self.net))  # now: the first snapshot may be hours away
         tests = zip(test_net_params(param), test_net_files(param), strict=True)
         self.test_nets = [self._make_net(net, file) for net, file in tests]
         for net in self.test_nets:
@@ -305,10 +310,13 @@ class Solver:
     def snapshot(self) -> None:
         """Write weights and state of this iteration, as snapshot_prefix and snapshot_format say."""
         prefix = f"{native(self.param.snapshot_prefix)}_iter_{self.iter}"
-        hdf5 = self.param.snapshot_format == caffe_pb2.SolverParameter.HDF5
-        learned = snapshot.write_model(self.net, prefix, hdf5, self.param.snapshot_diff)
+        learned = snapshot.write_model(self.net, prefix, self._hdf5, self.param.snapshot_diff)
         history = [self._history_array(i) for i in range(len(self.history))]
-        snapshot.write_state(snapshot.State(self.iter, self.current_step, history, learned), prefix, hdf5)
+        snapshot.write_state(snapshot.State(self.iter, self.current_step, history, learned), prefix, self._hdf5)
+
+    @property
+    def _hdf5(self) -> bool:
+        return self.param.snapshot_format == caffe_pb2.SolverParameter.HDF5
 
     def _history_array(self, i: int) -> np.ndarray:
         tensor = self.history[i]

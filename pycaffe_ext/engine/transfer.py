@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +12,10 @@ import torch
 from pycaffe_ext.engine import log
 from pycaffe_ext.engine.blob import Blob
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.proto import blob_to_array, caffe_pb2, is_hdf5, read_blobs, read_weights
+from pycaffe_ext.proto import blob_to_array, caffe_pb2, is_hdf5, read_layers_h5, read_weights
 
 if TYPE_CHECKING:
+    from pycaffe_ext.engine.layers import Layer
     from pycaffe_ext.engine.net import Net
 
 ADVICE = ("; to learn this layer's parameters from scratch rather than copying from a saved net, rename the layer")
@@ -38,26 +40,71 @@ class SharedValues(Blob):
 def copy_layers(net: Net, source: str | os.PathLike[str] | caffe_pb2.NetParameter) -> None:
     """Copy what has the same layer name; see Net.copy_trained_layers_from."""
     if not isinstance(source, caffe_pb2.NetParameter) and is_hdf5(source):
-        copy_arrays(net, read_blobs(source))
+        copy_hdf5(net, source)
         return
     donor = source if isinstance(source, caffe_pb2.NetParameter) else read_weights(source)
-    copy_arrays(net, {layer.name: [blob_to_array(blob) for blob in layer.blobs] for layer in donor.layer})
+    places = first_of_each_name(net)
+    for layer in donor.layer:
+        if (place := _place(layer.name, places)) is not None:
+            _copy_arrays([blob_to_array(blob) for blob in layer.blobs], net.layers[place])
 
 
-def copy_arrays(net: Net, donor: dict[str, list[np.ndarray | None]]) -> None:
-    """Copy blobs by layer name, as read_blobs reads them; None leaves a blob as it is."""
-    layers = {layer.name: layer for layer in net.layers}
-    for name, arrays in donor.items():
-        if name not in layers:
-            log.info("net.cpp:744", f"Ignoring source layer {name}")
-            continue
-        blobs = layers[name].blobs
-        if len(arrays) != len(blobs):
-            raise UserError(f"layer {name!r}: the saved net has {len(arrays)} blob(s) for it, this net {len(blobs)}"
-                            + ADVICE)
-        for i, (array, blob) in enumerate(zip(arrays, blobs, strict=True)):
-            if array is not None:  # HDF5 leaves out a blob that is shared: its owner has it
-                _copy_array(array, blob, name, i)
+def copy_hdf5(net: Net, path: str | os.PathLike[str]) -> None:
+    """Copy from an HDF5 caffemodel.  Of layers of one name the last is filled, the first from a binary one: as Caffe.
+
+    A blob that the file leaves out must be one that a layer above owns; UserError otherwise.
+    """
+    places, owned = {layer.name: i for i, layer in enumerate(net.layers)}, owners(net)
+    for name, arrays in read_layers_h5(path).items():
+        if (place := _place(name, places)) is not None:
+            layer = net.layers[place]
+            whole = arrays + [None] * (len(layer.blobs) - len(arrays))
+            if any(array is None and own for array, own in zip(whole, owned[place], strict=False)):
+                raise _other_number(name, sum(array is not None for array in arrays), len(layer.blobs))
+            _copy_arrays(whole, layer)
+
+
+def owners(net: Net) -> list[list[bool]]:
+    """For each layer, which of its blobs it owns; those that are shared belong to the first layer that has them."""
+    learnable = {id(blob) for blob in net.learnable_params}
+    out = []
+    for layer in net.layers:
+        out.append([id(blob) in learnable for blob in layer.blobs])
+        learnable -= set(map(id, layer.blobs))
+    return out
+
+
+def first_of_each_name(net: Net) -> dict[str, int]:
+    """Name -> index of the first layer that bears it."""
+    return {net.layers[i].name: i for i in reversed(range(len(net.layers)))}
+
+
+def warn_of_twins(net: Net) -> None:
+    """One line in the log for each name that several layers with parameters share: weights go by name."""
+    counts = Counter(layer.name for layer in net.layers if layer.blobs)
+    log.warning("net.cpp:67", *(
+        f"{count} layers with parameters are called {name!r}: weights are copied, shared and restored by name, so all"
+        " but one of them keep their fillers; give each its own name" for name, count in counts.items() if count > 1
+    ))  # fmt: skip
+
+
+def _place(name: str, places: dict[str, int]) -> int | None:
+    if name not in places:
+        log.info("net.cpp:744", f"Ignoring source layer {name}")
+    return places.get(name)
+
+
+def _copy_arrays(arrays: list[np.ndarray | None], layer: Layer) -> None:
+    """Copy a layer's blobs; None leaves a blob as it is."""
+    if len(arrays) != len(layer.blobs):
+        raise _other_number(layer.name, len(arrays), len(layer.blobs))
+    for i, (array, blob) in enumerate(zip(arrays, layer.blobs, strict=True)):
+        if array is not None:
+            _copy_array(array, blob, layer.name, i)
+
+
+def _other_number(name: str, saved: int, needed: int) -> UserError:
+    return UserError(f"layer {name!r}: the saved net has {saved} blob(s) for it, this net {needed}{ADVICE}")
 
 
 def _copy_array(array: np.ndarray, blob: Blob, name: str, i: int) -> None:
@@ -70,13 +117,13 @@ def _copy_array(array: np.ndarray, blob: Blob, name: str, i: int) -> None:
 
 def share_layers(net: Net, other: Net) -> None:
     """Bind the values of layers with the same name to those of `other`; gradients stay each net's own."""
-    layers = {layer.name: layer for layer in net.layers}
+    places = first_of_each_name(net)
     replaced: dict[int, Blob] = {}
     for source in other.layers:
-        if source.name not in layers:
+        if source.name not in places:
             log.info("net.cpp:679", f"Ignoring source layer {source.name}")
             continue
-        target = layers[source.name]
+        target = net.layers[places[source.name]]
         shapes = [blob.shape for blob in source.blobs]
         if shapes != [blob.shape for blob in target.blobs]:
             raise UserError(f"cannot share layer {source.name!r}: shapes {shapes} and"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,9 +78,16 @@ class Source:
 
 
 def read(prototxt: str | Path, weights: str | Path) -> Source:
-    """Read a deploy prototxt and a caffemodel (binary or HDF5) of any age; UserError if either can't be read."""
+    """Read a deploy prototxt and a caffemodel (binary or HDF5) of any age.
+
+    Raises UserError if either can't be read, or if several layers bear a name that the weights hold.
+    """
     net = filter_layers(with_state(read_net(prototxt), caffe_pb2.TEST, 0, []))
     blobs = read_blobs(weights)
+    for name, count in Counter(layer.name for layer in net.layer).items():
+        if count > 1 and name in blobs:
+            raise LayerError(name, f"{count} layers are called {name!r}, so it is not clear whose weights the file"
+                             " holds; give each its own name")
     return Source(net.name, list(net.layer), _with_shared(net, blobs), to_text(read_net(prototxt)))
 
 

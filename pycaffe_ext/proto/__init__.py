@@ -4,7 +4,6 @@ from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.proto.binary import (
     array_to_blob,
     blob_to_array,
-    is_hdf5,
     packed_values,
     read_blobs,
     read_mean,
@@ -13,8 +12,8 @@ from pycaffe_ext.proto.binary import (
     write_mean,
     write_message,
     write_weights,
-    write_weights_h5,
 )
+from pycaffe_ext.proto.hdf5 import check_names, is_hdf5, read_layers_h5, write_weights_h5
 from pycaffe_ext.proto.text import parse, read_net, read_solver, to_text, write_text
 from pycaffe_ext.proto.upgrade import upgrade_net, upgrade_solver
 
@@ -22,10 +21,12 @@ __all__ = [
     "array_to_blob",
     "blob_to_array",
     "caffe_pb2",
+    "check_names",
     "is_hdf5",
     "packed_values",
     "parse",
     "read_blobs",
+    "read_layers_h5",
     "read_mean",
     "read_message",
     "read_net",

@@ -1,11 +1,11 @@
-"""Caffe's binary files: caffemodel (protobuf and HDF5), mean.binaryproto, and the blobs inside them."""
+"""Caffe's binary files: caffemodel, mean.binaryproto, and the blobs inside them."""
 
 from __future__ import annotations
 
 import os
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from google.protobuf.message import DecodeError, Message
@@ -14,16 +14,13 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing
 from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.proto.encoding import serialize, unserialize
+from pycaffe_ext.proto.hdf5 import is_hdf5, read_layers_h5
 from pycaffe_ext.proto.upgrade import upgrade_net
-
-if TYPE_CHECKING:
-    import h5py  # elsewhere where it is used: most programs read no HDF5
 
 M = TypeVar("M", bound=Message)
 Pathlike = str | os.PathLike[str]
 
 LEGACY = ("num", "channels", "height", "width")
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
 
 def read_message(path: Pathlike, message: M) -> M:
@@ -77,7 +74,7 @@ def read_blobs(path: Pathlike) -> dict[str, list[np.ndarray | None]]:
     dimensions.  Raises UserError for a missing, truncated or garbled file.
     """
     if is_hdf5(path):
-        return _read_hdf5(path)
+        return _owned(path)
     blobs = {}
     for layer in read_weights(path).layer:
         if layer.blobs:
@@ -88,26 +85,11 @@ def read_blobs(path: Pathlike) -> dict[str, list[np.ndarray | None]]:
     return blobs
 
 
-def write_weights_h5(path: Pathlike, blobs: dict[str, list[np.ndarray | None]],
-                     diffs: dict[str, list[np.ndarray]] | None = None) -> None:
-    """Write blobs by layer name as Caffe's HDF5 caffemodel (`data/<layer>/<i>`, float32), whole or not at all.
-
-    None stands for a blob that another layer owns: it is left out, as Caffe does.  `diffs` go to `diff/<layer>/<i>`.
-    """
-    import h5py
-
-    with writing(path, "w+b") as file, h5py.File(file, "w") as store:
-        for part, arrays in (("data", blobs), ("diff", diffs)):
-            if arrays is not None:
-                _write_layers(store.create_group(part), arrays)
-
-
-def _write_layers(group: h5py.Group, blobs: dict[str, list[np.ndarray | None]]) -> None:
-    for name, arrays in blobs.items():
-        layer = group.require_group(name)
-        for i, array in enumerate(arrays):
-            if array is not None:
-                layer.create_dataset(str(i), data=np.asarray(array, dtype=np.float32))
+def _owned(path: Pathlike) -> dict[str, list[np.ndarray | None]]:
+    blobs = {name: arrays for name, arrays in read_layers_h5(path).items() if arrays}
+    if not blobs:
+        raise UserError(f"{path}: holds no blobs; a caffemodel.h5 was expected")
+    return blobs
 
 
 def blob_to_array(blob: caffe_pb2.BlobProto) -> np.ndarray:
@@ -181,34 +163,3 @@ def packed_values(blob: caffe_pb2.BlobProto, field: str, dtype: str) -> np.ndarr
     only = caffe_pb2.BlobProto()
     getattr(only, field).MergeFrom(getattr(blob, field))
     return np.frombuffer(only.SerializeToString()[-count * np.dtype(dtype).itemsize :], dtype)
-
-
-def is_hdf5(path: Pathlike) -> bool:
-    """Whether a file's content is HDF5, whatever its name is; False for a missing one."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(len(HDF5_MAGIC)) == HDF5_MAGIC
-    except (FileNotFoundError, IsADirectoryError):
-        return False
-
-
-def _read_hdf5(path: Pathlike) -> dict[str, list[np.ndarray | None]]:
-    import h5py
-
-    found: dict[str, dict[int, np.ndarray]] = {}
-
-    def collect(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        layer, _, index = name.rpartition("/")
-        if isinstance(item, h5py.Dataset) and layer and index.isdigit():
-            found.setdefault(layer, {})[int(index)] = np.asarray(item, dtype=np.float32)
-
-    try:
-        with h5py.File(path, "r") as store:
-            if "data" not in store:
-                raise UserError(f"{path}: has no group 'data'; a caffemodel.h5 was expected")
-            store["data"].visititems(collect)
-    except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:  # h5py's words for damage vary
-        raise UserError(f"{path}: is truncated or damaged HDF5 ({error}); get or write it again") from None
-    if not found:
-        raise UserError(f"{path}: holds no blobs; a caffemodel.h5 was expected")
-    return {layer: [blobs.get(i) for i in range(max(blobs) + 1)] for layer, blobs in found.items()}

@@ -14,6 +14,7 @@ from pycaffe_ext.applications import packed
 from pycaffe_ext.applications.results import LESION_KINDS
 from pycaffe_ext.data.frames import Frame, read_image, read_mask
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.files import reading
 from pycaffe_ext.report.montage import CloseUp, Scene
 from pycaffe_ext.report.runs import RunFiles
 
@@ -130,7 +131,7 @@ def read_boxes(table: Path, names: Collection[str]) -> dict[tuple[str, int], tup
     Read line by line: a data set may have a million candidates.
     """
     try:
-        with table.open(encoding="utf-8", newline="") as file:
+        with reading(table) as file:
             return dict(_boxes(csv.DictReader(file), set(names)))
     except (OSError, KeyError, TypeError, ValueError):
         columns = ", ".join(detector.KINDS)

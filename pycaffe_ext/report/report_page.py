@@ -14,6 +14,7 @@ from pycaffe_ext.report.figures import DETECTOR
 from pycaffe_ext.report.run_summary import EMBEDDED
 from pycaffe_ext.report.runs import RunFiles, Study
 from pycaffe_ext.schemes import BASE_LR
+from pycaffe_ext.training.resumes import EFFECT
 
 if TYPE_CHECKING:
     from pycaffe_ext.report.study_report import Material
@@ -36,9 +37,11 @@ def setting_text(study: Study) -> str:
     """What a reader of a single picture must know: the data, and what was not as he would expect."""
     embedded = any(EMBEDDED in run.result["donor"] for run in study.runs)
     reduced = sorted({run.settings.precision for run in study.runs} - {FAITHFUL})
+    resumed = sum(bool(run.resumed_at) for run in study.runs)
     return ", ".join([
         source_text(study), *(["embedded donor (not ImageNet)"] if embedded else []),
         *(f"{precision}: not faithful to Caffe" for precision in reduced),
+        *([f"{resumed} of {len(study.runs)} runs resumed"] if resumed else []),
     ])  # fmt: skip
 
 
@@ -67,6 +70,7 @@ def _head(material: Material, files: Collection[str]) -> str:
         f"- seeds: {seeds}; figures of single runs show seed {study.main_seed}",
         f"- training by: {', '.join(dict.fromkeys(str(r.record['versions']['caffe']) for r in study.runs))}",
         f"- precision: {_precision(study)}",
+        f"- resumed after an interruption: {_resumed(study)}",
         f"- not as in the paper: {'; '.join(_deviations(study)) or 'nothing of what can be set'}",
     ]
     return "\n".join(lines) + "\n\n## The paper's claims\n\n" + claims.markdown(material.claims) + (
@@ -103,6 +107,16 @@ def _precision(study: Study) -> str:
     if unfaithful:
         return f"**NOT FAITHFUL TO CAFFE**: convolutions were not computed in {FAITHFUL} by {', '.join(unfaithful)}"
     return f"{FAITHFUL} throughout, as Caffe"
+
+
+def _resumed(study: Study) -> str:
+    resumed = [f"{study.name(run)} (seed {run.settings.seed}, at iteration {study_tables.resumed_text(run)})"
+               for run in study.runs if run.resumed_at]  # fmt: skip
+    unknown = sum(run.resumed_at is None for run in study.runs)
+    said = [f"{', '.join(resumed)}: **their numbers {EFFECT}**"] if resumed else []
+    if unknown:
+        said.append(f"not recorded by {unknown} run{'s' * (unknown > 1)} of an earlier version")
+    return "; ".join(said) or "no run"
 
 
 def _deviations(study: Study) -> list[str]:
@@ -258,6 +272,7 @@ def _runs(material: Material, files: Collection[str]) -> str:
         "run": material.study.name, "seed": lambda r: r.settings.seed, "batch": lambda r: r.record["resolved"]["batch"],
         "epochs at most": lambda r: r.settings.epochs, "best epoch": lambda r: f"{r.result['best']['epoch']:g}",
         "validation AUC": lambda r: f"{r.result['best']['validation_auc']:.4f}",
+        "resumed at": study_tables.resumed_text,
         "test AUC (patches)": lambda r: f"{r.result['test']['patch_auc']:.4f}",
         "folder": lambda r: f"`{r.folder.name}`",
     }  # fmt: skip

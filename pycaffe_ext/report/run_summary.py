@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pycaffe_ext.engine.options import FAITHFUL
+from pycaffe_ext.training import resumes
 
 QUOTED_RATES = (1.0, 2.0)  # false positives per frame
 EMBEDDED = "the embedded donor"
@@ -52,6 +53,8 @@ def text(result: dict[str, Any], folder: Path) -> str:
             )
     if (precision := result.get("precision", FAITHFUL)) != FAITHFUL:
         lines.append(f"NOT FAITHFUL TO CAFFE: convolutions were computed in {precision}")
+    if said := resumes.text(result.get("resumes", [])):
+        lines.append(f"interrupted: {said}")
     lines.append(f"files: {folder}/result.json, froc.png, convergence.png, auc.csv, scores.csv, best.caffemodel")
     return "\n".join(lines)
 

@@ -18,6 +18,7 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import read_json
 from pycaffe_ext.schemes import SCRATCH, STAGES
 from pycaffe_ext.settings import Settings
+from pycaffe_ext.training import resumes
 from pycaffe_ext.training.table import Row, read_rows
 
 
@@ -51,6 +52,11 @@ class RunFiles:
         return rows
 
     @property
+    def resumed_at(self) -> list[int] | None:
+        """The iterations at which its training was resumed; None if it was run by a version that did not record it."""
+        return resumes.disturbing(self.result["resumes"]) if "resumes" in self.result else None
+
+    @property
     def tuned(self) -> bool:
         return self.settings.scheme not in SCRATCH
 
@@ -75,6 +81,7 @@ def _check_complete(run: RunFiles) -> None:
     """KeyError or TypeError if a record lacks what a report needs."""
     for key in ("donor", "snapshots", "stopped_by"):
         _ = run.result[key]
+    _ = run.resumed_at
     _ = [run.result["best"][key] for key in ("iteration", "epoch", "validation_auc")], run.result["test"]["patch_auc"]
     _ = [run.record["resolved"][key] for key in ("width", "batch", "data", "donor")], run.record["versions"]["caffe"]
 

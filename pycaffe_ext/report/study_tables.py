@@ -29,6 +29,7 @@ STAGES = {  # column of counts.csv -> what a reader is told
 RUN_HEADER = (
     "name", "seed", "arch", "scheme", "folder", "donor", "precision", "width", "batch", "epochs_at_most", "patience",
     "snapshots", "stopped_by", "best_epoch", "best_iteration", "validation_auc", "patch_auc", "candidate_auc",
+    "resumed_at",
 )  # fmt: skip
 INTERVAL = ("seeds", "mean", "t_low", "t_high")
 AUC_HEADER = ("level", "name", *INTERVAL)
@@ -80,9 +81,15 @@ def run_rows(study: Study) -> Rows:
          run.result["donor"], run.settings.precision, run.record["resolved"]["width"],
          run.record["resolved"]["batch"], run.settings.epochs, run.settings.patience, run.result["snapshots"],
          run.result["stopped_by"], run.result["best"]["epoch"], run.result["best"]["iteration"],
-         run.result["best"]["validation_auc"], run.result["test"]["patch_auc"], candidate_auc(run))
+         run.result["best"]["validation_auc"], run.result["test"]["patch_auc"], candidate_auc(run),
+         resumed_text(run))
         for run in study.runs
     ]  # fmt: skip
+
+
+def resumed_text(run: RunFiles) -> str:
+    """The iterations at which a run was resumed, "" for an undisturbed one."""
+    return "not recorded" if run.resumed_at is None else " ".join(map(str, run.resumed_at))
 
 
 def one_run_each_seed(study: Study) -> list[RunFiles]:

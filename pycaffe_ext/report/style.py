@@ -88,6 +88,11 @@ def legend_below(figure: Figure, axes: Axes, title: str = "", columns: int = 4) 
                   title_fontsize=SMALL, handlelength=2.6)  # fmt: skip
 
 
+def printable(text: str) -> str:
+    """Text with each byte that is not UTF-8 as the replacement character: Matplotlib draws no surrogates."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG, whole or not at all."""
     for axes in figure.axes:
@@ -95,5 +100,7 @@ def save(figure: Figure, path: Path) -> None:
             legend.set_frame_on(True)
             for text in (*legend.get_texts(), legend.get_title()):
                 text.set_fontsize(8.5)
+    for text in figure.findobj(lambda artist: hasattr(artist, "get_text")):
+        text.set_text(printable(text.get_text()))
     with writing(path, "wb") as file:
         figure.savefig(file, format="png", dpi=DPI)

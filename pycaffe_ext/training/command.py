@@ -58,7 +58,7 @@ class Caffe:
     def version(self) -> str:
         """What `caffe --version` says, e.g. "caffe version 1.0.0"."""
         with self._start(["--version"], stdout=subprocess.PIPE) as process:
-            said = process.communicate()[0].decode(errors="replace").splitlines()
+            said = process.communicate()[0].decode(errors="surrogateescape").splitlines()
         if process.returncode:
             raise UserError(f"{self} --version failed: {last_words(said)}")
         return next((line.strip() for line in said if re.search(r"version \d", line)), "unknown version")
@@ -110,7 +110,7 @@ class Caffe:
         for raw in process.stdout:
             if copy:
                 copy.write(raw)
-            yield raw.decode(errors="replace")
+            yield raw.decode(errors="surrogateescape")
 
     def _flags(self) -> list[str]:
         gpu = [f"--gpu={self.gpu}"] if self.gpu else []

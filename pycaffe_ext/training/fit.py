@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import roc
-from pycaffe_ext.files import copy
+from pycaffe_ext.files import copy, reading
 from pycaffe_ext.interrupts import terminated_as_interrupted
 from pycaffe_ext.proto import read_solver
 from pycaffe_ext.strings import native
@@ -73,12 +73,15 @@ def fit(
     patience: int | None,
     keep_all: bool = False,
     progress: Callable[[Row, bool], None] | None = None,
+    resumed: Callable[[Snapshot | None], None] | None = None,
 ) -> FitResult:
     """Train until the best validation AUC has not been beaten for `patience` snapshots, or to max_iter.
 
     folder : gets train.log, auc.csv and best.caffemodel; the snapshots go where the solver's snapshot_prefix says
     weights : the donor of a fine-tuning, None from scratch        epoch : iterations per epoch
     progress : called with each new row and whether it is the best so far; prints a line where it is None
+    resumed : called before Caffe goes on with a training that was interrupted: from this snapshot, or, with None, from
+    the start although it had begun
     Training goes on while a snapshot is scored, yet the result depends on the rule alone: what Caffe wrote beyond
     the stopping point is deleted.  Scored snapshots are thinned (see `snapshots.thin`) unless `keep_all`.
 
@@ -88,7 +91,9 @@ def fit(
     trains in `folder`.
     """
     with locked(folder) as lock, terminated_as_interrupted():
-        run = _Run(caffe, folder, Schedule.read(solver), validation, epoch, keep_all, progress or print_row)
+        run = _Run(
+            caffe, folder, Schedule.read(solver), validation, epoch, keep_all, progress or print_row, resumed
+        )  # fmt: skip
         if not run.finished(patience):
             run.train(solver, weights, patience, lock)
         return run.result(patience)
@@ -106,9 +111,10 @@ class _Run:
         epoch: float,
         keep_all: bool,
         progress: Callable[[Row, bool], None],
+        resumed: Callable[[Snapshot | None], None] | None,
     ) -> None:
         self.caffe, self.folder, self.schedule, self.validation = caffe, folder, schedule, validation
-        self.epoch, self.keep_all, self.progress = epoch, keep_all, progress
+        self.epoch, self.keep_all, self.progress, self.resumed = epoch, keep_all, progress, resumed
         self.table, self.log = folder / "auc.csv", folder / "train.log"
         self.due = schedule.iterations()
         self.rows = read_rows(self.table)
@@ -124,12 +130,20 @@ class _Run:
     def train(self, solver: Path, weights: Path | None, patience: int | None, lock: int) -> None:
         self.schedule.prefix.parent.mkdir(parents=True, exist_ok=True)
         start = self._start_from()
+        if self.resumed and self._goes_on(start):
+            self.resumed(start)
         with Session(self.caffe, solver, weights, start, self.log, self.schedule.max_iter, lock) as session:
             while not self.finished(patience):
                 snapshot = session.wait_for(self.schedule.prefix, self.due[len(self.rows)])
                 self._score(snapshot)
             if not early_stopping.should_stop(self.aucs(), patience):
                 session.wait_for_end()
+
+    def _goes_on(self, start: Snapshot | None) -> bool:
+        """Whether Caffe is about to go on with, or begin again, what an earlier one had begun."""
+        if start:
+            return start.iteration < self.schedule.max_iter
+        return self.log.exists() and bool(self._losses())
 
     def _start_from(self) -> Snapshot | None:
         """The snapshot to go on from; rows beyond it, which would be trained again, are forgotten."""
@@ -163,10 +177,12 @@ class _Run:
     def _train_loss(self, iteration: int) -> float | None:
         """Mean displayed loss since the snapshot before `iteration`."""
         since = self.rows[-1].iteration if self.rows else 0
-        with self.log.open(encoding="utf-8", errors="replace") as file:
-            losses = parse(file).losses
-        chosen = [loss for at, loss in losses.items() if since <= at < iteration]
+        chosen = [loss for at, loss in self._losses().items() if since <= at < iteration]
         return sum(chosen) / len(chosen) if chosen else None
+
+    def _losses(self) -> dict[int, float]:
+        with reading(self.log) as file:
+            return parse(file).losses
 
     def _write(self) -> None:
         write_rows(self.table, self.rows)

@@ -6,12 +6,14 @@ import csv
 import math
 import os
 import re
-from collections.abc import Iterable
+import sys
+from calendar import isleap
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.files import writing
+from pycaffe_ext.files import reading, writing
 from pycaffe_ext.training.log import RATE, TEST_OUTPUT, TESTING, TRAINING, number
 
 STAMP = re.compile(r"^[IWEF](\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.(\d+) ")
@@ -19,20 +21,25 @@ TRAIN_OUTPUT = re.compile(r"\] +Train net output #\d+: (\S+) = (\S+)")
 COLUMNS = ("NumIters", "Seconds", "LearningRate")
 
 Row = dict[str, float]
+Moment = tuple[int, ...]  # year (counted from the log's first), month, day, hour, minute, second, microsecond
+
+LEAP = 2000  # a year that has every date
+DISORDER = 4  # days, as _day counts them: threads may log 28 February behind 1 March
 
 
 def tables(path: str | Path, folder: str | Path, delimiter: str = ",") -> tuple[Path, Path]:
     """Write FOLDER/LOG.train and FOLDER/LOG.test, CSV with a header; returns both paths.
 
     Columns: NumIters, Seconds since solving began, LearningRate (the last one logged before the row; the first known
-    one where none was), then a column for each output.  Raises UserError if the log is missing or holds no outputs.
+    one where none was), then a column for each output.  A line whose date is none is warned of.
+    Raises UserError if the log is missing or holds no outputs.
     """
     if len(delimiter) != 1:
         raise UserError(f"the delimiter must be one character, not {delimiter!r}")
     path = Path(path)
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            rows = read_rows(file, datetime.fromtimestamp(os.path.getmtime(path)).year)
+        with reading(path) as file:
+            rows = read_rows(_warned(file, path), datetime.fromtimestamp(os.path.getmtime(path)).year)
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"{path}: no such log file; check the path") from None
     if not any(rows):
@@ -43,14 +50,35 @@ def tables(path: str | Path, folder: str | Path, delimiter: str = ",") -> tuple[
     return targets
 
 
+def _warned(lines: Iterable[str], path: Path) -> Iterator[str]:
+    """The lines, with a warning for each that begins with a date that is none."""
+    for place, line in enumerate(lines, start=1):
+        if (found := STAMP.match(line)) and _parts(found) is None:
+            print(f"warning: {path}:{place}: {found[0].strip()!r} is no date; the time of the line before counts",
+                  file=sys.stderr, flush=True)
+        yield line
+
+
+def _parts(stamp: re.Match[str]) -> tuple[int, ...] | None:
+    """month, day, hour, minute, second, microsecond; None if no year has them."""
+    parts = (*map(int, stamp.groups()[:5]), int(stamp[6].ljust(6, "0")[:6]))
+    try:
+        datetime(LEAP, *parts)
+    except ValueError:
+        return None
+    return parts
+
+
 def read_rows(lines: Iterable[str], year: int) -> tuple[list[Row], list[Row]]:
     """Rows of the training net and of the test nets, one for each time that outputs were logged.
 
-    `year` is that of the log's end: glog leaves it out.  An output that a net has several values of keeps the last.
+    `year` is that of the log's end: glog leaves it out.  Where 29 February stands in the log, the last year up to that
+    one that fits is taken.  An output that a net has several values of keeps the last.
     """
     train: list[Row] = []
     test: list[Row] = []
-    row, rate, clock = None, math.nan, _Clock(year)
+    row, rate, clock = None, math.nan, _Clock()
+    moments: list[tuple[Row, Moment | None]] = []
     for line in lines:
         clock.see(line)
         if found := RATE.search(line):
@@ -62,33 +90,60 @@ def read_rows(lines: Iterable[str], year: int) -> tuple[list[Row], list[Row]]:
             if row is None or value is None:
                 continue
             if len(row) == 1:
-                row |= {"Seconds": clock.seconds(), "LearningRate": math.nan if rate is None else rate}
+                row |= {"Seconds": math.nan, "LearningRate": math.nan if rate is None else rate}
+                moments.append((row, clock.now))
                 (train if "Train net" in line else test).append(row)
             row[found[1]] = value
+    for row, moment in moments:
+        if moment is not None:
+            row["Seconds"] = clock.seconds(moment, year)
     for table in train, test:
         _fill_first_rates(table)
     return train, test
 
 
 class _Clock:
-    """Seconds between the line that says "Solving" (else the first with a time) and the last one seen."""
+    """Follows the dates of a log from line to line; where one lies well before the last, a year has begun.
 
-    def __init__(self, year: int) -> None:
-        self.year, self.start, self.now, self.solving = year, None, None, False
+    now : the last moment seen;  start : that of the line that says "Solving" (else the first).  Their years are counted
+    from the log's first line.
+    """
+
+    def __init__(self) -> None:
+        self.now: Moment | None = None
+        self.start: Moment | None = None
+        self.leap: int | None = None  # a year that has a 29 February
+        self.solving = False
 
     def see(self, line: str) -> None:
-        if found := STAMP.match(line):
-            month, day, hour, minute, second = map(int, found.groups()[:5])
-            self.now = month, day, hour, minute, second, int(found[6].ljust(6, "0")[:6])
+        if (found := STAMP.match(line)) and (parts := _parts(found)):
+            self.now = self._year(*parts[:2]), *parts
             begins = not self.solving and "] Solving" in line
             if self.start is None or begins:
                 self.start, self.solving = self.now, self.solving or begins
 
-    def seconds(self) -> float:
-        if self.now is None:
-            return math.nan
-        begun = self.year - (self.now[0] < self.start[0])  # a log that runs into January
-        return (datetime(self.year, *self.now) - datetime(begun, *self.start)).total_seconds()
+    def _year(self, month: int, day: int) -> int:
+        """The first year in which the date is not before the last one, but for the threads' disorder."""
+        year, *before = self.now[:3] if self.now else (0, month, day)
+        last = _day(year, *before) - DISORDER
+        year = next(y for y in (year - 1, year, year + 1) if _day(y, month, day) >= last)
+        if (month, day) == (2, 29):
+            self.leap = year if self.leap is None else self.leap
+            year += (self.leap - year) % 4
+        return year
+
+    def seconds(self, moment: Moment, last_year: int) -> float:
+        """From the start to `moment`, where the log's last line is of `last_year` or, for a 29 February, earlier."""
+        first = last_year - self.now[0]
+        while self.leap is not None and not isleap(first + self.leap):
+            first -= 1
+        end, start = (datetime(first + year, *rest) for year, *rest in (moment, self.start))
+        return (end - start).total_seconds()
+
+
+def _day(year: int, month: int, day: int) -> int:
+    """A count of days that grows with the date, as if every month had 31."""
+    return 372 * year + 31 * month + day
 
 
 def _fill_first_rates(table: list[Row]) -> None:

@@ -107,7 +107,7 @@ class Session:
             new = file.read()
         new = new[: new.rfind(b"\n") + 1]
         self.position += len(new)
-        lines = new.decode(errors="replace").splitlines()
+        lines = new.decode(errors="surrogateescape").splitlines()
         self.said.extend(lines)
         self.losses.update(parse(lines).losses)
         if self.losses:

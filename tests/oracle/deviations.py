@@ -35,6 +35,10 @@ WITHOUT_ROW = {  # nothing to compare with: the genuine engine dies, draws other
     "LSTM and RNN": "the gradient of x is computed only where somebody asks for it",
     "HDF5Data": "files whose rows differ in shape are refused; the genuine engine does not check",
     "HDF5Output": "a second pass is refused; the genuine engine dies there",
+    "Layer names such as a/, /a, or a/b beside a, in HDF5 weights": "the genuine engine writes them and does not find"
+    " them again, or can't read the file; here they are refused, and those that it aborts on already before training",
+    "HDF5 weights with groups within groups": "the genuine engine passes over such layers, which keep their fillers;"
+    " here the file is refused",
     "Blobs without values": "accepted; the genuine engine aborts",
 }
 CLEARLY = 1e-2  # relative: no rounding

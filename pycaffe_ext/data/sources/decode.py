@@ -123,7 +123,8 @@ def _opened(video: Path) -> Iterator[cv2.VideoCapture]:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     if not video.is_file():
         raise UserError(f"{video}: no such file")
-    capture = cv2.VideoCapture(str(video))
+    with video.open("rb") as file:
+        capture = cv2.VideoCapture(_name_for_opencv(video, file.fileno()))
     try:
         if not capture.isOpened():
             raise UserError(f"{video}: not a video that OpenCV can read, or cut off; get it anew or convert it")
@@ -131,6 +132,15 @@ def _opened(video: Path) -> Iterator[cv2.VideoCapture]:
         yield capture
     finally:
         capture.release()
+
+
+def _name_for_opencv(video: Path, descriptor: int) -> str:
+    """The path, or where it is not UTF-8, at which OpenCV ends the process, the open file under another name."""
+    try:
+        os.fspath(video).encode()
+    except UnicodeEncodeError:
+        return f"/proc/self/fd/{descriptor}"
+    return os.fspath(video)
 
 
 def _encode_frame(frame: np.ndarray) -> tuple[int, bytes]:

@@ -13,6 +13,7 @@ from pycaffe_ext.data.tables import LINE, read_table
 from pycaffe_ext.errors import UserError
 
 GROUPS = "groups.csv"
+UNDECODED = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8, see os.fsdecode
 MEANT = re.compile(r"groups?(\.csv)?\.(csv|tsv|txt|tab|xlsx?|xlsm|ods|numbers)", re.IGNORECASE)
 
 
@@ -79,7 +80,9 @@ def _of_names(
     missing, unknown = sorted(known.keys() - groups.keys()), sorted(groups.keys() - known.keys())
     if missing or unknown:
         wrong = [f"no group for {some(missing)}"] * bool(missing) + [f"no such {kind}: {some(unknown)}"] * bool(unknown)
-        raise UserError(f"{table}: {', and '.join(wrong)}; a {kind} is named without suffix")
+        bytewise = any(UNDECODED.search(name) for name in unknown)
+        remedy = "save it as CSV UTF-8" if bytewise else f"a {kind} is named without suffix"
+        raise UserError(f"{table}: {', and '.join(wrong)}; {remedy}")
     try:
         check_look(places)
     except UserError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -15,7 +14,7 @@ from pycaffe_ext.engine.lanes import Lane, hand_over
 from pycaffe_ext.engine.layers.base import Layer, register
 from pycaffe_ext.engine.random import own_generator
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.files import writing
+from pycaffe_ext.files import read_words, writing
 from pycaffe_ext.strings import native
 
 
@@ -37,7 +36,7 @@ class HDF5Data(Layer):
         self._rng, self._lane = own_generator(), Lane(self.device)
         log.info("hdf5_data_layer.cpp:81", f"Loading list of HDF5 filenames from: {param.source}")
         try:
-            self._files = Path(native(param.source)).read_text().split()
+            self._files = read_words(native(param.source))
         except OSError as error:
             self.fail(f"{param.source}: cannot be read ({error.strerror}); it is to list HDF5 files, one a line")
         log.info("hdf5_data_layer.cpp:95", f"Number of HDF5 files: {len(self._files)}")

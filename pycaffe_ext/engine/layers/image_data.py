@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -23,6 +22,7 @@ from pycaffe_ext.engine.random import own_generator
 from pycaffe_ext.engine.reading import Batch
 from pycaffe_ext.engine.transform import Shape, Transformer
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.pictures import opencv
 from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.strings import native
 
@@ -116,9 +116,7 @@ class ImageReader:
         """The image of this name, (C, H, W) uint8, resized if asked."""
         param = self._param
         path = native(param.root_folder) + name
-        image = None
-        if Path(path).is_file():  # OpenCV prints a warning of its own about others
-            image = cv2.imread(path, cv2.IMREAD_COLOR if param.is_color else cv2.IMREAD_GRAYSCALE)
+        image = opencv.read(path, cv2.IMREAD_COLOR if param.is_color else cv2.IMREAD_GRAYSCALE)
         if image is None:
             raise UserError(f"could not load image {path!r}, named in {param.source}; check the file and root_folder")
         if param.new_height:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -22,6 +21,8 @@ from pycaffe_ext.engine.random import own_generator
 from pycaffe_ext.engine.reading import Batch
 from pycaffe_ext.engine.transform import Transformer
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.files import read_words
+from pycaffe_ext.pictures import opencv
 from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.strings import native
 
@@ -57,7 +58,7 @@ def read_window_file(param: caffe_pb2.WindowDataParameter) -> Images:
     """
     out = Images([], 0, [], [])
     try:
-        words = iter(Path(native(param.source)).read_text().split())
+        words = iter(read_words(native(param.source)))
         for mark in words:
             index, path, channels = int(next(words)), next(words), int(next(words))
             _, _, count = (int(next(words)) for _ in range(3))
@@ -157,7 +158,7 @@ class WindowReader:
     def _cut(self, window: Window, mirrored: bool, out: np.ndarray) -> None:
         """Write a window into `out`, (C, crop_size, crop_size) zeros."""
         path = self._images.paths[window.image]
-        image = cv2.imread(path, cv2.IMREAD_COLOR) if Path(path).is_file() else None
+        image = opencv.read(path, cv2.IMREAD_COLOR)
         if image is None:
             raise UserError(f"could not load image {path!r}, named in {self._param.source}; check the file")
         box, size, (left, top) = self._place(window, image.shape, mirrored)
