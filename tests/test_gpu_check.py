@@ -38,15 +38,15 @@ def named(name: str) -> Check:
 # ---- what is right
 
 
-@pytest.mark.parametrize("name", ["layers-1", "layers-2", "drawn"])
+@pytest.mark.parametrize("name", ["layers-1", "layers-2", "drawn", "solvers", "nets-forward", "nets-step", "waits"])
 def test_a_check_finds_the_cpu_equal_to_itself(name, bench):
     found = named(name).run(bench)
     assert found.ok and found.said and all(isinstance(value, (int, float)) for value in found.figures.values())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["solvers", "nets-forward", "nets-step", "waits", "snapshots", "together", "refused"])
-def test_a_long_check_finds_the_cpu_equal_to_itself(name, bench):
+@pytest.mark.parametrize("name", ["snapshots", "together", "refused"])
+def test_a_check_of_commands_finds_the_cpu_equal_to_itself(name, bench):
     found = named(name).run(bench)
     assert found.ok, found.notes
 
