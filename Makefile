@@ -23,7 +23,7 @@ $(error VENV=$(VENV) has blanks in it, which make can't handle; choose another f
 endif
 
 # Settings of a run, handed on only when given: tools/train_and_test.py knows the defaults and prints them in its --help.
-OPTIONS := ARCH DATA DATASET WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE BASE_LR SEED ENCODING CAFFE GPU PRECISION CACHE_GB RUNS RUN SCHEMES SEEDS OUT
+OPTIONS := ARCH DATA DATASET MASK DAMAGED WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE BASE_LR SEED ENCODING CAFFE GPU PRECISION CACHE_GB RUNS RUN SCHEMES SEEDS OUT
 lower    = $(subst _,-,$(shell echo '$(1)' | tr A-Z a-z))
 flags    = $(call options,$(filter-out $(1),$(OPTIONS)))
 unexport $(OPTIONS)
@@ -54,6 +54,9 @@ help:  ## this list
 	@echo '  ARCH=net          $(ARCHS) [alexnet]; all but alexnet need WEIGHTS= to be fine-tuned'
 	@echo '  DATA=folder       a data set as in make data-help [synthetic colonoscopy sequences]'
 	@echo '  DATASET=name      which one it is [recognised by its layout]'
+	@echo '  MASK=rule         greys that are polyp: auto, threshold (above half), nonzero, inverted, value:N'
+	@echo '                    [auto: two greys, or an error that says which were found]'
+	@echo '  DAMAGED=keep      use damaged JPEG frames, counted and named [refuse: an error names the file]'
 	@echo '  WEIGHTS=...       a .caffemodel, .caffemodel.h5 or the name of a published one, as in make weights [the embedded donor]'
 	@echo '  PATCHES=n         training + validation patches at most [6000; the paper: 100000]'
 	@echo '  TEST_VIEWS=n      patches scored per test candidate, 1 to 120 [8; the paper: all, 120]'
@@ -110,7 +113,7 @@ weights: $(READY)  ## download a published donor, resumable and checked (NAME=bv
 
 .PHONY: data-help
 data-help: $(READY)  ## data sets that are read, with terms and where to get them (DATASET=name); what DATA=folder holds
-	@$(PY) tools/data_help.py $(call flags,$(filter-out DATA DATASET RUNS,$(OPTIONS)))
+	@$(PY) tools/data_help.py $(call flags,$(filter-out DATA DATASET MASK DAMAGED RUNS,$(OPTIONS)))
 
 caffe: $(READY)  ## install the genuine BVLC Caffe 1.0 into your cache folder, once
 	@$(PY) tools/install_caffe.py
@@ -130,7 +133,7 @@ quick-test: $(READY)  ## the tests that take seconds
 
 .PHONY: detector-curve
 detector-curve: $(READY)  ## train the hand-crafted detector alone; polyps hit against candidates a frame (DATA=, SEED=, OUT=)
-	@$(PY) tools/detector_curve.py $(call options,DATA DATASET SEED RUNS OUT)
+	@$(PY) tools/detector_curve.py $(call options,DATA DATASET MASK DAMAGED SEED RUNS OUT)
 
 .PHONY: bench
 bench: $(READY)  ## compare with the genuine Caffe, write BENCHMARKS.md (ROWS="train-32 reading": those rows only)

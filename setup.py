@@ -46,7 +46,10 @@ setup(
         "lmdb>=1.6",
         "h5py>=3.12",
         "opencv-python-headless>=4.10",
-        "pillow>=10",  # image headers and cut-off files
+        "pillow>=10",  # image headers, palettes, WebP and other rare files
+        "simplejpeg>=1.9",  # 0.4 MB, libjpeg-turbo: raises libjpeg's warnings of damage, which OpenCV and Pillow print
+        "tifffile>=2025.1",  # TIFF as it is stored, also where its tags are wrong
+        "imagecodecs>=2025.3",  # tifffile's LZW, JPEG, CCITT and predictors
         "scikit-learn>=1.5",
         "scipy>=1.14",
         "matplotlib>=3.9",

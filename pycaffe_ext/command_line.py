@@ -8,6 +8,7 @@ from typing import Any
 
 from pycaffe_ext import study
 from pycaffe_ext.applications import APPLICATIONS
+from pycaffe_ext.data.reading import HELP as READING
 from pycaffe_ext.files import expanded
 from pycaffe_ext.schemes import STAGES
 from pycaffe_ext.settings import Settings
@@ -30,6 +31,7 @@ HELP = {
     "caffe": "the caffe command to drive; unset: the embedded engine, python -m pycaffe_ext",
     "gpu": "GPU id to hand to that caffe",
     "precision": "fp32, as Caffe, or bf16: faster, not faithful (embedded engine)",
+    **READING,
 }
 
 

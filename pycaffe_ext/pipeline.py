@@ -54,7 +54,10 @@ from pycaffe_ext.training.snapshots import Snapshot
 READY = ("polyp",)  # applications that can run; the others' nets and solvers are emitted already
 EPOCH_ITERATIONS = 50  # at least so many per epoch, else the net's own batch is halved
 SCORE_BATCH = 50
-DISTRIBUTIONS = ("torch", "numpy", "opencv-python-headless", "lmdb", "protobuf", "scikit-learn", "scipy", "h5py")
+DISTRIBUTIONS = (
+    "torch", "numpy", "opencv-python-headless", "simplejpeg", "pillow", "tifffile", "imagecodecs", "lmdb", "protobuf",
+    "scikit-learn", "scipy", "h5py",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ def _carry_out(
         say(prove_transfer(settings, donor))
     sweep_all(runs)
     data = application.prepare(settings, runs, say)
-    say(run_summary.data_text(data.facts, data.patches))
+    say(run_summary.data_text(data.facts, data.patches, data.damaged))
     job = Run(settings, folder, data, donor, net_spec(settings, data, donor))
     solver = emit(job)
     _record(job, caffe_version, saved)
@@ -255,6 +258,7 @@ def _record(job: Run, caffe_version: str, saved: Any) -> None:
             "donor": str(job.donor.file) if job.fine_tunes else None,
         },
         "patches": job.data.patches,
+        "damaged": list(job.data.damaged),
         "left_out": [asdict(one) for one in job.data.left_out],
         "inputs": inputs,
         "versions": {

@@ -10,6 +10,7 @@ from typing import Any
 
 from pycaffe_ext.applications import APPLICATIONS
 from pycaffe_ext.data import ENCODINGS
+from pycaffe_ext.data.reading import Reading
 from pycaffe_ext.engine.options import FAITHFUL, PRECISIONS
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.nets.spec import check_width, parse_width
@@ -22,6 +23,7 @@ class Settings:
 
     arch : the net, one of nets.ARCHITECTURES; it decides the patches' size and which schemes there are.
     dataset : the layout of `data`, one of data.sources; None = recognised.
+    mask, damaged : how its files are read where that is not clear, as `data.reading.Reading` says.
     patches : training + validation patches at most (the paper: 100 000).
     test_views : patches scored per test candidate, 1 to 120 (the paper: all 120).
     width : share of AlexNet's channels as a fraction in text ("1/8"); None = the donor's.
@@ -51,12 +53,15 @@ class Settings:
     caffe: str | None = None
     gpu: str | None = None
     precision: str = FAITHFUL
+    mask: str = Reading.mask
+    damaged: str = Reading.damaged
 
     def __post_init__(self) -> None:
         known(self.app, APPLICATIONS, "application")
         check(self.scheme, known(self.arch, STAGES, "ARCH"))
         known(self.encoding, ENCODINGS, "ENCODING")
         known(self.precision, PRECISIONS, "PRECISION")
+        Reading(self.mask, self.damaged)
         for name, low, high in (("patches", 40, None), ("test_views", 1, 120), ("epochs", 1, None),
                                 ("patience", 1, None), ("batch", 1, None), ("seed", 0, 2**31 - 1)):  # fmt: skip
             _check_range(name, getattr(self, name), low, high)
@@ -74,6 +79,11 @@ class Settings:
     def title(self) -> str:
         """What a reader is told: the job, and the net where it is not the paper's."""
         return self.job if self.arch == type(self).arch else f"{self.job} ({self.arch})"
+
+    @property
+    def reading(self) -> Reading:
+        """How the files of the data set are read."""
+        return Reading(self.mask, self.damaged)
 
     @property
     def source(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import itertools
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -165,6 +166,17 @@ def test_images_of_several_sizes_and_formats(pictures):
     layers += [image_data(f"batch_size: 7 {size}") for size in resized]
     layers += [image_data(size).replace("list.txt", "jpeg.txt") for size in ("", *resized)]
     assert_genuine(pictures, side_by_side(layers), count=1)
+
+
+@pytest.mark.parametrize("name", [b"pol\xff\xe9.png", b"\xcd\xbc\xcf\xf1.png"], ids=["Latin-1", "GBK"])
+def test_names_that_are_no_utf_8_are_read(name, pictures):
+    with open(os.fsencode(pictures / "img") + b"/" + name, "wb") as file:
+        file.write((pictures / "img" / "2.png").read_bytes())
+    (pictures / "list.txt").write_bytes(b"2.png 1\n" + name + b" 2\n")
+    out = batches(pictures, image_data("batch_size: 2"), count=1)
+    np.testing.assert_array_equal(out["data"][0, 0], out["data"][0, 1])
+    if genuine.installed():
+        assert_genuine(pictures, image_data("batch_size: 2"), count=1)
 
 
 def test_shuffle_gives_every_image_once_in_each_round(pictures):

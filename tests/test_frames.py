@@ -17,8 +17,8 @@ from pycaffe_ext.data.frames import (
     polyp_pixels,
     read_image,
     read_mask,
-    to_mask,
 )
+from pycaffe_ext.data.masks import to_mask
 from pycaffe_ext.data.sources.plain import find as find_frames
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import digest

@@ -50,7 +50,7 @@ def test_lean_training_gives_the_same_weights(settings, names):
 
 def test_lean_training_keeps_sources_and_outputs_only():
     solver = trained(True)
-    kept = {name for name, blob in solver.net.blobs.items() if blob._data is not None}
+    kept = {name for name, blob in solver.net.blobs.items() if blob.holds_data}
     assert kept == {"x", "label", "loss"}
     assert all(blob._diff is None for blob in solver.net.learnable_params)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import types
@@ -360,6 +361,14 @@ def test_load_image_forms(tmp_path):
         np.testing.assert_allclose(image, expected / 255, atol=1e-6)
     grey = caffe.io.load_image(tmp_path / "rgb.png", color=False)
     np.testing.assert_allclose(grey[:, :, 0], rgb @ [0.2125, 0.7154, 0.0721] / 255, atol=1e-6)
+
+
+def test_load_image_of_a_name_that_is_no_utf_8(tmp_path):
+    rgb = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "a.png"), rgb[:, :, ::-1])
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/pol\xff\xe9.png")
+    os.rename(tmp_path / "a.png", name)
+    np.testing.assert_allclose(caffe.io.load_image(name), rgb / 255, atol=1e-6)
 
 
 def test_preprocess_leaves_the_image_alone():

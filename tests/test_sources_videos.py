@@ -14,6 +14,7 @@ import pytest
 
 from pycaffe_ext.data import sources
 from pycaffe_ext.data.frames import DIGESTS, Frame, fingerprint, read_image, read_mask
+from pycaffe_ext.data.reading import Reading
 from pycaffe_ext.data.sources import decode
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import digest
@@ -369,3 +370,21 @@ def test_memory_does_not_grow_with_the_length_of_a_video(tmp_path, monkeypatch):
     monkeypatch.setattr(decode, "_encode_mask", lambda frame: (255, written(frame)[1]))
     assert len(find(tmp_path / "set")) == 12 * 20
     assert most[0] <= decode.ENCODERS + 2
+
+
+def test_mask_videos_that_would_lose_a_polyp_are_refused(tmp_path):
+    """A darker polyp beside a white one, and one that is alone in its frame."""
+    both, alone = drawn(128), drawn(0)
+    both[32:44, 4:16] = alone[32:44, 4:16] = 100
+    for number, (name, masks) in enumerate({"both": [drawn(128), both], "alone": [drawn(128), alone]}.items()):
+        home = tmp_path / str(number) / "set"
+        video(home / "videos/one.avi", FRAMES[:2])
+        video(home / "masks/one.mkv", masks)
+        fails(home, "masks/one.mkv: frame 1", "grey", name == "both" and "away from its polyps" or "black and white")
+
+
+def test_mask_is_for_masks_in_files(tmp_path):
+    video(tmp_path / "set/videos/one.avi", FRAMES)
+    video(tmp_path / "set/masks/one.mkv", MASKS)
+    with pytest.raises(UserError, match="MASK=nonzero is for masks in files.*one-masks"):
+        sources.find(tmp_path / "set", None, tmp_path / "cache", progress=False, reading=Reading("nonzero"))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import cv2
@@ -20,6 +23,7 @@ from pycaffe_ext.proto.caffe_pb2 import Datum
 from pycaffe_ext.training import genuine
 
 TOOL = Path(__file__).parents[1] / "tools" / "convert_imageset.py"
+PNG = b"\x89PNG\r\n\x1a\n"
 LIST = (
     "a.png 3\nb.jpg 4\nsub/c d.JPEG 5\nmissing.jpg 6\nbroken.jpg 7\n\ngrey.png -1\ntwo.jpg  2\nnolabel\ne.bmp x\n"
     "trailing.png 9 \ncut.jpg 1\r\ndeep.png 12345678901\n"
@@ -100,6 +104,39 @@ def test_raw_datum_holds_planes_in_bgr(images: Path) -> None:
     datum = convert.read_datum(str(images / "a.png"), 3, convert.Options())
     pixels = np.frombuffer(datum.data, np.uint8).reshape(datum.channels, datum.height, datum.width)
     np.testing.assert_array_equal(pixels, cv2.imread(str(images / "a.png")).transpose(2, 0, 1))
+
+
+def test_a_header_that_opencv_raises_for_costs_one_image(images: Path, tmp_path: Path) -> None:
+    """100 000 x 100 000 pixels: the genuine program dies of cv::Exception here and leaves no database to read."""
+    head = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)
+    chunk = struct.pack(">I", len(head)) + b"IHDR" + head + struct.pack(">I", zlib.crc32(b"IHDR" + head))
+    for name in ("huge.png", "a.png", "b.jpg"):
+        (tmp_path / name).write_bytes((images / name).read_bytes() if name != "huge.png" else PNG + chunk)
+    (tmp_path / "list.txt").write_text("a.png 3\nhuge.png 4\nb.jpg 5\n")
+    assert convert.convert(f"{tmp_path}/", tmp_path / "list.txt", tmp_path / "db") == 2
+    assert [key for key, _ in records(tmp_path / "db")] == ["00000000_a.png", "00000002_b.jpg"]
+
+
+@pytest.mark.parametrize("arguments", ["", "-encoded"])
+def test_names_that_are_no_utf_8_are_read(arguments: str, images: Path, tmp_path: Path) -> None:
+    """Latin-1 and GBK, as the genuine program reads them; the keys hold the bytes of the list."""
+    names = [b"pol\xff\xe9.png", b"\xcd\xbc\xcf\xf1.png"]
+    for name in names:
+        with open(os.fsencode(tmp_path) + b"/" + name, "wb") as file:
+            file.write((images / "a.png").read_bytes())
+    (tmp_path / "list.txt").write_bytes(b"".join(name + b" 1\n" for name in names))
+    options = convert.Options(encoded=bool(arguments))
+    assert convert.convert(f"{tmp_path}/", tmp_path / "list.txt", tmp_path / "db", options) == 2
+    with open_database(tmp_path / "db") as found:
+        entries = list(found.cursor())
+    assert [key for key, _ in entries] == [b"%08d_%b" % (i, name) for i, name in enumerate(names)]
+    wanted = convert.read_datum(str(images / "a.png"), 1, options).SerializeToString()
+    assert [value for _, value in entries] == [wanted, wanted]
+    if genuine.installed():
+        order = [genuine.command("convert_imageset"), *arguments.split(), f"{tmp_path}/", tmp_path / "list.txt"]
+        subprocess.run([*map(str, order), str(tmp_path / "g")], check=True, capture_output=True)
+        with open_database(tmp_path / "g") as theirs:
+            assert list(theirs.cursor()) == entries
 
 
 def test_shuffle_renumbers_the_same_images(images: Path, tmp_path: Path) -> None:

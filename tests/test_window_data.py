@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 
 import cv2
@@ -115,3 +116,13 @@ def test_mistakes_are_refused(net, foreground, message, folder):
     with pytest.raises(UserError, match=message) as caught:
         batches(folder, net)
     assert "layer 'data' (WindowData)" in str(caught.value)
+
+
+def test_names_that_are_no_utf_8_are_read(folder):
+    name = b"pol\xff\xe9.png"
+    plain = batches(folder, text(), count=1)
+    with open(os.fsencode(folder / "img") + b"/" + name, "wb") as file:
+        file.write((folder / "img" / "a.png").read_bytes())
+    (folder / "windows.txt").write_bytes((folder / "windows.txt").read_bytes().replace(b"a.png", name))
+    found = batches(folder, text(), count=1)
+    np.testing.assert_array_equal(found["data"], plain["data"])

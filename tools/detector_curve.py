@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from pycaffe_ext.data.reading import HELP, Reading
 from pycaffe_ext.errors import run_cli
 from pycaffe_ext.files import expanded, user_path
 
@@ -20,7 +21,7 @@ def main() -> None:
     from pycaffe_ext.settings import Settings
 
     out = given.out or given.runs / f"detector-{given.seed}"
-    options = {name: value for name in ("data", "dataset") if (value := getattr(given, name))}
+    options = {name: value for name in ("data", "dataset", "mask", "damaged") if (value := getattr(given, name))}
     frames = polyp.frames_of(Settings(polyp.SLUG, "scratch", seed=given.seed, **options), given.runs)
     parts = polyp.draw_splits(frames, given.seed)
     start = time.perf_counter()
@@ -56,6 +57,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=expanded, help="folder of a data set (default: the synthetic sequences)")
     parser.add_argument("--dataset", help="which one it is (default: recognised by its layout)")
+    for name, text in HELP.items():
+        parser.add_argument(f"--{name}", default=getattr(Reading, name), help=text)
     parser.add_argument("--seed", type=int, default=0, help="of splits, forests and synthetic frames (default: 0)")
     parser.add_argument("--runs", type=user_path, default=Path("runs"), help="where frames are kept (default: runs)")
     parser.add_argument("--out", type=user_path, help="where tables and pictures go (default: RUNS/detector-SEED)")
@@ -79,13 +82,13 @@ def _seconds(frames, model) -> float:
     import numpy as np
 
     from pycaffe_ext import detector
-    from pycaffe_ext.data.frames import read_image
+    from pycaffe_ext.data.frames import read_frame
 
     cv2.setNumThreads(1)
     times = []
     for frame in frames:
         start = time.process_time()
-        detector.detect(read_image(frame.image), model)
+        detector.detect(read_frame(frame), model)
         times.append(time.process_time() - start)
     return float(np.median(times))
 

@@ -28,6 +28,7 @@ class Packed:
     fingerprint : sha256 over the frames and masks.  patches : split -> number of patches.
     facts : counts at each stage, for a reader.  slices : of the test patches; only a single one lies in the folder,
     several are packed by each run, one after the other (see TestSet).  detector : digest of the detector's model.
+    damaged : names of the damaged frames that DAMAGED=keep took.
     left_out : of the pictures and videos in the data set's folder; of this run, so it is not in the folder's record.
     """
 
@@ -37,6 +38,7 @@ class Packed:
     facts: dict[str, Any]
     slices: int = 1
     detector: str = ""
+    damaged: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
 
     @property

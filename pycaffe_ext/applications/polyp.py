@@ -7,7 +7,7 @@ on. Test frames are only looked at by what training left behind: the detector's 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,7 @@ from pycaffe_ext.settings import Settings, short_hash
 SLUG = "polyp"
 MODEL = "detector.npz"  # the detector that was trained on the training frames
 SLICE = 50_000  # test patches packed at a time: 8 GB of raw AlexNet patches
-LAYOUT = 2  # of the folder of packed data; another one is packed anew
+LAYOUT = 3  # of the folder of packed data; another one is packed anew
 
 
 def check(settings: Settings) -> None:
@@ -64,7 +64,7 @@ def prepare(settings: Settings, runs: Path, say: Callable[[str], None] = lambda 
     parts = _split(settings, frames, folder)
     check_near_duplicates(parts)
     found = _cases(settings, parts, folder)
-    done = packed.load(folder) or _pack(settings, found, fingerprint, folder)
+    done = packed.load(folder) or _pack(settings, found, fingerprint, folder, frame_files.damaged_frames(frames))
     _check(settings, done, found)
     return replace(done, left_out=tuple(left))
 
@@ -72,7 +72,7 @@ def prepare(settings: Settings, runs: Path, say: Callable[[str], None] = lambda 
 def frames_of(settings: Settings, runs: Path) -> list[Frame]:
     """Frames of the user's data set, or of the synthetic sequences, which are made once; sorted by name."""
     if settings.data:
-        return sources.find(settings.data, settings.dataset, runs / "data" / "videos")
+        return sources.find(settings.data, settings.dataset, runs / "data" / "videos", reading=settings.reading)
     folder = runs / "data" / f"synthetic-{settings.seed}"
     if not folder.exists():
         synthetic.write_sequences(folder, seed=settings.seed)
@@ -82,7 +82,8 @@ def frames_of(settings: Settings, runs: Path) -> list[Frame]:
 def folder_of(settings: Settings, runs: Path, fingerprint: str) -> Path:
     """The folder of the packed data, named by everything that decides its content."""
     key = {
-        "frames": fingerprint, "dataset": settings.dataset, "patches": settings.patches,
+        "frames": fingerprint, "dataset": settings.dataset, "mask": settings.mask, "damaged": settings.damaged,
+        "patches": settings.patches,
         "test_views": settings.test_views, "encoding": settings.encoding, "seed": settings.seed,
         "size": _size(settings), "slice": SLICE, "detector": asdict(detector.Detector()),
         "version": __version__, "layout": LAYOUT,
@@ -151,7 +152,9 @@ def _detect(settings: Settings, parts: splits.Splits, folder: Path) -> list[np.n
     return detector.read_candidates(table, frames)
 
 
-def _pack(settings: Settings, found: Cases, fingerprint: str, folder: Path) -> Packed:
+def _pack(
+    settings: Settings, found: Cases, fingerprint: str, folder: Path, damaged: Sequence[str]
+) -> Packed:
     """Pack what is not packed yet; write the mean image and the record of all."""
     cases.check(found)
     slices = _slices(settings, found)
@@ -172,7 +175,7 @@ def _pack(settings: Settings, found: Cases, fingerprint: str, folder: Path) -> P
     mean.write_mean(pack.database_path(folder, "train"), folder)
     counts = {split: int(patches[found.of(split)].sum()) for split in splits.SPLITS}
     model = detector.Model.load(folder / MODEL).digest()
-    done = Packed(folder, fingerprint, counts, cases.facts(found, patches), len(slices), model)
+    done = Packed(folder, fingerprint, counts, cases.facts(found, patches), len(slices), model, tuple(damaged))
     done.save()
     return done
 

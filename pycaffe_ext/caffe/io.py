@@ -13,6 +13,7 @@ from scipy.ndimage import zoom
 from pycaffe_ext.caffe.mistakes import BadValue, RunError
 from pycaffe_ext.caffe.resize import ORDERS, resize
 from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.pictures import opencv
 from pycaffe_ext.proto import array_to_blob, caffe_pb2, packed_values
 
 LEGACY = ("num", "channels", "height", "width")
@@ -70,7 +71,7 @@ def array_to_datum(arr: np.ndarray, label: int | None = None) -> caffe_pb2.Datum
 def datum_to_array(datum: caffe_pb2.Datum) -> np.ndarray:
     """The (C, H, W) array of a Datum: uint8 (BGR if it is an encoded picture) or float64; its label is not in it."""
     if datum.encoded:
-        image = cv2.imdecode(np.frombuffer(datum.data, np.uint8), cv2.IMREAD_COLOR) if datum.data else None
+        image = opencv.decode(datum.data, cv2.IMREAD_COLOR)
         if image is None:
             raise BadValue("the encoded picture of a Datum can't be decoded")
         return np.ascontiguousarray(image.transpose(2, 0, 1))
@@ -191,7 +192,7 @@ def load_image(filename: str | os.PathLike[str], color: bool = True) -> np.ndarr
     """An image file as float32 in [0, 1]: (H, W, 3) RGB, or (H, W, 1) grey; transparency is dropped."""
     if not os.path.isfile(filename):
         raise RunError(f"{filename}: no such image; check the path")
-    image = cv2.imdecode(np.fromfile(filename, np.uint8), cv2.IMREAD_UNCHANGED) if os.path.getsize(filename) else None
+    image = opencv.read(filename, cv2.IMREAD_UNCHANGED)
     if image is None:
         raise RunError(f"{filename}: is no image that can be read")
     image = (image / np.iinfo(image.dtype).max if image.dtype.kind == "u" else image).astype(np.float64)

@@ -17,6 +17,7 @@ from pycaffe_ext.caffe.mistakes import BadValue, NoSuchName, RunError
 from pycaffe_ext.engine import log, snapshot, transfer
 from pycaffe_ext.engine.net import Net as EngineNet
 from pycaffe_ext.engine.net_log import build_net
+from pycaffe_ext.engine.overwriting import writes_in_place
 from pycaffe_ext.errors import UserError, known
 
 PHASES = (proto.caffe_pb2.TRAIN, proto.caffe_pb2.TEST)
@@ -48,10 +49,10 @@ class Net:
 
     def _bind(self, net: EngineNet) -> None:
         self._net = net
-        for bottoms, tops in zip(net.bottoms, net.tops, strict=True):
-            for blob in tops:
-                if blob in bottoms:
-                    changes_in_place(blob)
+        changing = {id(blob.values) for i in range(len(net.layers)) for blob in writes_in_place(net, i)}
+        for blob in net.blobs.values():
+            if id(blob.values) in changing:
+                changes_in_place(blob)
         self.blobs = OrderedDict((name, Blob(lambda blob=blob: blob)) for name, blob in net.blobs.items())
         self.layers = [_shown(layer) for layer in net.layers]
         self._layer_names = list(net.layer_names)

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 
 from pycaffe_ext.data import ENCODINGS
 from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.pictures import opencv
 from pycaffe_ext.proto.caffe_pb2 import Datum
 
 QUALITY = 95
@@ -41,7 +42,7 @@ def from_bytes(content: bytes) -> tuple[np.ndarray, int]:
     """
     datum = parse(content)
     if datum.encoded:
-        image = cv2.imdecode(np.frombuffer(datum.data, np.uint8), cv2.IMREAD_COLOR) if datum.data else None
+        image = opencv.decode(datum.data, cv2.IMREAD_COLOR)
         if image is None:
             raise UserError("a Datum's encoded picture can't be decoded; pack the database again")
         return np.ascontiguousarray(image.transpose(2, 0, 1)), datum.label

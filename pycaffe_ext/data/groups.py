@@ -15,7 +15,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from pycaffe_ext.data.frames import Frame, map_frames, read_image
+from pycaffe_ext.data.frames import Frame, map_frames, read_frame
 from pycaffe_ext.data.threads import one_thread_each
 from pycaffe_ext.errors import UserError
 
@@ -87,7 +87,7 @@ def hash_frames(frames: Sequence[Frame], progress: bool = True) -> tuple[np.ndar
     """(m,) int64 indices of the frames that show something, and their hashes (m, 4) uint64; see BLANK."""
 
     def hashed(frame: Frame) -> tuple[np.ndarray, bool]:
-        thumbnail = _thumbnail(read_image(frame.image))
+        thumbnail = _thumbnail(read_frame(frame))
         return _hash(thumbnail), bool(thumbnail.std() >= BLANK)
 
     with one_thread_each():

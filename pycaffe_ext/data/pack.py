@@ -19,7 +19,7 @@ import numpy as np
 from pycaffe_ext.data import ENCODINGS
 from pycaffe_ext.data.balance import Selection
 from pycaffe_ext.data.datum import QUALITY, to_bytes
-from pycaffe_ext.data.frames import Frame, read_image
+from pycaffe_ext.data.frames import Frame, read_frame
 from pycaffe_ext.data.patches import SIZE, VIEWS, cut
 from pycaffe_ext.data.threads import in_order, one_thread_each
 from pycaffe_ext.errors import UserError, known
@@ -164,7 +164,7 @@ def cut_rows(
     """The (3, size, size) uint8 patch of each row; the rows share one frame and are ordered by candidate."""
     chosen = selection.candidate[rows]
     frame = frames[candidates.frame[chosen[0]]]
-    image = read_image(frame.image)
+    image = read_frame(frame)
     try:
         for candidate in np.unique(chosen):
             views = [VIEWS[view] for view in selection.view[rows[chosen == candidate]]]

@@ -12,7 +12,7 @@ from functools import partial
 import cv2
 import numpy as np
 
-from pycaffe_ext.data.frames import Frame, read_image
+from pycaffe_ext.data.frames import Frame, read_frame
 from pycaffe_ext.detector.edges import Edges, View, look
 from pycaffe_ext.detector.model import UNTRAINED_MODEL, Model
 from pycaffe_ext.detector.settings import Detector
@@ -106,4 +106,4 @@ def detect_all(
 
 
 def _read_and_detect(frame: Frame, model: Model) -> np.ndarray:
-    return detect(read_image(frame.image), model)
+    return detect(read_frame(frame), model)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from pycaffe_ext.data.frames import Frame, read_image, read_mask
+from pycaffe_ext.data.frames import Frame, read_frame, read_mask
 from pycaffe_ext.detector.candidates import detect, resized
 from pycaffe_ext.detector.curves import MOST, Point
 from pycaffe_ext.detector.edges import Edges, View, both_ways, find_edges, look
@@ -61,7 +61,7 @@ def draw_stages(frames: Sequence[Frame], model: Model, path: Path) -> None:
 
 
 def _row(frame: Frame, model: Model, row: Sequence[Axes]) -> None:
-    image = read_image(frame.image)
+    image = read_frame(frame)
     view = look(resized(image, model.settings.working_side))
     rgb, edges = view.image[..., ::-1], find_edges(view, model.settings)
     grey = np.repeat(cv2.cvtColor(view.image, cv2.COLOR_BGR2GRAY)[..., None] // 4 + 190, 3, axis=2)

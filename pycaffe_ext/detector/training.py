@@ -17,7 +17,7 @@ from itertools import combinations
 import cv2
 import numpy as np
 
-from pycaffe_ext.data.frames import Frame, map_frames, read_image, read_mask
+from pycaffe_ext.data.frames import Frame, map_frames, read_frame, read_mask
 from pycaffe_ext.detector.candidates import SMALLEST_FRAME, detect_all, resized
 from pycaffe_ext.detector.context import surroundings
 from pycaffe_ext.detector.edges import Edges, View, find_edges, look
@@ -186,7 +186,7 @@ def _teachers(fold: int, keys: Sequence[Key], first: Mapping[Key, Forest]) -> di
 
 def _opened(frame: Frame, settings: Detector) -> tuple[View, Edges, np.ndarray]:
     """View, edges and the class of each edge, both ways, of a training frame; one too small for shapes has none."""
-    image, mask = read_image(frame.image), read_mask(frame)
+    image, mask = read_frame(frame), read_mask(frame)
     if min(image.shape[:2]) < SMALLEST_FRAME:
         image, mask = np.zeros((SMALLEST_FRAME, SMALLEST_FRAME, 3), np.uint8), np.zeros((SMALLEST_FRAME,) * 2, bool)
     view = look(resized(image, settings.working_side))

@@ -26,6 +26,15 @@ class Product:
             target.add_(other, alpha=alpha * factor)
 
 
+class Values:
+    """What a blob's `data` is bound to; several blobs may have one together (see engine.overwriting)."""
+
+    __slots__ = ("tensor",)
+
+    def __init__(self) -> None:
+        self.tensor: torch.Tensor | None = None
+
+
 class Blob:
     """A float32 tensor and its gradient, both allocated (zero) when first touched.
 
@@ -36,7 +45,7 @@ class Blob:
     def __init__(self, shape: Iterable[int] = (), device: torch.device | str = "cpu") -> None:
         self._shape = tuple(int(n) for n in shape)
         self.device = torch.device(device)
-        self._data: torch.Tensor | None = None
+        self._values = Values()
         self._diff: torch.Tensor | None = None
         self._cleared = False
         self.defers_products = False
@@ -57,19 +66,36 @@ class Blob:
             return
         same = math.prod(shape) == self.count
         self._shape = shape
-        self._data = self._data.reshape(shape) if same and self._data is not None else None
+        if not same:
+            self._values = Values()
         self._diff = self._diff.reshape(shape) if same and self._diff is not None else None
 
     @property
+    def values(self) -> Values:
+        """Blobs with the same `values` share their data: what is written or bound to one's, the other has too."""
+        return self._values
+
+    def share_data(self, other: Blob) -> None:
+        """Have the other blob's values, in this blob's shape, until either takes a shape of another size."""
+        self._values = other.values
+
+    @property
+    def holds_data(self) -> bool:
+        """Whether there is memory for the values."""
+        return self._values.tensor is not None
+
+    @property
     def data(self) -> torch.Tensor:
-        if self._data is None:
-            self._data = torch.zeros(self._shape, device=self.device)
-        return self._data
+        tensor = self._values.tensor
+        if tensor is None:
+            tensor = self._values.tensor = torch.zeros(self._shape, device=self.device)
+        return tensor if tensor.shape == self._shape else tensor.view(self._shape)
 
     @data.setter
     def data(self, value: torch.Tensor) -> None:
-        self._data = value
-        self._shape = tuple(value.shape)
+        if value.shape != self._shape:
+            self.reshape(value.shape)
+        self._values.tensor = value
 
     @property
     def has_values(self) -> bool:
@@ -103,8 +129,11 @@ class Blob:
         self._cleared, self._product = self._diff is not None, None
 
     def release(self) -> None:
-        """Give up values and gradient; the shape stays, both read as zero until a layer writes them again."""
-        self._data = None
+        """Give up values and gradient; the shape stays, both read as zero until a layer writes them again.
+
+        Blobs that share the values keep them.
+        """
+        self._values = Values()
         self.release_diff()
 
     def release_diff(self) -> None:
@@ -150,6 +179,10 @@ class BlobView(Blob):
     def __init__(self, owner: Blob, shape: Iterable[int]) -> None:
         super().__init__(shape, owner.device)
         self.owner = owner
+
+    @property
+    def values(self) -> Values:
+        return self.owner.values
 
     @property
     def data(self) -> torch.Tensor:

@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 
 from pycaffe_ext.engine import log
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.pictures import opencv
 from pycaffe_ext.proto import caffe_pb2
 
 LEVELDB = caffe_pb2.DataParameter.LEVELDB
@@ -187,7 +188,7 @@ def datum_image(datum: caffe_pb2.Datum, color: bool | None = None) -> np.ndarray
 
 def _decoded(content: bytes, color: bool | None) -> np.ndarray:
     flag = {None: cv2.IMREAD_UNCHANGED, True: cv2.IMREAD_COLOR, False: cv2.IMREAD_GRAYSCALE}[color]
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), flag) if content else None
+    image = opencv.decode(content, flag)
     if image is None:
         raise ValueError("cannot be decoded as an image")
     if image.dtype != np.uint8:

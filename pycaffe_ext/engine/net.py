@@ -12,6 +12,7 @@ from pycaffe_ext.engine import debug_info, transfer
 from pycaffe_ext.engine.blob import Blob, BlobView
 from pycaffe_ext.engine.graph import filter_layers, insert_splits, with_state
 from pycaffe_ext.engine.layers import Layer, layer_class
+from pycaffe_ext.engine.overwriting import Overwriting
 from pycaffe_ext.errors import LayerError
 from pycaffe_ext.proto import array_to_blob, caffe_pb2
 
@@ -93,6 +94,7 @@ class Net:
         self._prune_backward()
         if self.param.force_backward:
             self._force_backward()
+        self._overwriting = Overwriting(self)
         transfer.warn_of_twins(self)
 
     def _add_layer(
@@ -253,6 +255,7 @@ class Net:
         layer, bottom, top = self.layers[i], self.bottoms[i], self.tops[i]
         _call(self.before_forward, i)
         layer.reshape(bottom, top)
+        self._overwriting.before_forward(i)
         layer.forward(bottom, top)
         losses = self._losses(layer, top)
         if self.debug_info:
@@ -272,11 +275,14 @@ class Net:
         for i in range(last, first - 1, -1):
             _call(self.before_backward, i)
             if self._layer_backward[i]:
-                self.layers[i].backward(self.tops[i], self._bottom_backward[i], self.bottoms[i])
+                top = self._overwriting.as_they_were(i, "top", self.tops[i])
+                bottom = self._overwriting.as_they_were(i, "bottom", self.bottoms[i])
+                self.layers[i].backward(top, self._bottom_backward[i], bottom)
                 if self.debug_info:
                     debug_info.log_backward(self, i, self._bottom_backward[i])
             _call(self.after_backward, i)
             if self.lean:
+                self._overwriting.forget(i)
                 self._release_tops(i)
         if self.debug_info and start is None and end is None:
             debug_info.log_params(self)

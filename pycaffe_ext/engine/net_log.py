@@ -10,6 +10,7 @@ import torch
 from pycaffe_ext.engine import log
 from pycaffe_ext.engine.graph import filter_layers, with_state
 from pycaffe_ext.engine.net import Net, shape_text
+from pycaffe_ext.engine.overwritten_in_caffe import warnings
 from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.proto.lines import naming_lines
 
@@ -40,6 +41,7 @@ def _build(param: caffe_pb2.NetParameter, phase: int, level: int, stages: list[s
     for i in range(len(net.layers)):
         memory = _log_layer(net, i, memory)
     _log_backward(net)
+    log.warning("net.cpp:220", *warnings(net))
     log.info("net.cpp:244", *(f"This network produces output {name}" for name in net.outputs))
     log.info("net.cpp:257", "Network initialization done.")
     return net

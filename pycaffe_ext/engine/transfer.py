@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from pycaffe_ext.engine import log
-from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.blob import Blob, Values
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import blob_to_array, caffe_pb2, is_hdf5, read_layers_h5, read_weights
 
@@ -27,6 +27,10 @@ class SharedValues(Blob):
     def __init__(self, source: Blob) -> None:
         super().__init__(source.shape, source.device)
         self.source = source.source if isinstance(source, SharedValues) else source
+
+    @property
+    def values(self) -> Values:
+        return self.source.values
 
     @property
     def data(self) -> torch.Tensor:

@@ -7,20 +7,20 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-JPEG_BEGIN = b"\xff\xd8"
-JPEG_END = b"\xff\xd9"  # libjpeg puts it behind a file that is cut off, and gives up on such bytes in memory
+JPEG, JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 
 
 def read(path: str | Path, flags: int) -> np.ndarray | None:
     """The picture in a file as cv2.imread with `flags` gives it; None if it can't be read, for whatever reason.
 
-    The bytes are read here, because cv2.imread ends the process at names that are not UTF-8.
+    The bytes are read here, because cv2.imread ends the process at names that are not UTF-8. In a file, libjpeg takes
+    the end of the bytes for the end of the picture, and one that is cut off is half a picture; in memory it refuses it.
     """
     try:
         content = Path(path).read_bytes()
-        return decode(content + JPEG_END if content.startswith(JPEG_BEGIN) else content, flags)
     except (OSError, ValueError):  # ValueError: a zero byte in the name
         return None
+    return decode(content + JPEG_END * content.startswith(JPEG), flags)
 
 
 def decode(content: bytes, flags: int) -> np.ndarray | None:

@@ -12,7 +12,7 @@ import numpy as np
 from pycaffe_ext import detector
 from pycaffe_ext.applications import packed
 from pycaffe_ext.applications.results import LESION_KINDS
-from pycaffe_ext.data.frames import Frame, read_image, read_mask
+from pycaffe_ext.data.frames import Frame, read_frame, read_mask
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import reading
 from pycaffe_ext.report.montage import CloseUp, Scene
@@ -105,7 +105,7 @@ class Pictures:
             raise UserError(f"{self.frames[name].mask}: the mask has changed since {folder} was packed; run again")
 
     def image(self, name: str) -> np.ndarray:
-        return read_image(self.frames[name].image)
+        return read_frame(self.frames[name])
 
     def mask(self, name: str) -> np.ndarray:
         return read_mask(self.frames[name])

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from pycaffe_ext.applications import APPLICATIONS
 from pycaffe_ext.data.patches import VIEWS
+from pycaffe_ext.data.reading import Reading
 from pycaffe_ext.engine.options import FAITHFUL
 from pycaffe_ext.evaluation.comparison import LEVEL, Comparison, least_adjusted_p
 from pycaffe_ext.report import claims, examples, markdown, study_tables, table_s1
 from pycaffe_ext.report.figures import DETECTOR
-from pycaffe_ext.report.run_summary import EMBEDDED
+from pycaffe_ext.report.run_summary import EMBEDDED, damage_text
 from pycaffe_ext.report.runs import RunFiles, Study
 from pycaffe_ext.schemes import BASE_LR
 from pycaffe_ext.training.resumes import EFFECT
@@ -97,8 +98,14 @@ def hopeless(comparisons: Mapping[int, Sequence[Comparison]]) -> str:
 def _data_text(run: RunFiles) -> str:
     print_ = f"sha256 of frames and masks `{run.packed.fingerprint[:12]}…`"
     if run.settings.data:
-        return f"{run.settings.source}, {print_}"
+        return "; ".join([f"{run.settings.source}, {print_}", *_reading_text(run)])
     return f"synthetic colonoscopy sequences, drawn anew for each seed: they say nothing about patients ({print_})"
+
+
+def _reading_text(run: RunFiles) -> list[str]:
+    """How masks were read if not by the rule that guesses nothing, and how many damaged frames are in it."""
+    rule = [f"masks read with MASK={run.settings.mask}"] if run.settings.mask != Reading.mask else []
+    return rule + ([damage_text(run.packed.damaged)] if run.packed.damaged else [])
 
 
 def _precision(study: Study) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pycaffe_ext.engine.options import FAITHFUL
 from pycaffe_ext.training import resumes
 
 QUOTED_RATES = (1.0, 2.0)  # false positives per frame
+NAMED = 5  # of the damaged frames
 EMBEDDED = "the embedded donor"
 
 
@@ -21,8 +23,8 @@ def donor_text(fine_tunes: bool, embedded: bool, file: Path) -> str:
     return str(file)
 
 
-def data_text(facts: dict[str, Any], patches: dict[str, int]) -> str:
-    """Counts at each stage of the data, a line per split."""
+def data_text(facts: dict[str, Any], patches: dict[str, int], damaged: Sequence[str] = ()) -> str:
+    """Counts at each stage of the data, a line per split; and one that names damaged frames that were kept."""
     lines = []
     for split, fact in facts.items():
         covered = "-" if fact["covered"] is None else f"{100 * fact['covered']:.1f} %"
@@ -31,7 +33,15 @@ def data_text(facts: dict[str, Any], patches: dict[str, int]) -> str:
             f" {fact['candidates_per_frame']:.1f} candidates a frame cover {covered} of the polyps,"
             f" {patches[split]} patches"
         )
+    if damaged:
+        lines.append(damage_text(damaged))
     return "\n".join(lines)
+
+
+def damage_text(damaged: Sequence[str]) -> str:
+    """How many frames are damaged, and the first of them."""
+    first = ", ".join(damaged[:NAMED]) + (", ..." if len(damaged) > NAMED else "")
+    return f"damaged frames that are used (DAMAGED=keep): {len(damaged)} ({first})"
 
 
 def text(result: dict[str, Any], folder: Path) -> str:

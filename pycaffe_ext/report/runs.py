@@ -202,7 +202,7 @@ def _same_test(first: RunFiles, other: RunFiles) -> bool:
 
 
 def _data_settings(settings: Settings) -> tuple:
-    return settings.patches, settings.test_views, settings.encoding, settings.seed
+    return settings.mask, settings.damaged, settings.patches, settings.test_views, settings.encoding, settings.seed
 
 
 def _same_candidates(first: Evaluation, other: Evaluation) -> bool:

@@ -12,7 +12,7 @@ from cases.sharing import IMAGES
 from engine_cases import TOLERANCE, Case, layer, one, ours, relative_error, run_genuine, run_genuine_each
 from refusals import STRICTER
 
-from oracle import Group, Outcome, refusals
+from oracle import Group, Outcome, nonfinite, overwriting, refusals
 from oracle.training import params, solver_param, train_genuine, train_ours
 from pycaffe_ext.engine.net import Net
 from pycaffe_ext.errors import UserError
@@ -26,10 +26,13 @@ WITHOUT_ROW = {  # nothing to compare with: the genuine engine dies, draws other
     "Filter that selects nothing": "the genuine engine divides by zero in its backward pass; here the gradient is zero",
     "STOCHASTIC pooling": "the genuine engine has it on a GPU only; here it runs on a CPU too, outside training"
     " with the true gradient of the weighted mean",
-    "MVN in place, gradient": "the genuine engine reads values that it has just overwritten; here it is that of the"
-    " layer out of place",
     "Convolution in place, dropout_ratio 1": "the genuine engine goes on and computes nonsense; here they are refused",
-    "Clip of NaN": "NaN is passed on; Caffe's source returns min",
+    "ArgMax of NaN": "the genuine engine sorts by comparisons that fail, in an order that nobody has defined; here NaN"
+    " counts as the largest value",
+    "The gradient at a NaN": "ReLU, PReLU and Clip give zero there in the genuine engine, ELU NaN; here ReLU and PReLU"
+    " pass on what comes from above, which is NaN too as soon as a loss has seen the NaN",
+    "The diff of a view's top": "that of Flatten, Reshape, one-bottom Concat and one-top Slice is the memory of their"
+    " bottom's diff in the genuine engine and shows what layers in place below made of it; here it may show its own",
     "SigmoidCrossEntropyLoss of confident, right scores": "log(1 + exp(-x)) is computed without the cancellation that"
     " leaves the genuine engine few digits of a loss near zero",
     "LSTM and RNN": "the gradient of x is computed only where somebody asks for it",
@@ -42,8 +45,10 @@ WITHOUT_ROW = {  # nothing to compare with: the genuine engine dies, draws other
     "Blobs without values": "accepted; the genuine engine aborts",
 }
 CLEARLY = 1e-2  # relative: no rounding
-IN_PLACE = {"BNLL": "", "Log": "log_param { scale: 3 shift: 1 }",
-            "Power": "power_param { power: 3 scale: 0.5 shift: 2 }"}  # fmt: skip
+IN_PLACE = {"BNLL": "", "Clip": "clip_param { min: 0.2 max: 0.8 }", "Log": "log_param { scale: 3 shift: 1 }", "MVN": "",
+            "Power": "power_param { power: 3 scale: 0.5 shift: 2 }",
+            "ReLU": "relu_param { negative_slope: -1 }"}  # fmt: skip
+SPOILT = "the genuine engine computes it from values that the layer in place has overwritten; here it is the true one"
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,19 @@ def rows() -> list[Row]:
               "the genuine engine computes it from values that it has overwritten; here it is that of the layer out of"
               " place, which both engines share", partial(_in_place, kind=kind, settings=settings))
           for kind, settings in IN_PLACE.items()),
+        *(Row(f"{name} and then a layer in place, gradient", SPOILT, partial(_spoilt, name=name))
+          for name in dict.fromkeys(maker.name for maker, *_ in _spoilt_pairs())),
+        Row("a layer in place over what another layer has read before, gradient", SPOILT, _spoilt_view),
+        Row("Eltwise SUM in place", "the genuine engine sets the top to zero before it reads the bottom that it is;"
+            " here it is the sum, with its gradient. PROD and MAX in place are likewise those out of place",
+            _sum_in_place),
+        Row("Flatten on Reshape, on Concat with one bottom or Slice with one top, gradient",
+            "the genuine engine's two ways of sharing a diff get in each other's way and nothing arrives below; here"
+            " it does", _lost_on_the_way),
+        *(Row(f"{name} of NaN", "comparisons with NaN fail, so the genuine engine skips it and a wrong number goes on"
+              " as a right one; here NaN is passed on", partial(nonfinite.passes_on, name=name))
+          for name in nonfinite.SKIP_NAN),
+        Row("ReLU of minus infinity", "the genuine engine adds 0 * x and gets NaN; here it is 0", _relu_of_infinity),
         Row("Scale in a batch of one, shared by two layers",
             "the genuine engine overwrites the gradient that it should add to; here it is added, as in larger batches",
             _scale_of_one),
@@ -120,10 +138,70 @@ def both(case: Case, folder: Path) -> tuple[dict[str, np.ndarray], dict[str, np.
 
 
 def _in_place(folder: Path, kind: str, settings: str) -> None:
-    here, theirs_here = both(one(kind, settings, tops="x", positive=True), folder / "in place")
-    _, there = both(one(kind, settings, tops="y", positive=True), folder / "out of place")
+    positive = kind == "Log"
+    here, theirs_here = both(one(kind, settings, tops="x", positive=positive), folder / "in place")
+    _, there = both(one(kind, settings, tops="y", positive=positive), folder / "out of place")
     assert relative_error(here["diff:x"], there["diff:x"]) <= TOLERANCE, "ours is not the gradient out of place"
     assert relative_error(here["diff:x"], theirs_here["diff:x"]) > CLEARLY, "the genuine gradient is the same"
+
+
+def _spoilt_pairs() -> list[tuple[overwriting.Maker, str, str]]:
+    """Layers whose gradient a layer in place behind them spoils in the genuine engine, without doing so to its own."""
+    pairs = ((maker, *follower) for maker in overwriting.MAKERS for follower in overwriting.FOLLOWERS)
+    return [pair for pair in pairs if pair[1] not in overwriting.SPOIL_THEMSELVES and overwriting.spoilt(*pair)]
+
+
+def _spoilt(folder: Path, name: str) -> None:
+    """For every such layer in place, ours is the genuine gradient of the net where it is out of place."""
+    chosen = [overwriting.pair(*pair, "TRAIN") for pair in _spoilt_pairs() if pair[0].name == name]
+    found = list(overwriting.run(chosen, folder / "apart"))
+    assert not any(each.problem for each in found), [each for each in found if each.problem]
+    places = [folder / str(i) for i in range(len(chosen))]
+    mine = [ours(row.case, place) for row, place in zip(chosen, places, strict=True)]
+    run_genuine(places)
+    for row, out, place in zip(chosen, mine, places, strict=True):
+        assert relative_error(out["diff:x"], np.load(place / "out.npz")["diff:x"]) > CLEARLY, f"the same: {row.name}"
+
+
+def _spoilt_view(folder: Path) -> None:
+    """InnerProduct reads one top of a Split; a ReLU works in place on the other."""
+    fc = layer("InnerProduct", "inner_product_param { num_output: 3 }", "a", "y")
+    read = layer("Split", "", "x", "a b")
+    case = Case("view", {"x": (4, 6)}, read + fc + layer("ReLU", "", "b", "b"))
+    mine, theirs = both(case, folder / "here")
+    _, apart = both(Case("view", {"x": (4, 6)}, read + fc + layer("ReLU", "", "b", "c")), folder / "apart")
+    given = [np.load(folder / name / "in.npz")["diff:y"] for name in ("here", "apart")]
+    x = np.load(folder / "here" / "in.npz")["data:x"]
+    assert relative_error(mine["grad:innerproduct:0"], given[0].T @ x) <= TOLERANCE, "ours is not the true one"
+    assert relative_error(apart["grad:innerproduct:0"], given[1].T @ x) <= TOLERANCE, "nor is the one out of place"
+    assert relative_error(mine["grad:innerproduct:0"], theirs["grad:innerproduct:0"]) > CLEARLY, "theirs is the same"
+
+
+def _sum_in_place(folder: Path) -> None:
+    case = Case("sum", {"x": (3, 4), "q": (3, 4)}, layer("Eltwise", "", "x q", "x"))
+    mine, theirs = both(case, folder)
+    given = np.load(folder / "in.npz")
+    np.testing.assert_allclose(mine["data:x"], given["data:x"] + given["data:q"], rtol=1e-6)
+    np.testing.assert_array_equal(mine["diff:q"], given["diff:x"])
+    assert relative_error(mine["data:x"], theirs["data:x"]) > CLEARLY, "the genuine sum is the same"
+
+
+def _lost_on_the_way(folder: Path) -> None:
+    views = {"Reshape": "reshape_param { shape { dim: 0 dim: 3 dim: -1 } }", "Concat": "", "Slice": ""}
+    for kind, settings in views.items():
+        text = layer("TanH", "", "x", "a") + layer(kind, settings, "a", "v") + layer("Flatten", "", "v", "y")
+        mine, theirs = both(Case("views", {"x": (2, 3, 4)}, text), folder / kind)
+        given = np.load(folder / kind / "in.npz")
+        slope = 1 - np.tanh(given["data:x"]) ** 2
+        assert relative_error(mine["diff:x"], slope * given["diff:y"].reshape(2, 3, 4)) <= TOLERANCE, "ours is wrong"
+        assert relative_error(mine["diff:x"], theirs["diff:x"]) > CLEARLY, f"{kind}: the genuine gradient is the same"
+
+
+def _relu_of_infinity(folder: Path) -> None:
+    mine, theirs = both(nonfinite.case("ReLU", "", "infinities"), folder)
+    lowest = np.isneginf(mine["data:x"])
+    assert (mine["data:y"][lowest] == 0).all() and np.isnan(theirs["data:y"][lowest]).all()
+    np.testing.assert_array_equal(mine["data:y"][~lowest], theirs["data:y"][~lowest])
 
 
 def _scale_of_one(folder: Path) -> None:

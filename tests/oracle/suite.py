@@ -8,10 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from oracle import Group, Outcome, deviations, files, layers, loglines, networks, refusals, solvers
+from oracle import (
+    Group,
+    Outcome,
+    deviations,
+    files,
+    layers,
+    loglines,
+    networks,
+    nonfinite,
+    overwriting,
+    refusals,
+    solvers,
+)
 from pycaffe_ext.errors import UserError
 
-CHAPTERS = (layers, solvers, networks, files, loglines, refusals, deviations)
+CHAPTERS = (layers, overwriting, nonfinite, solvers, networks, files, loglines, refusals, deviations)
 
 
 def all_groups() -> list[Group]:

@@ -17,7 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pycaffe_ext.data.frames import BLACK, DIGESTS, MASK_THRESHOLD
+from pycaffe_ext.data.frames import DIGESTS
+from pycaffe_ext.data.masks import BLACK, RINGING, THRESHOLD, check_lost
 from pycaffe_ext.data.threads import in_order
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import digest, writing_folder
@@ -28,6 +29,7 @@ SUFFIXES = (".mp4", ".avi", ".mpg", ".mpeg", ".wmv", ".mov", ".mkv", ".m4v", ".w
 WAY = "1: PNG; masks: largest channel > 127, 1 bit"  # another way of decoding gets other folders
 ENCODERS = 2
 LOST = 0.02  # share of the frames a header may name in excess: for many formats it is an estimate
+GHOST = 64  # what a moving white leaves behind in a compressed video stays below
 SHARE = {False: 0.5 * 3, True: 0.05}  # bytes a pixel takes as PNG at most: of frames, of masks
 
 
@@ -54,7 +56,8 @@ def decode(videos: Sequence[tuple[Path, bool]], cache: Path, progress: bool = Tr
 
     Frames are the pixels as OpenCV decodes them, without losses; masks are 1-bit pictures, white where the largest
     channel is above 127. Raises UserError if the disk is too small, a video can't be read, ends before the count in
-    its header by more than 2 %, changes its size, or is meant as mask and is neither black nor black and white.
+    its header by more than 2 %, changes its size, or is meant as mask and is neither black nor black and white,
+    or has a frame with a grey area away from its white ones.
     """
     homes = [_home(video, is_mask, cache) for video, is_mask in videos]
     todo = {home: job for home, job in zip(homes, videos, strict=True) if not home.exists()}
@@ -81,14 +84,17 @@ def _check_space(videos: Sequence[tuple[Path, bool]], cache: Path) -> None:
 def _write(video: Path, is_mask: bool, folder: Path, progress: bool) -> None:
     expected, count, top, lines = probe(video).count, 0, 0, []
     with bar(title=f"decoding {video.name}", total=expected or None, unit="frame", progress=progress) as shown:
-        for brightest, content in in_order(_encode_mask if is_mask else _encode_frame, _frames(video), ENCODERS):
-            name = f"{count:06d}.png"
-            (folder / name).write_bytes(content)
-            lines.append(f"{hashlib.sha256(content).hexdigest()}  {name}\n")
-            count, top = count + 1, max(top, brightest)
-            shown.update()
+        try:
+            for brightest, content in in_order(_encode_mask if is_mask else _encode_frame, _frames(video), ENCODERS):
+                name = f"{count:06d}.png"
+                (folder / name).write_bytes(content)
+                lines.append(f"{hashlib.sha256(content).hexdigest()}  {name}\n")
+                count, top = count + 1, max(top, brightest)
+                shown.update()
+        except ValueError as error:
+            raise UserError(f"{video}: frame {count}: {error}; write 0 for background and 255 for polyp") from None
     _check_whole(video, count, expected)
-    if is_mask and BLACK < top <= MASK_THRESHOLD:
+    if is_mask and BLACK < top <= THRESHOLD:
         raise UserError(f"{video}: its brightest grey is {top}, so that it is neither black nor black and white")
     (folder / DIGESTS).write_text("".join(lines), encoding="utf-8")
 
@@ -148,9 +154,11 @@ def _encode_frame(frame: np.ndarray) -> tuple[int, bytes]:
 
 
 def _encode_mask(frame: np.ndarray) -> tuple[int, bytes]:
+    """The brightest grey, and the mask as PNG; ValueError if an area would be lost."""
     grey = frame.max(axis=2)
-    mask = np.where(grey > MASK_THRESHOLD, np.uint8(255), np.uint8(0))
-    return int(grey.max()), _png(mask, cv2.IMWRITE_PNG_BILEVEL, 1)
+    mask = grey > THRESHOLD
+    check_lost(grey, mask, GHOST, RINGING[True])
+    return int(grey.max()), _png(np.where(mask, np.uint8(255), np.uint8(0)), cv2.IMWRITE_PNG_BILEVEL, 1)
 
 
 def _png(pixels: np.ndarray, *options: int) -> bytes:

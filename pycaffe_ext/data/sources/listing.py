@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -106,13 +106,6 @@ def refuse_unread(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
     raise UserError(f"{path}: {what} not read here; convert it ({', '.join(suffixes)}) or move it elsewhere")
 
 
-def check_still(frames: Iterable[Frame]) -> None:
-    """Raise UserError naming a GIF or WebP file that is animated: all of its pictures but the first would be lost."""
-    for path in (path for frame in frames for path in (frame.image, frame.mask) if path):
-        if ending(path) in (".gif", ".webp") and _animated(path):
-            raise UserError(f"{path}: has several pictures in it; store each as a file of its own")
-
-
 def left_out(folder: Path, frames: Sequence[Frame]) -> list[LeftOut]:
     """Pictures and videos below `folder` that none of its `frames` was made from, by kind, the most frequent first."""
     real_folder = lru_cache(maxsize=None)(os.path.realpath)
@@ -184,11 +177,3 @@ def _is_picture(path: Path) -> bool:
     except Exception:  # noqa: BLE001 - a picture that its library refuses, or a file that can't be read
         return path.exists()
     return True
-
-
-def _animated(path: Path) -> bool:
-    try:
-        with Image.open(path) as image:
-            return getattr(image, "n_frames", 1) > 1
-    except (OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"{path}: not a readable image, or cut off; replace it") from error

@@ -12,7 +12,6 @@ from pathlib import Path
 from pycaffe_ext.data.frames import Frame, check_sizes
 from pycaffe_ext.data.sources.folders import image_folder, mask_folder
 from pycaffe_ext.data.sources.grouping import grouped, with_identifiers
-from pycaffe_ext.data.sources.listing import check_still
 from pycaffe_ext.data.sources.pairing import pair
 from pycaffe_ext.data.sources.source import Source
 from pycaffe_ext.errors import UserError
@@ -27,7 +26,6 @@ def find(folder: Path, progress: bool = True) -> list[Frame]:
     """
     frames = with_identifiers(sorted(read(folder, None, progress), key=lambda frame: frame.name))
     check_sizes(frames, progress)
-    check_still(frames)
     return frames
 
 

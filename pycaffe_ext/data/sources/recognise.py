@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 from pycaffe_ext.data.frames import Frame, check_sizes, no_polyp, read_mask
 from pycaffe_ext.data.names import some
+from pycaffe_ext.data.reading import Reading
 from pycaffe_ext.data.sources.decode import SUFFIXES as VIDEO_SUFFIXES
 from pycaffe_ext.data.sources.folders import ALSO_MASKS, IMAGES, MASKS, plain_name, subfolders
 from pycaffe_ext.data.sources.grouping import check_no_other_table, with_identifiers
-from pycaffe_ext.data.sources.listing import check_still, left_by_system
+from pycaffe_ext.data.sources.listing import left_by_system
 from pycaffe_ext.data.sources.source import Source
 from pycaffe_ext.data.sources.table import GENERAL, SOURCES
 from pycaffe_ext.errors import UserError, known
@@ -22,20 +24,22 @@ HELP = "`make data-help` shows the layouts"
 
 
 def find(
-    folder: str | Path, dataset: str | None = None, cache: Path | None = None, progress: bool = True
-) -> list[Frame]:
+    folder: str | Path, dataset: str | None = None, cache: Path | None = None, progress: bool = True,
+    reading: Reading | None = None,
+) -> list[Frame]:  # fmt: skip
     """Frames of the data set in `folder`, or in its only sub-folder that holds one, sorted by name.
 
     dataset : name in SOURCES; None = recognised by the layout. cache : folder for the frames of videos, which are
-    decoded once. Frames without polyps are kept. Raises UserError, one line, if the layout is unknown, ambiguous or
-    resembles one that it lacks a part of, and naming the file if one is missing, unreadable or does not fit.
+    decoded once. reading : how files are read where that is not clear. Frames without polyps are kept. Raises
+    UserError, one line, if the layout is unknown, ambiguous or resembles one that it lacks a part of, and naming the
+    file if one is missing, unreadable or does not fit.
     """
     source, home = recognise(folder, dataset)
-    frames = with_identifiers(sorted(source.read(home, cache, progress), key=lambda frame: frame.name))
+    found = with_identifiers(sorted(source.read(home, cache, progress), key=lambda frame: frame.name))
+    frames = [replace(frame, reading=reading or Reading()) for frame in found]
     check_no_other_table(home, frames, Path(folder))
-    stored = [frame for frame in frames if not _decoded(frame, cache)]
-    check_sizes(stored, progress)
-    check_still(stored)
+    check_sizes([frame for frame in frames if not _decoded(frame, cache)], progress)
+    _check_rule(frames, cache)
     _check_polyps(frames)
     return frames
 
@@ -96,6 +100,14 @@ def _decoded(frame: Frame, cache: Path | None) -> bool:
     """Whether both files come from videos, whose sizes were compared when they were read."""
     files = [path for path in (frame.image, frame.mask) if path]
     return cache is not None and all(path.is_relative_to(cache) for path in files)
+
+
+def _check_rule(frames: list[Frame], cache: Path | None) -> None:
+    """Raise UserError if MASK= is meant for masks that were made black and white when their video was decoded."""
+    rule = frames[0].reading.mask if frames else Reading.mask
+    masks = (frame.mask for frame in frames if frame.mask and cache is not None)
+    if rule != Reading.mask and (video := next((mask.parent for mask in masks if mask.is_relative_to(cache)), None)):
+        raise UserError(f"MASK={rule} is for masks in files; those of a video are polyp above half ({video.name})")
 
 
 def _check_polyps(frames: list[Frame]) -> None:

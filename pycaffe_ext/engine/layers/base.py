@@ -20,7 +20,8 @@ class Layer:
 
     `setup` runs once and may put a blob of the layer's own in a top's place; `reshape` runs before each forward pass.
     `backward` writes the gradient of each bottom whose `propagate_down` is true and ADDS to the gradient of each
-    parameter whose `param_propagate_down` is true.
+    parameter whose `param_propagate_down` is true.  In a net the blobs that it is given have the values of the forward
+    pass, as far as `reads_bottoms` and `reads_tops` ask for them, whatever a layer in place has made of them since.
     A top blob may be its bottom blob (in place).  Counts of blobs are None where Caffe does not restrict them.
     """
 
@@ -35,6 +36,10 @@ class Layer:
     is_loss = False
     in_place = False  # whether a top may be its own bottom
     keeps_tops = False  # whether a pass may rely on what the one before has left in the tops
+    reads_bottoms = True  # whether the backward pass reads the bottoms' values, or they are held for it
+    reads_tops = False  # the same of the tops' values
+    changes_values = True  # whether the values of a layer in place differ from those that it finds
+    may_overwrite = True  # whether a layer in place may write into the tensor that it finds; see engine.overwriting
 
     def __init__(self, param: caffe_pb2.LayerParameter, phase: int, device: torch.device) -> None:
         self.param = caffe_pb2.LayerParameter()
@@ -156,8 +161,7 @@ class AutogradLayer(Layer):
         raise NotImplementedError
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        self._inputs = [blob.data for blob in bottom]  # a top in place binds a new tensor: these stay as they are
-        tops = self.compute(self._inputs, [blob.data for blob in self.blobs])
+        tops = self.compute([blob.data for blob in bottom], [blob.data for blob in self.blobs])
         for blob, value in zip(top, tops, strict=True):
             blob.data = value.reshape(blob.shape).contiguous()
 
@@ -167,7 +171,7 @@ class AutogradLayer(Layer):
         targets += [(offset + i, b, True) for i, b in enumerate(self.blobs) if self.param_propagate_down[i]]
         if not targets:
             return
-        leaves = [x.detach() for x in self._inputs] + [blob.data.detach() for blob in self.blobs]
+        leaves = [blob.data.detach() for blob in [*bottom, *self.blobs]]
         wanted = [leaves[i].requires_grad_() for i, _, _ in targets]
         with torch.enable_grad():
             tops = self.compute(leaves[:offset], leaves[offset:])
@@ -175,11 +179,25 @@ class AutogradLayer(Layer):
                  if value.requires_grad]
         values, above = [value for value, _ in pairs], [gradient for _, gradient in pairs]
         gradients = torch.autograd.grad(values, wanted, above, allow_unused=True) if pairs else [None] * len(targets)
-        for (_, blob, is_param), gradient in zip(targets, gradients, strict=True):
+        own = _apart(gradients, [blob.diff for blob in top])
+        for (_, blob, is_param), gradient in zip(targets, own, strict=True):
             if is_param and gradient is not None:
-                blob.accumulate(gradient.contiguous())
+                blob.accumulate(gradient)
             elif not is_param:
-                blob.diff = torch.zeros_like(blob.data) if gradient is None else gradient.contiguous()
+                blob.diff = torch.zeros_like(blob.data) if gradient is None else gradient
+
+
+def _apart(gradients: Sequence[torch.Tensor | None], above: list[torch.Tensor]) -> list[torch.Tensor | None]:
+    """The gradients in memory of their own: torch gives those of a sum as one tensor, which may be the top's."""
+    taken, out = {tensor.untyped_storage().data_ptr() for tensor in above}, []
+    for gradient in gradients:
+        own = None if gradient is None else gradient.contiguous()
+        if own is not None and own.untyped_storage().data_ptr() in taken:
+            own = own.clone()
+        if own is not None:
+            taken.add(own.untyped_storage().data_ptr())
+        out.append(own)
+    return out
 
 
 def register(name: str) -> Callable[[type[Layer]], type[Layer]]:

@@ -44,14 +44,15 @@ class Split(Layer):
 
     exact_bottoms = 1
     min_tops = 1
+    reads_bottoms = False
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         for blob in top:
             blob.reshape(bottom[0].shape)
+            blob.share_data(bottom[0])
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        for blob in top:
-            blob.data = bottom[0].data
+        """The values are there."""
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if not propagate_down[0]:
@@ -68,6 +69,7 @@ class Silence(Layer):
 
     min_bottoms = 1
     exact_tops = 0
+    reads_bottoms = False
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         """There is no top."""
@@ -81,8 +83,31 @@ class Silence(Layer):
                 blob.diff.zero_()
 
 
+class _SameValues(Layer):
+    """Where there is one bottom and one top: the bottom's values under another shape, in the same memory.
+
+    The gradient is shared too, as in Caffe: a layer in place below changes what the top's `diff` shows.  The weight of
+    a loss, which a top's `diff` holds all the time, is not.
+    """
+
+    reads_bottoms = False
+
+    def share(self, bottom: list[Blob], top: list[Blob]) -> None:
+        """For the end of `reshape`."""
+        if len(bottom) == len(top) == 1:
+            top[0].share_data(bottom[0])
+
+    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        """The values are there."""
+
+    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        if propagate_down[0]:
+            gradient = top[0].diff.view(bottom[0].shape)
+            bottom[0].diff = gradient.clone() if self.loss_weights[0] else gradient
+
+
 @register("Concat")
-class Concat(Layer):
+class Concat(_SameValues):
     """Bottoms one after another along an axis."""
 
     min_bottoms = exact_tops = 1
@@ -102,11 +127,16 @@ class Concat(Layer):
             self.check(rest == shape, f"all axes but {self._axis} must agree: {bottom[0].shape} and {blob.shape}")
             shape[self._axis] += blob.shape[self._axis]
         top[0].reshape(shape)
+        self.share(bottom, top)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        top[0].data = torch.cat([blob.data for blob in bottom], self._axis)
+        if len(bottom) > 1:
+            top[0].data = torch.cat([blob.data for blob in bottom], self._axis)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        if len(bottom) == 1:
+            super().backward(top, propagate_down, bottom)
+            return
         parts = top[0].diff.split([blob.shape[self._axis] for blob in bottom], self._axis)
         for blob, wanted, part in zip(bottom, propagate_down, parts, strict=True):
             if wanted:
@@ -114,7 +144,7 @@ class Concat(Layer):
 
 
 @register("Slice")
-class Slice(Layer):
+class Slice(_SameValues):
     """One bottom cut along an axis, equally or at the given points."""
 
     exact_bottoms = min_tops = 1
@@ -136,19 +166,24 @@ class Slice(Layer):
             self._sizes = [size // len(top)] * len(top)
         for blob, part in zip(top, self._sizes, strict=True):
             blob.reshape((*bottom[0].shape[: self._axis], part, *bottom[0].shape[self._axis + 1 :]))
+        self.share(bottom, top)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        if len(top) == 1:
+            return
         for blob, part in zip(top, bottom[0].data.split(self._sizes, self._axis), strict=True):
             blob.data = part.clone(memory_format=torch.contiguous_format)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
-        if propagate_down[0]:
+        if len(top) == 1:
+            super().backward(top, propagate_down, bottom)
+        elif propagate_down[0]:
             bottom[0].diff = torch.cat([blob.diff for blob in top], self._axis)
 
 
 @register("Eltwise")
 class Eltwise(AutogradLayer):
-    """Sum (with coefficients), product or maximum of bottoms of one shape."""
+    """Sum (with coefficients), product or maximum of bottoms of one shape; a NaN among them makes the maximum NaN."""
 
     min_bottoms = 2
     exact_tops = 1
@@ -159,6 +194,7 @@ class Eltwise(AutogradLayer):
         self.check(len(param.coeff) in (0, len(bottom)), f"coeff must be given for each of {len(bottom)} bottoms")
         self.check(not (param.operation == ELTWISE.PROD and param.coeff), "coeff goes with SUM only")
         self._coeff = list(param.coeff) or [1.0] * len(bottom)
+        self.reads_bottoms = param.operation != ELTWISE.SUM
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         for blob in bottom[1:]:
@@ -168,9 +204,10 @@ class Eltwise(AutogradLayer):
     def compute(self, bottoms: list[torch.Tensor], params: list[torch.Tensor]) -> list[torch.Tensor]:
         operation = self.param.eltwise_param.operation
         if operation == ELTWISE.MAX:
-            out = bottoms[0]
-            for x in bottoms[1:]:
-                out = torch.where(out > x, out, x)  # a tie belongs to the later bottom
+            first, second, *others = bottoms
+            out = torch.where((first > second) | first.isnan(), first, second)  # a tie belongs to the second,
+            for x in others:
+                out = torch.where((x > out) | x.isnan(), x, out)  # with those that follow to the earlier one
             return [out]
         if operation == ELTWISE.PROD:
             out = bottoms[0] * bottoms[1]
@@ -192,33 +229,25 @@ class Eltwise(AutogradLayer):
                 blob.diff = gradient * coeff
 
 
-class _SameValues(Layer):
-    """The bottom's values under another shape, in the same memory."""
-
-    exact_bottoms = exact_tops = 1
-
-    def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        top[0].data = bottom[0].data.view(top[0].shape)
-
-    def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
-        if propagate_down[0]:
-            bottom[0].diff = top[0].diff.view(bottom[0].shape)
-
-
 @register("Flatten")
 class Flatten(_SameValues):
     """Axes `axis` to `end_axis` made one."""
+
+    exact_bottoms = exact_tops = 1
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         param, shape = self.param.flatten_param, bottom[0].shape
         first, last = self.axis(param.axis, bottom[0]), self.axis(param.end_axis, bottom[0], "end_axis")
         self.check(first <= last, f"axis {first} lies behind end_axis {last}")
         top[0].reshape((*shape[:first], torch.Size(shape[first : last + 1]).numel(), *shape[last + 1 :]))
+        self.share(bottom, top)
 
 
 @register("Reshape")
 class Reshape(_SameValues):
     """Another shape: 0 keeps an axis, -1 takes what is left."""
+
+    exact_bottoms = exact_tops = 1
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         param, shape = self.param.reshape_param, bottom[0].shape
@@ -239,3 +268,4 @@ class Reshape(_SameValues):
             new[new.index(-1)] = total // known
         self.check(torch.Size(new).numel() == total, f"{shape} can't be given the shape {new}")
         top[0].reshape(new)
+        self.share(bottom, top)

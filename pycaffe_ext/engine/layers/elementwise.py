@@ -40,7 +40,7 @@ class BNLL(_Elementwise):
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if propagate_down[0]:
-            bottom[0].diff = top[0].diff * torch.sigmoid(self._inputs[0].clamp(max=50))
+            bottom[0].diff = top[0].diff * torch.sigmoid(bottom[0].data.clamp(max=50))
 
 
 @register("ELU")
@@ -57,7 +57,8 @@ class Power(_Elementwise):
 
     def compute(self, bottoms: Tensors, params: Tensors) -> Tensors:
         param = self.param.power_param
-        inner = bottoms[0] * param.scale + param.shift
+        x = bottoms[0]
+        inner = x * param.scale + param.shift if param.scale else torch.full_like(x, param.shift)  # 0 * inf is NaN
         if param.power == 0:
             return [torch.ones_like(inner)]
         return [inner if param.power == 1 else inner.pow(param.power)]
@@ -95,6 +96,8 @@ class Log(_Elementwise):
 class Threshold(NeuronLayer):
     """1 where x is above the threshold, else 0; it has no gradient."""
 
+    reads_bottoms = False
+
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         top[0].data = (bottom[0].data > self.param.threshold_param.threshold).float()
 
@@ -113,4 +116,4 @@ class PReLU(_Elementwise):
     def compute(self, bottoms: Tensors, params: Tensors) -> Tensors:
         x = bottoms[0]
         slope = params[0].view(-1, *[1] * (x.dim() - 2)) if params[0].dim() else params[0]
-        return [functional.relu(x) + slope * (x - functional.relu(x))]
+        return [functional.relu(x) + slope * x.clamp(max=0)]

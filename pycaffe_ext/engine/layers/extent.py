@@ -13,6 +13,7 @@ class Tile(Layer):
     """The bottom `tiles` times over along an axis."""
 
     exact_bottoms = exact_tops = 1
+    reads_bottoms = False
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         param, shape = self.param.tile_param, list(bottom[0].shape)
@@ -40,6 +41,7 @@ class Crop(Layer):
 
     exact_bottoms = 2
     exact_tops = 1
+    reads_bottoms = False
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         shape, size, offset = bottom[0].shape, bottom[1].shape, list(self.param.crop_param.offset)

@@ -18,6 +18,7 @@ class Im2col(AutogradLayer, _Conv):
     """
 
     exact_bottoms = exact_tops = 1
+    reads_bottoms = False
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         self._axis = self.axis(self.param.convolution_param.axis, bottom[0])

@@ -28,6 +28,7 @@ class Embed(Layer):
     """
 
     exact_bottoms = exact_tops = 1
+    reads_bottoms = False
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         param = self.param.embed_param
@@ -49,7 +50,7 @@ class Embed(Layer):
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         self.check(not propagate_down[0], "can't send a gradient to its indices")
-        gradient = top[0].diff.view(-1, top[0].shape[-1])
+        gradient = top[0].diff.view(-1, self.param.embed_param.num_output)
         if self.param_propagate_down[0]:
             table = torch.zeros_like(self.blobs[0].data)
             self.blobs[0].accumulate(table.index_add_(0, self._indices, gradient))
@@ -63,6 +64,7 @@ class BatchReindex(Layer):
 
     exact_bottoms = 2
     exact_tops = 1
+    reads_bottoms = False
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.check(len(bottom[1].shape) == 1, f"indices must have 1 axis, not shape {bottom[1].shape}")
@@ -88,6 +90,7 @@ class Filter(Layer):
 
     min_bottoms = 2
     min_tops = 1
+    reads_bottoms = False
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.check(len(top) == len(bottom) - 1, f"{len(bottom)} bottoms (the last selects) make {len(bottom) - 1}"

@@ -38,7 +38,8 @@ class InnerProduct(Layer):
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         weight, transpose = self.blobs[0].data, self.param.inner_product_param.transpose
-        gradient, x = top[0].diff.view(-1, top[0].shape[-1]), bottom[0].data.view(-1, self._inputs)
+        outputs, x = self.param.inner_product_param.num_output, bottom[0].data.view(-1, self._inputs)
+        gradient = top[0].diff.view(-1, outputs)
         if self.param_propagate_down[0]:
             self.blobs[0].accumulate_product(*((x.t(), gradient) if transpose else (gradient.t(), x)))
         if len(self.blobs) > 1 and self.param_propagate_down[1]:

@@ -56,6 +56,7 @@ class InfogainLoss(Labelled):
     max_tops = 2
     auto_top_blobs = True
     is_loss = True
+    reads_bottoms, reads_tops = False, True  # the second top is the probabilities that are kept
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.check(not self.param.loss_param.HasField("normalize"), "takes normalization, not the old normalize")

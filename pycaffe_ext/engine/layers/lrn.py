@@ -35,6 +35,7 @@ class AcrossChannels(Layer):
     """y = x * scale ** -beta with scale = k + alpha / size * (sum of squares over `size` channels)."""
 
     exact_bottoms = exact_tops = 1
+    reads_tops = True
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.check(len(bottom[0].shape) == 4, f"bottom must have 4 axes (N, C, H, W), not shape {bottom[0].shape}")

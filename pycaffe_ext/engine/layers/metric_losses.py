@@ -44,7 +44,8 @@ class ContrastiveLoss(Layer):
         top[0].data = torch.where(self._similar, self._square, others).sum() / items / 2
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
-        gradient = self._slope().view(-1, 1) * self._apart * (top[0].diff / bottom[0].shape[0])
+        slope = self._slope().view(-1, 1)
+        gradient = torch.where(slope == 0, 0, slope * self._apart) * (top[0].diff / bottom[0].shape[0])
         for blob, wanted, sign in zip(bottom, propagate_down, (1, -1), strict=False):
             if wanted:
                 blob.diff = (sign * gradient).view(blob.shape)

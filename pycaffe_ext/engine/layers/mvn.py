@@ -17,6 +17,7 @@ class MVN(Layer):
 
     exact_bottoms = exact_tops = 1
     in_place = True
+    reads_bottoms, reads_tops = False, True
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         shape = self.legacy_shape(bottom[0])

@@ -17,12 +17,14 @@ class ReLU(NeuronLayer):
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         self._slope = self.param.relu_param.negative_slope
+        self.reads_tops = top[0] is bottom[0] and self._slope >= 0  # the signs are the bottom's
+        self.reads_bottoms = not self.reads_tops
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x = bottom[0].data
         if self._slope:
             top[0].data = torch.nn.functional.leaky_relu(x, self._slope)
-        elif top[0] is bottom[0]:
+        elif top[0] is bottom[0] and self.may_overwrite:
             x.relu_()
         else:
             top[0].data = x.relu()
@@ -30,7 +32,7 @@ class ReLU(NeuronLayer):
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if not propagate_down[0]:
             return
-        x, gradient = bottom[0].data, top[0].diff  # in place x is the output: its sign is the input's
+        x, gradient = (top if self.reads_tops else bottom)[0].data, top[0].diff
         if self._slope:
             bottom[0].diff = torch.where(x > 0, gradient, gradient * self._slope)
         elif top[0] is bottom[0]:
@@ -43,24 +45,27 @@ class ReLU(NeuronLayer):
 class Dropout(NeuronLayer):
     """In training each value is dropped with probability dropout_ratio, the others divided by 1 - dropout_ratio."""
 
+    reads_bottoms = False
+
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         self._ratio = self.param.dropout_param.dropout_ratio
         self.check(0 < self._ratio < 1 or self._ratio == 0, f"dropout_ratio {self._ratio} is not in [0, 1)")
+        self.changes_values = self.training and self._ratio > 0
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x = bottom[0].data
-        if not self.training or not self._ratio:
+        if not self.changes_values:
             if top[0] is not bottom[0]:
                 top[0].data = x.clone()
             return
         self._mask = dropout_mask(x, self._ratio)
-        top[0].data = x.mul_(self._mask) if top[0] is bottom[0] else x * self._mask
+        top[0].data = x.mul_(self._mask) if top[0] is bottom[0] and self.may_overwrite else x * self._mask
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         if not propagate_down[0]:
             return
         gradient = top[0].diff
-        if not self.training or not self._ratio:
+        if not self.changes_values:
             bottom[0].diff = gradient if top[0] is bottom[0] else gradient.clone()
         else:
             bottom[0].diff = gradient.mul_(self._mask) if top[0] is bottom[0] else gradient * self._mask
@@ -68,6 +73,8 @@ class Dropout(NeuronLayer):
 
 @register("Sigmoid")
 class Sigmoid(NeuronLayer):
+    reads_bottoms, reads_tops = False, True
+
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         top[0].data = torch.sigmoid(bottom[0].data)
 
@@ -78,6 +85,8 @@ class Sigmoid(NeuronLayer):
 
 @register("TanH")
 class TanH(NeuronLayer):
+    reads_bottoms, reads_tops = False, True
+
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         top[0].data = torch.tanh(bottom[0].data)
 
@@ -90,8 +99,7 @@ class TanH(NeuronLayer):
 class Clip(NeuronLayer):
     """x, but min below min and max above max; NaN stays NaN.
 
-    The gradient passes where min <= x <= max.  In place the input is gone and what is left always lies there: the
-    gradient then passes everywhere, as in Caffe.
+    The gradient passes where min <= x <= max, in place too: Caffe's own then passes everywhere.
     """
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
@@ -111,6 +119,8 @@ class Clip(NeuronLayer):
 @register("Swish")
 class Swish(NeuronLayer):
     """x * sigmoid(beta * x)."""
+
+    reads_bottoms, reads_tops = False, True
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         x = bottom[0].data

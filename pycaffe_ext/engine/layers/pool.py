@@ -40,6 +40,10 @@ class Pooling(Layer):
     exact_bottoms = min_tops = 1
     max_tops = 2
 
+    @property
+    def reads_bottoms(self) -> bool:
+        return self.param.pooling_param.pool == POOL.MAX
+
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         param = self.param.pooling_param
         self.check(len(top) == 1 or param.pool == POOL.MAX, "only MAX has a second top")

@@ -22,6 +22,7 @@ class Python(Layer):
     """
 
     in_place = keeps_tops = True
+    reads_bottoms = False  # its backward pass sees the blobs as they are then, as in Caffe
 
     def __init__(self, param: caffe_pb2.LayerParameter, phase: int, device: torch.device) -> None:
         super().__init__(param, phase, device)
@@ -42,6 +43,9 @@ class Python(Layer):
         self._run("reshape", bottom, top)
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
+        for blob in top:
+            if blob in bottom and not self.may_overwrite:
+                blob.data = blob.data.clone()
         self._run("forward", bottom, top)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:

@@ -136,11 +136,12 @@ class Recurrent(Layer):
         return [memory[:streams].clone() for memory in self._memory]
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
+        above = top[0].diff.view(self.steps, -1, self.size)  # MVN in place makes it four axes
         if self._unrolled is not None:
-            for i, gradient in self._unrolled.backward(top[0].diff).items():
+            for i, gradient in self._unrolled.backward(above).items():
                 bottom[i].diff = gradient
             return
-        above = self.run_back(top[0].diff).view(-1, self.gates * self.size)
+        above = self.run_back(above).view(-1, self.gates * self.size)
         weight, bias = self.blobs[:2]
         weight.accumulate_product(above.t(), bottom[0].data.reshape(len(above), -1))
         bias.accumulate(above.sum(0))

@@ -48,6 +48,8 @@ class _Along(AutogradLayer):
 
 @register("Bias")
 class Bias(_Along):
+    reads_bottoms = False
+
     def _param(self) -> caffe_pb2.BiasParameter:
         return self.param.bias_param
 
@@ -86,6 +88,11 @@ class BatchNorm(Layer):
 
     exact_bottoms = exact_tops = 1
     in_place = True
+    reads_bottoms = False
+
+    @property
+    def reads_tops(self) -> bool:
+        return not self._stored
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         channels = 1 if len(bottom[0].shape) == 1 else bottom[0].shape[1]
@@ -125,8 +132,7 @@ class BatchNorm(Layer):
             var = centred.square().mean(self._sum_axes).view(-1)
             self._remember(mean.view(-1), var, x.numel() // max(1, self.blobs[0].count))
         self._std = (var + eps).sqrt().view(self._spread)
-        self._normal = centred / self._std
-        top[0].data = self._normal if top[0] is not bottom[0] else self._normal.clone()
+        top[0].data = centred / self._std
 
     def _remember(self, mean: torch.Tensor, var: torch.Tensor, items: int) -> None:
         fraction = self.param.batch_norm_param.moving_average_fraction
@@ -139,6 +145,7 @@ class BatchNorm(Layer):
             return
         gradient = top[0].diff
         if not self._stored:
-            along = (gradient * self._normal).mean(self._sum_axes, keepdim=True)
-            gradient = gradient - gradient.mean(self._sum_axes, keepdim=True) - along * self._normal
+            normal = top[0].data
+            along = (gradient * normal).mean(self._sum_axes, keepdim=True)
+            gradient = gradient - gradient.mean(self._sum_axes, keepdim=True) - along * normal
         bottom[0].diff = gradient / self._std

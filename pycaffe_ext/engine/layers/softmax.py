@@ -34,6 +34,7 @@ def normalizer(mode: int, outer: int, inner: int, valid: torch.Tensor | None) ->
 class Softmax(Layer):
     exact_bottoms = exact_tops = 1
     in_place = True
+    reads_bottoms, reads_tops = False, True
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         self._axis = self.axis(self.param.softmax_param.axis, bottom[0])
@@ -88,6 +89,7 @@ class SoftmaxWithLoss(Labelled):
     max_tops = 2
     auto_top_blobs = True
     is_loss = True
+    reads_bottoms, reads_tops = False, True  # the second top is the probabilities that are kept
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         self._read(bottom, self.param.softmax_param.axis, one_each=True)
@@ -130,6 +132,7 @@ class Accuracy(Labelled):
     exact_bottoms = 2
     min_tops = 1
     max_tops = 2
+    reads_bottoms = False
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         param = self.param.accuracy_param
