@@ -98,11 +98,6 @@ class Blob:
         self._values.tensor = value
 
     @property
-    def has_values(self) -> bool:
-        """Whether there is memory for the values: a layer has written them, or somebody has read them."""
-        return self._data is not None
-
-    @property
     def diff(self) -> torch.Tensor:
         if self._product is not None:
             product, self._product = self._product, None

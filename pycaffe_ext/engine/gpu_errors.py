@@ -15,7 +15,6 @@ from pycaffe_ext.engine.layers import Layer
 from pycaffe_ext.engine.net import Net
 from pycaffe_ext.errors import UserError
 
-SAME_MEMORY = ("Flatten", "Reshape", "Split")  # their tops are their bottoms' memory
 USABLE = 0.85  # of the memory: workspaces and gaps take the rest
 BESIDE = 2.0  # bytes that an item takes, gradients and layers' own, for each byte of its blobs: at least so many
 ROUND = 8  # batches are named in multiples of it, where they are that large
@@ -71,9 +70,8 @@ def batch_that_fits(batch: int, fixed: int, values: int, made: int, used: int, c
 
 def _sizes(net: Net, back: bool) -> tuple[int, int, int]:
     """(bytes of parameters, their gradients and histories, of all blobs, of the blobs that have been made)."""
-    blobs = [blob for layer, bottoms, tops in zip(net.layers, net.bottoms, net.tops, strict=True)
-             if layer.type not in SAME_MEMORY for blob in tops if blob not in bottoms]
-    made = sum(map(_bytes, blobs if back else [blob for blob in blobs if blob.has_values]))
+    blobs = list({id(blob.values): blob for blob in net.blobs.values()}.values())  # each memory once
+    made = sum(map(_bytes, blobs if back else [blob for blob in blobs if blob.holds_data]))
     return 3 * sum(map(_bytes, net.learnable_params)), max(1, sum(map(_bytes, blobs))), made
 
 
