@@ -29,7 +29,7 @@ flags    = $(call options,$(filter-out $(1),$(OPTIONS)))
 unexport $(OPTIONS)
 
 # What a user gives arrives as given: `value` leaves $ alone, a ' is quoted for the shell.
-ARGUMENTS := $(OPTIONS) NAME APP ROWS REPETITIONS
+ARGUMENTS := $(OPTIONS) NAME APP ROWS REPETITIONS CHECKS FOR WITHOUT
 quote    = '$(subst ','\'',$(1))'
 quoted   = $(call quote,$(value $(1)))
 options  = $(foreach v,$(1),$(if $(value $(v)),--$(call lower,$(v))=$(call quoted,$(v))))
@@ -138,6 +138,15 @@ detector-curve: $(READY)  ## train the hand-crafted detector alone; polyps hit a
 .PHONY: bench
 bench: $(READY)  ## compare with the genuine Caffe, write BENCHMARKS.md (ROWS="train-32 reading": those rows only)
 	@$(PY) tools/bench.py $(foreach row,$(value ROWS),$(call quote,$(row)))
+
+# gpu-bundle/check.sh brings along what a machine without internet lacks, and uses that machine's own torch.
+.PHONY: gpu-check gpu-bundle
+BUNDLE := $(wildcard gpu-bundle/check.sh)
+gpu-check: $(if $(BUNDLE),,$(READY))  ## is the GPU side right, and how fast, in 8 minutes; writes GPU.md (CHECKS="drawn lmdb": those only; OUT=folder)
+	@$(if $(BUNDLE),bash $(BUNDLE),$(PY) tools/gpu_check.py) $(foreach check,$(value CHECKS),$(call quote,$(check))) $(call options,OUT)
+
+gpu-bundle: $(READY)  ## what make gpu-check needs without internet, into gpu-bundle/ (FOR=3.12, that machine's Python; WITHOUT="scipy", it has)
+	@$(PY) tools/gpu_bundle.py $(if $(value FOR),--python=$(call quoted,FOR)) $(call options,OUT) $(if $(value WITHOUT),--without $(foreach name,$(value WITHOUT),$(call quote,$(name))))
 
 .PHONY: conformance
 conformance: $(READY)  ## every case in both engines, after `make caffe`; writes CONFORMANCE.md

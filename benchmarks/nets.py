@@ -24,18 +24,25 @@ def alexnet(lab: Lab, scheme: str, batch: int) -> Path:
     return _write(lab, f"alexnet-{scheme}-{batch}", nets.train_val(spec))
 
 
-def alexnet_on_constants(lab: Lab, batch: int) -> Path:
-    """The same net fed by a DummyData layer that never changes its tops: what training costs without reading."""
-    net = proto.read_net(alexnet(lab, "scratch", batch))
+def on_noise(lab: Lab, batch: int, arch: str = "alexnet") -> Path:
+    """`noise_net` as a file."""
+    return _write(lab, f"{arch}-noise-{batch}", noise_net(batch, arch))
+
+
+def noise_net(batch: int, arch: str) -> caffe_pb2.NetParameter:
+    """A net at full width fed by a DummyData layer, which draws its images where the net runs: training without
+    reading."""
+    found = nets.ARCHITECTURES[arch]
+    net = found.train_val(nets.NetSpec(app="polyp", scheme="scratch", classes=CLASSES, batch_size=batch, arch=arch))
     kept = [part for part in net.layer if part.type != "Data"]
-    constant = layer("data", "DummyData", [], ["data", "label"])
-    constant.dummy_data_param.shape.add(dim=(batch, *nets.INPUT))
-    constant.dummy_data_param.shape.add(dim=(batch,))
-    constant.dummy_data_param.data_filler.add(type="constant", value=1)
-    constant.dummy_data_param.data_filler.add(type="constant", value=0)
+    noise = layer("data", "DummyData", [], ["data", "label"])
+    noise.dummy_data_param.shape.add(dim=(batch, *found.input))
+    noise.dummy_data_param.shape.add(dim=(batch,))
+    noise.dummy_data_param.data_filler.add(type="gaussian", std=60 * found.scale)
+    noise.dummy_data_param.data_filler.add(type="constant", value=0)
     del net.layer[:]
-    net.layer.extend([constant, *kept])
-    return _write(lab, f"alexnet-constants-{batch}", net)
+    net.layer.extend([noise, *kept])
+    return net
 
 
 def reader(lab: Lab) -> Path:

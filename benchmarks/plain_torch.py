@@ -1,12 +1,14 @@
-"""AlexNet as a PyTorch user would write it, with Caffe's arithmetic (LRN, groups, ceil pooling), compiled as a whole.
+"""AlexNet as a PyTorch user would write it, with Caffe's arithmetic (LRN, groups, ceil pooling).
 
-Arguments: batch, iterations between two lines, classes.  It trains on constant data that lie on the device until it is
+Arguments: batch, iterations between two lines, classes, and how it runs: eager, compile (torch.compile), or graphs
+(torch.compile with CUDA graphs); compile unless given.  It trains on noise that is drawn on the device, until it is
 stopped, and logs as `caffe train` does.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import torch
 from torch import nn
@@ -45,20 +47,27 @@ def parameter_groups(net: nn.Module) -> list[dict[str, object]]:
     ]
 
 
-def main(batch: int, display: int, classes: int) -> None:
+def compiled(loss_of: Callable[..., torch.Tensor], how: str) -> Callable[..., torch.Tensor]:
+    """The loss as it is to run."""
+    if how == "eager":
+        return loss_of
+    return torch.compile(loss_of, mode={"compile": None, "graphs": "reduce-overhead"}[how])
+
+
+def main(batch: int, display: int, classes: int, how: str = "compile") -> None:
     torch.manual_seed(1)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = True
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     net = alexnet(classes).to(device)
     optimiser = torch.optim.SGD(parameter_groups(net), momentum=MOMENTUM, fused=device.type == "cuda")
-    loss_of = torch.compile(lambda images, labels: nn.functional.cross_entropy(net(images), labels))
-    images = torch.ones(batch, 3, 227, 227, device=device)
+    loss_of = compiled(lambda images, labels: nn.functional.cross_entropy(net(images), labels), how)
+    images = torch.empty(batch, 3, 227, 227, device=device)
     labels = torch.zeros(batch, dtype=torch.long, device=device)
     iteration = 0
     while True:
         optimiser.zero_grad(set_to_none=True)
-        loss = loss_of(images, labels)
+        loss = loss_of(images.normal_(0, 60), labels)
         loss.backward()
         if iteration % display == 0:
             print(f"plain] Iteration {iteration}, loss = {loss.item():g}", flush=True)
@@ -67,4 +76,4 @@ def main(batch: int, display: int, classes: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*map(int, sys.argv[1:4]), *sys.argv[4:])

@@ -71,13 +71,21 @@ def one(kind: str, settings: str = "", shape: tuple[int, ...] = (2, 3, 7, 6), to
 
 def ours(case: Case, folder: Path) -> dict[str, np.ndarray]:
     """Run the case in our engine; leave the same numbers in `folder` for the genuine one."""
+    given, out = run_on(case, torch.device("cpu"))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "net.prototxt").write_text(case.prototxt())
+    np.savez(folder / "in.npz", **given)
+    return out
+
+
+def run_on(case: Case, device: torch.device) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Run the case in our engine on a device: what it was given, and what came out."""
     rng = np.random.default_rng(len(case.name))
-    text = case.prototxt()
-    net = Net(parse(text, caffe_pb2.NetParameter()), PHASES[case.phase])
+    net = Net(parse(case.prototxt(), caffe_pb2.NetParameter()), PHASES[case.phase], device=device)
     given = {"phase": np.array(PHASES[case.phase])}
     for name, array in case.inputs(rng).items():
         given[f"data:{name}"] = array
-        net.blobs[name].data = torch.from_numpy(array.copy())
+        net.blobs[name].data = torch.tensor(array, device=device)
     for layer in net.layers:
         for i, blob in enumerate(layer.blobs):
             array = np.asarray(rng.standard_normal(blob.shape) * case.params, np.float32)
@@ -90,22 +98,20 @@ def ours(case: Case, folder: Path) -> dict[str, np.ndarray]:
         if not net.loss_weights[name]:
             array = np.asarray(rng.standard_normal(net.blobs[name].shape), np.float32)
             given[f"diff:{name}"] = array
-            net.blobs[name].diff = torch.from_numpy(array.copy())
+            net.blobs[name].diff = torch.tensor(array, device=device)
     net.backward()
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "net.prototxt").write_text(text)
-    np.savez(folder / "in.npz", **given)
-    return collect(net)
+    return given, collect(net)
 
 
 def collect(net: Net) -> dict[str, np.ndarray]:
     """Every blob, parameter and gradient of a net, under the runner's keys."""
     out = {"outputs": np.array(net.outputs), "names": np.array(net.layer_names)}
     for name, blob in net.blobs.items():
-        out[f"data:{name}"], out[f"diff:{name}"] = blob.data.numpy(), blob.diff.numpy()
+        out[f"data:{name}"], out[f"diff:{name}"] = blob.data.cpu().numpy(), blob.diff.cpu().numpy()
     for layer in net.layers:
         for i, blob in enumerate(layer.blobs):
-            out[f"param:{layer.name}:{i}"], out[f"grad:{layer.name}:{i}"] = blob.data.numpy(), blob.diff.numpy()
+            values, gradient = blob.data.cpu().numpy(), blob.diff.cpu().numpy()
+            out[f"param:{layer.name}:{i}"], out[f"grad:{layer.name}:{i}"] = values, gradient
     return out
 
 
@@ -133,8 +139,12 @@ def _genuine_process(folders: list[Path], prefix: str = "") -> subprocess.Comple
 
 def errors(mine: dict[str, np.ndarray], path: Path) -> dict[str, float]:
     """Key -> relative error against the genuine results in `path`; inf where names or shapes differ."""
-    theirs = np.load(path)
-    return {key: _error(key, mine.get(key), theirs[key]) for key in theirs.files}
+    return errors_against(mine, dict(np.load(path)))
+
+
+def errors_against(mine: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> dict[str, float]:
+    """The same against results that are at hand."""
+    return {key: _error(key, mine.get(key), values) for key, values in theirs.items()}
 
 
 def _error(key: str, a: np.ndarray | None, b: np.ndarray) -> float:

@@ -264,7 +264,7 @@ def test_rows_are_chosen_by_name_by_family_and_through_what_they_follow_from():
         return [row.name for experiment in suite.chosen(words) for row in experiment.rows]
 
     assert names("memory-32") == ["train-32", "memory-32"]
-    assert names("gpu") == ["gpu-train", "gpu-memory", "gpu-reading"]
+    assert names("gpu")[:4] == ["gpu-train", "gpu-memory", "gpu-eager", "gpu-reading"] and len(names("gpu")) == 10
     assert len(names("prefix-together")) == 9
     assert names("reading-share") == ["train-32", "memory-32", "reading"]
     with pytest.raises(UserError, match="unknown row 'train-33'; did you mean 'train-32'"):
@@ -303,7 +303,7 @@ def test_the_solver_of_a_row_trains_and_does_nothing_else(tmp_path, monkeypatch)
     assert solver.display == 1 and not solver.test_iter and not solver.snapshot and not solver.snapshot_after_train
     learned = [layer.name for layer in proto.read_net(net).layer if layer.param and layer.param[0].lr_mult]
     assert learned == ["fc6", "fc7", "fc8_polyp"]
-    assert not [layer for layer in proto.read_net(nets.alexnet_on_constants(lab, 8)).layer if layer.type == "Data"]
+    assert not [layer for layer in proto.read_net(nets.on_noise(lab, 8)).layer if layer.type == "Data"]
 
 
 def test_layer_times_are_the_means_at_the_end_of_the_log():
@@ -319,9 +319,16 @@ def test_layer_times_are_the_means_at_the_end_of_the_log():
 def test_a_gpu_rate_counts_images_and_only_its_own_memory(lab, monkeypatch):
     used = iter([1000.0, 1750.0])
     monkeypatch.setattr(machine, "gpu_memory", lambda: next(used))
-    with gpu._rate_and_memory(ticking(0.05))(lab) as sample:
-        rate, memory = sample()
-    assert memory == 750 and rate == pytest.approx(gpu.BATCH * gpu.STEPS / 0.05, rel=0.5)
+    rate, memory = gpu.rate_and_memory(ticking(0.05), lab, 100)
+    assert memory == 750 and rate == pytest.approx(100 / 0.05, rel=0.5)
+    assert gpu.rate(ticking(0.05), lab, 100, TICK, lines=2) == pytest.approx(100 / 0.05, rel=0.5)
+
+
+@pytest.mark.slow
+def test_plain_pytorch_trains_and_logs_as_caffe_does(lab):
+    with Program(gpu.plain("eager", batch=1, steps=1)(lab), lab.environment) as program:
+        program.until(TICK, 3)
+        assert "nan" not in "".join(program.said)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,9 @@ def test_a_value_arrives_as_it_was_given(stub, value):
         ("data-help", "DATASET", "--dataset="),
         ("detector-curve", "DATA", "--data="),
         ("coverage", "REPETITIONS", "--repetitions="),
+        ("gpu-check", "OUT", "--out="),
+        ("gpu-bundle", "FOR", "--python="),
+        ("gpu-bundle", "OUT", "--out="),
         ("weights", "NAME", ""),
     ):
         assert option + value in arguments(stub, target, f"{variable}={value}"), target

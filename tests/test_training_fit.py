@@ -148,7 +148,7 @@ def test_cut_off_newest_state_is_skipped_with_a_warning(tmp_path, capsys):
 
 
 def test_nan_loss_stops_with_a_clear_error(tmp_path):
-    command = lab.write_fake(tmp_path, aucs=RISE_AND_FALL, nan_at=23, pause=0.02)
+    command = lab.write_fake(tmp_path, aucs=RISE_AND_FALL, nan_at=23, wait_at=24)
     with pytest.raises(UserError, match="loss is nan at iteration 23 .* lower base_lr"):
         run(tmp_path, command)
     assert [row.iteration for row in read_rows(tmp_path / "run" / "auc.csv")] == [10, 20]

@@ -110,7 +110,12 @@ def snapshot(prefix, iteration):
     time.sleep(plan.get("between", 0))
     Path(name + ".solverstate").write_bytes(b"\\x08" + varint(iteration) + b"\\x20\\x00")
 
+def begin():
+    for line in plan.get("banner", []):
+        print(line, flush=True)
+
 def train():
+    begin()
     solver = Path(flags["solver"]).read_text()
     number = lambda field: int(re.search(rf"\\b{field}: (\\d+)", solver)[1])
     prefix = re.search(r'snapshot_prefix: "(.*)"', solver)[1]
@@ -120,8 +125,11 @@ def train():
             say("Check failed: error == cudaSuccess (2 vs. 0) out of memory", "F")
             sys.exit(134)
         loss = "-nan" if iteration == plan.get("nan_at") else 1 / (1 + iteration)
-        say(f"Iteration {iteration} (5 iter/s, 1s/5 iters), loss = {loss}")
+        say(f"Iteration {iteration} (5 iter/s, 1s/5 iters){plan.get('epochs', '')}, loss = {loss}")
         time.sleep(plan.get("pause", 0))
+        end = time.monotonic() + 60 * (iteration == plan.get("wait_at"))
+        while not interrupted and time.monotonic() < end:  # to be stopped here, however busy the machine is
+            time.sleep(0.01)
         if interrupted:
             snapshot(prefix, iteration + 1)
             say("Optimization stopped early.")
@@ -131,6 +139,7 @@ def train():
     say("Optimization Done.")
 
 def test():
+    begin()
     iteration = re.search(r"_iter_(\\d+)", flags["weights"])[1]
     below = round(10 * plan["aucs"][iteration])
     time.sleep(plan.get("scoring", 0))
@@ -145,7 +154,7 @@ def test():
 
 
 def write_fake(folder: Path, **plan) -> tuple[str, ...]:
-    """A command that trains and tests as `plan` says: aucs, die_at, nan_at, pause, scoring, between."""
+    """A command that trains and tests as `plan` says: aucs, die_at, nan_at, pause, scoring, between, banner, epochs."""
     layer = caffe_pb2.LayerParameter(name="fc8_polyp", type="InnerProduct")
     layer.blobs.add(data=[1.0], shape=caffe_pb2.BlobShape(dim=[1]))
     (folder / "model.bin").write_bytes(caffe_pb2.NetParameter(layer=[layer]).SerializeToString())

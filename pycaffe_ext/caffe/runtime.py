@@ -28,15 +28,15 @@ def set_mode_cpu() -> None:
 
 def set_mode_gpu() -> None:
     """Make nets from now on on the GPU; raises UserError where there is none."""
-    if not torch.cuda.is_available():
+    if not devices.count():
         raise UserError("there is no CUDA device here; use set_mode_cpu()")
     _place["gpu"] = True
 
 
 def set_device(index: int) -> None:
     """Choose the GPU for set_mode_gpu."""
-    if not 0 <= index < torch.cuda.device_count():
-        raise UserError(f"there is no CUDA device {index} (found: {torch.cuda.device_count()})")
+    if not 0 <= index < devices.count():
+        raise UserError(f"there is no CUDA device {index} (found: {devices.count()})")
     _place["device"] = index
 
 
@@ -133,5 +133,5 @@ class Timer:
 
 def _now() -> float:
     if _place["gpu"]:
-        torch.cuda.synchronize()
+        devices.wait(device())
     return perf_counter()

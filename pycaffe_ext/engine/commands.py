@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import logging
 import signal
+from functools import partial
 from time import perf_counter
 
 import numpy as np
 import torch
 
 from pycaffe_ext.engine import devices, log, options
+from pycaffe_ext.engine.gpu_errors import explained
 from pycaffe_ext.engine.net import Net
 from pycaffe_ext.engine.net_log import build_net
 from pycaffe_ext.engine.prefix import attach
-from pycaffe_ext.engine.solver import Solver, loss_note, output_values, outputs
+from pycaffe_ext.engine.solver import Scores, Solver, loss_note, output_names
 from pycaffe_ext.engine.updating import UpdatingSolver
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2, read_net
 
 
+@explained()
 def train(param: caffe_pb2.SolverParameter, gpu: str, snapshot: str, on_sigint: str, on_sighup: str) -> None:
     """Train as `param` says, from solverstate `snapshot` if not empty; signals stop, snapshot or do nothing."""
     _join_logs()
     device = _device(gpu, "caffe.cpp:197", "Using GPUs")
+    if device.type == "cuda":
+        log.info("caffe.cpp:223", f"GPU {device.index}: {devices.name(device.index)}")
     solver = (UpdatingSolver if param.snapshot_diff else Solver)(param, device)
     solver.be_lean()
     effects = {"stop": solver.request_stop, "snapshot": solver.request_snapshot, "none": lambda: None}
@@ -37,6 +42,7 @@ def train(param: caffe_pb2.SolverParameter, gpu: str, snapshot: str, on_sigint: 
     log.info("caffe.cpp:250", "Optimization Done.")
 
 
+@explained()
 def test(model: str, weights: str, iterations: int, gpu: str, level: int, stages: list[str]) -> None:
     """Run the TEST net over `iterations` batches; log every value of every output, then the means."""
     _join_logs()
@@ -44,19 +50,23 @@ def test(model: str, weights: str, iterations: int, gpu: str, level: int, stages
     net = build_net(read_net(model), caffe_pb2.TEST, level, stages, device, model)
     net.copy_trained_layers_from(weights)
     log.info("caffe.cpp:281", f"Running for {iterations} iterations.")
-    loss, sums = 0.0, np.zeros(0)
-    for batch in range(iterations):
-        loss += net.forward()
-        lines = (f"Batch {batch}, {name} = {value:g}" for name, _, values in outputs(net) for value in values)
-        log.info("caffe.cpp:304", *lines)
-        sums = output_values(net) + (sums if batch else 0.0)
+    scores = Scores(net, partial(_log_batch, net))
+    for _ in range(iterations):
+        scores.take(net.forward_losses())
+    loss, sums = scores.totals()
     log.info("caffe.cpp:309", f"Loss: {log.number(loss / iterations)}")
-    named = [(name, weight) for name, weight, values in outputs(net) for _ in values]
+    named = output_names(net)
     means = [(name, weight, float(total) / iterations) for (name, weight), total in zip(named, sums, strict=True)]
     lines = (f"{name} = {log.number(mean)}{loss_note(weight, mean)}" for name, weight, mean in means)
     log.info("caffe.cpp:321", *lines)
 
 
+def _log_batch(net: Net, batch: int, values: np.ndarray) -> None:
+    named = zip(output_names(net), values.tolist(), strict=True)
+    log.info("caffe.cpp:304", *(f"Batch {batch}, {name} = {value:g}" for (name, _), value in named))
+
+
+@explained()
 def time(model: str, phase: str, iterations: int, gpu: str, level: int, stages: list[str]) -> None:
     """Log the mean forward and backward time of each layer, in milliseconds."""
     _join_logs()
@@ -80,14 +90,13 @@ def _time_once(net: Net, forward: np.ndarray, backward: np.ndarray, device: torc
     """Add each layer's milliseconds to the two arrays; returns those of the whole pass."""
     count = len(net.layers)
     net.clear_param_diffs()
-    steps = [(net.forward, i, forward) for i in range(count)]
+    steps = [(net.forward_losses, i, forward) for i in range(count)]
     steps += [(net.backward, i, backward) for i in reversed(range(count))]
     begun = perf_counter()
     for run, i, total in steps:
         start = perf_counter()
         run(i, i)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        devices.wait(device)
         total[i] += 1000 * (perf_counter() - start)
     return 1000 * (perf_counter() - begun)
 
@@ -106,7 +115,7 @@ def _log_times(net: Net, forward: np.ndarray, backward: np.ndarray, total: float
 
 def device_query(gpu: str) -> None:
     """Log the properties of the chosen GPUs ('all' or ids separated by ','); nothing is chosen by ''."""
-    ids = _gpu_ids(gpu)
+    ids = devices.gpu_ids(gpu)
     log.info("caffe.cpp:138", f"Querying GPUs {gpu}")
     for i in ids:
         found = torch.cuda.get_device_properties(i)
@@ -121,32 +130,17 @@ def device_query(gpu: str) -> None:
         log.info("common.cpp:210", *(f"{name + ':':<30} {value}" for name, value in facts.items()))
 
 
-def _gpu_ids(gpu: str) -> list[int]:
-    """Device ids of a -gpu flag; UserError for what is no id or not there."""
-    if not gpu:
-        return []
-    count = torch.cuda.device_count()
-    if not count:
-        raise UserError(f"-gpu={gpu}: PyTorch finds no CUDA device here; leave -gpu out (and set solver_mode: CPU)")
-    try:
-        ids = list(range(count)) if gpu == "all" else [int(part) for part in gpu.split(",")]
-    except ValueError:
-        raise UserError(f"-gpu={gpu}: is neither 'all' nor a list of numbers such as 0") from None
-    if missing := [i for i in ids if not 0 <= i < count]:
-        raise UserError(f"-gpu={gpu}: there is no GPU {missing[0]}; there are 0 to {count - 1}")
-    return ids
-
-
 def _device(gpu: str, where: str, words: str) -> torch.device:
     """The device of a -gpu flag, logged; several GPUs at once are refused."""
-    ids = _gpu_ids(gpu)
+    ids = devices.gpu_ids(gpu)
     if not ids:
         log.info(where, "Use CPU.")
         return devices.cpu()
     if len(ids) > 1:
-        raise UserError(f"-gpu={gpu}: this engine runs on one GPU at a time; name one, e.g. -gpu={ids[0]}")
+        raise UserError(f"-gpu={gpu}: this engine trains on one GPU; name one, e.g. -gpu={ids[0]} (a genuine Caffe"
+                        " with NCCL trains on several: CAFFE=)")
     log.info(where, f"{words} {ids[0]}")
-    return devices.gpu(ids[0])
+    return devices.gpu(ids[0], fixed_shapes=True)
 
 
 class _Handler(logging.Handler):

@@ -242,12 +242,17 @@ class Net:
     @torch.no_grad()
     def forward(self, start: int | None = None, end: int | None = None) -> float:
         """Run layers start..end (indices, both included; all by default); the weighted sum of their losses."""
+        return float(sum(self.forward_losses(start, end).tolist()))
+
+    @torch.no_grad()
+    def forward_losses(self, start: int | None = None, end: int | None = None) -> torch.Tensor:
+        """The same, but the weighted losses one by one, on the net's device: nobody has to wait for them."""
         losses = []
         whole = start is None and end is None
         chosen = range(len(self.layers))[start or 0 : None if end is None else end + 1]
         for i in self.prefix.advance(self) if self.prefix and whole else chosen:
             losses += self.run_layer(i)
-        return float(sum(loss.item() for loss in losses))
+        return torch.stack(losses) if losses else torch.zeros(0, device=self.device)
 
     def run_layer(self, i: int) -> list[torch.Tensor]:
         """Run the forward pass of layer i; its losses, each times its weight."""

@@ -17,7 +17,7 @@ from time import perf_counter
 
 import torch
 
-from pycaffe_ext.engine import log
+from pycaffe_ext.engine import devices, log
 from pycaffe_ext.engine.blob import Blob
 from pycaffe_ext.engine.layers import Layer
 from pycaffe_ext.engine.layers.data import DataLayer
@@ -222,16 +222,16 @@ class FrozenPrefix:
         return self._clock() - start
 
     def _clock(self) -> float:
-        device = self._boundary.blobs[0].device
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        """The time at which the device has done all that it was given; nothing is waited for once all is chosen."""
+        if not all(tier.chosen for tier in self._tiers):
+            devices.wait(self._boundary.blobs[0].device)
         return perf_counter()
 
     def _keep(self, net: Net, now: list[Piece], seconds: float) -> None:
         """Store a batch that was computed, and choose between reading and computing once enough is known."""
         values = [blob.data for blob in self._boundary.blobs]
         if [blob.shape for blob in self._boundary.blobs] != self._shapes:
-            self._tiers.clear()  # images of several sizes
+            self._give_up(self._tiers)  # images of several sizes
         for tier in list(self._tiers):
             for piece in now:
                 tier.rows.keep(piece, values)
@@ -251,8 +251,14 @@ class FrozenPrefix:
         self._read(now, tier.rows)
         tier.chosen = reading < computing
         if not tier.chosen:
-            self._tiers.remove(tier)
+            self._give_up([tier])
         self._log(tier.rows, reading, computing, tier.chosen)
+
+    def _give_up(self, tiers: list[_Tier]) -> None:
+        devices.wait(self._boundary.blobs[0].device)  # it may still read the rows
+        for tier in tiers:
+            tier.rows.unpin()
+        self._tiers = [tier for tier in self._tiers if tier not in tiers]
 
     def _log(self, rows: Rows, reading: float, computing: float, chosen: bool) -> None:
         boundary = self._boundary
@@ -279,6 +285,8 @@ def attach(solver: Solver, cache_gb: float | None) -> None:
         tiers = _allot(boundary, memory, disk)
         memory -= sum(rows.bytes for rows in tiers if rows.place == "memory")
         disk -= sum(rows.bytes for rows in tiers if rows.place != "memory")
+        for rows in tiers:
+            rows.pin_for(net.device)
         if tiers:
             net.prefix = FrozenPrefix(name, boundary, tiers)
 

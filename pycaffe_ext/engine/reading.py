@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 
 import numpy as np
 import torch
 
 from pycaffe_ext.engine import database
-from pycaffe_ext.engine.prefetch import Arrays
+from pycaffe_ext.engine.lanes import Lane
 from pycaffe_ext.engine.raw_datums import RawDatums
 from pycaffe_ext.engine.transform import Transformer
 
@@ -25,6 +25,10 @@ class Batch:
 
     pixels: torch.Tensor
     labels: torch.Tensor
+
+    def on(self, lane: Lane) -> Batch:
+        """The same batch on the lane's device; call it within the lane's `carry`."""
+        return Batch(lane.bring(self.pixels), lane.bring(self.labels))
 
 
 class Reader:
@@ -46,7 +50,7 @@ class Reader:
         self._store, self._source, self._size = store, source, size
         self._transformer, self._device, self._workers = transformer, device, workers
         self._raw = RawDatums()
-        self._arrays = Arrays() if device.type == "cpu" else Arrays(_pinned)
+        self._lane = Lane(device)
 
     def stored_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of the first record's image."""
@@ -55,16 +59,16 @@ class Reader:
     def batches(self, start: int) -> Iterator[Batch]:
         """Batch after batch for ever, the first from record `start`; UserError for a record that does not fit."""
         records = database.endless_records(self._store, start)
-        stream = None if self._device.type == "cpu" else torch.cuda.Stream(self._device)
+        make = self.transformed if self._device.type == "cpu" else self.transformed_at_once
         while True:
             batch = list(islice(records, self._size))
-            yield self.transformed(batch) if stream is None else self._on_stream(stream, batch)
+            yield self._lane.carry(partial(make, batch))
 
     def transformed(self, records: list[Record]) -> Batch:
         """A batch, each image transformed by the thread that parsed it."""
         stored = self._image(records[0])[1]
         places = self._transformer.draw(len(records), stored.shape)
-        pixels = self._arrays.lend((len(records), *self._transformer.output_shape(stored.shape)), np.float32)
+        pixels = self._lane.arrays.lend((len(records), *self._transformer.output_shape(stored.shape)), np.float32)
 
         def use(i: int, image: np.ndarray) -> None:
             self._transformer.apply(image, places[i], pixels[i])
@@ -75,21 +79,14 @@ class Reader:
         """The same batch: the threads gather the stored images, and the device transforms all of them together."""
         stored = self._image(records[0])[1]
         places = self._transformer.draw(len(records), stored.shape)
-        images = self._arrays.lend((len(records), *stored.shape), stored.dtype)
+        images = self._lane.arrays.lend((len(records), *stored.shape), stored.dtype)
 
         def use(i: int, image: np.ndarray) -> None:
             np.copyto(images[i], image)
 
         labels = torch.from_numpy(self._read(records, stored, use))
-        gathered = torch.from_numpy(images).to(self._device, non_blocking=True)
-        pixels = self._transformer.apply_to_batch(gathered, places)
-        return Batch(pixels, labels.to(self._device, non_blocking=True))
-
-    def _on_stream(self, stream: torch.cuda.Stream, records: list[Record]) -> Batch:
-        with torch.cuda.stream(stream):
-            batch = self.transformed_at_once(records)
-        stream.synchronize()  # this thread waits, so that the net never does and pinned memory may be used again
-        return batch
+        pixels = self._transformer.apply_to_batch(self._lane.bring(torch.from_numpy(images)), places)
+        return Batch(pixels, self._lane.bring(labels))
 
     def _read(self, records: list[Record], like: np.ndarray, use: Callable[[int, np.ndarray], None]) -> np.ndarray:
         """Hand each record's number and image to `use`, on several threads; returns the labels, (N,) float32."""
@@ -126,8 +123,3 @@ class Reader:
 @cache
 def _pool(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, "reading")
-
-
-def _pinned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    kind = torch.uint8 if dtype == np.uint8 else torch.float32
-    return torch.empty(shape, dtype=kind, pin_memory=True).numpy()

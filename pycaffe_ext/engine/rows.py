@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pycaffe_ext.engine import lanes
+
 Piece = tuple[int, int, int]  # first record, its place in the batch, how many records follow each other
 
 
@@ -41,13 +43,25 @@ class Rows:
         if self._file is not None:
             os.posix_fallocate(self._file.fileno(), 0, self.bytes)  # a full disk later would kill the process
         self._map = mmap.mmap(-1 if self._file is None else self._file.fileno(), self.bytes)
-        parts = torch.frombuffer(self._map, dtype=torch.float32).split([count * size for size in sizes])
+        self._memory, self._pinned = torch.frombuffer(self._map, dtype=torch.float32), False
+        parts = self._memory.split([count * size for size in sizes])
         self._rows = [part.view(count, *shape) for part, shape in zip(parts, shapes, strict=True)]
         self._kept = np.zeros(count, bool)
 
     @property
     def place(self) -> str:
         return "memory" if self._file is None else "a temporary file"
+
+    def pin_for(self, device: torch.device) -> None:
+        """Have a GPU read rows in memory by itself, beside all else; the memory is then taken up at once."""
+        if device.type == "cuda" and self._file is None:
+            self._pinned = lanes.pin(self._memory)
+
+    def unpin(self) -> None:
+        """Undo `pin_for`, for rows that are given up."""
+        if self._pinned:
+            lanes.unpin(self._memory)
+            self._pinned = False
 
     def covers(self, piece: Piece) -> bool:
         return self.first <= piece[0] and piece[0] + piece[2] <= self.first + self.count
@@ -71,7 +85,7 @@ class Rows:
         """Copy the piece's rows to their places in the batch's tensors."""
         _, place, count = piece
         for rows, values in zip(self._rows, batch, strict=True):
-            values[place : place + count].copy_(rows[self._span(piece)])
+            values[place : place + count].copy_(rows[self._span(piece)], non_blocking=True)
 
     def forget(self) -> None:
         """Be without values again."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 
 import numpy as np
 import torch
 
 from pycaffe_ext.engine import log, snapshot
+from pycaffe_ext.engine.lanes import Pace, Readings
 from pycaffe_ext.engine.lr_policy import advance_step, learning_rate
 from pycaffe_ext.engine.net import Net
 from pycaffe_ext.engine.net_log import build_net
@@ -57,6 +59,7 @@ class Solver:
         self._stop = self._snapshot = self._stopped = False
         self._losses: list[float] = []
         self._smoothed = 0.0
+        self._readings, self._pace = Readings(self.device), Pace(self.device)
         self._shown_at, self._shown_iter = perf_counter(), 0
         log.info("solver.cpp:57", "Solver scaffolding done.")
 
@@ -122,7 +125,7 @@ class Solver:
             log.info("solver.cpp:311", "Optimization stopped early.")
             return
         if _due(self.iter, self.param.display):
-            self._smooth(self.net.forward(), start)
+            self._smooth(self.net.forward(), start, self.iter)
             log.info("solver.cpp:327", f"Iteration {self.iter}, loss = {log.number(self._smoothed)}")
         if _due(self.iter, self.param.test_interval):
             self.test_all()
@@ -143,17 +146,19 @@ class Solver:
             self._iterate(start)
             if self._after_iteration():
                 break
+        self._readings.settle()
 
     def _iterate(self, start: int) -> None:
         for on_start, _ in self.callbacks:
             on_start()
         self.net.debug_info = self.param.debug_info and _due(self.iter, self.param.display)
-        loss = 0.0
+        losses = []
         for _ in range(self.param.iter_size):
-            loss += self.net.forward()
+            losses.append(self.net.forward_losses())
             self.net.backward()
-        self._smooth(loss / self.param.iter_size, start)
+        self._note_losses(torch.cat(losses), start)
         if _due(self.iter, self.param.display):
+            self._readings.settle()
             self._display()
         for _, on_gradient in self.callbacks:
             on_gradient()
@@ -161,6 +166,17 @@ class Solver:
         if self.net.lean:
             self.net.release_param_diffs()
         self.iter += 1
+        self._pace.mark()
+
+    def _note_losses(self, losses: torch.Tensor, start: int) -> None:
+        """Smooth the losses of an iteration's passes, one after the other, once they are there."""
+        iteration, passes = self.iter, self.param.iter_size
+
+        def use(values: np.ndarray) -> None:
+            sums = [sum(part.tolist()) for part in np.split(values, passes)]
+            self._smooth(sum(sums) / passes, start, iteration)
+
+        self._readings.add(losses, use)
 
     def _after_iteration(self) -> bool:
         """Snapshot if due or asked for; whether to stop.  As in Caffe, a wish to snapshot is served first."""
@@ -179,7 +195,7 @@ class Solver:
             return "stop"
         return None
 
-    def _smooth(self, loss: float, start: int) -> None:
+    def _smooth(self, loss: float, start: int, iteration: int) -> None:
         """The mean of the last average_loss losses, kept as Caffe keeps it."""
         size = self.param.average_loss
         if len(self._losses) < size:
@@ -187,7 +203,7 @@ class Solver:
             count = len(self._losses)
             self._smoothed = (self._smoothed * (count - 1) + loss) / count
             return
-        oldest = (self.iter - start) % size
+        oldest = (iteration - start) % size
         self._smoothed += (loss - self._losses[oldest]) / size
         self._losses[oldest] = loss
 
@@ -198,7 +214,7 @@ class Solver:
         pace = f"({log.number(speed)} iter/s, {log.number(took)}s/{every} iters)"
         log.info("solver.cpp:239", f"Iteration {self.iter} {pace}, loss = {log.number(self._smoothed)}")
         self._shown_at, self._shown_iter = now, self.iter
-        log.info("solver.cpp:258", *_score_lines("Train", outputs(self.net)))
+        log.info("solver.cpp:258", *_score_lines("Train", output_names(self.net), output_values(self.net).tolist()))
 
     # ---- update
 
@@ -221,12 +237,18 @@ class Solver:
         if limit < 0:
             return
         diffs = [blob.diff for blob in self.net.learnable_params if blob.has_gradient]  # of recurrent layers: all
-        norm = float(torch.stack([diff.norm() for diff in diffs]).norm()) if diffs else 0.0
-        if norm > limit:
-            scale = limit / norm
-            sizes = f"(L2 norm {log.number(norm)} > {log.number(limit)}) by scale factor {log.number(scale)}"
+        if not diffs:
+            return
+        norm = torch.stack([diff.norm() for diff in diffs]).norm()
+        if not norm.is_cpu or norm > limit:  # elsewhere it would have to be waited for
+            torch._foreach_mul_(diffs, torch.where(norm > limit, limit / norm, 1.0))
+        self._readings.add(norm.view(1), self._say_clipped)
+
+    def _say_clipped(self, norm: np.ndarray) -> None:
+        size, limit = float(norm[0]), self.param.clip_gradients
+        if size > limit:
+            sizes = f"(L2 norm {log.number(size)} > {log.number(limit)}) by scale factor {log.number(limit / size)}"
             log.info("sgd_solver.cpp:93", f"Gradient clipping: scaling down gradients {sizes}")
-            torch._foreach_mul_(diffs, scale)
 
     def _update_param(self, i: int, rate: float) -> None:
         blob, decay = self.net.learnable_params[i], self.param.weight_decay * self.net.params_weight_decay[i]
@@ -260,18 +282,19 @@ class Solver:
         log.info("solver.cpp:347", f"Iteration {self.iter}, Testing net (#{index})")
         net, count = self.test_nets[index], self.param.test_iter[index]
         net.share_trained_layers_with(self.net)
-        loss, sums = 0.0, 0.0
+        scores = Scores(net)
         for _ in range(count):
             if self._stop_while_testing():
                 log.info("solver.cpp:384", "Test interrupted.")
                 return []
-            loss += net.forward()
-            sums = sums + output_values(net)
+            scores.take(net.forward_losses())
+        loss, sums = scores.totals()
         if self.param.test_compute_loss:
             log.info("solver.cpp:389", f"Test loss: {log.number(loss / count)}")
-        named = [(name, weight) for name, weight, values in outputs(net) for _ in values]
-        means = [(name, float(total) / count, weight) for (name, weight), total in zip(named, sums, strict=True)]
-        log.info("solver.cpp:414", *_score_lines("Test", [(name, w, [mean]) for name, mean, w in means]))
+        means = [(name, float(total) / count, weight) for (name, weight), total in
+                 zip(output_names(net), sums, strict=True)]
+        named, values = output_names(net), [mean for _, mean, _ in means]
+        log.info("solver.cpp:414", *_score_lines("Test", named, values))
         return means
 
     def _stop_while_testing(self) -> bool:
@@ -316,8 +339,8 @@ class Solver:
             self.net.copy_trained_layers_from(state.learned_net)
         self.iter, self.current_step = state.iteration, state.current_step
         arrays = zip(state.history, shapes, strict=True)
-        tensors = [torch.tensor(array.reshape(shape), device=self.device) for array, shape in arrays]
-        self.history = [tensor if tensor.any() else None for tensor in tensors]
+        self.history = [torch.tensor(array.reshape(shape), device=self.device) if array.any() else None
+                        for array, shape in arrays]
         if not str(path).endswith(".h5"):
             log.info("sgd_solver.cpp:336", "SGDSolver: restoring history")
 
@@ -331,16 +354,45 @@ def _legacy_equal(have: tuple[int, ...], need: tuple[int, ...]) -> bool:
     return len(have) == 4 and len(need) <= 4 and have == (1,) * (4 - len(need)) + need
 
 
-def outputs(net: Net) -> list[tuple[str, float, list[float]]]:
-    """(name, loss weight, values) of each output of a net, in Caffe's order."""
+def output_names(net: Net) -> list[tuple[str, float]]:
+    """(name, loss weight) of each value of each output of a net, in Caffe's order."""
     weights = net.loss_weights
-    return [(name, weights.get(name, 0.0), net.blobs[name].data.flatten().tolist()) for name in net.outputs]
+    return [(name, weights.get(name, 0.0)) for name in net.outputs for _ in range(net.blobs[name].count)]
 
 
-def output_values(net: Net) -> np.ndarray:
-    """All values of all outputs of a net, float32, in Caffe's order."""
+def output_values(net: Net) -> torch.Tensor:
+    """All values of all outputs of a net, one-dimensional, in Caffe's order."""
     values = [net.blobs[name].data.flatten() for name in net.outputs]
-    return torch.cat(values).cpu().numpy() if values else np.empty(0, np.float32)
+    return torch.cat(values) if values else torch.zeros(0, device=net.device)
+
+
+class Scores:
+    """Losses and outputs of a net, batch after batch.
+
+    on_batch : is called with the number of each batch and all values of its outputs, float32, in their order, once
+    they are there: as soon as the batch after it is under way.
+    """
+
+    def __init__(self, net: Net, on_batch: Callable[[int, np.ndarray], None] = lambda batch, values: None) -> None:
+        self._net, self._on_batch = net, on_batch
+        self._readings = Readings(net.device)
+        self._batches, self._loss, self._sums = 0, 0.0, np.zeros(0, np.float32)
+
+    def take(self, losses: torch.Tensor) -> None:
+        """Take in the outputs that the net has now, and the losses of the pass that made them."""
+        self._readings.add(torch.cat([losses, output_values(self._net)]), partial(self._use, len(losses)))
+        self._readings.settle(but=1)
+
+    def _use(self, losses: int, values: np.ndarray) -> None:
+        self._loss += float(sum(values[:losses].tolist()))
+        self._on_batch(self._batches, values[losses:])
+        self._sums = self._sums + values[losses:] if self._batches else values[losses:].copy()
+        self._batches += 1
+
+    def totals(self) -> tuple[float, np.ndarray]:
+        """Sums over all batches: of the loss, and of each value of the outputs, float32."""
+        self._readings.settle()
+        return self._loss, self._sums
 
 
 def loss_note(weight: float, value: float) -> str:
@@ -348,9 +400,8 @@ def loss_note(weight: float, value: float) -> str:
     return f" (* {log.number(weight)} = {log.number(weight * value)} loss)" if weight else ""
 
 
-def _score_lines(kind: str, scores: list[tuple[str, float, list[float]]]) -> list[str]:
-    flat = [(name, weight, value) for name, weight, values in scores for value in values]
+def _score_lines(kind: str, named: list[tuple[str, float]], values: list[float]) -> list[str]:
     return [
         f"    {kind} net output #{i}: {name} = {log.number(value)}{loss_note(weight, value)}"
-        for i, (name, weight, value) in enumerate(flat)
+        for i, ((name, weight), value) in enumerate(zip(named, values, strict=True))
     ]

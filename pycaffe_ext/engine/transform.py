@@ -106,10 +106,10 @@ class Transformer:
         stored = tuple(images.shape[1:])
         channels, height, width = self.output_shape(stored)
         device = images.device
-        tops, lefts, mirrored = (torch.tensor(column, device=device) for column in zip(*places, strict=True))
+        tops, lefts, mirrored = torch.tensor(places).t().to(device)  # int64, one transfer
         rows = tops[:, None] + torch.arange(height, device=device)
         columns = torch.arange(width, device=device).expand(len(places), width)
-        columns = lefts[:, None] + torch.where(mirrored[:, None], width - 1 - columns, columns)
+        columns = lefts[:, None] + torch.where(mirrored[:, None] > 0, width - 1 - columns, columns)
         rows, columns = rows[:, None, :, None], columns[:, None, None, :]
         items = torch.arange(len(places), device=device)[:, None, None, None]
         planes = torch.arange(channels, device=device)[:, None, None]

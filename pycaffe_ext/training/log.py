@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-TRAINING = re.compile(r"\] Iteration (\d+)(?: \(.*?\))?, loss = (\S+)")  # \S+ lets nan, -nan and inf through
+# \S+ lets nan, -nan and inf through; NVIDIA's Caffe puts epochs between, "1.5/30ep"
+TRAINING = re.compile(r"\] Iteration (\d+)(?: \(.*?\))?(?:, [\d.]+/[\d.]+ep)?, loss = (\S+)")
 RATE = re.compile(r"\] Iteration (\d+), lr = (\S+)")
 TESTING = re.compile(r"\] Iteration (\d+), Testing net \(#(\d+)\)")
 TEST_OUTPUT = re.compile(r"\] +Test net output #\d+: (\S+) = (\S+)")

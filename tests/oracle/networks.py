@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import h5py
 import numpy as np
+import torch
 from engine_cases import relative_error
 
 from oracle import Group, Outcome, exceeding, outcome
@@ -31,6 +32,7 @@ BATCH, CLASSES, FORWARD, STEP, PROBABILITY = 2, 10, 1e-4, 1e-3, 1e-4
 # How far the step itself may differ: where rounding decides a pooling window or a ReLU, a gradient moves elsewhere.
 # ResNet-50's batch statistics amplify that: against float64 each engine's step is about 2e-2 away.
 CHANGE, CHANGES = 1e-2, {"resnet50": 5e-2}
+STEP_SETTINGS = {"type": "SGD", "base_lr": 0.001, "lr_policy": "fixed", "momentum": 0.9, "weight_decay": 0.0005}
 STILL = 1e-8  # of a blob's norm: a smaller step is the rounding of a gradient that is zero
 
 
@@ -147,7 +149,7 @@ def _forward_both(folder: Path, weights: Path, given: np.ndarray | None = None) 
     run = subprocess.run(order, capture_output=True, text=True, check=False)
     if run.returncode:
         raise AssertionError(f"the genuine Caffe died: {run.stderr[-300:]}")
-    ours = _forward(folder, weights, given)
+    ours = forward(folder, weights, given)
     theirs = np.load(folder / "out.npz")
     wanted = {name.replace("|", "/"): name for name in theirs.files}
     if set(wanted) != set(ours):
@@ -155,21 +157,23 @@ def _forward_both(folder: Path, weights: Path, given: np.ndarray | None = None) 
     return {name: relative_error(ours[name], theirs[key]) for name, key in wanted.items()}
 
 
-def _forward(folder: Path, weights: Path, given: np.ndarray | None = None) -> dict[str, np.ndarray]:
+def forward(
+    folder: Path, weights: Path, given: np.ndarray | None = None, device: torch.device | str = "cpu"
+) -> dict[str, np.ndarray]:
+    """Every blob of the folder's net after a pass in TEST phase."""
     with contextlib.redirect_stderr(io.StringIO()):
-        net = Net(read_net(folder / "net.prototxt"), caffe_pb2.TEST)
+        net = Net(read_net(folder / "net.prototxt"), caffe_pb2.TEST, device=device)
         net.copy_trained_layers_from(weights)
     if given is not None:
         net.blobs["data"].data = net.blobs["data"].data.new_tensor(given)
     net.forward()
-    return {name: blob.data.numpy() for name, blob in net.blobs.items()}
+    return {name: blob.data.cpu().numpy() for name, blob in net.blobs.items()}
 
 
 def _step_errors(folder: Path, arch: str) -> dict[str, float]:
     """Parameter -> error after one step; AssertionError where the step itself differs by more than CHANGE."""
     start = params(prepare(folder, arch))
-    settings = {"type": "SGD", "base_lr": 0.001, "lr_policy": "fixed", "momentum": 0.9, "weight_decay": 0.0005}
-    write_text(folder / "solver.prototxt", solver_param(net="net.prototxt", **settings))
+    write_text(folder / "solver.prototxt", solver_param(net="net.prototxt", **STEP_SETTINGS))
     died = train_genuine([folder], 1)
     if died:
         raise AssertionError(died[folder])
@@ -191,7 +195,7 @@ def _donor_error(folder: Path, photograph: Path) -> dict[str, float]:
     write_text(folder / "net.prototxt", published("squeezenet"))
     given = middle(photograph, 227)
     _forward_both(folder, DONOR, given)
-    theirs, ours = np.load(folder / "out.npz")["prob"], _forward(folder, DONOR, given)["prob"]
+    theirs, ours = np.load(folder / "out.npz")["prob"], forward(folder, DONOR, given)["prob"]
     if not theirs.max() > 0.02:
         raise AssertionError("the donor recognises nothing: the photograph proves nothing")
     return {"prob": float(np.abs(ours - theirs).max())}

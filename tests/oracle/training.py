@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from pycaffe_ext.engine.net import Net
 from pycaffe_ext.engine.solver import Solver
@@ -19,10 +20,10 @@ RUNNER = Path(__file__).with_name("genuine_solvers.py").resolve()
 Params = dict[str, np.ndarray]  # "LAYER:I" -> values
 
 
-def train_ours(folder: Path, iterations: int) -> Params:
+def train_ours(folder: Path, iterations: int, device: torch.device | str = "cpu") -> Params:
     """Train the solver.prototxt of `folder` from its start.caffemodel."""
     with contextlib.chdir(folder), contextlib.redirect_stderr(io.StringIO()):
-        solver = Solver(read_solver("solver.prototxt"))
+        solver = Solver(read_solver("solver.prototxt"), device)
         solver.net.copy_trained_layers_from("start.caffemodel")
         solver.step(iterations)
     return params(solver.net)
@@ -30,7 +31,7 @@ def train_ours(folder: Path, iterations: int) -> Params:
 
 def params(net: Net) -> Params:
     named = ((layer.name, i, blob) for layer in net.layers for i, blob in enumerate(layer.blobs))
-    return {f"{name}:{i}": blob.data.numpy().copy() for name, i, blob in named}
+    return {f"{name}:{i}": blob.data.cpu().numpy().copy() for name, i, blob in named}
 
 
 def train_genuine(folders: list[Path], iterations: int) -> dict[Path, str]:

@@ -108,12 +108,13 @@ class Layer:
         """Append a parameter, filled (zero without a filler)."""
         blob = Blob(shape, self.device)
         if filler is not None and not is_zero(filler):  # a new blob reads as zero and takes no memory before that
-            blob.data = torch.empty(blob.shape, device=self.device)
+            values = torch.empty(blob.shape)  # drawn on the CPU: a seed gives the same parameters on every device
             try:
                 with one_thread():
-                    fill(blob.data, filler)
+                    fill(values, filler)
             except UserError as error:
                 self.fail(str(error))
+            blob.data = values.to(self.device)
         self.blobs.append(blob)
 
     def check_counts(self) -> None:

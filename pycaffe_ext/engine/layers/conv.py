@@ -113,7 +113,8 @@ class _Conv(Layer):
         """Of the bottom, the weight and the bias, each where `mask` asks for it."""
         if options.precision() == "bf16":
             above, x, weight = above.bfloat16(), x.bfloat16(), weight.bfloat16()
-        gradients = aten.convolution_backward(above, x, weight, [weight.shape[0]], *self._settings(), mask)
+        outputs = [self.param.convolution_param.num_output]
+        gradients = aten.convolution_backward(above, x, weight, outputs, *self._settings(), mask)
         return [None if gradient is None else gradient.float() for gradient in gradients]
 
 

@@ -82,8 +82,6 @@ class DataLayer(ReadingAhead):
         batch = self._take()
         self._shape = tuple(batch.pixels.shape)
         for blob, values in zip(top, (batch.pixels, batch.labels), strict=False):
-            if not values.is_cpu:
-                values.record_stream(torch.cuda.current_stream(values.device))  # made on the reading thread's stream
             blob.data = values
         self._advance()
 

@@ -10,6 +10,7 @@ import torch
 
 from pycaffe_ext.engine import log
 from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.lanes import Lane, hand_over
 from pycaffe_ext.engine.layers.base import Layer, register
 from pycaffe_ext.engine.random import own_generator
 from pycaffe_ext.errors import UserError
@@ -32,7 +33,7 @@ class HDF5Data(Layer):
         param = self.param.hdf5_data_param
         self.check(not self.param.HasField("transform_param"), "does not transform data; remove transform_param")
         self.check(param.batch_size > 0, "needs hdf5_data_param.batch_size > 0")
-        self._rng = own_generator()
+        self._rng, self._lane = own_generator(), Lane(self.device)
         log.info("hdf5_data_layer.cpp:81", f"Loading list of HDF5 filenames from: {param.source}")
         try:
             self._files = read_words(native(param.source))
@@ -53,7 +54,7 @@ class HDF5Data(Layer):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         size = self.param.hdf5_data_param.batch_size
-        out = [np.empty((size, *array.shape[1:]), np.float32) for array in self._arrays]
+        out = [self._lane.arrays.lend((size, *array.shape[1:]), np.float32) for array in self._arrays]
         filled = 0
         while filled < size:
             rows = self._order[self._row : self._row + size - filled]
@@ -63,8 +64,9 @@ class HDF5Data(Layer):
             self._row += len(rows)
             if self._row == len(self._order):
                 self._next_file()
-        for blob, values in zip(top, out, strict=True):
-            blob.data = torch.from_numpy(values).to(self.device)
+        brought = self._lane.carry(lambda: [self._lane.bring(torch.from_numpy(values)) for values in out])
+        for blob, values in zip(top, brought, strict=True):
+            blob.data = hand_over(values)
 
     def _next_file(self) -> None:
         shuffle = self.param.hdf5_data_param.shuffle

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 
 import cv2
@@ -13,9 +14,10 @@ import torch
 from pycaffe_ext.data.convert import read_list
 from pycaffe_ext.engine import log
 from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.lanes import Lane
 from pycaffe_ext.engine.layers.base import register
 from pycaffe_ext.engine.layers.reading_ahead import ReadingAhead
-from pycaffe_ext.engine.prefetch import Arrays, Prefetcher
+from pycaffe_ext.engine.prefetch import Prefetcher
 from pycaffe_ext.engine.random import own_generator
 from pycaffe_ext.engine.reading import Batch
 from pycaffe_ext.engine.transform import Shape, Transformer
@@ -46,7 +48,7 @@ class ImageData(ReadingAhead):
         rng = own_generator()
         try:
             transformer = Transformer(self.param.transform_param, self.phase, rng)
-            reader = ImageReader(param, transformer, rng)
+            reader = ImageReader(param, transformer, rng, Lane(self.device))
             self._shape = (param.batch_size, *reader.first_shape())
         except UserError as error:
             self.fail(str(error))
@@ -60,15 +62,16 @@ class ImageData(ReadingAhead):
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         batch = self._take()
         self._shape = tuple(batch.pixels.shape)
-        top[0].data, top[1].data = batch.pixels.to(self.device), batch.labels.to(self.device)
+        top[0].data, top[1].data = batch.pixels, batch.labels
 
 
 class ImageReader:
     """Reads the images of a list as ImageDataParameter `param` says.  Raises UserError that names file and list."""
 
-    def __init__(self, param: caffe_pb2.ImageDataParameter, transformer: Transformer, rng: np.random.Generator) -> None:
-        self._param, self._transformer, self._rng = param, transformer, rng
-        self._arrays = Arrays()
+    def __init__(
+        self, param: caffe_pb2.ImageDataParameter, transformer: Transformer, rng: np.random.Generator, lane: Lane
+    ) -> None:
+        self._param, self._transformer, self._rng, self._lane = param, transformer, rng, lane
         log.info("image_data_layer.cpp:38", f"Opening file {param.source}")
         self._lines = read_list(native(param.source))
         if not self._lines:
@@ -94,7 +97,13 @@ class ImageReader:
             while True:
                 names, labels = zip(*islice(lines, self._param.batch_size), strict=True)
                 images = list(pool.map(self._read, names))
-                yield Batch(self._transformed(pool, names, images), torch.tensor(labels, dtype=torch.float32))
+                yield self._lane.carry(partial(self._batch, pool, names, images, labels))
+
+    def _batch(
+        self, pool: ThreadPoolExecutor, names: Sequence[str], images: list[np.ndarray], labels: Sequence[int]
+    ) -> Batch:
+        pixels = self._transformed(pool, names, images)
+        return Batch(pixels, torch.tensor(labels, dtype=torch.float32)).on(self._lane)
 
     def _endless_lines(self) -> Iterator[tuple[str, int]]:
         yield from self._lines[self._skip :]
@@ -118,7 +127,7 @@ class ImageReader:
         shape = self._transformer.output_shape(images[0].shape)
         places = [self._transformer.draw(1, self._fitting(name, image.shape, shape))[0]
                   for name, image in zip(names, images, strict=True)]
-        pixels = self._arrays.lend((len(images), *shape), np.float32)
+        pixels = self._lane.arrays.lend((len(images), *shape), np.float32)
         list(pool.map(self._transformer.apply, images, places, pixels))
         return torch.from_numpy(pixels)
 

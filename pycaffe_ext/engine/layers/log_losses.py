@@ -88,8 +88,7 @@ class InfogainLoss(Labelled):
         self._gain = matrix[target.squeeze(1)].movedim(-1, 1)  # (outer, classes, inner)
         if self._valid is not None:
             self._gain = self._gain * self._valid
-        valid = self._outer * self._inner if self._valid is None else int(self._valid.sum())
-        self._normalizer = normalizer(loss.normalization, self._outer, self._inner, valid)
+        self._normalizer = normalizer(loss.normalization, self._outer, self._inner, self._valid)
         logs = self._rows(self._prob).clamp(min=SMALLEST).log()
         top[0].data = -(self._gain * logs).sum() / self._normalizer
         if len(top) > 1:

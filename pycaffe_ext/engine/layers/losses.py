@@ -71,11 +71,11 @@ class SigmoidCrossEntropyLoss(_Loss):
         mode = normalization(loss) if loss.HasField("normalization") or loss.HasField("normalize") else (
             caffe_pb2.LossParameter.BATCH_SIZE)
         losses = functional.relu(x) - x * target + torch.log1p(torch.exp(-x.abs()))
-        valid = torch.ones_like(target, dtype=torch.bool)
-        if loss.HasField("ignore_label"):
-            valid = target != loss.ignore_label
+        valid = target != loss.ignore_label if loss.HasField("ignore_label") else None
+        if valid is not None:
+            losses = losses.where(valid, 0)
         outer = x.shape[0]
-        total = losses.where(valid, 0).sum() / normalizer(mode, outer, x.numel() // outer, int(valid.sum()))
+        total = losses.sum() / normalizer(mode, outer, x.numel() // outer, valid)
         return [total, torch.sigmoid(x)][: max(1, len(self.param.top))]
 
 

@@ -7,6 +7,7 @@ import torch
 
 from pycaffe_ext.engine import log
 from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.lanes import Lane, hand_over
 from pycaffe_ext.engine.layers.base import Layer, register
 from pycaffe_ext.engine.transform import mean_of
 from pycaffe_ext.errors import UserError
@@ -33,6 +34,7 @@ class MemoryData(Layer):
         except UserError as error:
             self.fail(str(error))
         self._data = self._labels = np.empty(0, np.float32)
+        self._lane = Lane(self.device)
         self._position = 0
         top[0].reshape((self.batch_size, *self._item))
         top[1].reshape((self.batch_size,))
@@ -61,6 +63,8 @@ class MemoryData(Layer):
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         self.check(len(self._data) > 0, "was given no data; call reset (in pycaffe: net.set_input_arrays)")
         part = slice(self._position, self._position + self.batch_size)
-        top[0].data = torch.tensor(self._data[part], device=self.device)
-        top[1].data = torch.tensor(self._labels[part], device=self.device).view(-1, 1, 1, 1)
+        arrays = self._data[part], self._labels[part].reshape(-1, 1, 1, 1)
+        copies = self._lane.carry(lambda: [torch.tensor(array, device=self.device) for array in arrays])
+        for blob, values in zip(top, copies, strict=True):
+            blob.data = hand_over(values)
         self._position = (self._position + self.batch_size) % len(self._data)

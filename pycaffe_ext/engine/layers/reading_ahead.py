@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pycaffe_ext.engine.lanes import hand_over
 from pycaffe_ext.engine.layers.base import Layer
 from pycaffe_ext.engine.prefetch import Prefetcher
 from pycaffe_ext.engine.reading import Batch
@@ -16,9 +17,10 @@ class ReadingAhead(Layer):
     def _take(self) -> Batch:
         """The next batch; what went wrong while it was read is told with the layer's name."""
         try:
-            return self._ahead.take()
+            batch = self._ahead.take()
         except UserError as error:
             self.fail(str(error))
+        return Batch(hand_over(batch.pixels), hand_over(batch.labels))
 
     def close(self) -> None:
         """Stop reading ahead."""

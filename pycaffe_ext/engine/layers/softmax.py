@@ -19,9 +19,14 @@ def normalization(param: caffe_pb2.LossParameter) -> int:
     return MODES.VALID if param.normalize else MODES.BATCH_SIZE
 
 
-def normalizer(mode: int, outer: int, inner: int, valid: int) -> float:
-    """What a summed loss is divided by; never less than 1."""
-    by_mode = {MODES.FULL: outer * inner, MODES.VALID: valid, MODES.BATCH_SIZE: outer, MODES.NONE: 1}
+def normalizer(mode: int, outer: int, inner: int, valid: torch.Tensor | None) -> float | torch.Tensor:
+    """What a summed loss is divided by; never less than 1.
+
+    valid : mask of the labels that count, None for all; counted where it lies, so that nobody waits for a GPU.
+    """
+    if mode == MODES.VALID and valid is not None:
+        return valid.sum().clamp(min=1).float()
+    by_mode = {MODES.FULL: outer * inner, MODES.VALID: outer * inner, MODES.BATCH_SIZE: outer, MODES.NONE: 1}
     return max(1.0, float(by_mode[mode]))
 
 
@@ -97,17 +102,13 @@ class SoftmaxWithLoss(Labelled):
         ignore = loss.ignore_label if loss.HasField("ignore_label") else None
         self._prob = torch.softmax(bottom[0].data, self._axis)
         self._target, self._valid = self._labels(bottom[1], ignore)
-        self._normalizer = self._count()
+        self._normalizer = normalizer(normalization(loss), self._outer, self._inner, self._valid)
         losses = -self._rows(self._prob).gather(1, self._target).clamp(min=SMALLEST).log()
         if self._valid is not None:
             losses = losses.where(self._valid, 0)
         top[0].data = losses.sum() / self._normalizer
         if len(top) > 1:
             top[1].data = self._prob
-
-    def _count(self) -> float:
-        valid = self._outer * self._inner if self._valid is None else int(self._valid.sum())
-        return normalizer(normalization(self.param.loss_param), self._outer, self._inner, valid)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         self.check(not propagate_down[1], "can't send a gradient to its labels")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 
 from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.lanes import Lane
 from pycaffe_ext.engine.layers.base import register
 from pycaffe_ext.engine.layers.reading_ahead import ReadingAhead
 from pycaffe_ext.engine.prefetch import Prefetcher
@@ -102,7 +104,8 @@ class WindowData(ReadingAhead):
         self.check(param.crop_mode in CROP_MODES, f"crop_mode is one of {CROP_MODES}, not {param.crop_mode!r}")
         rng = own_generator()
         try:
-            reader = WindowReader(param, Transformer(self.param.transform_param, self.phase, rng), rng)
+            transformer = Transformer(self.param.transform_param, self.phase, rng)
+            reader = WindowReader(param, transformer, rng, Lane(self.device))
         except UserError as error:
             self.fail(str(error))
         self._ahead = Prefetcher(reader.batches, AHEAD)
@@ -114,14 +117,16 @@ class WindowData(ReadingAhead):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         batch = self._take()
-        top[0].data, top[1].data = batch.pixels.to(self.device), batch.labels.to(self.device)
+        top[0].data, top[1].data = batch.pixels, batch.labels
 
 
 class WindowReader:
     """Draws windows and cuts them out, as WindowDataParameter `param` says."""
 
-    def __init__(self, param: caffe_pb2.WindowDataParameter, transform: Transformer, rng: np.random.Generator) -> None:
-        self._param, self._transform, self._rng = param, transform, rng
+    def __init__(
+        self, param: caffe_pb2.WindowDataParameter, transform: Transformer, rng: np.random.Generator, lane: Lane
+    ) -> None:
+        self._param, self._transform, self._rng, self._lane = param, transform, rng, lane
         self._images = read_window_file(param)
         self.channels = self._images.channels
         foreground = int(np.float32(param.batch_size) * np.float32(param.fg_fraction))
@@ -148,7 +153,7 @@ class WindowReader:
                 pixels = np.zeros((len(windows), self.channels, size, size), np.float32)
                 list(pool.map(self._cut, windows, mirrored, pixels))
                 labels = torch.tensor([window.label for window in windows], dtype=torch.float32)
-                yield Batch(torch.from_numpy(pixels), labels)
+                yield self._lane.carry(partial(Batch(torch.from_numpy(pixels), labels).on, self._lane))
 
     def _cut(self, window: Window, mirrored: bool, out: np.ndarray) -> None:
         """Write a window into `out`, (C, crop_size, crop_size) zeros."""
