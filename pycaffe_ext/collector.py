@@ -1,4 +1,4 @@
-"""The garbage collector out of the way of what is loaded once and stays."""
+"""The garbage collector out of the way of what is made at once and stays: large packages, large nets."""
 
 from __future__ import annotations
 
@@ -14,11 +14,19 @@ def undisturbed() -> Iterator[None]:
     PyTorch and its like make half a million objects that live as long as the process.  Going through them again and
     again takes a quarter of the time of their import, and a tenth of a second now and then afterwards.
     """
+    with paused():
+        yield
+        gc.freeze()
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Nothing is collected in it, where many objects are made that stay: the collector would look at them again and
+    again, more often the more there are."""
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
         if enabled:
             gc.enable()

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import torch
 
+from pycaffe_ext.collector import paused
 from pycaffe_ext.engine import log
 from pycaffe_ext.engine.graph import filter_layers, with_state
 from pycaffe_ext.engine.net import Net, shape_text
@@ -27,7 +28,7 @@ def build_net(
 
     With the `file` that `param` was read from, what is wrong with a layer is told with its line.
     """
-    with naming_lines(file):
+    with naming_lines(file), paused():
         return _build(param, phase, level, list(stages), device)
 
 

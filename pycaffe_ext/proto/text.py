@@ -11,6 +11,7 @@ from typing import TypeVar
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
+from pycaffe_ext.collector import paused
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing
 from pycaffe_ext.proto import caffe_pb2
@@ -60,7 +61,8 @@ def parse(text: str, message: M, name: str = "<string>") -> M:
     repeated value, unbalanced braces, or a required field that is absent.
     """
     try:
-        parse_text(text, message)
+        with paused():
+            parse_text(text, message)
     except Mistake as mistake:
         raise UserError(f"{name}:{line_of(text, mistake.start)}: {' '.join(mistake.problem.split())}") from None
     missing = message.FindInitializationErrors()

@@ -6,11 +6,12 @@ row of a table made from its message's descriptor; the time is linear in the tex
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from pycaffe_ext.proto import caffe_pb2, mistakes
@@ -47,7 +48,11 @@ class Field(NamedTuple):
 
 
 class Parser:
-    """The token that is looked at (`kind`, `word`, `start`) and the blocks around it, the outermost first."""
+    """The token that is looked at (`kind`, `word`, `start`) and the blocks around it, the outermost first.
+
+    A large net has a hundred thousand tokens: what only a mistake needs, such as `start`, is found when it is asked
+    for.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -56,10 +61,14 @@ class Parser:
         self.next()
 
     def next(self) -> None:
-        match = next(self._tokens)
-        self.kind = match.lastgroup
-        self.word = match[self.kind]
-        self.start = match.end() - len(self.word)
+        self.token = next(self._tokens)
+        self.kind = self.token.lastgroup
+        self.word = self.token[self.kind]
+
+    @property
+    def start(self) -> int:
+        """Where the token stands in the text."""
+        return self.token.start(self.kind)
 
     def fields(self, message: Message) -> None:
         """Read fields up to the first token that can't begin one."""
@@ -73,34 +82,34 @@ class Parser:
                 self.next()
 
     def _field(self, message: Message, field: Field) -> None:
-        start = self.start
+        name = self.token
         if not field.repeated and message.HasField(field.name):
-            raise Mistake(f"field {self.word!r} of {message.DESCRIPTOR.name} is given twice; keep one", start)
+            raise Mistake(f"field {self.word!r} of {message.DESCRIPTOR.name} is given twice; keep one", self.start)
         self.next()
         if self.word == ":":
             self.next()
         elif field.read:
             raise Mistake(mistakes.no_colon(field.descriptor, self.text, self.start), self.start)
         if self.word == "[" and field.repeated:
-            self._list(message, field, start)
+            self._list(message, field, name)
         else:
-            self._value(message, field, start)
+            self._value(message, field, name)
 
-    def _list(self, message: Message, field: Field, start: int) -> None:
+    def _list(self, message: Message, field: Field, name: re.Match[str]) -> None:
         self.next()
         if self.word == "]":
             return self.next()
         while True:
-            self._value(message, field, start)
+            self._value(message, field, name)
             if self.word == "]":
                 return self.next()
             if self.word != ",":
                 raise Mistake(mistakes.no_list(field.descriptor, self.text, self.start), self.start)
             self.next()
 
-    def _value(self, message: Message, field: Field, start: int) -> None:
+    def _value(self, message: Message, field: Field, name: re.Match[str]) -> None:
         if field.read is None:
-            self._block(message, field, start)
+            self._block(message, field, name.start("word"))
         elif field.repeated:
             getattr(message, field.name).append(field.read(self, field.descriptor))
         elif (value := field.read(self, field.descriptor)) is not None:
@@ -145,11 +154,11 @@ def fields_of(owner: Descriptor) -> dict[str, Field]:
 
 
 def _integer(parser: Parser, field: FieldDescriptor) -> int:
-    start, (low, high) = parser.start, RANGES[field.cpp_type]
+    first, (low, high) = parser.token, RANGES[field.cpp_type]
     sign = _sign(parser) if low < 0 else 1
     value = integer(parser.word) if parser.kind == "number" else None
     if value is None or not low <= sign * value <= high:
-        raise parser.wrong(field, start)
+        raise parser.wrong(field, first.start(first.lastgroup))
     parser.next()
     return sign * value
 
@@ -163,10 +172,11 @@ def _sign(parser: Parser) -> int:
 
 
 def _real(parser: Parser, field: FieldDescriptor) -> float:
-    start, sign = parser.start, _sign(parser)
+    first = parser.token
+    sign = _sign(parser)
     value = real(parser.word) if parser.kind == "number" else REALS.get(parser.word.lower())
     if value is None:
-        raise parser.wrong(field, start)
+        raise parser.wrong(field, first.start(first.lastgroup))
     parser.next()
     return -value if sign < 0 else value
 
@@ -189,7 +199,7 @@ def _ceil_mode(parser: Parser, field: FieldDescriptor) -> int | None:
 
 def _enum(parser: Parser, field: FieldDescriptor) -> int:
     """By name or by number."""
-    start, values = parser.start, {value.name: value.number for value in field.enum_type.values}
+    first, values = parser.token, _values(field.enum_type)
     if parser.kind == "word":
         number = values.get(parser.word)
     else:
@@ -197,20 +207,29 @@ def _enum(parser: Parser, field: FieldDescriptor) -> int:
         number = integer(parser.word) if parser.kind == "number" else None
         number = sign * number if number is not None and sign * number in values.values() else None
     if number is None:
-        raise parser.wrong(field, start)
+        raise parser.wrong(field, first.start(first.lastgroup))
     parser.next()
     return number
+
+
+@cache
+def _values(enum: EnumDescriptor) -> dict[str, int]:
+    return {value.name: value.number for value in enum.values}
 
 
 def _string(parser: Parser, field: FieldDescriptor) -> str:
     """A string, or several in a row, which are one."""
     if parser.kind != "string":
         raise parser.wrong(field, parser.start)
-    parts = []
+    first = string(parser.word)
+    parser.next()
+    if parser.kind != "string":
+        return first
+    parts = [first]
     while parser.kind == "string":
         parts.append(string(parser.word))
         parser.next()
-    return parts[0] if len(parts) == 1 else decode(b"".join(map(encode, parts)))
+    return decode(b"".join(map(encode, parts)))
 
 
 def _bytes(parser: Parser, field: FieldDescriptor) -> bytes:
