@@ -297,7 +297,7 @@ def test_candidates_survive_their_file_exactly(tmp_path):
         (",".join(KINDS) + "\nv/f0,1,1,2,3,4,5\n", "line 2: candidate out of order"),
         (",".join(KINDS) + "\nv/f0,0,1,2,3,4,nan\n", "not a number"),
         (",".join(KINDS) + "\nv/f0,0,1,2,3,4,x\n", "not a number"),
-        ("\udc80", "not a table"),
+        ("\udc80", "first line"),
     ],
 )
 def test_a_garbled_table_is_named(tmp_path, content, complaint):

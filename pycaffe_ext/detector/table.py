@@ -43,7 +43,7 @@ def read_candidates(path: str | Path, frames: Sequence[Frame]) -> list[np.ndarra
                 found[name].append(box)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; detect candidates first") from None
-    except (UnicodeDecodeError, csv.Error):
+    except csv.Error:
         raise UserError(f"{path}: not a table of candidates; remove it and run again") from None
     return [np.array(found[frame.name], np.float32).reshape(-1, 5) for frame in frames]
 

@@ -95,12 +95,14 @@ def printable(text: str) -> str:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG, whole or not at all."""
+    from matplotlib.text import Text
+
     for axes in figure.axes:
         if legend := axes.get_legend():
             legend.set_frame_on(True)
             for text in (*legend.get_texts(), legend.get_title()):
                 text.set_fontsize(8.5)
-    for text in figure.findobj(lambda artist: hasattr(artist, "get_text")):
+    for text in figure.findobj(Text):
         text.set_text(printable(text.get_text()))
     with writing(path, "wb") as file:
         figure.savefig(file, format="png", dpi=DPI)
