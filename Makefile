@@ -125,11 +125,13 @@ where-caffe: $(READY)
 donor: $(READY)  ## repeat the training of the embedded donor (about half an hour on 2 cores)
 	@$(PY) tools/make_donor.py
 
-test: $(READY)  ## everything that proves the promises (under 15 minutes)
-	@$(PY) -m pytest tests
+# Two processes with a thread each: most tests are too small to share. A file's tests, and so its fixtures, stay together.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest tests -n 2 --dist loadfile
+test: $(READY)  ## everything that proves the promises, on two cores
+	@$(PYTEST)
 
 quick-test: $(READY)  ## the tests that take seconds
-	@$(PY) -m pytest tests -m 'not slow'
+	@$(PYTEST) -m 'not slow'
 
 .PHONY: detector-curve
 detector-curve: $(READY)  ## train the hand-crafted detector alone; polyps hit against candidates a frame (DATA=, SEED=, OUT=)

@@ -148,7 +148,8 @@ def _in_place(folder: Path, kind: str, settings: str) -> None:
 def _spoilt_pairs() -> list[tuple[overwriting.Maker, str, str]]:
     """Layers whose gradient a layer in place behind them spoils in the genuine engine, without doing so to its own."""
     pairs = ((maker, *follower) for maker in overwriting.MAKERS for follower in overwriting.FOLLOWERS)
-    return [pair for pair in pairs if pair[1] not in overwriting.SPOIL_THEMSELVES and overwriting.spoilt(*pair)]
+    return [pair for pair in pairs
+            if pair[1] not in overwriting.SPOIL_THEMSELVES and overwriting.spoilt(*pair, "TRAIN")]
 
 
 def _spoilt(folder: Path, name: str) -> None:

@@ -119,7 +119,7 @@ SPOIL_THEMSELVES = ("BNLL", "Clip", "Eltwise", "Log", "MVN", "Power")  # they re
 SHARING = ("Concat", "Flatten", "Reshape", "Slice", "Split")
 
 
-def spoilt(maker: Maker, follower: str, settings: str) -> bool:
+def spoilt(maker: Maker, follower: str, settings: str, phase: str) -> bool:
     """Whether the genuine engine's backward pass reads what the follower has written over, and that matters.
 
     It does not where the values stay, or become zero with their gradients and the maker needs no others.
@@ -130,7 +130,7 @@ def spoilt(maker: Maker, follower: str, settings: str) -> bool:
     linear = ("WITHIN_CHANNEL", "normalize_variance: false", "power: 1", "power: 2")
     stay = follower == "Dropout" or (maker.kind in POSITIVE and follower in KEEP_POSITIVE)
     zero = follower == "ReLU" and not settings and maker.kind != "MVN"
-    again = maker.kind == "MVN" and follower == "BatchNorm"  # which finds nothing to normalise
+    again = maker.kind == "MVN" and follower == "BatchNorm" and phase == "TRAIN"  # which finds nothing to normalise
     return reads and not (stay or zero or again or any(word in maker.settings for word in linear))
 
 
@@ -157,7 +157,7 @@ def pair(maker: Maker, follower: str, settings: str, phase: str) -> Row:
                               + (fc("end", top, "loss_weight: 0.5") if maker.below else ""), phase, **others)
                    for top in ("y", "apart"))
     shared = maker.kind in SHARING and not (maker.others or maker.tops)
-    return Row(here, there if spoilt(maker, follower, settings) else None, shared)
+    return Row(here, there if spoilt(maker, follower, settings, phase) else None, shared)
 
 
 def pairs(phase: str) -> list[Row]:
