@@ -126,7 +126,7 @@ donor: $(READY)  ## repeat the training of the embedded donor (about half an hou
 	@$(PY) tools/make_donor.py
 
 # Two processes with a thread each: most tests are too small to share. A file's tests, and so its fixtures, stay together.
-PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest tests -n 2 --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest tests -n 2 --dist loadfile --no-loadscope-reorder
 test: $(READY)  ## everything that proves the promises, on two cores
 	@$(PYTEST)
 

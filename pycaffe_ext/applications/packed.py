@@ -6,7 +6,7 @@ import csv
 import sys
 from array import array
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,8 @@ def load(folder: Path) -> Packed | None:
     if not (folder / RECORD).exists():
         return None
     try:
-        return Packed(folder=folder, **read_json(folder / RECORD))
+        found = Packed(folder=folder, **read_json(folder / RECORD))
+        return replace(found, damaged=tuple(found.damaged))
     except (ValueError, TypeError):
         raise UserError(f"{folder / RECORD} is no record of packed data; remove {folder} and run again") from None
 
