@@ -77,8 +77,8 @@ def test_values_of_a_vector_output_and_of_a_second_net_stay_apart():
     "lines, words",
     [
         (read("missing_solver"), "Check failed: fd != -1 (-1 vs. -1) File not found: nope"),
-        (read("normal") + ["error: net.prototxt:3: no field 'gama'"], "error: net.prototxt:3: no field 'gama'"),
-        (["ERROR: unknown command line flag 'solvr'"], "ERROR: unknown command line flag 'solvr'"),
+        (read("normal") + ["error: net.prototxt:3: no field 'gama'"], "net.prototxt:3: no field 'gama'"),
+        (["ERROR: unknown command line flag 'solvr'"], "unknown command line flag 'solvr'"),
         (["bash: caffe: Permission denied", ""], "bash: caffe: Permission denied"),
         ([], "it said nothing"),
     ],

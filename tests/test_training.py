@@ -194,7 +194,7 @@ def test_classes_but_the_first_are_one_positive_class():
         (printing([[0.0, 1.0]], [2], 1), "labels outside 0..1"),
         (printing([[0.0, 1.0]], [0.5], 1), "labels outside 0..1"),
         (python("print('I1122 1 1 caffe.cpp:304] Batch 0, prob = 1')"), r"0 values of fc8_polyp, 2 expected .*prob"),
-        (python("raise SystemExit('error: cut off')"), "test failed on x_iter_7.caffemodel: error: cut off"),
+        (python("raise SystemExit('error: cut off')"), "test failed on x_iter_7.caffemodel: cut off"),
     ],
 )
 def test_score_refuses_what_it_cannot_trust(caffe, message):

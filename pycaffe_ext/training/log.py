@@ -76,7 +76,7 @@ def last_words(lines: Iterable[str]) -> str:
     for line in reversed(said):
         if found := FATAL.match(line):
             return found[1]
-    complaints = [line for line in said if COMPLAINT.match(line)]
+    complaints = [COMPLAINT.sub("", line) for line in said if COMPLAINT.match(line)]
     return (complaints or said or ["it said nothing"])[-1]
 
 
