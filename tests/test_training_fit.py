@@ -202,7 +202,7 @@ def wait_until(condition, seconds=20):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_goes_on_from_caffes_own_last_snapshot(tmp_path, number):
-    command = lab.write_fake(tmp_path, aucs=RISE_AND_FALL, pause=0.05)
+    command = lab.write_fake(tmp_path, aucs=RISE_AND_FALL, wait_at=34)
     process = start(tmp_path, command)
     wait_until(lambda: read_rows(tmp_path / "run" / "auc.csv")[1:])
     with pytest.raises(UserError, match="another process is training"):
