@@ -12,7 +12,8 @@ from text_tokens import ACCEPTED, KINDS, REFUSED
 
 from pycaffe_ext import strings
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.proto import caffe_pb2, encoding, parse
+from pycaffe_ext.proto import caffe_pb2, encoding, parse, text_parser
+from pycaffe_ext.proto.plain import plain_block
 from pycaffe_ext.proto.text_parser import Parser
 from pycaffe_ext.training import genuine
 
@@ -106,3 +107,51 @@ def test_each_token_is_looked_at_once():
 
     Counting("layer { name: 'a' top: ['x', 'y'] }\n" * 2000).fields(caffe_pb2.NetParameter())
     assert len(steps) == 2000 * 13 + 1
+
+
+PLAIN = 'layer { name: "a" type: "Convolution"\n top: "b" convolution_param { %s weight_filler { type: "msra" } } }\n'
+UNUSUAL = (
+    "num_output: 0x1f", "num_output: 017", "num_output: -1", "num_output: 4294967296", "num_output: 1f",
+    "num_output: 8 num_output: 8", "bias_term: false bias_term: false", "pad: 1 pad: 2", "pad: [1, 2]", "pad: []",
+    "bias_term: true;", "bias_term: truef", "bias_term: 1", "bias_term: maybe", "engine: CAFFE,", "engine: CAFFED",
+    "engine: 1", "engine: CAFFE engine: CUDNN", "weight_filler { type: 'a' }", "weight_filler { }",
+    "bias_filler {} ", "bias_filler { std: 1e-2 min: -.5 max: inf value: 0x1 }", "bias_filler { std: 1e400 }",
+    'bias_filler { type: "x" "y" }', 'bias_filler { type: "\\x41" }', 'bias_filler: { type: "\u00e9" }',
+    "bias_filler < value: 1 >", "bias_filler { value: 1 > ", "} }", "}", "{", "axis: 1 # a }\n", "axis # :\n : 1",
+    "axis:\t1", "nosuch: 1", "bias_filler: 3", "axis { }", "axis: \u00e9", 'axis: "1"', "axis: 1\0", "pad: 1pad: 2",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("inside", ["", *UNUSUAL])
+def test_the_short_way_through_plain_layers_reads_what_the_long_one_reads(inside, monkeypatch):
+    """The same message or the same words about the same mistake, with plain layers around it."""
+    text = PLAIN % "" + PLAIN % inside + PLAIN % "num_output: 8"
+    assert plain_block(PLAIN % inside, len("layer {"), caffe_pb2.LayerParameter.DESCRIPTOR) or inside
+    short = outcome(text)
+    monkeypatch.setattr(text_parser, "plain_block", lambda *_: None)
+    assert outcome(text) == short
+
+
+def outcome(text: str) -> caffe_pb2.NetParameter | str:
+    try:
+        return parse(text, caffe_pb2.NetParameter())
+    except UserError as error:
+        return str(error)
+
+
+def test_the_layers_of_a_published_net_are_plain(monkeypatch):
+    """Each is one step of the parser then, with comments and repeated blocks in it too."""
+    steps = []
+    inside = "pad: 1 # one\n stride: 2 engine: CAFFE bias_filler { value: 0.1 }"
+    monkeypatch.setattr(text_parser.Parser, "next", counting(text_parser.Parser.next, steps))
+    net = parse(PLAIN % inside * 100, caffe_pb2.NetParameter())
+    assert len(net.layer) == 100
+    assert len(steps) == 2 * 100 + 1
+
+
+def counting(function, steps: list):
+    def counted(self) -> None:
+        steps.append(self)
+        function(self)
+
+    return counted

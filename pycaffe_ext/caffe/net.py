@@ -14,6 +14,7 @@ from pycaffe_ext.caffe import batches, runtime
 from pycaffe_ext.caffe.arrays import called_back, changes_in_place, synchronised
 from pycaffe_ext.caffe.blob import Blob, BlobVec, LayerView
 from pycaffe_ext.caffe.mistakes import BadValue, NoSuchName, RunError
+from pycaffe_ext.collector import paused
 from pycaffe_ext.engine import log, snapshot, transfer
 from pycaffe_ext.engine.net import Net as EngineNet
 from pycaffe_ext.engine.net_log import build_net
@@ -42,8 +43,9 @@ class Net:
         if phase not in PHASES:
             raise UserError(f"{network_file}: phase must be caffe.TRAIN or caffe.TEST, not {phase}")
         _check_file(network_file)
-        param = proto.read_net(network_file)
-        self._bind(build_net(param, phase, level, stages or (), runtime.device(), network_file))
+        with paused():
+            param = proto.read_net(network_file)
+            self._bind(build_net(param, phase, level, stages or (), runtime.device(), network_file))
         if weights is not None:
             self.copy_from(weights)
 

@@ -44,7 +44,7 @@ class Blob:
 
     def __init__(self, shape: Iterable[int] = (), device: torch.device | str = "cpu") -> None:
         self._shape = tuple(map(int, shape))
-        self.device = torch.device(device)
+        self.device = device if isinstance(device, torch.device) else torch.device(device)
         self._values = Values()
         self._diff: torch.Tensor | None = None
         self._cleared = False

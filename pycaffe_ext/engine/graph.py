@@ -23,20 +23,24 @@ def with_state(
 
 
 def filter_layers(param: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
-    """Keep the layers whose include and exclude rules admit the net's state."""
+    """The net of the layers whose include and exclude rules admit its state: a copy, unless all of them do."""
+    kept = [layer for layer in param.layer if _included(layer, param.state)]
+    if len(kept) == len(param.layer):
+        return param
     out = caffe_pb2.NetParameter()
     out.CopyFrom(param)
     del out.layer[:]
-    out.layer.extend(layer for layer in param.layer if _included(layer, param.state))
+    out.layer.extend(kept)
     return out
 
 
 def _included(layer: caffe_pb2.LayerParameter, state: caffe_pb2.NetState) -> bool:
-    if layer.include and layer.exclude:
+    include, exclude = layer.include, layer.exclude
+    if include and exclude:
         raise LayerError(layer.name, f"layer {layer.name!r}: give either include rules or exclude rules, not both")
-    if layer.include:
-        return any(_meets(rule, state) for rule in layer.include)
-    return not any(_meets(rule, state) for rule in layer.exclude)
+    if include:
+        return any(_meets(rule, state) for rule in include)
+    return not any(_meets(rule, state) for rule in exclude)
 
 
 def _meets(rule: caffe_pb2.NetStateRule, state: caffe_pb2.NetState) -> bool:
@@ -55,7 +59,8 @@ def insert_splits(param: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
 
     A loss weight counts as one reader and moves to the first copy.  Names are Caffe's: blob_layer_0_split_1.
     """
-    sources, readers = _readers(param)
+    bottoms, tops = [list(layer.bottom) for layer in param.layer], [list(layer.top) for layer in param.layer]
+    sources, readers = _readers(param, bottoms, tops)
     out = caffe_pb2.NetParameter()
     out.CopyFrom(param)
     del out.layer[:]
@@ -68,11 +73,11 @@ def insert_splits(param: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
     for i, layer in enumerate(param.layer):
         new = out.layer.add()
         new.CopyFrom(layer)
-        for j, blob in enumerate(layer.bottom):
+        for j, blob in enumerate(bottoms[i]):
             place = sources[i, j]
             if readers[place] > 1:
                 new.bottom[j] = copy_name(place, blob)
-        for j, blob in enumerate(layer.top):
+        for j, blob in enumerate(tops[i]):
             place = (i, j)
             if readers.get(place, 0) <= 1:
                 continue
@@ -84,21 +89,24 @@ def insert_splits(param: caffe_pb2.NetParameter) -> caffe_pb2.NetParameter:
     return out
 
 
-def _readers(param: caffe_pb2.NetParameter) -> tuple[dict[Place, Place], dict[Place, int]]:
-    """Where each (layer, bottom) comes from, and how many read each (layer, top)."""
+def _readers(
+    param: caffe_pb2.NetParameter, bottoms: list[list[str]], tops: list[list[str]]
+) -> tuple[dict[Place, Place], dict[Place, int]]:
+    """Where each (layer, bottom) comes from, and how many read each (layer, top); the names are those of `param`."""
     last: dict[str, Place] = {}
     sources: dict[Place, Place] = {}
     readers: dict[Place, int] = {}
     for i, layer in enumerate(param.layer):
-        for j, blob in enumerate(layer.bottom):
+        for j, blob in enumerate(bottoms[i]):
             if blob not in last:
                 raise LayerError(layer.name, f"layer {layer.name!r}: unknown bottom blob {blob!r} (bottom {j}): no"
                                  f" layer above makes it (blobs so far: {', '.join(last) or 'none'})")
             sources[i, j] = last[blob]
             readers[last[blob]] = readers.get(last[blob], 0) + 1
-        for j, blob in enumerate(layer.top):
+        weights = layer.loss_weight
+        for j, blob in enumerate(tops[i]):
             last[blob] = (i, j)
-            if j < len(layer.loss_weight) and layer.loss_weight[j]:
+            if j < len(weights) and weights[j]:
                 readers[i, j] = readers.get((i, j), 0) + 1
     return sources, readers
 

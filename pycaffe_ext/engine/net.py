@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pycaffe_ext.engine.prefix import FrozenPrefix
 
 Callback = Callable[[int], None]
+DEFAULT_SPEC = caffe_pb2.ParamSpec()
 AUTOMATIC = "(automatic)"  # Caffe's name for tops that nobody asked for
 
 
@@ -104,12 +105,12 @@ class Net:
         if not param.HasField("phase"):
             param.phase = self.phase
         layer = layer_class(param)(param, param.phase, self.device)
-        bottom_names, asked = list(param.bottom), list(param.propagate_down)
+        bottom_names, asked = layer.bottom_names, list(param.propagate_down)
         if len(asked) not in (0, len(bottom_names)):
             layer.fail("propagate_down must be given for none or for each of its"
                        f" {len(bottom_names)} bottoms, not {len(asked)} times")
         layer.check_counts()
-        bottom = [self._bottom(param, i, name, unread) for i, name in enumerate(bottom_names)]
+        bottom = [self._bottom(layer, i, name, unread) for i, name in enumerate(bottom_names)]
         names, top = self._make_tops(layer, unread)
         layer.setup(bottom, top)
         self.blobs.update(zip(names, top, strict=True))  # a layer may have put a blob of its own in a top's place
@@ -121,7 +122,7 @@ class Net:
         for blob in top:
             learns[id(blob)] = learning or (blob in bottom and learns[id(blob)])
         self.layers.append(layer)
-        self.layer_names.append(param.name)
+        self.layer_names.append(layer.name)
         self.loss_weights.update(zip(names, layer.loss_weights, strict=True))
         self.bottoms.append(bottom)
         self.tops.append(top)
@@ -130,17 +131,16 @@ class Net:
         self._layer_backward.append(learning)
         self._bottom_backward.append(asked or wanted)
 
-    def _bottom(self, param: caffe_pb2.LayerParameter, i: int, name: str, unread: set[str]) -> Blob:
+    def _bottom(self, layer: Layer, i: int, name: str, unread: set[str]) -> Blob:
         if name not in unread:
-            raise LayerError(param.name, f"layer {param.name!r}: unknown bottom blob {name!r} (bottom {i})")
+            raise LayerError(layer.name, f"layer {layer.name!r}: unknown bottom blob {name!r} (bottom {i})")
         unread.discard(name)
         return self.blobs[name]
 
     def _make_tops(self, layer: Layer, unread: set[str]) -> tuple[list[str], list[Blob]]:
-        names, blobs = list(layer.param.top), []
+        names, bottoms, blobs = list(layer.top_names), layer.bottom_names, []
         for i, name in enumerate(names):
-            in_place = i < len(layer.param.bottom) and layer.param.bottom[i] == name
-            if not in_place:
+            if name not in bottoms[i : i + 1]:
                 if name in self.blobs:
                     layer.fail(f"top blob {name!r} is already made by another layer")
                 self.blobs[name] = Blob((), self.device)
@@ -156,23 +156,22 @@ class Net:
 
     def _add_params(self, layer: Layer, described: caffe_pb2.LayerParameter) -> None:
         """Enter a layer's parameters; the layer may have changed its own copy of the param blocks."""
-        if len(described.param) > len(layer.blobs):
-            layer.fail(f"has {len(layer.blobs)} parameter blob(s) but {len(described.param)} param blocks")
-        default = caffe_pb2.ParamSpec()
-        names = []
-        for i in range(len(layer.blobs)):
-            asked = described.param[i] if i < len(described.param) else default
-            layer.param_propagate_down.append(asked.lr_mult != 0)
-            names.append(self._add_param(layer, i, layer.param.param[i] if i < len(layer.param.param) else default))
-        self.param_display_names.append(names)
+        blobs, asked = len(layer.blobs), list(described.param)
+        if len(asked) > blobs:
+            layer.fail(f"has {blobs} parameter blob(s) but {len(asked)} param blocks")
+        layer.param_propagate_down += [spec.lr_mult != 0 for spec in asked] + [True] * (blobs - len(asked))
+        specs = list(layer.param.param) if blobs else []
+        specs += [DEFAULT_SPEC] * (blobs - len(specs))
+        self.param_display_names.append([self._add_param(layer, i, specs[i]) for i in range(blobs)])
 
     def _add_param(self, layer: Layer, i: int, spec: caffe_pb2.ParamSpec) -> str:
-        display = spec.name or str(i)
-        if spec.name and spec.name in self._shared:
+        name = spec.name
+        display = name or str(i)
+        if name and name in self._shared:
             self._share_param(layer, i, spec)
             return display
-        if spec.name:
-            self._shared[spec.name] = (len(self.learnable_params), layer.blobs[i], layer.name)
+        if name:
+            self._shared[name] = (len(self.learnable_params), layer.blobs[i], layer.name)
         self.learnable_params.append(layer.blobs[i])
         self.params_lr.append(spec.lr_mult)
         self.params_weight_decay.append(spec.decay_mult)

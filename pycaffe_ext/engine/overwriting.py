@@ -91,13 +91,13 @@ def overwritten(net: Net) -> dict[int, list[Reading]]:
     """Layer in place -> whoever has the values that it replaces as a bottom (itself included) or a top."""
     current: dict[int, list[Reading]] = defaultdict(list)  # id of a memory -> who has its present values
     out = {}
-    for i in range(len(net.layers)):
-        for j, blob in enumerate(net.bottoms[i]):
+    for i, (bottoms, tops) in enumerate(zip(net.bottoms, net.tops, strict=True)):
+        for j, blob in enumerate(bottoms):
             current[id(blob.values)].append(Reading(i, "bottom", j))
         written = writes_in_place(net, i)
         if written:
             out[i] = [reading for blob in written for reading in current.pop(id(blob.values), [])]
-        for j, blob in enumerate(net.tops[i]):
+        for j, blob in enumerate(tops):
             current[id(blob.values)].append(Reading(i, "top", j))
     return out
 

@@ -1,7 +1,8 @@
 """Prototxt into messages by the grammar of Caffe's own parser (protobuf 3.12's C++ TextFormat).
 
 Python's text_format differs from it in what it takes.  Here each token is one match of `tokens.TOKEN` and each field a
-row of a table made from its message's descriptor; the time is linear in the text.
+row of a table made from its message's descriptor; the time is linear in the text.  Layers that are plainly written,
+which is nearly all of a large net, go a shorter way (`proto.plain`).
 """
 
 from __future__ import annotations
@@ -11,21 +12,15 @@ from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
-from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from pycaffe_ext.proto import caffe_pb2, mistakes
 from pycaffe_ext.proto.mistakes import CLOSING, Block, Mistake
+from pycaffe_ext.proto.plain import BOOLS, RANGES, numbers, plain_block
 from pycaffe_ext.proto.tokens import TOKEN, integer, real, string
 from pycaffe_ext.strings import decode, encode
 
-RANGES = {
-    FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
-    FieldDescriptor.CPPTYPE_UINT32: (0, 2**32 - 1),
-    FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
-    FieldDescriptor.CPPTYPE_UINT64: (0, 2**64 - 1),
-}
-BOOLS = {"true": True, "True": True, "t": True, "false": False, "False": False, "f": False}
 REALS = {"inf": float("inf"), "infinity": float("inf"), "nan": float("nan")}
 SEPARATORS = (",", ";")
 
@@ -57,7 +52,11 @@ class Parser:
     def __init__(self, text: str) -> None:
         self.text = text
         self.blocks: list[Block] = []
-        self._tokens = TOKEN.finditer(text)
+        self._go_on(0)
+
+    def _go_on(self, place: int) -> None:
+        """Look at the first token from `place` on."""
+        self._tokens = TOKEN.finditer(self.text, place)
         self.next()
 
     def next(self) -> None:
@@ -118,6 +117,8 @@ class Parser:
     def _block(self, message: Message, field: Field, start: int) -> None:
         if self.word not in CLOSING:
             raise self.wrong(field.descriptor, self.start)
+        if self._plain_block(message, field):
+            return
         block = Block(field.name, field.descriptor.message_type, start, self.word)
         inner = getattr(message, field.name)
         if field.repeated:
@@ -131,6 +132,18 @@ class Parser:
             raise Mistake(mistakes.not_closed(self.text, self.start, self.blocks), self._end_of_text())
         self.blocks.pop()
         self.next()
+
+    def _plain_block(self, message: Message, field: Field) -> bool:
+        """Read the block that begins here if it is one of several, as a net's layers are, and plainly written."""
+        if not field.repeated or self.blocks or self.word != "{":
+            return False
+        read = plain_block(self.text, self.token.end(), field.descriptor.message_type)
+        if read is None:
+            return False
+        values, end = read
+        getattr(message, field.name).add(**values)
+        self._go_on(end)
+        return True
 
     def _end_of_text(self) -> int:
         """Where the token stands; at the end of the text its last character that is no blank."""
@@ -199,7 +212,7 @@ def _ceil_mode(parser: Parser, field: FieldDescriptor) -> int | None:
 
 def _enum(parser: Parser, field: FieldDescriptor) -> int:
     """By name or by number."""
-    first, values = parser.token, _values(field.enum_type)
+    first, values = parser.token, numbers(field.enum_type)
     if parser.kind == "word":
         number = values.get(parser.word)
     else:
@@ -210,11 +223,6 @@ def _enum(parser: Parser, field: FieldDescriptor) -> int:
         raise parser.wrong(field, first.start(first.lastgroup))
     parser.next()
     return number
-
-
-@cache
-def _values(enum: EnumDescriptor) -> dict[str, int]:
-    return {value.name: value.number for value in enum.values}
 
 
 def _string(parser: Parser, field: FieldDescriptor) -> str:

@@ -11,11 +11,14 @@ import re
 from pycaffe_ext.strings import decode, encode
 
 ESCAPE = r"""(?:[abfnrtv\\?'"0-7]|x[0-9a-fA-F]|u[0-9a-fA-F]{4}|U00[01][0-9a-fA-F]{5})"""
+BLANK = r"(?:[ \t\n\r\v\f]++|\#[^\n\0]*+)*+"
+WORD = "[A-Za-z_][A-Za-z0-9_]*+"
+NUMBER = r"""(?:0[xX][0-9a-fA-F]+ | 0[0-7]+
+        | (?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)? | \.[0-9]+)(?:[eE][-+]?[0-9]+)?[fF]?)(?![A-Za-z0-9_.])"""
 TOKEN = re.compile(
-    rf"""(?:[ \t\n\r\v\f]+|\#[^\n\0]*)*(?:
-      (?P<word>[A-Za-z_][A-Za-z0-9_]*)
-    | (?P<number>(?:0[xX][0-9a-fA-F]+ | 0[0-7]+
-        | (?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)? | \.[0-9]+)(?:[eE][-+]?[0-9]+)?[fF]?)(?![A-Za-z0-9_.]))
+    rf"""{BLANK}(?:
+      (?P<word>{WORD})
+    | (?P<number>{NUMBER})
     | (?P<string>"[^"\\\n\0]*(?:\\{ESCAPE}[^"\\\n\0]*)*" | '[^'\\\n\0]*(?:\\{ESCAPE}[^'\\\n\0]*)*')
     | (?P<symbol>[-:{{}}<>\[\],;])
     | (?P<end>\Z)

@@ -45,19 +45,13 @@ class Layer:
     def __init__(self, param: caffe_pb2.LayerParameter, phase: int, device: torch.device) -> None:
         self.param = caffe_pb2.LayerParameter()
         self.param.CopyFrom(param)
+        self.name, self.type = param.name, param.type
+        self.bottom_names, self.top_names = list(param.bottom), list(param.top)
         self.phase = phase
         self.device = device
         self.blobs: list[Blob] = []
         self.param_propagate_down: list[bool] = []
         self.loss_weights: list[float] = []
-
-    @property
-    def name(self) -> str:
-        return self.param.name
-
-    @property
-    def type(self) -> str:
-        return self.param.type
 
     @property
     def training(self) -> bool:
@@ -119,7 +113,7 @@ class Layer:
 
     def check_counts(self) -> None:
         """Raise UserError unless the numbers of bottoms and tops are what this type of layer takes."""
-        bottoms, tops = len(self.param.bottom), len(self.param.top)
+        bottoms, tops = len(self.bottom_names), len(self.top_names)
         for kind, given, exact, least, most, auto in (
             ("bottom", bottoms, self.exact_bottoms, self.min_bottoms, self.max_bottoms, False),
             ("top", tops, self.exact_tops, self.min_tops, self.max_tops, self.auto_top_blobs),
@@ -132,7 +126,7 @@ class Layer:
                 self.fail(f"takes at most {most} {kind} blob(s), not {given}")
         if self.equal_bottoms_tops and bottoms != tops:
             self.fail(f"takes as many tops as bottoms, not {tops} for {bottoms}")
-        if not self.in_place and set(self.param.bottom) & set(self.param.top):
+        if not self.in_place and not set(self.bottom_names).isdisjoint(self.top_names):
             self.fail("can't work in place: its top and bottom need different names")
 
     def set_loss_weights(self, top: list[Blob]) -> None:
