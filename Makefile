@@ -16,7 +16,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PY     := $(BIN)/python
 READY  := $(VENV)/.ready
-# An environment whose Python was removed or replaced by another version is made anew.
+# An environment whose Python was removed or replaced by another version is rebuilt.
 BROKEN := $(if $(wildcard $(READY)),$(shell $(PY) -c 'import pip' 2>/dev/null || echo broken-venv))
 ifneq ($(words $(VENV)),1)
 $(error VENV=$(VENV) has blanks in it, which make can't handle; choose another folder)

@@ -37,7 +37,7 @@ def check_python(wanted: str) -> None:
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     if here != wanted:
         raise LookupError(f"this bundle is for Python {wanted}, {sys.executable} is {here}; set PYTHON=, or make the"
-                          f" bundle anew with FOR={here}")
+                          f" bundle again with FOR={here}")
     if version_of("torch") is None:
         raise LookupError(f"{sys.executable} has no torch; set PYTHON= to the one that has")
 
@@ -58,7 +58,7 @@ def needed(requirements: list[str]) -> list[Path]:
     wheels = {parse_wheel_filename(path.name)[0]: path for path in sorted((HERE / "wheels").glob("*.whl"))}
     lacking = [name for name in {**specs, **wheels} if not _has(name, specs.get(name))]
     if without := [f"{name}{specs[name]}" for name in lacking if name not in wheels]:
-        raise LookupError(f"neither this machine nor the bundle has {', '.join(without)}; make the bundle anew without"
+        raise LookupError(f"neither this machine nor the bundle has {', '.join(without)}; rebuild the bundle without"
                           " naming it in WITHOUT=")
     return [wheels[name] for name in lacking]
 

@@ -34,7 +34,7 @@ from pycaffe_ext.settings import Settings, short_hash
 SLUG = "polyp"
 MODEL = "detector.npz"  # the detector that was trained on the training frames
 SLICE = 50_000  # test patches packed at a time: 8 GB of raw AlexNet patches
-LAYOUT = 3  # of the folder of packed data; another one is packed anew
+LAYOUT = 3  # of the folder of packed data; older ones are packed again
 
 
 def check(settings: Settings) -> None:
