@@ -16,6 +16,7 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import write_json, writing_folder
 
 MOST_MB = 60
+NOT_NEEDED = ("torch", "imagecodecs")
 PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_27_x86_64", "manylinux_2_28_x86_64")
 START = '#!/bin/bash\nexec "${PYTHON:-python3}" "$(dirname "${BASH_SOURCE[0]}")/check.py" "$@"\n'
 
@@ -36,12 +37,13 @@ def make(folder: Path, python: str, without: Sequence[str]) -> None:
 
 
 def requirements() -> list[str]:
-    """What this project needs at run time, but for torch, of which any version with CUDA will do."""
+    """What this project needs at run time, but for torch, of which any version with CUDA will do, and for the decoders
+    of compressed TIFF, which the check does not read."""
     try:
         listed = metadata.requires("pycaffe_ext") or []
     except metadata.PackageNotFoundError:
         raise UserError("pycaffe_ext is not installed here; run `make setup`") from None
-    return [one for one in listed if "extra ==" not in one and not one.startswith("torch")]
+    return [one for one in listed if "extra ==" not in one and not one.startswith(NOT_NEEDED)]
 
 
 def download(needs: Sequence[str], python: str, folder: Path) -> None:
@@ -66,12 +68,12 @@ def drop(folder: Path, names: Sequence[str]) -> None:
 
 
 def pack_sources(path: Path) -> None:
-    """The working tree, as git sees it: what is tracked, and what is new and not ignored."""
+    """The working tree, as git sees it: what is tracked, and what is new and not ignored, but for the bundle itself."""
     listing = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listing, capture_output=True, text=True, check=True).stdout.split("\0")
     with tarfile.open(path, "w:gz") as archive:
         for name in sorted(filter(None, names)):
-            if (ROOT / name).is_file():
+            if (ROOT / name).is_file() and not (ROOT / name).is_relative_to(path.parent):
                 archive.add(ROOT / name, name)
 
 
