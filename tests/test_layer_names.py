@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from solver_lab import TRAIN, needs_genuine, prepare, run_genuine, run_ours
 
-from pycaffe_ext import caffe, proto
+from pycaffe_ext import caffe, proto, strings
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.export import source
 from pycaffe_ext.training import genuine
@@ -215,3 +216,12 @@ def test_layers_without_a_name_are_saved_and_their_mixture_is_refused(tmp_path):
         net.copy_from(str(tmp_path / "w.caffemodel"))
     with pytest.raises(UserError, match="2 layers are called ''"):
         source.read(tmp_path / "net.prototxt", tmp_path / "w.caffemodel")
+
+
+def test_a_name_that_is_not_utf8_is_its_bytes_in_the_file(tmp_path):
+    """As Caffe writes it; a message keeps such bytes in another form, see pycaffe_ext.strings."""
+    name = strings.decode(b"caf\xe9")
+    proto.write_weights_h5(tmp_path / "w.h5", {name: [np.ones(2, np.float32)]})
+    with h5py.File(tmp_path / "w.h5") as store:
+        assert [os.fsencode(key) for key in store["data"]] == [b"caf\xe9"]
+    assert list(proto.read_blobs(tmp_path / "w.h5")) == [name]

@@ -10,6 +10,7 @@ import numpy as np
 
 from pycaffe_ext.errors import LayerError, UserError
 from pycaffe_ext.files import writing
+from pycaffe_ext.strings import decode, encode
 
 if TYPE_CHECKING:
     import h5py  # elsewhere where it is used: most programs read no HDF5
@@ -58,7 +59,7 @@ def check_names(blobs: Layers) -> None:
     with h5py.File("draft", "w", driver="core", backing_store=False) as store:
         data = store.create_group("data")
         _write_layers(data, drafts)
-        found = {name: set(group) for name, group in data.items()}
+        found = {_layer_name(name): set(group) for name, group in data.items()}
     for name, arrays in pairs:
         own = {str(i) for i, array in enumerate(arrays) if array is not None}
         if own and found.get(name) != own:
@@ -74,12 +75,17 @@ def _write_layers(group: h5py.Group, layers: Iterable[tuple[str, Arrays]]) -> No
 
     for name, arrays in layers:
         try:  # as Caffe calls it: h5py's own create_group would make the groups between
-            layer = h5py.Group(h5py.h5g.create(group.id, name.encode(errors="surrogateescape")))
+            layer = h5py.Group(h5py.h5g.create(group.id, encode(name)))
         except ValueError:
             raise _refusal(name, _why(name)) from None
         for i, array in enumerate(arrays):
             if array is not None:
                 layer.create_dataset(str(i), data=np.asarray(array, dtype=np.float32))
+
+
+def _layer_name(key: str | bytes) -> str:
+    """A group's name as messages have it; h5py gives bytes for one that is not UTF-8."""
+    return decode(os.fsencode(key))
 
 
 def _why(name: str) -> str:
@@ -108,7 +114,7 @@ def read_layers_h5(path: Pathlike) -> dict[str, list[np.ndarray | None]]:
             if "data" not in store:
                 raise UserError(f"{path}: has no group 'data'; a caffemodel.h5 was expected")
             groups = {name: group for name, group in store["data"].items() if isinstance(group, h5py.Group)}
-            return {name: _read_layer(path, name, group) for name, group in groups.items()}
+            return {_layer_name(name): _read_layer(path, name, group) for name, group in groups.items()}
     except (OSError, RuntimeError, LookupError, ValueError, TypeError) as error:  # h5py's words for damage vary
         raise UserError(f"{path}: is truncated or damaged HDF5 ({error}); get or write it again") from None
 
