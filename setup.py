@@ -58,7 +58,13 @@ setup(
     extras_require={
         # six: pycaffe's published tests, which `make caffe` fetches, import it
         "dev": [
-            "pytest>=8", "pytest-xdist>=3.6", "ruff>=0.8", "onnxruntime>=1.20", "six>=1.16", *EXPORT, *LEVELDB_WHEELS,
+            "pytest>=8",
+            "pytest-xdist>=3.6",
+            "ruff>=0.8",
+            "onnxruntime>=1.20",
+            "six>=1.16",
+            *EXPORT,
+            *LEVELDB_WHEELS,
         ],
         "export": EXPORT,
         "leveldb": LEVELDB,

@@ -52,9 +52,7 @@ def _averaging(lab: Lab) -> Words:
 
 EXPERIMENTS = (
     Experiment(
-        rows=(
-            Row("reading", "Data layer alone: raw 256x256, crop 227, mirror, mean", "images/s", 1.2, better="more"),
-        ),
+        rows=(Row("reading", "Data layer alone: raw 256x256, crop 227, mirror, mean", "images/s", 1.2, better="more"),),
         rival=in_turns(genuine_caffe(_reading), TIMED, 20, READ_AT_ONCE, _images),
         ours=in_turns(ours(_reading), TIMED, 20, READ_AT_ONCE, _images),
         needs="genuine",

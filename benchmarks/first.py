@@ -61,12 +61,15 @@ def _sample(lab: Lab, python: Words, arch: str) -> tuple[float, ...]:
 def _experiment(arch: str) -> Experiment:
     title = ARCHITECTURES[arch].title
     steps = (
-        ("import", "importing pycaffe", {"margin": LIMIT}), ("build", "its net, weights copied", {"margin": LIMIT}),
-        ("pass", "its first pass", {"target": 1.0}), ("tenth", "its tenth pass", {"target": 1.0}),
-    )  # fmt: skip
+        ("import", "importing pycaffe", {"margin": LIMIT}),
+        ("build", "its net, weights copied", {"margin": LIMIT}),
+        ("pass", "its first pass", {"target": 1.0}),
+        ("tenth", "its tenth pass", {"target": 1.0}),
+    )
     return Experiment(
-        rows=tuple(Row(f"first-{arch}-{step}", f"{title}, one image: {what}", "s", **goal)
-                   for step, what, goal in steps),
+        rows=tuple(
+            Row(f"first-{arch}-{step}", f"{title}, one image: {what}", "s", **goal) for step, what, goal in steps
+        ),
         rival=each_time(lambda lab: _sample(lab, (genuine.command("python"),), arch)),
         ours=each_time(lambda lab: _sample(lab, (sys.executable, "pycaffe_ext.caffe"), arch)),
         needs="genuine",

@@ -82,8 +82,15 @@ def _scored(command: Arguments) -> Side:
     return each_time(lambda lab: (rate(command, lab, BATCH, TESTED, STEPS),))
 
 
-def _against(name: str, what: str, rival: Arguments, rival_name: str, mine: Arguments, target: float | None = None,
-             batch: int = BATCH) -> Experiment:  # fmt: skip
+def _against(
+    name: str,
+    what: str,
+    rival: Arguments,
+    rival_name: str,
+    mine: Arguments,
+    target: float | None = None,
+    batch: int = BATCH,
+) -> Experiment:
     row = Row(name, what, "images/s", target, better="more")
     return Experiment((row,), _rate(mine, batch), _rate(rival, batch), rival_name, needs="cuda")
 
@@ -104,15 +111,31 @@ EXPERIMENTS = (
         needs="cuda",
     ),
     _against("gpu-eager", f"the same training, batch {BATCH}", plain("eager"), EAGER, on_noise(*GPU), 1.0),
-    _against("gpu-reading", f"the same training fed from LMDB, batch {BATCH}", on_noise(*GPU), ON_DEVICE,
-             on_lmdb(*GPU), 0.95),
-    _against("gpu-tf32", f"that training with TF32 (not faithful), batch {BATCH}", on_noise(*GPU), "ours, float32",
-             on_noise(*GPU, "-tf32")),
-    _against("gpu-bf16", f"that training with bf16 (not faithful), batch {BATCH}", on_noise(*GPU), "ours, float32",
-             on_noise(*GPU, "-precision=bf16")),
+    _against(
+        "gpu-reading", f"the same training fed from LMDB, batch {BATCH}", on_noise(*GPU), ON_DEVICE, on_lmdb(*GPU), 0.95
+    ),
+    _against(
+        "gpu-tf32",
+        f"that training with TF32 (not faithful), batch {BATCH}",
+        on_noise(*GPU),
+        "ours, float32",
+        on_noise(*GPU, "-tf32"),
+    ),
+    _against(
+        "gpu-bf16",
+        f"that training with bf16 (not faithful), batch {BATCH}",
+        on_noise(*GPU),
+        "ours, float32",
+        on_noise(*GPU, "-precision=bf16"),
+    ),
     _alone("gpu-vgg16", "VGG-16 training, batch 32", _rate(on_noise(*GPU, arch="vgg16", batch=32), 32)),
     _alone("gpu-resnet50", "ResNet-50 training, batch 64", _rate(on_noise(*GPU, arch="resnet50", batch=64), 64)),
     _alone("gpu-scoring", f"`caffe test` of AlexNet from LMDB, batch {BATCH}", _scored(scoring(*GPU))),
-    _against("gpu-prefix", f"ft-conv3 from LMDB, its frozen layers stored, batch {BATCH}",
-             on_lmdb(*GPU, "-cache_gb=0", scheme="ft-conv3"), "ours, -cache_gb=0", on_lmdb(*GPU, scheme="ft-conv3")),
-)  # fmt: skip
+    _against(
+        "gpu-prefix",
+        f"ft-conv3 from LMDB, its frozen layers stored, batch {BATCH}",
+        on_lmdb(*GPU, "-cache_gb=0", scheme="ft-conv3"),
+        "ours, -cache_gb=0",
+        on_lmdb(*GPU, scheme="ft-conv3"),
+    ),
+)

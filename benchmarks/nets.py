@@ -18,9 +18,15 @@ def alexnet(lab: Lab, scheme: str, batch: int) -> Path:
     """train_val of the paper's AlexNet at full width, reading raw 227 x 227 Datums minus a mean image."""
     source = str(records(lab, RECORDS, 227))
     spec = nets.NetSpec(
-        app="polyp", scheme=scheme, classes=CLASSES, train_source=source, val_source=source,
-        mean_file=str(mean_of(lab, 227)), batch_size=batch, val_batch_size=batch,
-    )  # fmt: skip
+        app="polyp",
+        scheme=scheme,
+        classes=CLASSES,
+        train_source=source,
+        val_source=source,
+        mean_file=str(mean_of(lab, 227)),
+        batch_size=batch,
+        val_batch_size=batch,
+    )
     return _write(lab, f"alexnet-{scheme}-{batch}", nets.train_val(spec))
 
 

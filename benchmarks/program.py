@@ -37,9 +37,13 @@ class Program:
     """
 
     def __init__(
-        self, command: Sequence[str | Path], environment: Mapping[str, str], *, limit: float = LIMIT,
+        self,
+        command: Sequence[str | Path],
+        environment: Mapping[str, str],
+        *,
+        limit: float = LIMIT,
         kept: int = KEPT_LINES,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.command = [str(word) for word in command]
         self.said: deque[str] = deque(maxlen=kept)
         self._limit = limit
@@ -48,9 +52,12 @@ class Program:
     def __enter__(self) -> Program:
         try:
             self._process = Tethered(
-                self.command, env=self._environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                self.command,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-            )  # fmt: skip
+            )
         except OSError as error:
             raise UserError(f"`{self.command[0]}` can't be started: {os.strerror(error.errno or 0).lower()}") from None
         self._watchdog = threading.Timer(self._limit, self._process.send_to_all, [signal.SIGKILL])

@@ -36,9 +36,16 @@ def record(row: str, samples: dict[str, list[float]], lab: Lab, others: float) -
     """A result of here and now."""
     now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     return Result(
-        row, samples, now, machine.commit(), machine.machine(), machine.versions(), lab.threads, lab.runs,
+        row,
+        samples,
+        now,
+        machine.commit(),
+        machine.machine(),
+        machine.versions(),
+        lab.threads,
+        lab.runs,
         round(others, 3),
-    )  # fmt: skip
+    )
 
 
 def save(result: Result, folder: Path) -> None:

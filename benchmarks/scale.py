@@ -77,8 +77,10 @@ def _draw_video(folder: Path, video: int) -> None:
         mask = np.zeros((height, width), np.uint8)
         if number % SHOWS_POLYP == 0:
             cv2.ellipse(mask, _middle(width, height), (width // 10, height // 12), 0, 0, 360, 255, -1)
-        files = [folder / part / f"video{video:02d}" / f"{number:05d}.{kind}"
-                 for part, kind in (("images", "jpg"), ("masks", "png"))]  # fmt: skip
+        files = [
+            folder / part / f"video{video:02d}" / f"{number:05d}.{kind}"
+            for part, kind in (("images", "jpg"), ("masks", "png"))
+        ]
         cv2.imwrite(str(files[0]), np.clip(scene + grain, 0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 90])
         cv2.imwrite(str(files[1]), mask)
         for copy in range(number + DISTINCT, FRAMES, DISTINCT):
@@ -181,10 +183,19 @@ def _write_lmdb(folder: Path, records: list[bytes]) -> None:
 EXPERIMENTS = (
     Experiment(
         rows=(
-            Row("scale-memory", "polyps at the paper's size, from 37 800 frames to 100 000 patches: peak memory", "MiB",
-                limit=2048),
-            Row("scale-patches", "cutting and packing them: decoding, cutting, LMDB, index", "patches/s", better="more",
-                limit=1500),
+            Row(
+                "scale-memory",
+                "polyps at the paper's size, from 37 800 frames to 100 000 patches: peak memory",
+                "MiB",
+                limit=2048,
+            ),
+            Row(
+                "scale-patches",
+                "cutting and packing them: decoding, cutting, LMDB, index",
+                "patches/s",
+                better="more",
+                limit=1500,
+            ),
             Row("scale-duplicates", "near-duplicates among 37 800 frames, decoding included", "s"),
             Row("scale-time", "all of the preparation but the detector, every check included", "s"),
         ),
@@ -197,7 +208,7 @@ EXPERIMENTS = (
         rival=_writing(_write_file),
         rival_name="plain file",
     ),
-)  # fmt: skip
+)
 
 if __name__ == "__main__":
     print(json.dumps(prepare(*map(Path, sys.argv[1:]))))

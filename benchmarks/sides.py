@@ -42,9 +42,7 @@ def fresh_run(command: Arguments, pattern: str, skip: int, count: int, per_sampl
     return each_time(sample)
 
 
-def in_turns(
-    command: Arguments, pattern: str, skip: int, count: int, value: Callable[[float], float] = float
-) -> Side:
+def in_turns(command: Arguments, pattern: str, skip: int, count: int, value: Callable[[float], float] = float) -> Side:
     """One program for all samples, standing still while it is the other's turn: `count` lines are timed each time.
 
     `skip` lines pass first. A sample is (value(seconds for each line),).

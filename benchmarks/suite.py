@@ -18,10 +18,14 @@ from pycaffe_ext.files import writing
 from pycaffe_ext.training import genuine
 
 EXPERIMENTS = (
-    *alexnet.EXPERIMENTS, *prefix.EXPERIMENTS, *data.EXPERIMENTS, *scale.EXPERIMENTS, *startup.EXPERIMENTS,
+    *alexnet.EXPERIMENTS,
+    *prefix.EXPERIMENTS,
+    *data.EXPERIMENTS,
+    *scale.EXPERIMENTS,
+    *startup.EXPERIMENTS,
     *first.EXPERIMENTS,
     *gpu.EXPERIMENTS,
-)  # fmt: skip
+)
 
 
 def all_rows(experiments: Sequence[Experiment] = EXPERIMENTS) -> list[Row]:

@@ -57,8 +57,15 @@ def _cells(row: Row, result: Result, marks: str) -> tuple[str, ...]:
     ((name, rival),) = rivals
     named = "" if name == GENUINE else f"{name}: "
     by = f"{advantage(row, rival, ours):.2f}x"
-    return (row.name + marks, row.what, named + _spread(rival, row), _spread(ours, row), by, _target(row),
-            MET[is_met(row, rival, ours)])  # fmt: skip
+    return (
+        row.name + marks,
+        row.what,
+        named + _spread(rival, row),
+        _spread(ours, row),
+        by,
+        _target(row),
+        MET[is_met(row, rival, ours)],
+    )
 
 
 def _spread(values: Sequence[float], row: Row) -> str:

@@ -48,8 +48,21 @@ def requirements() -> list[str]:
 
 def download(needs: Sequence[str], python: str, folder: Path) -> None:
     """The wheels of `needs` and of what they need; UserError with pip's last line."""
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--only-binary=:all:",
-           "--implementation", "cp", "--python-version", python, "--dest", str(folder)]  # fmt: skip
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--only-binary=:all:",
+        "--implementation",
+        "cp",
+        "--python-version",
+        python,
+        "--dest",
+        str(folder),
+    ]
     platforms = [word for name in PLATFORMS for word in ("--platform", name)]
     run = subprocess.run([*pip, *platforms, *needs], capture_output=True, text=True, check=False)
     if run.returncode:
@@ -83,5 +96,7 @@ def check_size(folder: Path) -> None:
     if sum(sizes.values()) > MOST_MB:
         largest = sorted(sizes, key=sizes.get, reverse=True)[:5]
         told = ", ".join(f"{path.name.split('-')[0]} {sizes[path]:.0f}" for path in largest)
-        raise UserError(f"the bundle has {sum(sizes.values()):.0f} MB, {MOST_MB} are allowed (in MB: {told}); name"
-                        " what that machine has in WITHOUT=")
+        raise UserError(
+            f"the bundle has {sum(sizes.values()):.0f} MB, {MOST_MB} are allowed (in MB: {told}); name"
+            " what that machine has in WITHOUT="
+        )

@@ -36,8 +36,10 @@ def check_python(wanted: str) -> None:
     """Raise LookupError unless this Python is the wheels' own and has a torch."""
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     if here != wanted:
-        raise LookupError(f"this bundle is for Python {wanted}, {sys.executable} is {here}; set PYTHON=, or make the"
-                          f" bundle again with FOR={here}")
+        raise LookupError(
+            f"this bundle is for Python {wanted}, {sys.executable} is {here}; set PYTHON=, or make the"
+            f" bundle again with FOR={here}"
+        )
     if version_of("torch") is None:
         raise LookupError(f"{sys.executable} has no torch; set PYTHON= to the one that has")
 
@@ -58,8 +60,10 @@ def needed(requirements: list[str]) -> list[Path]:
     wheels = {parse_wheel_filename(path.name)[0]: path for path in sorted((HERE / "wheels").glob("*.whl"))}
     lacking = [name for name in {**specs, **wheels} if not _has(name, specs.get(name))]
     if without := [f"{name}{specs[name]}" for name in lacking if name not in wheels]:
-        raise LookupError(f"neither this machine nor the bundle has {', '.join(without)}; rebuild the bundle without"
-                          " naming it in WITHOUT=")
+        raise LookupError(
+            f"neither this machine nor the bundle has {', '.join(without)}; rebuild the bundle without"
+            " naming it in WITHOUT="
+        )
     return [wheels[name] for name in lacking]
 
 
@@ -75,8 +79,19 @@ def install(wheels: list[Path]) -> Path:
     if wheels:
         names = ", ".join(path.name.split("-")[0] for path in wheels)
         print(f"installing {names} into {site}", flush=True)
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile",
-               "--disable-pip-version-check", "--target", str(site)]  # fmt: skip
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-index",
+            "--no-deps",
+            "--no-compile",
+            "--disable-pip-version-check",
+            "--target",
+            str(site),
+        ]
         run = subprocess.run([*pip, *map(str, wheels)], capture_output=True, text=True, check=False)
         if run.returncode:
             last = (run.stderr.strip().splitlines() or ["no message"])[-1]

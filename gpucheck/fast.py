@@ -31,8 +31,11 @@ def _lab(bench: Bench) -> Lab:
 def training(bench: Bench) -> Finding:
     """AlexNet, data on the device, and the peak of memory."""
     rate, memory = gpu.rate_and_memory(gpu.on_noise(*bench.flags), _lab(bench), gpu.BATCH * gpu.STEPS)
-    return Finding(f"{rate:.0f} images/s, {gpu.BATCH / rate * 1000:.1f} ms an iteration, {memory:.0f} MiB", None,
-                   {"images/s": rate, "MiB": memory})
+    return Finding(
+        f"{rate:.0f} images/s, {gpu.BATCH / rate * 1000:.1f} ms an iteration, {memory:.0f} MiB",
+        None,
+        {"images/s": rate, "MiB": memory},
+    )
 
 
 def plain(how: str, bench: Bench) -> Finding:
@@ -65,10 +68,19 @@ def job(bench: Bench) -> Finding:
     apart = max((abs(a - b) for a, b in pairs), default=1.0)
     first = [parse((folder / "train.log").read_text().splitlines()).losses[0] for folder in (on_gpu, on_cpu)]
     best = [read_json(folder / "result.json")["best"]["validation_auc"] for folder in (on_gpu, on_cpu)]
-    said = (f"training {seconds:.0f} s on the GPU, {slow:.0f} s on the CPU; AUC {best[0]:.3f} and {best[1]:.3f},"
-            f" {len(pairs)} snapshots at most {apart:.3f} apart")
-    figures = {"s on the GPU": seconds, "s on the CPU": slow, "AUC on the GPU": best[0], "AUC on the CPU": best[1],
-               "largest difference of AUC": apart, "first loss on the GPU": first[0], "first loss on the CPU": first[1]}
+    said = (
+        f"training {seconds:.0f} s on the GPU, {slow:.0f} s on the CPU; AUC {best[0]:.3f} and {best[1]:.3f},"
+        f" {len(pairs)} snapshots at most {apart:.3f} apart"
+    )
+    figures = {
+        "s on the GPU": seconds,
+        "s on the CPU": slow,
+        "AUC on the GPU": best[0],
+        "AUC on the CPU": best[1],
+        "largest difference of AUC": apart,
+        "first loss on the GPU": first[0],
+        "first loss on the CPU": first[1],
+    }
     return Finding(said, apart <= CURVE and bool(pairs), figures)
 
 
@@ -76,8 +88,20 @@ def _run(bench: Bench, flags: Sequence[str]) -> tuple[Path, float]:
     """(the run's folder, seconds from the first iteration to the last score); the data are packed once for both."""
     name = "job-gpu" if flags else "job-cpu"
     runs = bench.folder / "runs"
-    words = [sys.executable, ROOT / "tools" / "train_and_test.py", JOB, "--runs", runs, "--run", name,
-             "--patches", PATCHES, "--epochs", EPOCHS, *(flags if bench.flags else ())]
+    words = [
+        sys.executable,
+        ROOT / "tools" / "train_and_test.py",
+        JOB,
+        "--runs",
+        runs,
+        "--run",
+        name,
+        "--patches",
+        PATCHES,
+        "--epochs",
+        EPOCHS,
+        *(flags if bench.flags else ()),
+    ]
     run = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False)
     if run.returncode:
         raise AssertionError(last_words(run.stderr.splitlines()))
@@ -144,4 +168,4 @@ CHECKS = (
     _noise("bf16", "AlexNet training with bf16 (not faithful)", "-precision=bf16"),
     Check("job", FAST, f"make {JOB} GPU=0 against GPU unset, {PATCHES} patches, {EPOCHS} epochs", 150, job, alone=True),
     _plain("graphs", "plain PyTorch with torch.compile and CUDA graphs", "graphs", 90),
-)  # fmt: skip
+)

@@ -63,11 +63,21 @@ def _driver() -> str:
 def write(folder: Path, done: Sequence[Done], where: dict[str, str], seconds: float) -> Path:
     """Write both files into `folder`; returns the path of GPU.md."""
     content: dict[str, Any] = {
-        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "seconds": round(seconds), "place": where,
-        "checks": {one.check.name: {"section": one.check.section, "what": one.check.what, "seconds": one.seconds,
-                                    "left_out": one.left_out, **asdict(one.finding)} for one in done},
+        "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "seconds": round(seconds),
+        "place": where,
+        "checks": {
+            one.check.name: {
+                "section": one.check.section,
+                "what": one.check.what,
+                "seconds": one.seconds,
+                "left_out": one.left_out,
+                **asdict(one.finding),
+            }
+            for one in done
+        },
         "ratios": [{"what": what, "ratio": ratio, "goal": goal} for what, ratio, goal in _ratios(done)],
-    }  # fmt: skip
+    }
     write_json(folder / "gpu.json", content)
     with writing(folder / "GPU.md") as file:
         file.write(_markdown(content, done))
@@ -81,8 +91,11 @@ def _ratios(done: Sequence[Done]) -> list[tuple[str, float, float | None]]:
 def failures(done: Sequence[Done]) -> list[str]:
     """What is wrong, one line each: checks that failed and goals that were missed."""
     lines = [f"{one.check.name}: {one.finding.said}" for one in done if one.finding.ok is False]
-    return lines + [f"{what}: {ratio:.2f}, the goal is {goal:g}" for what, ratio, goal in _ratios(done)
-                    if goal is not None and ratio < goal]
+    return lines + [
+        f"{what}: {ratio:.2f}, the goal is {goal:g}"
+        for what, ratio, goal in _ratios(done)
+        if goal is not None and ratio < goal
+    ]
 
 
 def _markdown(content: dict[str, Any], done: Sequence[Done]) -> str:
@@ -90,8 +103,15 @@ def _markdown(content: dict[str, Any], done: Sequence[Done]) -> str:
     for section in (RIGHT, FAST):
         rows = [_row(one) for one in done if one.check.section == section]
         parts.append(f"## {section}\n\n" + _table(("check", "what", "found", "ok", "s"), rows))
-    ratios = [(one["what"], f"{one['ratio']:.2f}", "" if one["goal"] is None else f"at least {one['goal']:g}",
-               MET[_met(one["ratio"], one["goal"])]) for one in content["ratios"]]
+    ratios = [
+        (
+            one["what"],
+            f"{one['ratio']:.2f}",
+            "" if one["goal"] is None else f"at least {one['goal']:g}",
+            MET[_met(one["ratio"], one["goal"])],
+        )
+        for one in content["ratios"]
+    ]
     parts.append("## Side by side\n\n" + _table(("images/s of", "ratio", "goal", "met"), ratios))
     notes = [f"- {one.check.name}: {note}" for one in done for note in one.finding.notes]
     parts.append("## Notes\n\n" + ("\n".join(notes) if notes else "None.") + "\n")

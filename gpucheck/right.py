@@ -109,8 +109,9 @@ def _prepared(bench: Bench, arch: str) -> Path:
 
 def _forward(bench: Bench, arch: str) -> Errors:
     folder = _prepared(bench, arch)
-    mine, theirs = (networks.forward(folder, folder / "start.caffemodel", device=device)
-                    for device in (bench.device, "cpu"))
+    mine, theirs = (
+        networks.forward(folder, folder / "start.caffemodel", device=device) for device in (bench.device, "cpu")
+    )
     return errors_against(mine, theirs)
 
 
@@ -181,8 +182,12 @@ def drawn(bench: Bench) -> Finding:
 
 def _held(facts: dict[str, bool]) -> Finding:
     wrong = [name for name, holds in facts.items() if not holds]
-    return Finding(f"{len(facts) - len(wrong)} of {len(facts)} hold", not wrong,
-                   {"held": len(facts) - len(wrong), "facts": len(facts)}, [f"does not hold: {name}" for name in wrong])
+    return Finding(
+        f"{len(facts) - len(wrong)} of {len(facts)} hold",
+        not wrong,
+        {"held": len(facts) - len(wrong), "facts": len(facts)},
+        [f"does not hold: {name}" for name in wrong],
+    )
 
 
 # ---- the commands
@@ -222,8 +227,9 @@ def _resumed(bench: Bench, begun: tuple[str, ...], resumed: tuple[str, ...], kin
     weights = bench.folder / f"resumed_iter_16.caffemodel{end}"
     whole = _trained(caffe(bench, "train", f"-solver={solver}", flags=begun), weights)
     state = bench.folder / f"resumed_iter_8.solverstate{end}"
-    return norm_errors(_trained(caffe(bench, "train", f"-solver={solver}", f"-snapshot={state}", flags=resumed),
-                                weights), whole)
+    return norm_errors(
+        _trained(caffe(bench, "train", f"-solver={solver}", f"-snapshot={state}", flags=resumed), weights), whole
+    )
 
 
 def together(bench: Bench) -> Finding:
@@ -232,13 +238,27 @@ def together(bench: Bench) -> Finding:
     solver = {name: toys.solver(bench.folder, name, max_iter=200, snapshot=200) for name in ("alone", "a", "b")}
     words = [sys.executable, "-m", "pycaffe_ext", "train", *bench.flags]
     alone = _trained(caffe(bench, "train", f"-solver={solver['alone']}"), bench.folder / "alone_iter_200.caffemodel")
-    pair = [subprocess.Popen([*words, f"-solver={solver[name]}"], stderr=subprocess.PIPE, text=True, cwd=bench.folder)
-            for name in "ab"]
-    ends = [subprocess.CompletedProcess([], process.returncode, "", said) for process in pair
-            for said in [process.communicate()[1]]]
-    rows = [_attempt(name, partial(lambda end, name: norm_errors(
-        _trained(end, bench.folder / f"{name}_iter_200.caffemodel"), alone), end, name), RESUMED)
-            for name, end in zip("ab", ends, strict=True)]
+    pair = [
+        subprocess.Popen([*words, f"-solver={solver[name]}"], stderr=subprocess.PIPE, text=True, cwd=bench.folder)
+        for name in "ab"
+    ]
+    ends = [
+        subprocess.CompletedProcess([], process.returncode, "", said)
+        for process in pair
+        for said in [process.communicate()[1]]
+    ]
+    rows = [
+        _attempt(
+            name,
+            partial(
+                lambda end, name: norm_errors(_trained(end, bench.folder / f"{name}_iter_200.caffemodel"), alone),
+                end,
+                name,
+            ),
+            RESUMED,
+        )
+        for name, end in zip("ab", ends, strict=True)
+    ]
     return compared(rows, RESUMED)
 
 
@@ -287,8 +307,16 @@ def _leave(device: torch.device, left: int) -> torch.Tensor:
 
 
 CHECKS = (
-    *(Check(f"layers-{half + 1}", RIGHT, "every layer type's conformance cases, values and gradients, against the CPU",
-            120, partial(layers, half)) for half in HALVES),
+    *(
+        Check(
+            f"layers-{half + 1}",
+            RIGHT,
+            "every layer type's conformance cases, values and gradients, against the CPU",
+            120,
+            partial(layers, half),
+        )
+        for half in HALVES
+    ),
     Check("nets-forward", RIGHT, "the seven nets, every blob, TEST phase", 90, partial(nets, "forward")),
     Check("nets-step", RIGHT, "the seven nets, every parameter after a step", 90, partial(nets, "step")),
     Check("solvers", RIGHT, "20 iterations with each type of solver", 90, all_solvers),
@@ -297,6 +325,7 @@ CHECKS = (
     Check("snapshots", RIGHT, "snapshots of one device resumed on the other", 150, snapshots),
     Check("together", RIGHT, "two trainings on one GPU at once", 120, together),
     Check("refused", RIGHT, "what cannot be done is said in one line", 120, refused),
-    Check("out-of-memory", RIGHT, "a batch that does not fit is refused with one that does", 60, out_of_memory,
-          alone=True),
-)  # fmt: skip
+    Check(
+        "out-of-memory", RIGHT, "a batch that does not fit is refused with one that does", 60, out_of_memory, alone=True
+    ),
+)

@@ -46,9 +46,7 @@ class Deadline:
         return self._end - monotonic()
 
 
-def run_all(
-    checks: Sequence[Check], command: Command, deadline: Deadline, say: Callable[[str], None]
-) -> list[Done]:
+def run_all(checks: Sequence[Check], command: Command, deadline: Deadline, say: Callable[[str], None]) -> list[Done]:
     """Run them all, those together that may be, then one after another; one line of `say` for each, as it ends.
 
     command : the words that run a check in a process of its own, which is to write its finding to the given file
@@ -92,9 +90,12 @@ def _watched(words: Sequence[str], seconds: float, environment: dict[str, str]) 
     mark = uuid.uuid4().hex
     with tempfile.TemporaryFile() as log:  # no pipe, which a program that is left behind would keep open
         process = subprocess.Popen(
-            words, env={**os.environ, **environment, MARK: mark}, stdin=subprocess.DEVNULL, stdout=log,
+            words,
+            env={**os.environ, **environment, MARK: mark},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
             stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        )
         try:
             process.wait(seconds)
             late = False

@@ -46,17 +46,28 @@ def database(path: Path, size: int = SIDE) -> Path:
     return path
 
 
-def solver(folder: Path, name: str, max_iter: int, snapshot: int = 0, classes: int = 2,
-           snapshot_format: str = "BINARYPROTO") -> Path:  # fmt: skip
+def solver(
+    folder: Path, name: str, max_iter: int, snapshot: int = 0, classes: int = 2, snapshot_format: str = "BINARYPROTO"
+) -> Path:
     """A solver with its small net over the database `db` of `folder`; snapshots are `folder`/`name`_iter_N."""
-    write_text(folder / f"{name}-net.prototxt",
-               parse(NET.format(source=folder / "db", classes=classes), caffe_pb2.NetParameter()))
+    write_text(
+        folder / f"{name}-net.prototxt",
+        parse(NET.format(source=folder / "db", classes=classes), caffe_pb2.NetParameter()),
+    )
     param = caffe_pb2.SolverParameter(
-        net=str(folder / f"{name}-net.prototxt"), base_lr=0.02, lr_policy="fixed", momentum=0.9, weight_decay=0.001,
-        max_iter=max_iter, snapshot=snapshot, snapshot_prefix=str(folder / name), display=2, random_seed=1,
+        net=str(folder / f"{name}-net.prototxt"),
+        base_lr=0.02,
+        lr_policy="fixed",
+        momentum=0.9,
+        weight_decay=0.001,
+        max_iter=max_iter,
+        snapshot=snapshot,
+        snapshot_prefix=str(folder / name),
+        display=2,
+        random_seed=1,
         snapshot_after_train=bool(snapshot),
         snapshot_format=caffe_pb2.SolverParameter.SnapshotFormat.Value(snapshot_format),
-    )  # fmt: skip
+    )
     path = folder / f"{name}.prototxt"
     write_text(path, param)
     return path

@@ -52,9 +52,11 @@ def run_parser(description: str | None, without: tuple[str, ...] = ()) -> argpar
 def add_cache(parser: argparse.ArgumentParser) -> None:
     """--cache-gb, which changes the time of a training and not its numbers."""
     parser.add_argument(
-        "--cache-gb", type=float, help="GB for the stored outputs of frozen layers (embedded engine), 0 for none;"
+        "--cache-gb",
+        type=float,
+        help="GB for the stored outputs of frozen layers (embedded engine), 0 for none;"
         " unset: a quarter of the free memory",
-    )  # fmt: skip
+    )
 
 
 def settings_options(options: dict[str, Any]) -> dict[str, Any]:
@@ -66,9 +68,11 @@ def add_study(parser: argparse.ArgumentParser) -> None:
     """What makes several runs of one: application, schemes, seeds."""
     parser.add_argument("app", help="application: " + ", ".join(APPLICATIONS))
     parser.add_argument(
-        "--schemes", default="", help="[ARCH:]SCHEME[:NAME=n,...] of each, e.g. 'ft-fc8 ft-conv3 scratch:epochs=60';"
+        "--schemes",
+        default="",
+        help="[ARCH:]SCHEME[:NAME=n,...] of each, e.g. 'ft-fc8 ft-conv3 scratch:epochs=60';"
         " unset: those that the paper compares",
-    )  # fmt: skip
+    )
     parser.add_argument("--seeds", default="0", help="e.g. 0,1,2: every scheme once with each")
 
 

@@ -75,8 +75,12 @@ def sweep(folder: Path) -> None:
         swept = {place.target.name: freed for place in places if (freed := _sweep(place)) is not None}
         if swept:
             freed = size_text(sum(swept.values()))
-            print(f"{folder}: removed what processes that were killed had half written ({freed}): "
-                  + ", ".join(sorted(swept)), file=sys.stderr, flush=True)  # fmt: skip
+            print(
+                f"{folder}: removed what processes that were killed had half written ({freed}): "
+                + ", ".join(sorted(swept)),
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 def sweep_all(folder: Path, depth: int = 2) -> None:

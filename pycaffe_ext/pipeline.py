@@ -55,9 +55,19 @@ READY = ("polyp",)  # applications that can run; the others' nets and solvers ar
 EPOCH_ITERATIONS = 50  # at least so many per epoch, else the net's own batch is halved
 SCORE_BATCH = 50
 DISTRIBUTIONS = (
-    "torch", "numpy", "opencv-python-headless", "simplejpeg", "pillow", "tifffile", "imagecodecs", "lmdb", "protobuf",
-    "scikit-learn", "scipy", "h5py",
-)  # fmt: skip
+    "torch",
+    "numpy",
+    "opencv-python-headless",
+    "simplejpeg",
+    "pillow",
+    "tifffile",
+    "imagecodecs",
+    "lmdb",
+    "protobuf",
+    "scikit-learn",
+    "scipy",
+    "h5py",
+)
 
 
 @dataclass(frozen=True)
@@ -96,9 +106,12 @@ class Run:
 
 
 def run(
-    settings: Settings, runs: Path, name: str | None = None, say: Callable[[str], None] = print,
+    settings: Settings,
+    runs: Path,
+    name: str | None = None,
+    say: Callable[[str], None] = print,
     cache_gb: float | None = None,
-) -> Path:  # fmt: skip
+) -> Path:
     """Carry out a run in `runs`/`name` (or a folder named after the settings) and return that folder.
 
     cache_gb : bound of the embedded engine's store of frozen layers' outputs; it changes the time, not the numbers.
@@ -149,9 +162,14 @@ def load(app: str) -> ModuleType:
 
 
 def _carry_out(
-    settings: Settings, runs: Path, folder: Path, application: ModuleType, caffe: Caffe, saved: Any,
+    settings: Settings,
+    runs: Path,
+    folder: Path,
+    application: ModuleType,
+    caffe: Caffe,
+    saved: Any,
     say: Callable[[str], None],
-) -> None:  # fmt: skip
+) -> None:
     caffe_version = preflight.look(settings, folder, application.check, caffe)
     donor = find_donor(settings)
     if is_fine_tuning(settings.scheme, settings.arch):
@@ -194,18 +212,24 @@ def prove_transfer(settings: Settings, donor: Donor) -> str:
 
 def net_spec(settings: Settings, data: Packed, donor: Donor) -> nets.NetSpec:
     return replace(
-        _net(settings, donor), batch_size=settings.batch or batch_size(data.patches["train"], settings.arch),
-        val_batch_size=SCORE_BATCH, train_source=str(data.lmdb("train")), val_source=str(data.lmdb("val")),
+        _net(settings, donor),
+        batch_size=settings.batch or batch_size(data.patches["train"], settings.arch),
+        val_batch_size=SCORE_BATCH,
+        train_source=str(data.lmdb("train")),
+        val_source=str(data.lmdb("val")),
         mean_file=str(data.mean_file),
-    )  # fmt: skip
+    )
 
 
 def _net(settings: Settings, donor: Donor) -> nets.NetSpec:
     """The net before its data are known."""
     return nets.NetSpec(
-        app=settings.app, scheme=settings.scheme, arch=settings.arch, classes=APPLICATIONS[settings.app].classes,
+        app=settings.app,
+        scheme=settings.scheme,
+        arch=settings.arch,
+        classes=APPLICATIONS[settings.app].classes,
         width=nets.parse_width(settings.width) if settings.width else donor.width,
-    )  # fmt: skip
+    )
 
 
 def batch_size(train_count: int, arch: str) -> int:
@@ -226,11 +250,16 @@ def emit(job: Run) -> Path:
         scores = nets.score_net(job.spec, str(database_path(folder, split)), SCORE_BATCH)
         write_text(job.folder / f"score_{split}.prototxt", scores)
     parameters = nets.solver(
-        job.spec, train_count=job.data.patches["train"], val_count=job.data.patches["val"],
-        net=str(net), max_epochs=job.settings.epochs, mode="gpu" if job.settings.gpu else "cpu",
+        job.spec,
+        train_count=job.data.patches["train"],
+        val_count=job.data.patches["val"],
+        net=str(net),
+        max_epochs=job.settings.epochs,
+        mode="gpu" if job.settings.gpu else "cpu",
         snapshot_prefix=str(job.folder / "snapshots" / job.settings.job),
-        seed=job.settings.seed, base_lr=job.settings.base_lr,
-    )  # fmt: skip
+        seed=job.settings.seed,
+        base_lr=job.settings.base_lr,
+    )
     write_text(solver, parameters)
     return solver
 
@@ -254,7 +283,9 @@ def _record(job: Run, caffe_version: str, saved: Any) -> None:
     record = {
         "settings": asdict(job.settings),
         "resolved": {
-            "width": str(job.spec.width), "batch": job.spec.batch_size, "data": str(job.data.folder),
+            "width": str(job.spec.width),
+            "batch": job.spec.batch_size,
+            "data": str(job.data.folder),
             "donor": str(job.donor.file) if job.fine_tunes else None,
         },
         "patches": job.data.patches,
@@ -262,11 +293,13 @@ def _record(job: Run, caffe_version: str, saved: Any) -> None:
         "left_out": [asdict(one) for one in job.data.left_out],
         "inputs": inputs,
         "versions": {
-            "pycaffe_ext": __version__, "caffe": caffe_version, "python": platform.python_version(),
+            "pycaffe_ext": __version__,
+            "caffe": caffe_version,
+            "python": platform.python_version(),
             **{name: version(name) for name in DISTRIBUTIONS},
         },
         "resumes": saved.get("resumes", []) if saved else [],
-    }  # fmt: skip
+    }
     write_json(job.folder / "run.json", record)
 
 
@@ -319,9 +352,15 @@ def score_test(job: Run, runs: Path, caffe: Caffe, weights_file: Path, applicati
 
     def one(count: int) -> tuple[np.ndarray, np.ndarray]:
         probabilities, labels = score(
-            caffe, job.folder / "score_test.prototxt", weights_file, count, SCORE_BATCH, job.output, job.spec.classes,
+            caffe,
+            job.folder / "score_test.prototxt",
+            weights_file,
+            count,
+            SCORE_BATCH,
+            job.output,
+            job.spec.classes,
             progress=True,
-        )  # fmt: skip
+        )
         return positive(probabilities), labels
 
     tests = application.test_set(job.settings, runs, job.data)
@@ -335,6 +374,4 @@ def draw(job: Run, evaluation: Evaluation, fitted: FitResult) -> None:
     figures.froc_figure(job.folder / "froc.png", {job.settings.job: curve}, baseline, title=title)
     with reading(job.folder / "train.log") as file:
         losses = log.parse(file).losses
-    figures.convergence_figure(
-        job.folder / "convergence.png", fitted.rows, fitted.best.iteration, losses, title=title
-    )
+    figures.convergence_figure(job.folder / "convergence.png", fitted.rows, fitted.best.iteration, losses, title=title)

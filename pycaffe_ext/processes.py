@@ -23,9 +23,15 @@ _work: Callable[[Any], Any] | None = None  # of this process: sent once, not wit
 
 
 def map_processes(
-    work: Callable[[Any], Any], jobs: Sequence[Any], title: str, workers: int | None = None, progress: bool = True,
-    *, unit: str = "frame", chunk: int = 4,
-) -> Iterator[Any]:  # fmt: skip
+    work: Callable[[Any], Any],
+    jobs: Sequence[Any],
+    title: str,
+    workers: int | None = None,
+    progress: bool = True,
+    *,
+    unit: str = "frame",
+    chunk: int = 4,
+) -> Iterator[Any]:
     """Results of `work` in the order of `jobs`, by spawned processes (default: one per core) or, if 1, in this one.
 
     chunk : jobs that a process is sent at a time. A bar appears after two seconds. Raises UserError if a process is

@@ -10,9 +10,12 @@ if TYPE_CHECKING:
 
 
 def bar(
-    steps: Iterable[Any] | None = None, title: str = "", total: int | None = None, unit: str = "step",
+    steps: Iterable[Any] | None = None,
+    title: str = "",
+    total: int | None = None,
+    unit: str = "step",
     progress: bool = True,
-) -> tqdm[Any]:  # fmt: skip
+) -> tqdm[Any]:
     """A bar that appears after two seconds, on a terminal only, and leaves nothing behind.
 
     It goes through `steps`; without them it is a context that its update(n) moves on.  progress : False hides it.

@@ -32,13 +32,24 @@ STAGES = {  # architecture -> its parametrised stages from the input on; the las
     "caffenet": LAYERS,
     "vgg16": tuple(f"conv{block}_{i}" for block, count in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, count + 1))
     + ("fc6", "fc7", "fc8"),
-    "googlenet": ("conv1", "conv2", *(f"inception_{name}" for name in ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a",
-                  "5b")), "classifier"),
+    "googlenet": (
+        "conv1",
+        "conv2",
+        *(f"inception_{name}" for name in ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")),
+        "classifier",
+    ),
     "squeezenet": ("conv1", *(f"fire{i}" for i in range(2, 10)), "conv10"),
-    "resnet50": ("conv1", *(f"res{block}{letter}" for block, letters in enumerate(("abc", "abcd", "abcdef", "abc"), 2)
-                 for letter in letters), "fc1000"),
+    "resnet50": (
+        "conv1",
+        *(
+            f"res{block}{letter}"
+            for block, letters in enumerate(("abc", "abcd", "abcdef", "abc"), 2)
+            for letter in letters
+        ),
+        "fc1000",
+    ),
     "lenet": ("conv1", "conv2", "ip1", "ip2"),
-}  # fmt: skip
+}
 
 FINE_TUNING = {f"ft-{layer}": layer for layer in LAYERS}  # AlexNet's: scheme -> the shallowest layer that learns
 SCRATCH = {"scratch": None, "scratch-xavier": "xavier", "scratch-msra": "msra"}  # scheme -> filler of all weights

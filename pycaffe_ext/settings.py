@@ -62,8 +62,14 @@ class Settings:
         known(self.encoding, ENCODINGS, "ENCODING")
         known(self.precision, PRECISIONS, "PRECISION")
         Reading(self.mask, self.damaged)
-        for name, low, high in (("patches", 40, None), ("test_views", 1, 120), ("epochs", 1, None),
-                                ("patience", 1, None), ("batch", 1, None), ("seed", 0, 2**31 - 1)):  # fmt: skip
+        for name, low, high in (
+            ("patches", 40, None),
+            ("test_views", 1, 120),
+            ("epochs", 1, None),
+            ("patience", 1, None),
+            ("batch", 1, None),
+            ("seed", 0, 2**31 - 1),
+        ):
             _check_range(name, getattr(self, name), low, high)
         if not 0 < self.base_lr <= 1:
             raise UserError(f"BASE_LR={self.base_lr} is out of range; allowed: above 0 to 1 (Table II: {BASE_LR})")

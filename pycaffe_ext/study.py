@@ -54,8 +54,10 @@ def parse_scheme(text: str, arch: str) -> tuple[str, str, dict[str, float]]:
 def _own(text: str, whole: str) -> dict[str, float]:
     pairs = dict(part.partition("=")[::2] for part in text.lower().split(","))
     try:
-        return {name: ADJUSTABLE[known(name, ADJUSTABLE, "setting of a single scheme")](value)
-                for name, value in pairs.items()}  # fmt: skip
+        return {
+            name: ADJUSTABLE[known(name, ADJUSTABLE, "setting of a single scheme")](value)
+            for name, value in pairs.items()
+        }
     except ValueError:
         raise UserError(f"SCHEMES: {whole!r}: {', '.join(pairs)} must be numbers, whole ones but for base_lr") from None
 

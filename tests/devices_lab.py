@@ -40,8 +40,10 @@ class Streams:
         self.log: list[str] = []
         self.stands_in = {
             "Stream": lambda device: SimpleNamespace(synchronize=lambda: self.log.append("stream waited for")),
-            "stream": self._within, "current_stream": lambda device: "the net's", "Event": self._event,
-        }  # fmt: skip
+            "stream": self._within,
+            "current_stream": lambda device: "the net's",
+            "Event": self._event,
+        }
         self._events = 0
 
     @contextlib.contextmanager

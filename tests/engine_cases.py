@@ -65,8 +65,12 @@ def layer(kind: str, settings: str = "", bottoms: str = "x", tops: str = "y", na
 
 def one(kind: str, settings: str = "", shape: tuple[int, ...] = (2, 3, 7, 6), tops: str = "y", **rest) -> Case:
     """The case of one layer with the one bottom `x`; `rest` are fields of Case."""
-    return Case(f"{kind} {settings} {shape} -> {tops} {rest.get('phase', '')}".strip(), {"x": shape},
-                layer(kind, settings, tops=tops), **rest)
+    return Case(
+        f"{kind} {settings} {shape} -> {tops} {rest.get('phase', '')}".strip(),
+        {"x": shape},
+        layer(kind, settings, tops=tops),
+        **rest,
+    )
 
 
 def ours(case: Case, folder: Path) -> dict[str, np.ndarray]:

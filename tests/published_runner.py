@@ -16,8 +16,12 @@ OLD_NAMES = {"assertEquals": "assertEqual", "assertRaisesRegexp": "assertRaisesR
 def run(module: str) -> dict[str, int]:
     suite = unittest.defaultTestLoader.loadTestsFromName(module)
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
-    return {"run": result.testsRun, "failures": len(result.failures), "errors": len(result.errors),
-            "skipped": len(result.skipped)}
+    return {
+        "run": result.testsRun,
+        "failures": len(result.failures),
+        "errors": len(result.errors),
+        "skipped": len(result.skipped),
+    }
 
 
 def main(folder: str, *modules: str) -> None:

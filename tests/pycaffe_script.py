@@ -59,8 +59,14 @@ def specification(batch):
     n = caffe.NetSpec()
     n.data = L.Input(shape={"dim": [batch, 3, 12, 12]})
     n.label = L.Input(shape={"dim": [batch]})
-    n.conv1 = L.Convolution(n.data, kernel_size=3, num_output=4, pad=1, weight_filler={"type": "xavier"},
-                            param=[{"lr_mult": 1, "decay_mult": 1}, {"lr_mult": 2, "decay_mult": 0}])
+    n.conv1 = L.Convolution(
+        n.data,
+        kernel_size=3,
+        num_output=4,
+        pad=1,
+        weight_filler={"type": "xavier"},
+        param=[{"lr_mult": 1, "decay_mult": 1}, {"lr_mult": 2, "decay_mult": 0}],
+    )
     n.relu1 = L.ReLU(n.conv1, in_place=True)
     n.pool1 = L.Pooling(n.relu1, pool=P.Pooling.MAX, kernel_size=3, stride=2)
     n.norm = L.LRN(n.pool1, local_size=3, alpha=0.1)
@@ -86,8 +92,10 @@ def fill(net, seed):
 
 def batch_of(net, seed):
     rng = np.random.RandomState(seed)
-    return {"data": rng.randn(*net.blobs["data"].data.shape).astype(np.float32),
-            "label": rng.randint(0, 3, net.blobs["label"].data.shape).astype(np.float32)}
+    return {
+        "data": rng.randn(*net.blobs["data"].data.shape).astype(np.float32),
+        "label": rng.randint(0, 3, net.blobs["label"].data.shape).astype(np.float32),
+    }
 
 
 def keep(name, arrays):
@@ -154,8 +162,9 @@ def batches():
     fill(net, 5)
     items = np.random.RandomState(6).randn(10, 3, 12, 12).astype(np.float32)
     keep("all", net.forward_all(blobs=["pool1"], data=items))
-    values, gradients = net.forward_backward_all(blobs=["fc"], diffs=["conv1"], data=items,
-                                                 prob=np.random.RandomState(7).randn(10, 3).astype(np.float32))
+    values, gradients = net.forward_backward_all(
+        blobs=["fc"], diffs=["conv1"], data=items, prob=np.random.RandomState(7).randn(10, 3).astype(np.float32)
+    )
     keep("all values", values)
     keep("all gradients", gradients)
     net.save("deploy.caffemodel")
@@ -175,13 +184,21 @@ def callbacks():
 
 
 def solver_file(kind):
-    rule = {"SGD": "momentum: 0.9", "Nesterov": "momentum: 0.9", "Adam": "momentum: 0.9 momentum2: 0.99",
-            "AdaDelta": "momentum: 0.95 delta: 1e-6", "RMSProp": "rms_decay: 0.9"}.get(kind, "")
+    rule = {
+        "SGD": "momentum: 0.9",
+        "Nesterov": "momentum: 0.9",
+        "Adam": "momentum: 0.9 momentum2: 0.99",
+        "AdaDelta": "momentum: 0.95 delta: 1e-6",
+        "RMSProp": "rms_decay: 0.9",
+    }.get(kind, "")
     kept = "HDF5" if kind == "Adam" else "BINARYPROTO"
-    return write(f"solver_{kind}.prototxt", f"""net: "net.prototxt" type: "{kind}" {rule} base_lr: 0.05
+    return write(
+        f"solver_{kind}.prototxt",
+        f"""net: "net.prototxt" type: "{kind}" {rule} base_lr: 0.05
         lr_policy: "step" gamma: 0.5 stepsize: 3 weight_decay: 0.001 max_iter: 6 display: 0 snapshot_prefix: "{kind}"
         test_iter: 1 test_interval: 100 test_initialization: false snapshot_after_train: false
-        snapshot_format: {kept} snapshot_diff: true""")
+        snapshot_format: {kept} snapshot_diff: true""",
+    )
 
 
 def train(kind):
@@ -192,8 +209,10 @@ def train(kind):
         solver.net.blobs[name].data[...] = array
     seen = []
     weights = solver.net.params["fc"][0]
-    solver.add_callback(lambda: seen.append((0, solver.iter, float(np.abs(weights.diff).sum()))),
-                        lambda: seen.append((1, solver.iter, float(np.abs(weights.diff).sum()))))
+    solver.add_callback(
+        lambda: seen.append((0, solver.iter, float(np.abs(weights.diff).sum()))),
+        lambda: seen.append((1, solver.iter, float(np.abs(weights.diff).sum()))),
+    )
     solver.step(4)
     keep(kind + " change", {name: blobs[0].diff for name, blobs in solver.net.params.items()})
     OUT[kind + " lr"] = np.array([solver.lr, solver.iter, len(solver.test_nets), solver.param.max_iter])
@@ -204,8 +223,14 @@ def train(kind):
     else:
         with open(kind + "_iter_4.caffemodel", "rb") as file:
             saved = caffe_pb2.NetParameter.FromString(file.read())
-        keep(kind + " saved change", {layer.name: caffe.io.blobproto_to_array(layer.blobs[0], return_diff=True)
-                                      for layer in saved.layer if layer.blobs})
+        keep(
+            kind + " saved change",
+            {
+                layer.name: caffe.io.blobproto_to_array(layer.blobs[0], return_diff=True)
+                for layer in saved.layer
+                if layer.blobs
+            },
+        )
     solver.net.forward()
     solver.net.backward()
     solver.apply_update()
@@ -219,10 +244,13 @@ def train(kind):
 
 
 def python_layer():
-    path = write("python.prototxt", """force_backward: true
+    path = write(
+        "python.prototxt",
+        """force_backward: true
         layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }
         layer { name: "scaled" type: "Python" bottom: "data" top: "out"
-                python_param { module: "pycaffe_script" layer: "Scaled" param_str: "2.5" } }""")
+                python_param { module: "pycaffe_script" layer: "Scaled" param_str: "2.5" } }""",
+    )
     net = caffe.Net(path, caffe.TRAIN)
     keep("python", net.forward(data=np.arange(6, dtype=np.float32).reshape(2, 3)))
     keep("python back", net.backward(out=np.ones((2, 3), np.float32)))
@@ -231,17 +259,21 @@ def python_layer():
 
 
 def memory():
-    path = write("memory.prototxt", """layer { name: "data" type: "MemoryData" top: "data" top: "label"
+    path = write(
+        "memory.prototxt",
+        """layer { name: "data" type: "MemoryData" top: "data" top: "label"
         memory_data_param { batch_size: 2 channels: 1 height: 2 width: 2 } }
         layer { name: "sum" type: "Reduction" bottom: "data" top: "sum" reduction_param { axis: 1 } }
-        layer { name: "quiet" type: "Silence" bottom: "label" }""")
+        layer { name: "quiet" type: "Silence" bottom: "label" }""",
+    )
     net = caffe.Net(path, caffe.TRAIN)
     net.set_input_arrays(np.arange(16, dtype=np.float32).reshape(4, 1, 2, 2), np.arange(4, dtype=np.float32))
     for i in range(3):
         keep(f"memory {i}", net.forward(blobs=["label"]))
     try:
-        caffe.Net("deploy.prototxt", caffe.TEST).set_input_arrays(np.zeros((4, 3, 12, 12), np.float32),
-                                                                  np.zeros(4, np.float32))
+        caffe.Net("deploy.prototxt", caffe.TEST).set_input_arrays(
+            np.zeros((4, 3, 12, 12), np.float32), np.zeros(4, np.float32)
+        )
     except RuntimeError:
         OUT["no memory layer"] = np.array(True)
 
@@ -293,8 +325,10 @@ def conversions():
     OUT["vector"] = caffe.io.blobprotovector_str_to_arraylist(many)[1]
     OUT["datum"] = caffe.io.datum_to_array(caffe.io.array_to_datum(values, 3))
     OUT["datum bytes"] = np.frombuffer(caffe.io.array_to_datum(values, 3).SerializeToString(), np.uint8)
-    for name, wrong in (("shape", lambda: caffe.io.array_to_datum(np.zeros(3))),
-                        ("blob", lambda: caffe.io.blobproto_to_array(caffe_pb2.BlobProto(data=[1, 2])))):
+    for name, wrong in (
+        ("shape", lambda: caffe.io.array_to_datum(np.zeros(3))),
+        ("blob", lambda: caffe.io.blobproto_to_array(caffe_pb2.BlobProto(data=[1, 2]))),
+    ):
         try:
             wrong()
         except ValueError:

@@ -65,9 +65,11 @@ def write_packed(folder: Path, frames: Path, seed: int, test_views: int = 2) -> 
 def _write_patches(folder, listed, found, labels, lesions, test_views):
     row = {frame.name: i for i, frame in enumerate(listed)}
     table = Candidates(
-        np.array([row[r[0]] for r in found]), np.array([r[1] for r in found]),
-        np.array([r[2:6] for r in found], np.float32), np.array([int(r[2] > 0) for r in labels]),
-    )  # fmt: skip
+        np.array([row[r[0]] for r in found]),
+        np.array([r[1] for r in found]),
+        np.array([r[2:6] for r in found], np.float32),
+        np.array([int(r[2] > 0) for r in labels]),
+    )
     splits = {name: split for name, _, split, _ in lesions}
     patches, facts = {}, {}
     for split in ("train", "val", "test"):
@@ -82,13 +84,19 @@ def _write_patches(folder, listed, found, labels, lesions, test_views):
         positive, counts = int(table.label[members].sum()), np.bincount(selection.label, minlength=2)
         bare = sum(r[3] == 0 for r in own)
         facts[split] = {
-            "frames": len(own), "groups": len({r[1] for r in own}), "frames_with_polyps": len(own) - bare,
-            "frames_without_polyps": bare, "polyps": polyps, "candidates": len(members),
-            "positive_candidates": positive, "negative_candidates": len(members) - positive,
-            "candidates_per_frame": len(members) / len(own), "covered": len(hit) / polyps,
+            "frames": len(own),
+            "groups": len({r[1] for r in own}),
+            "frames_with_polyps": len(own) - bare,
+            "frames_without_polyps": bare,
+            "polyps": polyps,
+            "candidates": len(members),
+            "positive_candidates": positive,
+            "negative_candidates": len(members) - positive,
+            "candidates_per_frame": len(members) / len(own),
+            "covered": len(hit) / polyps,
             "patches_before_balancing": {"positive": 120 * positive, "negative": 120 * (len(members) - positive)},
             "patches": {"positive": int(counts[1]), "negative": int(counts[0])},
-        }  # fmt: skip
+        }
     write_json(folder / "data.json", {"fingerprint": "f" * 64, "patches": patches, "facts": facts})
 
 
@@ -98,29 +106,47 @@ def write_run(runs: Path, settings: Settings, packed: Path, skill: float, donor:
     folder.mkdir(parents=True)
     rng = np.random.default_rng(crc32(f"{settings.scheme} {settings.seed}".encode()))
     rows = [line.split(",") for line in (packed / "labels.csv").read_text().splitlines()[1:]]
-    own = {tuple(line.split(",")[:2]): line.split(",")[-1]
-           for line in (packed / "candidates.csv").read_text().splitlines()[1:]}  # fmt: skip
+    own = {
+        tuple(line.split(",")[:2]): line.split(",")[-1]
+        for line in (packed / "candidates.csv").read_text().splitlines()[1:]
+    }
     splits = {line.split(",")[0]: line.split(",")[2] for line in (packed / "lesions.csv").read_text().splitlines()[1:]}
-    scores = [(frame, rank, lesion, repr(float(1 / (1 + np.exp(-rng.normal(skill * (lesion != "0")))))),
-               own[frame, rank]) for frame, rank, lesion in rows if splits[frame] == "test"]  # fmt: skip
+    scores = [
+        (frame, rank, lesion, repr(float(1 / (1 + np.exp(-rng.normal(skill * (lesion != "0")))))), own[frame, rank])
+        for frame, rank, lesion in rows
+        if splits[frame] == "test"
+    ]
     write_csv(folder / "scores.csv", ("frame", "candidate", "lesion", "probability", "detector"), scores)
     write_rows(folder / "auc.csv", [Row(10 * i, float(i), 0.5, 0.6, 0.6 + 0.1 * (i == 2)) for i in (1, 2, 3)])
     tuned = settings.scheme not in SCRATCH
     write_weights(folder / "best.caffemodel", net_of(np.random.default_rng(int(10 * skill))))
-    write_json(folder / "run.json", {
-        "settings": asdict(settings),
-        "resolved": {"width": "1", "batch": 16, "data": str(packed), "donor": str(donor) if tuned else None},
-        "versions": {"caffe": "caffe version 1.0.0 (lab)"},
-    })  # fmt: skip
+    write_json(
+        folder / "run.json",
+        {
+            "settings": asdict(settings),
+            "resolved": {"width": "1", "batch": 16, "data": str(packed), "donor": str(donor) if tuned else None},
+            "versions": {"caffe": "caffe version 1.0.0 (lab)"},
+        },
+    )
     frames = [split for split in splits.values() if split == "test"]
-    write_json(folder / "result.json", {
-        "name": settings.title, "precision": settings.precision,
-        "donor": str(donor) if tuned else "none, trained from scratch",
-        "best": {"iteration": 20, "epoch": 2.0, "validation_auc": 0.7}, "snapshots": 3, "stopped_by": "patience",
-        "resumes": [],
-        "test": {"patch_auc": round(0.5 + skill / 10 + settings.seed / 100, 6), "frames": len(frames),
-                 "lesions": 24, "candidates": len(scores)},
-    })  # fmt: skip
+    write_json(
+        folder / "result.json",
+        {
+            "name": settings.title,
+            "precision": settings.precision,
+            "donor": str(donor) if tuned else "none, trained from scratch",
+            "best": {"iteration": 20, "epoch": 2.0, "validation_auc": 0.7},
+            "snapshots": 3,
+            "stopped_by": "patience",
+            "resumes": [],
+            "test": {
+                "patch_auc": round(0.5 + skill / 10 + settings.seed / 100, 6),
+                "frames": len(frames),
+                "lesions": 24,
+                "candidates": len(scores),
+            },
+        },
+    )
     return folder
 
 
@@ -144,6 +170,10 @@ def write_study(root: Path, schemes=tuple(SKILLS), seeds=(0, 1), **options) -> l
         if not packed.exists():
             packed.mkdir(parents=True)
             write_packed(packed, frames, seed)
-        folders += [write_run(runs, Settings("polyp", scheme, data=str(frames), seed=seed, **options), packed,
-                              SKILLS[scheme], donor) for scheme in schemes]  # fmt: skip
+        folders += [
+            write_run(
+                runs, Settings("polyp", scheme, data=str(frames), seed=seed, **options), packed, SKILLS[scheme], donor
+            )
+            for scheme in schemes
+        ]
     return folders

@@ -39,10 +39,22 @@ layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: 
 layer {{ name: "acc" type: "Accuracy" bottom: "fc" bottom: "label" top: "acc" include {{ phase: TEST }} }}
 """
 SOLVER = {
-    "net": '"net.prototxt"', "test_iter": 3, "test_interval": 10, "base_lr": 0.05, "lr_policy": '"step"', "gamma": 0.5,
-    "stepsize": 8, "momentum": 0.9, "weight_decay": 0.005, "display": 3, "max_iter": 20, "snapshot": 10,
-    "snapshot_prefix": '"snap"', "solver_mode": "CPU", "average_loss": 4,
-}  # fmt: skip
+    "net": '"net.prototxt"',
+    "test_iter": 3,
+    "test_interval": 10,
+    "base_lr": 0.05,
+    "lr_policy": '"step"',
+    "gamma": 0.5,
+    "stepsize": 8,
+    "momentum": 0.9,
+    "weight_decay": 0.005,
+    "display": 3,
+    "max_iter": 20,
+    "snapshot": 10,
+    "snapshot_prefix": '"snap"',
+    "solver_mode": "CPU",
+    "average_loss": 4,
+}
 
 
 def images(count: int, shape: tuple[int, int, int] = (3, 8, 9), seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -122,8 +134,11 @@ def run_ours(folder: Path, *arguments: str) -> str:
 def messages(log: str, since: str = "Starting Optimization") -> list[str]:
     """What the log says from `since` on, without times, speeds and the reading thread's lines."""
     said = [(m[1], m[2]) for m in re.finditer(r"^[IWEF]\d{4} [\d:.]{15} +\d+ ([\w.]+):\d+\] (.*)$", log, re.M)]
-    texts = [re.sub(r" \(\S+ iter/s, \S+s/\d+ iters\)", "", text) for file, text in said
-             if file not in ("data_layer.cpp", "blocking_queue.cpp")]
+    texts = [
+        re.sub(r" \(\S+ iter/s, \S+s/\d+ iters\)", "", text)
+        for file, text in said
+        if file not in ("data_layer.cpp", "blocking_queue.cpp")
+    ]
     return texts[next(i for i, text in enumerate(texts) if since in text) :]
 
 

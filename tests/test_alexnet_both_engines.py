@@ -60,12 +60,28 @@ def prepare(folder: Path, data: Path, scheme: str, width: Fraction, batch: int) 
     """net.prototxt, solver.prototxt and init.caffemodel; Table II's multipliers on a rate of 1e-4, at which the loss
     falls steadily (at 1e-3, without dropout and with so small a batch, it leaps, and leaps amplify rounding)."""
     source = str(data / "lmdb")
-    spec = nets.NetSpec(app="polyp", scheme=scheme, classes=2, width=width, batch_size=batch, dropout_ratio=0,
-                        train_source=source, val_source=source, mean_file=str(data / "mean.binaryproto"))  # fmt: skip
+    spec = nets.NetSpec(
+        app="polyp",
+        scheme=scheme,
+        classes=2,
+        width=width,
+        batch_size=batch,
+        dropout_ratio=0,
+        train_source=source,
+        val_source=source,
+        mean_file=str(data / "mean.binaryproto"),
+    )
     net = nets.train_val(spec)
     write_text(folder / "net.prototxt", net)
-    solver = nets.solver(spec, train_count=batch * STEPS, val_count=1, net="net.prototxt", snapshot_prefix="snap",
-                         max_epochs=1, display=1)  # fmt: skip
+    solver = nets.solver(
+        spec,
+        train_count=batch * STEPS,
+        val_count=1,
+        net="net.prototxt",
+        snapshot_prefix="snap",
+        max_epochs=1,
+        display=1,
+    )
     solver.base_lr, solver.test_interval = 1e-4, 10 * STEPS
     write_text(folder / "solver.prototxt", solver)
     set_seed(1)
@@ -110,8 +126,10 @@ def test_full_width_from_gaussians(data, tmp_path):
     np.testing.assert_allclose(losses, theirs_losses, rtol=1e-3)
     worst = distances(ours, theirs)
     assert max(value for blob, value in worst.items() if blob not in ZERO_START) < 1e-3, worst
-    layers = {name: [np.concatenate([blob.ravel() for blob in blobs]) for blobs in (ours[name], theirs[name])]
-              for name, _ in ZERO_START}  # fmt: skip
+    layers = {
+        name: [np.concatenate([blob.ravel() for blob in blobs]) for blobs in (ours[name], theirs[name])]
+        for name, _ in ZERO_START
+    }
     assert all(np.linalg.norm(a - b) < 1e-3 * np.linalg.norm(b) for a, b in layers.values())
 
 

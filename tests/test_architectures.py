@@ -21,8 +21,15 @@ from pycaffe_ext.training.score_model import describe, from_train_val
 
 MAKEFILE = Path(__file__).resolve().parents[1] / "Makefile"
 OTHERS = [name for name in ARCHITECTURES if name != "alexnet"]
-SIZES = {"alexnet": 227, "caffenet": 227, "vgg16": 224, "googlenet": 224, "squeezenet": 227, "resnet50": 224,
-         "lenet": 28}  # fmt: skip
+SIZES = {
+    "alexnet": 227,
+    "caffenet": 227,
+    "vgg16": 224,
+    "googlenet": 224,
+    "squeezenet": 227,
+    "resnet50": 224,
+    "lenet": 28,
+}
 COUNTS = {  # learned values with 1000 classes, LeNet with 10; of ResNet-50 without the statistics of BatchNorm
     "alexnet": 60_965_224,
     "caffenet": 60_965_224,
@@ -35,17 +42,40 @@ COUNTS = {  # learned values with 1000 classes, LeNet with 10; of ResNet-50 with
 SHAPES = {  # blobs of one patch, as published
     "caffenet": {"norm1": (96, 27, 27), "norm2": (256, 13, 13), "pool5": (256, 6, 6), "fc7": (4096,)},
     "vgg16": {"conv1_2": (64, 224, 224), "pool3": (256, 28, 28), "conv5_3": (512, 14, 14), "pool5": (512, 7, 7)},
-    "googlenet": {"conv1/7x7_s2": (64, 112, 112), "pool2/3x3_s2": (192, 28, 28), "inception_3a/output": (256, 28, 28),
-                  "inception_3b/output": (480, 28, 28), "inception_4a/output": (512, 14, 14),
-                  "inception_4d/output": (528, 14, 14), "inception_4e/output": (832, 14, 14),
-                  "pool4/3x3_s2": (832, 7, 7), "inception_5b/output": (1024, 7, 7), "pool5/7x7_s1": (1024, 1, 1)},
-    "squeezenet": {"conv1": (64, 113, 113), "pool1": (64, 56, 56), "fire3/concat": (128, 56, 56),
-                   "pool3": (128, 28, 28), "pool5": (256, 14, 14), "fire9/concat": (512, 14, 14),
-                   "conv10_polyp": (2, 14, 14), "pool10": (2, 1, 1), "prob": (2, 1, 1)},
-    "resnet50": {"conv1": (64, 112, 112), "pool1": (64, 56, 56), "res2c": (256, 56, 56), "res3d": (512, 28, 28),
-                 "res4f": (1024, 14, 14), "res5c": (2048, 7, 7), "pool5": (2048, 1, 1)},
+    "googlenet": {
+        "conv1/7x7_s2": (64, 112, 112),
+        "pool2/3x3_s2": (192, 28, 28),
+        "inception_3a/output": (256, 28, 28),
+        "inception_3b/output": (480, 28, 28),
+        "inception_4a/output": (512, 14, 14),
+        "inception_4d/output": (528, 14, 14),
+        "inception_4e/output": (832, 14, 14),
+        "pool4/3x3_s2": (832, 7, 7),
+        "inception_5b/output": (1024, 7, 7),
+        "pool5/7x7_s1": (1024, 1, 1),
+    },
+    "squeezenet": {
+        "conv1": (64, 113, 113),
+        "pool1": (64, 56, 56),
+        "fire3/concat": (128, 56, 56),
+        "pool3": (128, 28, 28),
+        "pool5": (256, 14, 14),
+        "fire9/concat": (512, 14, 14),
+        "conv10_polyp": (2, 14, 14),
+        "pool10": (2, 1, 1),
+        "prob": (2, 1, 1),
+    },
+    "resnet50": {
+        "conv1": (64, 112, 112),
+        "pool1": (64, 56, 56),
+        "res2c": (256, 56, 56),
+        "res3d": (512, 28, 28),
+        "res4f": (1024, 14, 14),
+        "res5c": (2048, 7, 7),
+        "pool5": (2048, 1, 1),
+    },
     "lenet": {"conv1": (20, 24, 24), "pool1": (20, 12, 12), "conv2": (50, 8, 8), "pool2": (50, 4, 4), "ip1": (500,)},
-}  # fmt: skip
+}
 MODULES = ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
 UNITS = ("2a", "2b", "2c", "3a", "3b", "3c", "3d", "4a", "4b", "4c", "4d", "4e", "4f", "5a", "5b", "5c")
 
@@ -54,13 +84,33 @@ def published_names():
     """Architecture -> names of the layers with blobs in the published caffemodel."""
     alexnet = ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]
     parts = ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj")
-    branches = [f"{unit}_branch{part}" for unit in UNITS for part in ("1", "2a", "2b", "2c")
-                if part != "1" or unit.endswith("a")]  # fmt: skip
+    branches = [
+        f"{unit}_branch{part}"
+        for unit in UNITS
+        for part in ("1", "2a", "2b", "2c")
+        if part != "1" or unit.endswith("a")
+    ]
     return {
         "alexnet": alexnet,
         "caffenet": alexnet,
-        "vgg16": ["conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv4_1", "conv4_2",
-                  "conv4_3", "conv5_1", "conv5_2", "conv5_3", "fc6", "fc7", "fc8"],
+        "vgg16": [
+            "conv1_1",
+            "conv1_2",
+            "conv2_1",
+            "conv2_2",
+            "conv3_1",
+            "conv3_2",
+            "conv3_3",
+            "conv4_1",
+            "conv4_2",
+            "conv4_3",
+            "conv5_1",
+            "conv5_2",
+            "conv5_3",
+            "fc6",
+            "fc7",
+            "fc8",
+        ],
         "googlenet": ["conv1/7x7_s2", "conv2/3x3_reduce", "conv2/3x3", "loss3/classifier"]
         + [f"inception_{module}/{part}" for module in MODULES for part in parts]
         + [f"loss{i}/{part}" for i in (1, 2) for part in ("conv", "fc", "classifier")],
@@ -69,7 +119,7 @@ def published_names():
         "resnet50": ["conv1", "bn_conv1", "scale_conv1", "fc1000"]
         + [f"{kind}{branch}" for kind in ("res", "bn", "scale") for branch in branches],
         "lenet": ["conv1", "conv2", "ip1", "ip2"],
-    }  # fmt: skip
+    }
 
 
 def spec_of(arch, scheme="scratch", classes=2, **rest):
@@ -126,7 +176,10 @@ def test_both_phases_end_in_the_loss_and_the_accuracy(arch):
     losses = {layer.top[0]: list(layer.loss_weight) for layer in net.layer if layer.type == "SoftmaxWithLoss"}
     if arch == "googlenet":
         assert {name: [round(w, 6) for w in weights] for name, weights in losses.items()} == {
-            "loss1/loss1": [0.3], "loss2/loss2": [0.3], "loss3/loss3": [1]}  # fmt: skip
+            "loss1/loss1": [0.3],
+            "loss2/loss2": [0.3],
+            "loss3/loss3": [1],
+        }
     else:
         assert losses == {"loss": [1]}
     measured = [layer for layer in net.layer if layer.type == "Accuracy"]
@@ -173,8 +226,13 @@ def test_exactly_the_stages_from_the_named_one_on_learn(arch, scheme):
             assert layer.batch_norm_param.HasField("use_global_stats") == layer.batch_norm_param.use_global_stats
         elif layer.param:
             new = layer.name in fresh and scheme not in SCRATCH
-            wanted = [(10, 1), (20, 0)] if new else [(1, 1), (2, 0)] if stage_of(arch, layer.name) in learning else [
-                (0, 0), (0, 0)]  # fmt: skip
+            wanted = (
+                [(10, 1), (20, 0)]
+                if new
+                else [(1, 1), (2, 0)]
+                if stage_of(arch, layer.name) in learning
+                else [(0, 0), (0, 0)]
+            )
             assert rates == wanted[: len(rates)], layer.name
 
 
@@ -203,8 +261,12 @@ def test_two_depths_differ_in_params_and_statistics_only(arch):
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_fillers_are_the_published_ones_or_the_schemes(arch):
-    kinds = {"alexnet": {"gaussian"}, "caffenet": {"gaussian"}, "squeezenet": {"xavier", "gaussian"},
-             "resnet50": {"msra"}}.get(arch, {"xavier"})  # fmt: skip
+    kinds = {
+        "alexnet": {"gaussian"},
+        "caffenet": {"gaussian"},
+        "squeezenet": {"xavier", "gaussian"},
+        "resnet50": {"msra"},
+    }.get(arch, {"xavier"})
     for scheme, wanted in (("scratch", kinds), ("scratch-xavier", {"xavier"}), ("scratch-msra", {"msra"})):
         assert {p.weight_filler.type for p in weighted(nets.train_val(spec_of(arch, scheme)))} == wanted
     biases = {0, {"alexnet": 0.1, "caffenet": 1, "googlenet": 0.2}.get(arch, 0)}
@@ -321,10 +383,12 @@ def test_patches_are_packed_at_the_nets_size_each_size_in_its_folder(tmp_path):
         (lambda: parse_name("polyp-ft-conv4", "lenet"), "lenet has no scheme ft-conv4"),
         (lambda: NetSpec("polyp", "scratch", 2, "1/8", arch="lenet"), "width 1/8: only alexnet"),
         (lambda: nets.architecture("inception"), "unknown architecture 'inception'"),
-        (lambda: pipeline.find_donor(Settings("polyp", "ft-fire5", arch="squeezenet")),
-         r"ft-fire5 of squeezenet needs a donor.*WEIGHTS= .* or squeezenet_v1.1, .*polyp-scratch"),
+        (
+            lambda: pipeline.find_donor(Settings("polyp", "ft-fire5", arch="squeezenet")),
+            r"ft-fire5 of squeezenet needs a donor.*WEIGHTS= .* or squeezenet_v1.1, .*polyp-scratch",
+        ),
     ],
-)  # fmt: skip
+)
 def test_mistakes_are_told_in_one_line(call, message):
     with pytest.raises(UserError, match=message) as told:
         call()

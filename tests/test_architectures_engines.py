@@ -79,15 +79,29 @@ def spec_of(arch, folder, scheme="scratch"):
             transaction.put(f"{i:08d}_patch".encode(), datum.SerializeToString())
     proto.write_mean(folder / "mean.binaryproto", np.full(size, 100, np.float32))
     lmdbs = dict.fromkeys(("train_source", "val_source"), str(folder / "lmdb"))
-    return NetSpec("polyp", scheme, 2, mean_file=str(folder / "mean.binaryproto"), batch_size=2, val_batch_size=2,
-                   arch=arch, **lmdbs)  # fmt: skip
+    return NetSpec(
+        "polyp",
+        scheme,
+        2,
+        mean_file=str(folder / "mean.binaryproto"),
+        batch_size=2,
+        val_batch_size=2,
+        arch=arch,
+        **lmdbs,
+    )
 
 
 def write_solver(spec, folder, **changes):
     """net.prototxt and a solver of one iteration, tested after it."""
     proto.write_text(folder / "net.prototxt", nets.train_val(spec))
-    made = solver(spec, train_count=2, val_count=2, net=str(folder / "net.prototxt"),
-                  snapshot_prefix=str(folder / "snap"), max_epochs=1)  # fmt: skip
+    made = solver(
+        spec,
+        train_count=2,
+        val_count=2,
+        net=str(folder / "net.prototxt"),
+        snapshot_prefix=str(folder / "snap"),
+        max_epochs=1,
+    )
     for name, value in changes.items():
         setattr(made, name, value)
     proto.write_text(folder / "solver.prototxt", made)

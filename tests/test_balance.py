@@ -61,7 +61,7 @@ def test_the_rarest_class_sets_the_size_whichever_it_is():
 
 def test_millions_of_candidates_take_memory_for_the_chosen_only():
     labels = np.zeros(2_000_000, np.int8)
-    labels[:: 400] = 1
+    labels[::400] = 1
     tracemalloc.start()
     chosen = choose(labels, limit=100_000)
     peak = tracemalloc.get_traced_memory()[1]

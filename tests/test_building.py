@@ -115,10 +115,18 @@ def seconds(step, net: caffe_pb2.NetParameter, folder: Path) -> float:
     return min(taken)
 
 
-@pytest.mark.parametrize(("step", "made"), [
-    (building, residual), (building, chain), (scripting, chain), (transferring, residual), (solving, residual),
-    (drawing, chain), (freezing, residual),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("step", "made"),
+    [
+        (building, residual),
+        (building, chain),
+        (scripting, chain),
+        (transferring, residual),
+        (solving, residual),
+        (drawing, chain),
+        (freezing, residual),
+    ],
+)
 def test_a_net_of_four_times_the_layers_takes_about_four_times_as_long(step, made, tmp_path, capsys):
     few, many = made(FEW), made(MANY)
     seconds(step, made(4), tmp_path)  # what is loaded and made once

@@ -31,7 +31,7 @@ from pycaffe_ext.training import genuine
 from pycaffe_ext.training.command import Caffe
 
 LATIN, GBK = b"caf\xe9 \xfc.png", "息肉图像\\".encode("gbk") + b"\xb2\x5c.png"
-NAMES = (LATIN, GBK, b"-dash.png", b"it's \"quoted\".png", " ideographic\u3000space\u00a0.png".encode(), b"a#b.png")
+NAMES = (LATIN, GBK, b"-dash.png", b'it\'s "quoted".png', " ideographic\u3000space\u00a0.png".encode(), b"a#b.png")
 needs_genuine = pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed (make caffe)")
 
 
@@ -114,8 +114,10 @@ def test_layers_read_lists_with_such_names(tmp_path):
 def test_the_genuine_layers_read_the_same(tmp_path):
     sources(tmp_path)
     (tmp_path / "net.prototxt").write_text(SOURCES)
-    script = ("import caffe, numpy; net = caffe.Net('net.prototxt', caffe.TRAIN); net.forward();"
-              "numpy.savez('out.npz', **{name: blob.data for name, blob in net.blobs.items()})")  # fmt: skip
+    script = (
+        "import caffe, numpy; net = caffe.Net('net.prototxt', caffe.TRAIN); net.forward();"
+        "numpy.savez('out.npz', **{name: blob.data for name, blob in net.blobs.items()})"
+    )
     subprocess.run([genuine.command("python"), "-c", script], cwd=tmp_path, check=True, capture_output=True)
     with contextlib.chdir(tmp_path):
         net = Net(parse(SOURCES, caffe_pb2.NetParameter()), caffe_pb2.TRAIN)
@@ -162,8 +164,9 @@ def test_frames_are_split_packed_and_verified(tmp_path):
     splits.write_splits(tmp_path / "splits.csv", {"train": frames[:2], "val": frames[2:4], "test": frames[4:]})
     assert splits.read_splits(tmp_path / "splits.csv", frames)["train"] == frames[:2]
     count = len(frames)
-    table = Candidates(np.arange(count), np.zeros(count, int), np.tile(np.float32([8, 8, 20, 20]), (count, 1)),
-                       np.arange(count) % 2)  # fmt: skip
+    table = Candidates(
+        np.arange(count), np.zeros(count, int), np.tile(np.float32([8, 8, 20, 20]), (count, 1)), np.arange(count) % 2
+    )
     pack(frames, table, take_all(table.label, 1), tmp_path, "train", size=8, progress=False)
     rows = list(read_index(tmp_path / "patches_train.csv"))
     assert {row["frame"] for row in rows} == set(names)
@@ -216,8 +219,9 @@ def test_videos_and_tables_of_groups(tmp_path):
 def test_long_names_are_cut_between_characters():
     for name in ("ü" * 400, os.fsdecode(b"\xe9" * 600), "a" * 600):
         one = np.zeros(1, int)
-        keys = _Keys([Frame(name, Path(), None, "g")], Candidates(one, one, np.zeros((1, 4)), one),
-                     Selection(one, one, one), one)  # fmt: skip
+        keys = _Keys(
+            [Frame(name, Path(), None, "g")], Candidates(one, one, np.zeros((1, 4)), one), Selection(one, one, one), one
+        )
         key = os.fsencode(keys(0))
         assert LONGEST_KEY - 1 <= len(key) <= LONGEST_KEY and key.startswith(b"00000000_" + os.fsencode(name)[:100])
 

@@ -67,8 +67,12 @@ def test_counts_at_each_stage(data, tmp_path):
     facts = cases.facts(labelled, np.array([3, 4, 3, 0, 5, 6, 7, 7, 7, 7]))
     train = facts["train"]
     assert {name: train[name] for name in list(train)[:5]} == {
-        "frames": 3, "groups": 2, "frames_with_polyps": 2, "frames_without_polyps": 1, "polyps": 3,
-    }  # fmt: skip
+        "frames": 3,
+        "groups": 2,
+        "frames_with_polyps": 2,
+        "frames_without_polyps": 1,
+        "polyps": 3,
+    }
     assert (train["candidates"], train["positive_candidates"], train["negative_candidates"]) == (4, 2, 2)
     assert train["covered"] == 2 / 3 and train["candidates_per_frame"] == 4 / 3
     assert train["patches_before_balancing"] == {"positive": 240, "negative": 240}

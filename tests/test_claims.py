@@ -70,9 +70,16 @@ def test_equal_nets_show_nothing_and_absent_ones_are_not_tested():
 
 @pytest.mark.parametrize(
     ("counts", "verdict"),
-    [((0, 0, 0), c.UNTESTED), ((3, 0, 3), c.HOLDS), ((2, 0, 3), c.IN_PART), ((1, 1, 3), c.MIXED),
-     ((0, 1, 3), c.AGAINST_IN_PART), ((0, 3, 3), c.CONTRADICTED), ((0, 0, 3), c.NOT_SHOWN)],
-)  # fmt: skip
+    [
+        ((0, 0, 0), c.UNTESTED),
+        ((3, 0, 3), c.HOLDS),
+        ((2, 0, 3), c.IN_PART),
+        ((1, 1, 3), c.MIXED),
+        ((0, 1, 3), c.AGAINST_IN_PART),
+        ((0, 3, 3), c.CONTRADICTED),
+        ((0, 0, 3), c.NOT_SHOWN),
+    ],
+)
 def test_verdicts_follow_from_counts(counts, verdict):
     assert c.verdict(c.Tally(*counts)) == verdict
 
@@ -82,8 +89,10 @@ def test_growth_with_depth_is_a_rank_correlation_over_depths():
     tuned = [method for method in METHODS if method.resting is not None]
     rising = {method.name: (0.6 + 0.01 * i, 0.62 + 0.01 * i) for i, method in enumerate(tuned)}
     falling = dict(zip(rising, reversed(rising.values()), strict=True))
-    up, down = ({claim.statement: claim for claim in c.claims(METHODS, "detector", rows, aucs, {})}[statement]
-                for aucs in (rising, falling))  # fmt: skip
+    up, down = (
+        {claim.statement: claim for claim in c.claims(METHODS, "detector", rows, aucs, {})}[statement]
+        for aucs in (rising, falling)
+    )
     assert up.verdict == c.HOLDS and "tau between depth and mean test AUC: 1.00" in up.evidence
     assert down.verdict == c.CONTRADICTED
 

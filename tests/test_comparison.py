@@ -23,8 +23,9 @@ from pycaffe_ext.evaluation.seeds import seed_difference, seed_interval
 
 def rescored(cases, rng, gain):
     """The same candidates with other scores, those on lesions `gain` higher."""
-    return froc.Cases(cases.frame, rng.normal(size=cases.frame.size) + gain * (cases.lesion > 0), cases.lesion,
-                      cases.lesions)  # fmt: skip
+    return froc.Cases(
+        cases.frame, rng.normal(size=cases.frame.size) + gain * (cases.lesion > 0), cases.lesion, cases.lesions
+    )
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +43,12 @@ def test_a_comparison_by_brute_force(study, by):
     rows = compare(methods, group, (0.5, 1.0), by, resamples=60, seed=4)
     copies = list(intervals.group_resamples(group, 60, 4))
     for row in rows:
-        drawn = np.array([
-            [froc.sensitivity_at(froc.curve(repeated(methods[name], weights)), row.rate, by) for weights in copies]
-            for name in (row.first, row.second)
-        ])
+        drawn = np.array(
+            [
+                [froc.sensitivity_at(froc.curve(repeated(methods[name], weights)), row.rate, by) for weights in copies]
+                for name in (row.first, row.second)
+            ]
+        )
         for point, name in ((row.first_point, row.first), (row.second_point, row.second)):
             assert point.sensitivity == froc.sensitivity_at(froc.curve(methods[name]), row.rate, by)
             test = stats.binomtest(point.hits, point.total).proportion_ci(method="exact")
@@ -65,9 +68,13 @@ def test_verdicts_in_words(study):
     methods, group = study
     rows = compare(methods, group, (0.5, 1.0), resamples=300)
     assert [(row.first, row.second, row.rate) for row in rows] == [
-        ("good", "alike", 0.5), ("good", "alike", 1.0), ("good", "guess", 0.5), ("good", "guess", 1.0),
-        ("alike", "guess", 0.5), ("alike", "guess", 1.0),
-    ]  # fmt: skip
+        ("good", "alike", 0.5),
+        ("good", "alike", 1.0),
+        ("good", "guess", 0.5),
+        ("good", "guess", 1.0),
+        ("alike", "guess", 0.5),
+        ("alike", "guess", 1.0),
+    ]
     assert [row.verdict for row in rows] == [NO_DIFFERENCE] * 2 + ["good > guess"] * 2 + ["alike > guess"] * 2
     assert [row.paper for row in rows] == [row.verdict for row in rows]
     back = compare(dict(reversed(methods.items())), group, (0.5, 1.0), resamples=300)
@@ -107,8 +114,9 @@ def test_a_rate_beyond_the_end_of_a_curve(study):
     assert beyond.note == "; ".join(f"{name} ends at {ends:.2f} false positives a frame" for name in ("good", "guess"))
     assert both[0].p_holm == both[0].difference.p, "what is not tested is not counted by Holm"
     keep = methods["good"].score > 0  # a detector with fewer candidates
-    few = froc.Cases(*(getattr(methods["good"], name)[keep] for name in ("frame", "score", "lesion")),
-                     methods["good"].lesions)  # fmt: skip
+    few = froc.Cases(
+        *(getattr(methods["good"], name)[keep] for name in ("frame", "score", "lesion")), methods["good"].lesions
+    )
     row = compare({"few": few, "guess": methods["guess"]}, group, [ends])[0]
     assert not row.first_point.reached and row.second_point.reached and row.difference is not None
     assert row.first_point.hits == froc.curve(few).lesion_hits[-1]
@@ -122,8 +130,9 @@ def test_few_groups_are_not_hidden(study, groups, tested):
     rows = compare({name: methods[name] for name in ("good", "guess")}, group, [1.0])
     assert (rows[0].difference is not None) == tested and rows[0].groups == groups
     assert rows[0].reliable == (groups >= 10)
-    assert rows[0].note == ("" if groups >= 10 else f"only {groups} groups: unreliable" if tested
-                            else "1 group: too few to be resampled")  # fmt: skip
+    assert rows[0].note == (
+        "" if groups >= 10 else f"only {groups} groups: unreliable" if tested else "1 group: too few to be resampled"
+    )
     assert rows[0].paper == "good > guess", "the exact intervals need no groups"
     if groups < 6:
         assert rows[0].verdict != "good > guess", "no test by five groups can reach p < .05"
@@ -257,8 +266,10 @@ def test_too_few_groups_for_a_table_show_nothing_however_large_the_difference():
     """Eight groups reach p = 1/128 at best; nine comparisons make 9/128 of it."""
     frame = np.repeat(np.arange(80), 2)
     lesion = np.tile([1, 0], 80)
-    perfect = {name: froc.Cases(frame, sign * lesion + 0.001 * np.arange(160), lesion, np.ones(80, int))
-               for name, sign in (("perfect", 1.0), ("as good", 2.0), ("reversed", -1.0))}  # fmt: skip
+    perfect = {
+        name: froc.Cases(frame, sign * lesion + 0.001 * np.arange(160), lesion, np.ones(80, int))
+        for name, sign in (("perfect", 1.0), ("as good", 2.0), ("reversed", -1.0))
+    }
     rows = compare(perfect, np.repeat(np.arange(8), 10), [0.2, 0.4, 0.6], resamples=200)
     assert least_adjusted_p(rows) == pytest.approx(9 / 128) and all(row.verdict == NO_DIFFERENCE for row in rows)
     assert {row.difference.value for row in rows if "reversed" in (row.first, row.second)} >= {1.0}

@@ -31,7 +31,7 @@ GPU_BUILD = [
     "I1122 21:44:45.400000 12565 solver.cpp:218] Iteration 0 (-nan iter/s, 0.2s/5 iters), loss = 1",
 ]
 # Stands in for `docker`: its container is a process outside the caller's group, which gets only what is handed on.
-DOCKER = '''#!{python}
+DOCKER = """#!{python}
 import json, os, signal, subprocess, sys
 from pathlib import Path
 
@@ -57,9 +57,9 @@ inside = subprocess.Popen([sys.executable, {fake!r}, *arguments], start_new_sess
 for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
     signal.signal(number, lambda number, frame: inside.send_signal(number))
 sys.exit(inside.wait())
-'''
+"""
 # Stands in for `apptainer`: the program within is a child of the same group.
-APPTAINER = '''#!{python}
+APPTAINER = """#!{python}
 import os, sys
 words = sys.argv[1:]
 assert words.pop(0) == "exec"
@@ -72,7 +72,7 @@ while words[0].startswith("-"):
 image, program, *arguments = words
 assert image == "docker://bvlc/caffe:gpu" and program == "caffe"
 os.execv(sys.executable, [sys.executable, {fake!r}, *arguments])
-'''
+"""
 
 
 def fitted(folder: Path, command: tuple[str, ...], gpu: str | None = None):
@@ -179,8 +179,11 @@ def test_a_wrapper_is_a_script_that_the_shell_takes(runtime, tmp_path):
     odd.mkdir()
     text = container.wrapper("bvlc/caffe:cpu", runtime, [odd, odd / "..", tmp_path], gpu=False)
     assert subprocess.run(["sh", "-n"], input=text, text=True, check=True).returncode == 0
-    words = shlex.split(text.rstrip().splitlines()[-1] if runtime in container.APPTAINER else
-                        " ".join(text.rstrip().splitlines()[-2:]).replace("\\ ", ""))  # fmt: skip
+    words = shlex.split(
+        text.rstrip().splitlines()[-1]
+        if runtime in container.APPTAINER
+        else " ".join(text.rstrip().splitlines()[-2:]).replace("\\ ", "")
+    )
     assert f"{tmp_path}:{tmp_path}" in words and not any("it's" in word for word in words)
     assert not {"--gpus", "--nv", "--device"} & set(words)
 

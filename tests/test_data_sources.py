@@ -128,8 +128,9 @@ def assert_genuine(folder: Path, text: str, **options) -> dict[str, np.ndarray]:
 
 def side_by_side(layers: Iterable[str]) -> str:
     """One net of data layers with tops data0, label0, data1, ...: one genuine process for all of them."""
-    return "\n".join(layer.replace('"data"', f'"data{i}"').replace('"label"', f'"label{i}"')
-                     for i, layer in enumerate(layers))
+    return "\n".join(
+        layer.replace('"data"', f'"data{i}"').replace('"label"', f'"label{i}"') for i, layer in enumerate(layers)
+    )
 
 
 @needs_genuine
@@ -180,8 +181,11 @@ def test_names_that_are_no_utf_8_are_read(name, pictures):
 
 
 def test_shuffle_gives_every_image_once_in_each_round(pictures):
-    (pictures / "list.txt").write_text("".join(f"{name} {i}\n" for i, name in enumerate(
-        ("0.png", "1.png", "2.png", "a b.png", "4.png", "5.png", "6.png"))))
+    (pictures / "list.txt").write_text(
+        "".join(
+            f"{name} {i}\n" for i, name in enumerate(("0.png", "1.png", "2.png", "a b.png", "4.png", "5.png", "6.png"))
+        )
+    )
     rounds = batches(pictures, image_data("batch_size: 7 shuffle: true"), count=6)["label"]
     assert all(sorted(labels) == list(range(7)) for labels in rounds)
     assert len({tuple(labels) for labels in rounds}) > 3
@@ -267,8 +271,9 @@ def rows(tmp_path):
 
 @needs_genuine
 @pytest.mark.genuine
-@pytest.mark.parametrize("files, size", [("a.h5\nb.h5 c.h5", 1), ("a.h5\nb.h5 c.h5", 5), ("a.h5\nb.h5 c.h5", 29),
-                                         ("b.h5", 7)])
+@pytest.mark.parametrize(
+    "files, size", [("a.h5\nb.h5 c.h5", 1), ("a.h5\nb.h5 c.h5", 5), ("a.h5\nb.h5 c.h5", 29), ("b.h5", 7)]
+)
 def test_rows_of_hdf5_files_are_the_genuine_ones(files, size, rows):
     (rows / "list.txt").write_text(files)
     assert_genuine(rows, HDF5.format(text=f"batch_size: {size}"), count=5)
@@ -328,8 +333,11 @@ def test_mistakes_with_hdf5_are_refused(text, message, rows):
     assert "layer 'data' (HDF5Data)" in str(caught.value)
 
 
-OUTPUT = HDF5.format(text="batch_size: 7") + """
+OUTPUT = (
+    HDF5.format(text="batch_size: 7")
+    + """
 layer { name: "out" type: "HDF5Output" bottom: "x" bottom: "t" hdf5_output_param { file_name: "out.h5" } }"""
+)
 
 
 def read_output(folder: Path) -> dict[str, np.ndarray]:

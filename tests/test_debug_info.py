@@ -36,7 +36,7 @@ ADAPTIVE = {
     "RMSProp": {"momentum": None, "rms_decay": 0.9, "base_lr": 0.005},
     "AdaDelta": {"delta": 1e-6, "base_lr": 1},
     "Adam": {"base_lr": 0.01},
-}  # fmt: skip
+}
 
 
 @needs_genuine

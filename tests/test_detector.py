@@ -262,8 +262,9 @@ def test_a_damaged_file_is_named(fitted, tmp_path, fault):
     change = {
         "index": {"first/child": arrays["first/child"] + 10**6},
         "nan": {"second/value": arrays["second/value"] * np.nan},
-        "settings": {"settings": np.array('{"radii": -1}')}, "missing": {"first/root": np.zeros(0, np.int32)},
-    }.get(fault)  # fmt: skip
+        "settings": {"settings": np.array('{"radii": -1}')},
+        "missing": {"first/root": np.zeros(0, np.int32)},
+    }.get(fault)
     if fault == "absent":
         path.unlink()
     elif change:
@@ -278,8 +279,11 @@ def test_a_damaged_file_is_named(fitted, tmp_path, fault):
 # What it is good for
 
 
-@pytest.mark.parametrize("image", [np.zeros((200, 240, 3), np.uint8), np.full((200, 240, 3), 120, np.uint8),
-                                   np.full((20, 20, 3), 120, np.uint8)], ids=["black", "uniform", "tiny"])  # fmt: skip
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((200, 240, 3), np.uint8), np.full((200, 240, 3), 120, np.uint8), np.full((20, 20, 3), 120, np.uint8)],
+    ids=["black", "uniform", "tiny"],
+)
 def test_where_nothing_is_to_be_seen_it_finds_nothing(fitted, image):
     assert detector.detect(image, fitted[1]).shape == (0, 5)
 

@@ -43,8 +43,9 @@ def waits(case: Case) -> bool:
     return LOGS in text or bool(HOSTS & set(re.findall(r'type: "(\w+)"', text)))
 
 
-@pytest.mark.parametrize("case", [case for _, case in CASES if not waits(case)],
-                         ids=[name for name, case in CASES if not waits(case)])
+@pytest.mark.parametrize(
+    "case", [case for _, case in CASES if not waits(case)], ids=[name for name, case in CASES if not waits(case)]
+)
 def test_a_pass_of_each_layer_waits_for_nothing_and_stays_on_its_device(case):
     net = Net(parse(case.prototxt(), caffe_pb2.NetParameter()), PHASES[case.phase], device=META)
     expected = {name: blob.shape for name, blob in net.blobs.items()}
@@ -99,8 +100,16 @@ def test_an_iteration_of_each_net_waits_for_nothing(arch):
 
 
 @pytest.mark.parametrize("kind", UPDATES)
-@pytest.mark.parametrize("more", [{}, {"clip_gradients": 0.1}, {"iter_size": 3, "average_loss": 4}, {"weight_decay": 1,
-                         "regularization_type": "L1"}], ids=["plain", "clipped", "several passes", "L1"])  # fmt: skip
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"clip_gradients": 0.1},
+        {"iter_size": 3, "average_loss": 4},
+        {"weight_decay": 1, "regularization_type": "L1"},
+    ],
+    ids=["plain", "clipped", "several passes", "L1"],
+)
 def test_an_update_waits_for_nothing(kind, more):
     net = constant_net("lenet")
     iterate(net, type=kind, **({"momentum": 0.5} if kind in ("SGD", "Nesterov", "Adam") else {}), **more)

@@ -23,11 +23,23 @@ ROOT = Path(__file__).resolve().parents[1]
 TOOL = ROOT / "tools" / "train_and_test.py"
 SMALL = ("--patches", "120", "--test-views", "1", "--batch", "16")
 FILES = {
-    "run.json", "result.json", "train.log", "auc.csv", "scores.csv", "froc.csv", "roc.csv", "best.caffemodel",
-    "froc.png", "convergence.png",
-    "train_val.prototxt", "deploy.prototxt", "score_val.prototxt", "score_test.prototxt", "solver.prototxt",
+    "run.json",
+    "result.json",
+    "train.log",
+    "auc.csv",
+    "scores.csv",
+    "froc.csv",
+    "roc.csv",
+    "best.caffemodel",
+    "froc.png",
+    "convergence.png",
+    "train_val.prototxt",
+    "deploy.prototxt",
+    "score_val.prototxt",
+    "score_test.prototxt",
+    "solver.prototxt",
     "snapshots",
-}  # fmt: skip
+}
 
 pytestmark = pytest.mark.slow
 
@@ -209,7 +221,7 @@ def test_faulty_frames_are_named_in_one_line(frames, tmp_path, kind):
         (("polyp-ft-fc8", "--gpu", "0"), "gpu"),
         (("polyp-ft-fc8", "--runs", "a-file"), "a-file"),
     ],
-)  # fmt: skip
+)
 def test_wrong_settings_are_told_in_one_line(frames, tmp_path, arguments, said):
     (tmp_path / "cut.caffemodel").write_bytes(DONOR.read_bytes()[:100_000])
     (tmp_path / "a-file").write_text("")

@@ -38,8 +38,9 @@ def test_the_whole_training_log_says_the_same(tmp_path):
     folder = prepare(tmp_path / "a")
     logs = [run(folder, *TRAIN) for run in (run_ours, run_genuine)]
     since = "Initializing solver from parameters"
-    ours, theirs = ([t for t in messages(log, since) if not t.startswith(("The NetState", "Creating layer"))]
-                    for log in logs)  # fmt: skip
+    ours, theirs = (
+        [t for t in messages(log, since) if not t.startswith(("The NetState", "Creating layer"))] for log in logs
+    )
     start = theirs.index("Starting Optimization")
     assert ours[:start] == theirs[:start]
     for kind in ("Initializing solver from parameters: \n", "Initializing net from parameters: \n"):
@@ -66,8 +67,10 @@ def test_caffe_test_says_the_same(tmp_path):
 def test_caffe_time_says_the_same_but_for_the_times(tmp_path):
     folder = prepare(tmp_path / "a")
     arguments = ("time", "--model=net.prototxt", "-iterations=2", "-phase", "TEST")
-    lines = [[re.sub(r"[-+.e\d]+", "N", line) for line in messages(run(folder, *arguments), "Performing Forward")]
-             for run in (run_ours, run_genuine)]  # fmt: skip
+    lines = [
+        [re.sub(r"[-+.e\d]+", "N", line) for line in messages(run(folder, *arguments), "Performing Forward")]
+        for run in (run_ours, run_genuine)
+    ]
     assert lines[0] == lines[1]
     assert any("conv\tbackward" in line for line in lines[0])
 
@@ -83,8 +86,10 @@ def test_resuming_and_fine_tuning_say_the_same(tmp_path):
     net = (folder / "net.prototxt").read_text()
     (folder / "net.prototxt").write_text(net.replace('name: "fc"', 'name: "fc_new"'))
     both = ("train", "-solver", "solver.prototxt", "-weights", "init.caffemodel,init.caffemodel")
-    texts = [[line for line in messages(run(folder, *both), "Initializing solver") if re.search("^Fine|^Ignor", line)]
-             for run in (run_ours, run_genuine)]  # fmt: skip
+    texts = [
+        [line for line in messages(run(folder, *both), "Initializing solver") if re.search("^Fine|^Ignor", line)]
+        for run in (run_ours, run_genuine)
+    ]
     assert texts[0] == texts[1] and "Ignoring source layer fc" in texts[0]
 
 
@@ -198,8 +203,10 @@ def test_help_answers_at_once_and_without_torch():
 def test_a_hundred_thousand_values_are_logged_in_seconds(tmp_path):
     pixels, labels = images(100, (1, 10, 10))
     write_lmdb(tmp_path / "db", pixels, labels)
-    text = ('layer { name: "d" type: "Data" top: "x" data_param { source: "db" batch_size: 100 backend: LMDB } }'
-            ' layer { name: "s" type: "Softmax" bottom: "x" top: "y" }')  # fmt: skip
+    text = (
+        'layer { name: "d" type: "Data" top: "x" data_param { source: "db" batch_size: 100 backend: LMDB } }'
+        ' layer { name: "s" type: "Softmax" bottom: "x" top: "y" }'
+    )
     (tmp_path / "net.prototxt").write_text(text)
     net = parse('layer { name: "s" type: "Softmax" }', caffe_pb2.NetParameter())
     write_weights(tmp_path / "w.caffemodel", net)

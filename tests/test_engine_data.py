@@ -85,9 +85,15 @@ def test_batches_are_the_genuine_ones(case, folder):
 @pytest.mark.genuine
 @pytest.mark.parametrize(
     "kind, channels, transform",
-    [("float", 3, 'mean_file: "mean.binaryproto" crop_size: 6'), ("png", 3, "crop_size: 6 mean_value: 3"),
-     ("png", 3, "force_gray: true"), ("png", 1, "force_color: true"), ("png", 1, ""), ("float", 2, "scale: 3")],
-)  # fmt: skip
+    [
+        ("float", 3, 'mean_file: "mean.binaryproto" crop_size: 6'),
+        ("png", 3, "crop_size: 6 mean_value: 3"),
+        ("png", 3, "force_gray: true"),
+        ("png", 1, "force_color: true"),
+        ("png", 1, ""),
+        ("float", 2, "scale: 3"),
+    ],
+)
 def test_float_and_encoded_datums(kind, channels, transform, tmp_path):
     pixels, labels = images(6, (channels, 9, 12))
     write_lmdb(tmp_path / "db", pixels, labels, kind)

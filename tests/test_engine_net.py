@@ -22,8 +22,10 @@ DATA = """layer { name: "data" type: "Input" top: "data" top: "label"
 
 
 def fc(name: str, bottom: str, top: str | None = None, rest: str = "", outputs: int = 4) -> str:
-    return (f'layer {{ name: "{name}" type: "InnerProduct" bottom: "{bottom}" top: "{top or name}" {rest}'
-            f' inner_product_param {{ num_output: {outputs} weight_filler {{ type: "xavier" }} }} }}\n')
+    return (
+        f'layer {{ name: "{name}" type: "InnerProduct" bottom: "{bottom}" top: "{top or name}" {rest}'
+        f' inner_product_param {{ num_output: {outputs} weight_filler {{ type: "xavier" }} }} }}\n'
+    )
 
 
 LOSS = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "c" bottom: "label" top: "loss" }\n'
@@ -43,19 +45,22 @@ def backward_layers(net: Net) -> list[str]:
 # ---- which layers there are
 
 
-@pytest.mark.parametrize("rule, state, kept", [
-    ("include { phase: TRAIN }", {}, True),
-    ("include { phase: TEST }", {}, False),
-    ("exclude { phase: TRAIN }", {}, False),
-    ("include { min_level: 2 }", {"level": 1}, False),
-    ("include { min_level: 2 max_level: 3 }", {"level": 3}, True),
-    ("include { stage: 'a' }", {}, False),
-    ("include { stage: 'a' stage: 'b' }", {"stages": ["a"]}, False),
-    ("include { stage: 'a' not_stage: 'b' }", {"stages": ["a"]}, True),
-    ("include { stage: 'a' not_stage: 'b' }", {"stages": ["a", "b"]}, False),
-    ("include { phase: TEST } include { stage: 'a' }", {"stages": ["a"]}, True),
-    ("exclude { stage: 'a' } exclude { stage: 'b' }", {"stages": ["b"]}, False),
-])
+@pytest.mark.parametrize(
+    "rule, state, kept",
+    [
+        ("include { phase: TRAIN }", {}, True),
+        ("include { phase: TEST }", {}, False),
+        ("exclude { phase: TRAIN }", {}, False),
+        ("include { min_level: 2 }", {"level": 1}, False),
+        ("include { min_level: 2 max_level: 3 }", {"level": 3}, True),
+        ("include { stage: 'a' }", {}, False),
+        ("include { stage: 'a' stage: 'b' }", {"stages": ["a"]}, False),
+        ("include { stage: 'a' not_stage: 'b' }", {"stages": ["a"]}, True),
+        ("include { stage: 'a' not_stage: 'b' }", {"stages": ["a", "b"]}, False),
+        ("include { phase: TEST } include { stage: 'a' }", {"stages": ["a"]}, True),
+        ("exclude { stage: 'a' } exclude { stage: 'b' }", {"stages": ["b"]}, False),
+    ],
+)
 def test_rules(rule, state, kept):
     net = make(DATA + fc("a", "data", rest=rule), **state)
     assert ("a" in net.layer_names) is kept
@@ -133,21 +138,27 @@ def test_permissive_sharing_has_another_shape():
 # ---- errors
 
 
-@pytest.mark.parametrize("text, words", [
-    (fc("a", "nothing"), "layer 'a': unknown bottom blob 'nothing'"),
-    (DATA + fc("a", "data") + fc("b", "label", "a"), "layer 'b'.*top blob 'a' is already made"),
-    (DATA + 'layer { name: "p" type: "Poling" bottom: "data" top: "p" }', "'p': 'Poling'; did you mean 'Pooling'"),
-    (DATA + 'layer { name: "s" type: "SoftmaxWithLoss" bottom: "data" top: "s" }', "'s'.*takes 2 bottom blob"),
-    (DATA + 'layer { name: "i" type: "InnerProduct" bottom: "data" top: "i" }', "'i'.*num_output must be positive"),
-    (DATA + fc("a", "data", rest="param {} param {} param {}"), "'a'.*3 param blocks"),
-    (DATA + fc("a", "data", rest="propagate_down: true propagate_down: true"), "'a'.*propagate_down"),
-    (DATA + fc("a", "data", rest="include { phase: TRAIN } exclude { phase: TEST }"), "'a'.*not both"),
-    (DATA + fc("a", "data", rest="loss_weight: 1 loss_weight: 2"), "'a'.*loss_weight"),
-    (DATA + fc("a", "data", rest=SHARED) + fc("b", "a", rest=SHARED), "'b'.*cannot share"),
-    (DATA + 'layer { name: "p" type: "Pooling" bottom: "data" top: "p" pooling_param { kernel_size: 2 } }', "4 axes"),
-    (DATA + fc("a", "data", "data"), "can't work in place"),
-    (DATA + fc("a", "data").replace("xavier", "xaver"), "'a'.*unknown filler 'xaver'; did you mean 'xavier'"),
-])
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        (fc("a", "nothing"), "layer 'a': unknown bottom blob 'nothing'"),
+        (DATA + fc("a", "data") + fc("b", "label", "a"), "layer 'b'.*top blob 'a' is already made"),
+        (DATA + 'layer { name: "p" type: "Poling" bottom: "data" top: "p" }', "'p': 'Poling'; did you mean 'Pooling'"),
+        (DATA + 'layer { name: "s" type: "SoftmaxWithLoss" bottom: "data" top: "s" }', "'s'.*takes 2 bottom blob"),
+        (DATA + 'layer { name: "i" type: "InnerProduct" bottom: "data" top: "i" }', "'i'.*num_output must be positive"),
+        (DATA + fc("a", "data", rest="param {} param {} param {}"), "'a'.*3 param blocks"),
+        (DATA + fc("a", "data", rest="propagate_down: true propagate_down: true"), "'a'.*propagate_down"),
+        (DATA + fc("a", "data", rest="include { phase: TRAIN } exclude { phase: TEST }"), "'a'.*not both"),
+        (DATA + fc("a", "data", rest="loss_weight: 1 loss_weight: 2"), "'a'.*loss_weight"),
+        (DATA + fc("a", "data", rest=SHARED) + fc("b", "a", rest=SHARED), "'b'.*cannot share"),
+        (
+            DATA + 'layer { name: "p" type: "Pooling" bottom: "data" top: "p" pooling_param { kernel_size: 2 } }',
+            "4 axes",
+        ),
+        (DATA + fc("a", "data", "data"), "can't work in place"),
+        (DATA + fc("a", "data").replace("xavier", "xaver"), "'a'.*unknown filler 'xaver'; did you mean 'xavier'"),
+    ],
+)
 def test_what_caffe_refuses_is_refused_in_one_line(text, words):
     with pytest.raises(UserError, match=words) as error:
         make(text)
@@ -242,24 +253,66 @@ def alexnet(width: str, batch: int, **rest) -> Case:
 
 
 NETS = [
-    Case("a blob read three times", X, CONV + fc("a", "conv") + fc("b", "conv") + fc("d", "conv")
-         + 'layer { name: "c" type: "Eltwise" bottom: "a" bottom: "b" bottom: "d" top: "c" }' + LOSS,
-         labels={"label": 4}),
-    Case("weights shared", X, fc("a", "data", rest='param { name: "w" }') + fc("b", "data", rest='param { name: "w" }')
-         + 'layer { name: "e" type: "Eltwise" bottom: "a" bottom: "b" top: "c" eltwise_param { operation: PROD } }'
-         + LOSS, labels={"label": 4}, force=False),
-    Case("frozen below", X, CONV.replace("convolution_param", FROZEN + " convolution_param") + fc("c", "conv") + LOSS,
-         labels={"label": 4}, force=False),
-    Case("two losses", {**X, "half": (2,)}, CONV + fc("c", "conv") + LOSS + fc("s", "conv", outputs=2)
-         + 'layer { name: "l2" type: "SoftmaxWithLoss" bottom: "s" bottom: "half" top: "l2" loss_weight: 0.3 }',
-         labels={"label": 4, "half": 2}, force=False),
-    Case("a loss that another layer reads", X, CONV + fc("c", "conv")
-         + LOSS.replace('top: "loss"', 'top: "loss" loss_weight: 0.5')
-         + 'layer { name: "p" type: "Power" bottom: "loss" top: "p" power_param { scale: 2 } }',
-         labels={"label": 4}, force=False),
-    Case("propagate_down", X, CONV + fc("a", "conv", rest="propagate_down: false") + fc("b", "conv")
-         + 'layer { name: "c" type: "Eltwise" bottom: "a" bottom: "b" top: "c" }' + LOSS,
-         labels={"label": 4}, force=False),
+    Case(
+        "a blob read three times",
+        X,
+        CONV
+        + fc("a", "conv")
+        + fc("b", "conv")
+        + fc("d", "conv")
+        + 'layer { name: "c" type: "Eltwise" bottom: "a" bottom: "b" bottom: "d" top: "c" }'
+        + LOSS,
+        labels={"label": 4},
+    ),
+    Case(
+        "weights shared",
+        X,
+        fc("a", "data", rest='param { name: "w" }')
+        + fc("b", "data", rest='param { name: "w" }')
+        + 'layer { name: "e" type: "Eltwise" bottom: "a" bottom: "b" top: "c" eltwise_param { operation: PROD } }'
+        + LOSS,
+        labels={"label": 4},
+        force=False,
+    ),
+    Case(
+        "frozen below",
+        X,
+        CONV.replace("convolution_param", FROZEN + " convolution_param") + fc("c", "conv") + LOSS,
+        labels={"label": 4},
+        force=False,
+    ),
+    Case(
+        "two losses",
+        {**X, "half": (2,)},
+        CONV
+        + fc("c", "conv")
+        + LOSS
+        + fc("s", "conv", outputs=2)
+        + 'layer { name: "l2" type: "SoftmaxWithLoss" bottom: "s" bottom: "half" top: "l2" loss_weight: 0.3 }',
+        labels={"label": 4, "half": 2},
+        force=False,
+    ),
+    Case(
+        "a loss that another layer reads",
+        X,
+        CONV
+        + fc("c", "conv")
+        + LOSS.replace('top: "loss"', 'top: "loss" loss_weight: 0.5')
+        + 'layer { name: "p" type: "Power" bottom: "loss" top: "p" power_param { scale: 2 } }',
+        labels={"label": 4},
+        force=False,
+    ),
+    Case(
+        "propagate_down",
+        X,
+        CONV
+        + fc("a", "conv", rest="propagate_down: false")
+        + fc("b", "conv")
+        + 'layer { name: "c" type: "Eltwise" bottom: "a" bottom: "b" top: "c" }'
+        + LOSS,
+        labels={"label": 4},
+        force=False,
+    ),
     alexnet("1/8", 3),
 ]
 

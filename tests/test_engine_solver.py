@@ -96,7 +96,7 @@ def test_a_snapshot_of_one_engine_resumes_in_the_other(format, first, second, tm
 @needs_genuine
 @pytest.mark.genuine
 def test_two_test_nets_with_states_and_stages(tmp_path):
-    folder = prepare(tmp_path / "a", test_iter=[2, 4], test_state=['{ stage: "deep" }', '{ level: 1 }'])
+    folder = prepare(tmp_path / "a", test_iter=[2, 4], test_state=['{ stage: "deep" }', "{ level: 1 }"])
     net = (folder / "net.prototxt").read_text()
     extra = 'layer {{ name: "{0}" type: "Softmax" bottom: "fc" top: "{0}" include {{ phase: TEST {1} }} }}\n'
     (folder / "net.prototxt").write_text(net + extra.format("p", 'stage: "deep"') + extra.format("q", "min_level: 1"))

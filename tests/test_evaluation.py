@@ -438,13 +438,17 @@ def finite(estimates):
     return all(np.isfinite(column).all() for column in estimates if column is not None)
 
 
-@pytest.mark.parametrize("cases", [
-    froc.Cases([], [], [], [1, 0, 1, 1]),  # no candidate
-    froc.Cases([0, 1], [0.5, 0.5], [0, 0], [1, 0, 1, 1]),  # no lesion found
-    froc.Cases([0, 2, 3], [0.9, 0.9, 0.9], [1, 1, 1], [1, 0, 1, 1]),  # no false positive
-    froc.Cases([0, 1, 2, 3], [0.5] * 4, [1, 0, 1, 1], [1, 0, 1, 1]),  # all scores alike
-    froc.Cases([0, 1], [0.5, 0.7], [1, 0], [1, 0, 0, 0]),  # a single lesion
-], ids=["none", "missed", "perfect", "ties", "single"])  # fmt: skip
+@pytest.mark.parametrize(
+    "cases",
+    [
+        froc.Cases([], [], [], [1, 0, 1, 1]),  # no candidate
+        froc.Cases([0, 1], [0.5, 0.5], [0, 0], [1, 0, 1, 1]),  # no lesion found
+        froc.Cases([0, 2, 3], [0.9, 0.9, 0.9], [1, 1, 1], [1, 0, 1, 1]),  # no false positive
+        froc.Cases([0, 1, 2, 3], [0.5] * 4, [1, 0, 1, 1], [1, 0, 1, 1]),  # all scores alike
+        froc.Cases([0, 1], [0.5, 0.7], [1, 0], [1, 0, 0, 0]),  # a single lesion
+    ],
+    ids=["none", "missed", "perfect", "ties", "single"],
+)
 @pytest.mark.parametrize("groups", [1, 2, 4])
 def test_extreme_cases_have_numbers(cases, groups):
     group = np.arange(4) % groups

@@ -53,47 +53,70 @@ def windows() -> Nets:
     for text in (
         "pool: AVE kernel_h: 3 kernel_w: 2 stride_h: 2 stride_w: 1 pad_h: 1 pad_w: 0",
         "pool: MAX kernel_h: 2 kernel_w: 4 stride_h: 1 stride_w: 3 pad_h: 1 pad_w: 2",
-        "pool: AVE global_pooling: true", "pool: MAX global_pooling: true",
+        "pool: AVE global_pooling: true",
+        "pool: MAX global_pooling: true",
         "pool: AVE kernel_size: 3 stride: 2 pad: 1 round_mode: FLOOR",
-    ):  # fmt: skip
+    ):
         yield f"pool {text}", ((2, 3, 8, 9),), layer("Pooling", f"pooling_param {{ {text} }}")
 
 
 def weighted() -> Nets:
     convolutions = (
-        "num_output: 4 kernel_size: 3", "num_output: 6 kernel_size: 3 group: 3 pad: 1 stride: 2",
+        "num_output: 4 kernel_size: 3",
+        "num_output: 6 kernel_size: 3 group: 3 pad: 1 stride: 2",
         "num_output: 4 kernel_size: 3 dilation: 2 pad: 2 bias_term: false",
         "num_output: 2 kernel_h: 1 kernel_w: 4 pad_h: 0 pad_w: 2 stride_h: 1 stride_w: 3",
         "num_output: 4 kernel_size: 2 kernel_size: 3 stride: 2 stride: 1 dilation: 1 dilation: 2",
-    )  # fmt: skip
+    )
     for kind in ("Convolution", "Deconvolution"):
         for text in convolutions:
             if kind == "Convolution" or "group: 3" not in text:
                 yield f"{kind} {text}", ((2, 3, 9, 10),), layer(kind, f"convolution_param {{ {text} }}")
-        yield f"{kind} twice", ((1, 2, 5, 5),) * 2, layer(
-            kind, "convolution_param { num_output: 2 kernel_size: 3 group: 2 }", 2, 2
+        yield (
+            f"{kind} twice",
+            ((1, 2, 5, 5),) * 2,
+            layer(kind, "convolution_param { num_output: 2 kernel_size: 3 group: 2 }", 2, 2),
         )
-    yield "Deconvolution groups", ((2, 6, 4, 5),), layer(
-        "Deconvolution", "convolution_param { num_output: 4 kernel_size: 4 group: 2 stride: 2 pad: 1 }"
+    yield (
+        "Deconvolution groups",
+        ((2, 6, 4, 5),),
+        layer("Deconvolution", "convolution_param { num_output: 4 kernel_size: 4 group: 2 stride: 2 pad: 1 }"),
     )
-    yield "Convolution 3-d", ((1, 2, 5, 6, 7),), layer(
-        "Convolution", "convolution_param { num_output: 3 kernel_size: 3 pad: 1 stride: 2 }"
+    yield (
+        "Convolution 3-d",
+        ((1, 2, 5, 6, 7),),
+        layer("Convolution", "convolution_param { num_output: 3 kernel_size: 3 pad: 1 stride: 2 }"),
     )
-    for text in ("num_output: 5", "num_output: 5 bias_term: false transpose: true", "num_output: 4 axis: 2",
-                 "num_output: 4 axis: -1"):  # fmt: skip
+    for text in (
+        "num_output: 5",
+        "num_output: 5 bias_term: false transpose: true",
+        "num_output: 4 axis: 2",
+        "num_output: 4 axis: -1",
+    ):
         yield f"fc {text}", ((2, 3, 4, 5),), layer("InnerProduct", f"inner_product_param {{ {text} }}")
 
 
 def elementwise() -> Nets:
     for kind, text in (
-        ("ReLU", ""), ("ReLU", "relu_param { negative_slope: 0.1 }"), ("PReLU", ""), ("Sigmoid", ""), ("TanH", ""),
-        ("PReLU", "prelu_param { channel_shared: true }"), ("ELU", "elu_param { alpha: 0.7 }"), ("AbsVal", ""),
-        ("Power", "power_param { power: 2 scale: 0.5 shift: 3 }"), ("Power", "power_param { scale: -2 }"),
-        ("Power", "power_param { power: 3 }"), ("Exp", ""), ("Exp", "exp_param { base: 2 scale: 0.5 shift: 1 }"),
-        ("BNLL", ""), ("Threshold", "threshold_param { threshold: 0.2 }"),
+        ("ReLU", ""),
+        ("ReLU", "relu_param { negative_slope: 0.1 }"),
+        ("PReLU", ""),
+        ("Sigmoid", ""),
+        ("TanH", ""),
+        ("PReLU", "prelu_param { channel_shared: true }"),
+        ("ELU", "elu_param { alpha: 0.7 }"),
+        ("AbsVal", ""),
+        ("Power", "power_param { power: 2 scale: 0.5 shift: 3 }"),
+        ("Power", "power_param { scale: -2 }"),
+        ("Power", "power_param { power: 3 }"),
+        ("Exp", ""),
+        ("Exp", "exp_param { base: 2 scale: 0.5 shift: 1 }"),
+        ("BNLL", ""),
+        ("Threshold", "threshold_param { threshold: 0.2 }"),
         ("Clip", "clip_param { min: -0.5 max: 0.3 }"),
-        ("Swish", "swish_param { beta: 1.5 }"), ("Dropout", "dropout_param { dropout_ratio: 0.4 }"),
-    ):  # fmt: skip
+        ("Swish", "swish_param { beta: 1.5 }"),
+        ("Dropout", "dropout_param { dropout_ratio: 0.4 }"),
+    ):
         yield f"{kind} {text}", ((2, 3, 4, 5),), layer(kind, text)
     squared = 'layer { name: "sq" type: "Power" bottom: "in0" top: "sq" power_param { power: 2 shift: 3 } } '
     for text in ("", "log_param { base: 10 scale: 2 shift: 1 }"):
@@ -104,13 +127,22 @@ def elementwise() -> Nets:
 
 def normalizing() -> Nets:
     four, shape = ((2, 6, 5, 7),), ((2, 3, 4, 5),)
-    for text in ("local_size: 5 alpha: 0.5 beta: 0.75 k: 2", "local_size: 3 alpha: 1 beta: 0.5",
-                 "local_size: 3 alpha: 2 beta: 0.75 norm_region: WITHIN_CHANNEL"):  # fmt: skip
+    for text in (
+        "local_size: 5 alpha: 0.5 beta: 0.75 k: 2",
+        "local_size: 3 alpha: 1 beta: 0.5",
+        "local_size: 3 alpha: 2 beta: 0.75 norm_region: WITHIN_CHANNEL",
+    ):
         yield f"LRN {text}", four, layer("LRN", f"lrn_param {{ {text} }}")
     yield "BatchNorm", shape, layer("BatchNorm", "batch_norm_param { eps: 0.01 }")
     yield "BatchNorm 2-d", ((4, 3),), layer("BatchNorm")
-    for text in ("", "bias_term: true", "axis: 0 num_axes: 2", "axis: 2", "axis: 1 num_axes: -1 bias_term: true",
-                 "num_axes: 0"):  # fmt: skip
+    for text in (
+        "",
+        "bias_term: true",
+        "axis: 0 num_axes: 2",
+        "axis: 2",
+        "axis: 1 num_axes: -1 bias_term: true",
+        "num_axes: 0",
+    ):
         yield f"Scale {text}", shape, layer("Scale", f"scale_param {{ {text} }}")
     yield "Scale by a blob", ((2, 3, 4, 5), (3, 4)), layer("Scale", "scale_param { axis: 1 bias_term: true }", 2)
     yield "Bias", shape, layer("Bias")
@@ -130,8 +162,12 @@ def shaping() -> Nets:
     yield "Slice one", shape, layer("Slice")
     for text in ("", "axis: 2", "axis: 1 end_axis: 2", "axis: -2"):
         yield f"Flatten {text}", shape, layer("Flatten", f"flatten_param {{ {text} }}")
-    for text in ("shape { dim: 0 dim: -1 }", "shape { dim: 3 dim: 2 dim: 0 } axis: 1 num_axes: 2",
-                 "shape { dim: 1 dim: 1 } axis: -1 num_axes: 0", "shape { dim: -1 } axis: 2"):  # fmt: skip
+    for text in (
+        "shape { dim: 0 dim: -1 }",
+        "shape { dim: 3 dim: 2 dim: 0 } axis: 1 num_axes: 2",
+        "shape { dim: 1 dim: 1 } axis: -1 num_axes: 0",
+        "shape { dim: -1 } axis: 2",
+    ):
         if "num_axes: 2" in text:
             text = "shape { dim: 3 dim: 8 } axis: 1 num_axes: 2"
         yield f"Reshape {text}", shape, layer("Reshape", f"reshape_param {{ {text} }}")
@@ -147,21 +183,33 @@ def shaping() -> Nets:
 
 
 def whole() -> Nets:
-    yield "in place, on the input too", ((2, 3, 4, 4),), """
+    yield (
+        "in place, on the input too",
+        ((2, 3, 4, 4),),
+        """
       layer { name: "r0" type: "ReLU" bottom: "in0" top: "in0" }
       layer { name: "c" type: "Convolution" bottom: "in0" top: "c" convolution_param { num_output: 2 kernel_size: 3 } }
       layer { name: "n" type: "Power" bottom: "c" top: "c" power_param { scale: 2 } }
       layer { name: "r" type: "ReLU" bottom: "c" top: "c" }
-      layer { name: "d" type: "Dropout" bottom: "c" top: "c" }"""
-    yield "shared weights", ((2, 4),) * 2, """
+      layer { name: "d" type: "Dropout" bottom: "c" top: "c" }""",
+    )
+    yield (
+        "shared weights",
+        ((2, 4),) * 2,
+        """
       layer { name: "a" type: "InnerProduct" bottom: "in0" top: "a" param { name: "w" } param { name: "b" }
               inner_product_param { num_output: 3 } }
       layer { name: "b" type: "InnerProduct" bottom: "in1" top: "b" param { name: "w" } param { name: "b" }
-              inner_product_param { num_output: 3 } }"""
-    yield "training only", ((2, 4),), """
+              inner_product_param { num_output: 3 } }""",
+    )
+    yield (
+        "training only",
+        ((2, 4),),
+        """
       layer { name: "x" type: "Python" bottom: "in0" top: "x" include { phase: TRAIN } }
       layer { name: "s" type: "Silence" bottom: "in0" }
-      layer { name: "t" type: "TanH" bottom: "in0" top: "t" include { phase: TEST } }"""
+      layer { name: "t" type: "TanH" bottom: "in0" top: "t" include { phase: TEST } }""",
+    )
 
 
 CASES = [case for family in (windows, weighted, elementwise, normalizing, shaping, whole) for case in family()]
@@ -213,9 +261,7 @@ def compare(net: Net, model: bytes, inputs: dict[str, np.ndarray]) -> None:
 
 
 @pytest.mark.parametrize(("shapes", "text"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_onnx_computes_what_the_engine_computes(
-    shapes: tuple[tuple[int, ...], ...], text: str, tmp_path: Path
-) -> None:
+def test_onnx_computes_what_the_engine_computes(shapes: tuple[tuple[int, ...], ...], text: str, tmp_path: Path) -> None:
     net, text = build(text, shapes)
     model = export.to_model(source.read(*save(net, text, tmp_path)), Preparation())
     rng = np.random.default_rng(2)

@@ -126,8 +126,10 @@ def test_convergence_figure(tmp_path, drawn):
 
 
 def test_convergences_of_several_nets(tmp_path, drawn):
-    fast, slow = ([Row(10 * i, float(i), 0.5, 0.6, auc) for i, auc in enumerate(aucs, 1)]
-                  for aucs in ((0.8, 0.9, 0.85), (0.5, 0.6, 0.7)))  # fmt: skip
+    fast, slow = (
+        [Row(10 * i, float(i), 0.5, 0.6, auc) for i, auc in enumerate(aucs, 1)]
+        for aucs in ((0.8, 0.9, 0.85), (0.5, 0.6, 0.7))
+    )
     figures.convergences_figure(tmp_path / "c.png", {"fast": (fast, 20), "slow": (slow, 30)})
     (axes,) = drawn[0].axes
     assert "epoch" in axes.get_xlabel() and "validation" in axes.get_ylabel()
@@ -211,8 +213,14 @@ def test_surroundings_hold_the_box_and_stay_in_the_frame(box):
 
 
 def test_depth_figure_has_every_seed_the_mean_and_the_interval(tmp_path, drawn):
-    seeds = {name: depth.over_seeds(dict(enumerate(values))) for name, values in
-             {"ft-fc8": (0.6, 0.7, 0.8), "ft-conv1": (0.8, 0.85, 0.9), "scratch": (0.5, 0.6, 0.7)}.items()}  # fmt: skip
+    seeds = {
+        name: depth.over_seeds(dict(enumerate(values)))
+        for name, values in {
+            "ft-fc8": (0.6, 0.7, 0.8),
+            "ft-conv1": (0.8, 0.85, 0.9),
+            "scratch": (0.5, 0.6, 0.7),
+        }.items()
+    }
     tuned = {"patches": {name: seeds[name] for name in ("ft-fc8", "ft-conv1")}}
     looks = style.styles(list(seeds), ["scratch"])
     depth.depth_figure(tmp_path / "d.png", tuned, {"patches": {"scratch": seeds["scratch"]}}, looks)

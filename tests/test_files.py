@@ -66,8 +66,12 @@ def test_an_old_folder_comes_back_when_its_successor_did_not(tmp_path):
 def test_what_a_living_process_writes_stays(tmp_path, capsys):
     with writing(tmp_path / "a") as file, writing_folder(tmp_path / "b") as folder:
         inside = names(tmp_path)
-        order = [sys.executable, "-c", "import sys; from pathlib import Path; from pycaffe_ext import parts;"
-                 " parts.sweep_all(Path(sys.argv[1]))", tmp_path.parent]  # fmt: skip
+        order = [
+            sys.executable,
+            "-c",
+            "import sys; from pathlib import Path; from pycaffe_ext import parts; parts.sweep_all(Path(sys.argv[1]))",
+            tmp_path.parent,
+        ]
         done = subprocess.run(order, cwd=Path(__file__).parents[1], capture_output=True, check=True)
         assert not done.stderr and names(tmp_path) == inside
         with writing(tmp_path / "a") as other:  # two writers of one file: the last one to end counts
@@ -123,10 +127,20 @@ def test_writers_and_sweepers_at_once_lose_nothing(tmp_path):
     assert not failures and len(names(tmp_path)) == 150
 
 
-@pytest.mark.parametrize(("count", "text"), [
-    (0, "0 bytes"), (999, "999 bytes"), (1000, "1 kB"), (3_210_000, "3.21 MB"), (999_400, "999 kB"), (999_600, "1 MB"),
-    (45_120_000_000, "45.1 GB"), (2.5e12, "2.5 TB"), (1.4e14, "140 TB"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1 kB"),
+        (3_210_000, "3.21 MB"),
+        (999_400, "999 kB"),
+        (999_600, "1 MB"),
+        (45_120_000_000, "45.1 GB"),
+        (2.5e12, "2.5 TB"),
+        (1.4e14, "140 TB"),
+    ],
+)
 def test_sizes_read_well(count, text):
     assert size_text(count) == text
 

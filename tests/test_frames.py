@@ -64,8 +64,11 @@ def test_every_suffix_is_read_on_either_side(tmp_path, suffix):
 def test_subfolders_are_groups_and_names_keep_them(tmp_path):
     frames = find_frames(make(tmp_path, ["v1/0", "v1/1", "v2/0", "loose"]))
     assert [(f.name, f.group) for f in frames] == [
-        ("loose", "loose"), ("v1/0", "v1"), ("v1/1", "v1"), ("v2/0", "v2"),
-    ]  # fmt: skip
+        ("loose", "loose"),
+        ("v1/0", "v1"),
+        ("v1/1", "v1"),
+        ("v2/0", "v2"),
+    ]
 
 
 def test_groups_csv_wins(tmp_path):

@@ -123,8 +123,13 @@ def source_archive(path, names):
 
 
 def test_source_keeps_tests_models_and_examples_only(cache_with_root):
-    kept = ["LICENSE", "python/caffe/test/test_net.py", "models/bvlc_alexnet/deploy.prototxt",
-            "examples/mnist/lenet.prototxt", "examples/pycaffe/layers/pyloss.py"]
+    kept = [
+        "LICENSE",
+        "python/caffe/test/test_net.py",
+        "models/bvlc_alexnet/deploy.prototxt",
+        "examples/mnist/lenet.prototxt",
+        "examples/pycaffe/layers/pyloss.py",
+    ]
     left = ["src/caffe/net.cpp", "python/caffe/io.py", "examples/mnist/train.sh", "docs/model_zoo.md"]
     archive = source_archive(cache_with_root / "archive.tar.gz", kept + left)
     fake_apt(cache_with_root, f"/bin/cp '{archive}' caffe_1.0.0.orig.tar.gz")

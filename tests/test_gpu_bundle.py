@@ -96,10 +96,22 @@ def test_a_bundle_runs_by_itself(tmp_path, monkeypatch):
     monkeypatch.setattr(bundle, "download", lambda needs, python, place: write_wheel(place))
     bundle.make(tmp_path / "made", HERE, [])
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    run = subprocess.run(["bash", tmp_path / "made" / "check.sh", "--list"], capture_output=True, text=True,
-                         cwd="/", env={**environment, "PYTHON": sys.executable}, check=False)  # fmt: skip
+    run = subprocess.run(
+        ["bash", tmp_path / "made" / "check.sh", "--list"],
+        capture_output=True,
+        text=True,
+        cwd="/",
+        env={**environment, "PYTHON": sys.executable},
+        check=False,
+    )
     assert run.returncode == 0 and "Right layers-1" in run.stdout and "caffe_toy" in run.stdout, run.stderr
     if not torch.cuda.is_available():
-        run = subprocess.run(["bash", tmp_path / "made" / "check.sh"], capture_output=True, text=True, cwd="/",
-                             env={**environment, "PYTHON": sys.executable}, check=False)  # fmt: skip
+        run = subprocess.run(
+            ["bash", tmp_path / "made" / "check.sh"],
+            capture_output=True,
+            text=True,
+            cwd="/",
+            env={**environment, "PYTHON": sys.executable},
+            check=False,
+        )
         assert run.returncode == 0 and "no CUDA device here" in run.stdout

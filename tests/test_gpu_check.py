@@ -55,8 +55,12 @@ def test_a_row_that_differs_or_breaks_is_a_failure_and_stops_no_other():
     def broken():
         raise RuntimeError("no kernel image")
 
-    ways = {"same": lambda: {"y": 1e-6}, "other": lambda: {"y": 1e-3}, "broken": broken,
-            "nan": lambda: {"y": float("nan")}}  # fmt: skip
+    ways = {
+        "same": lambda: {"y": 1e-6},
+        "other": lambda: {"y": 1e-3},
+        "broken": broken,
+        "nan": lambda: {"y": float("nan")},
+    }
     found = right.compared([right._attempt(name, way, 1e-4) for name, way in ways.items()], 1e-4)
     assert not found.ok and found.figures["failed"] == 3 and found.figures["rows"] == 4
     assert found.notes == ["other: y 0.001", "broken: RuntimeError: no kernel image", "nan: y nan"]
@@ -205,8 +209,14 @@ def test_a_check_runs_in_a_process_of_its_own(tmp_path, monkeypatch):
     from gpucheck import __main__ as one
 
     monkeypatch.setattr(devices, "gpu", lambda index: CPU)
-    monkeypatch.setattr(one, "CHECKS", (Check("a", RIGHT, "", 9, lambda bench: Finding(str(bench.device), True)),
-                                        Check("b", RIGHT, "", 9, lambda bench: 1 / 0)))  # fmt: skip
+    monkeypatch.setattr(
+        one,
+        "CHECKS",
+        (
+            Check("a", RIGHT, "", 9, lambda bench: Finding(str(bench.device), True)),
+            Check("b", RIGHT, "", 9, lambda bench: 1 / 0),
+        ),
+    )
     for name, says in (("a", "cpu"), ("b", "ZeroDivisionError: division by zero")):
         one.main(name, str(tmp_path / name), "9", str(tmp_path / "work"))
         assert json.loads((tmp_path / name).read_text())["said"] == says
@@ -233,8 +243,10 @@ def test_the_report_holds_each_figure_and_what_failed(tmp_path):
     assert "| training from LMDB over training with the data on the device | 0.90 | at least 0.95 | missed |" in text
     assert content["checks"]["alexnet"]["figures"] == {"images/s": 90.0} and content["checks"]["job"]["left_out"]
     assert content["ratios"][0]["ratio"] == 0.9 and content["seconds"] == 321
-    assert report.failures(some()) == ["solvers: 8 of 9", "training from LMDB over training with the data on the"
-                                       " device: 0.90, the goal is 0.95"]
+    assert report.failures(some()) == [
+        "solvers: 8 of 9",
+        "training from LMDB over training with the data on the device: 0.90, the goal is 0.95",
+    ]
 
 
 def test_the_torch_of_the_report_is_that_of_the_project():

@@ -69,9 +69,12 @@ def test_copies_join_and_blank_frames_do_not(tmp_path):
     scene = cv2.resize(rng.integers(0, 256, (9, 9, 3), dtype=np.uint8), (160, 120), interpolation=cv2.INTER_CUBIC)
     other = cv2.resize(rng.integers(0, 256, (9, 9, 3), dtype=np.uint8), (160, 120), interpolation=cv2.INTER_CUBIC)
     pictures = {
-        "a": scene, "b": other, "c": cv2.resize(scene, (200, 150)),
-        "d": np.zeros_like(scene), "e": np.zeros_like(scene),
-    }  # fmt: skip
+        "a": scene,
+        "b": other,
+        "c": cv2.resize(scene, (200, 150)),
+        "d": np.zeros_like(scene),
+        "e": np.zeros_like(scene),
+    }
     frames = []
     for name, picture in pictures.items():
         cv2.imwrite(str(tmp_path / f"{name}.jpg"), picture)

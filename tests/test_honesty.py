@@ -94,8 +94,15 @@ def of_splits(table: Path, packed: Packed, *splits: str) -> list[dict[str, str]]
     return [row for row in rows_of(table) if split[row["frame"]] in splits]
 
 
-LEARNED_FROM = ("detector.npz", "mean.binaryproto", "mean.json", "patches_train.csv", "patches_val.csv",
-                "train_lmdb/data.mdb", "val_lmdb/data.mdb")  # fmt: skip
+LEARNED_FROM = (
+    "detector.npz",
+    "mean.binaryproto",
+    "mean.json",
+    "patches_train.csv",
+    "patches_val.csv",
+    "train_lmdb/data.mdb",
+    "val_lmdb/data.mdb",
+)
 
 
 def test_other_test_frames_change_nothing_but_the_test(frames, packed, tmp_path):

@@ -36,8 +36,9 @@ def sleep(folder: str) -> None:
 def start(folder: Path, *order: object, **options) -> subprocess.Popen:
     """A program in a session of its own, what it says in the file `said`."""
     with (folder / "said").open("wb") as said:
-        return subprocess.Popen(list(map(str, order)), stdout=said, stderr=said, cwd=folder, start_new_session=True,
-                                **options)  # fmt: skip
+        return subprocess.Popen(
+            list(map(str, order)), stdout=said, stderr=said, cwd=folder, start_new_session=True, **options
+        )
 
 
 def members(session: int) -> list[str]:
@@ -80,9 +81,9 @@ def test_workers_end_with_their_parent(tmp_path, number, moment):
         wait_until(lambda: any("spawn_main" in line for line in members(process.pid)))
     end(process, number)
     assert process.returncode == STATUS[number], (tmp_path / "said").read_text()
-    said = (tmp_path / "said").read_text()
-    assert "Traceback" not in said
-    assert number == signal.SIGKILL or said == "error: interrupted; run the same command again to go on\n"
+    if number != signal.SIGKILL:  # after it an interpreter that is still starting says itself that its parent is gone
+        said = (tmp_path / "said").read_text()
+        assert said == "error: interrupted; run the same command again to go on\n"
 
 
 def test_a_worker_that_fails_or_is_killed_ends_the_others(tmp_path):
@@ -148,8 +149,17 @@ STAGES = (  # what is there as soon as a stage has begun, and what comes then
 def test_a_run_that_is_ended_at_every_stage_leaves_nothing_and_goes_on(frames, tmp_path):
     """Started by make, as a user does; Ctrl-C goes to everybody, the others to the program that make has started."""
     runs = tmp_path / "runs"
-    order = ("make", "-s", "-C", ROOT, "polyp-ft-conv1", f"VENV={python_for_make(tmp_path / 'venv')}",
-             f"DATA={frames}", f"RUNS={runs}", *RUN)  # fmt: skip
+    order = (
+        "make",
+        "-s",
+        "-C",
+        ROOT,
+        "polyp-ft-conv1",
+        f"VENV={python_for_make(tmp_path / 'venv')}",
+        f"DATA={frames}",
+        f"RUNS={runs}",
+        *RUN,
+    )
     left = []
     for begun, number in STAGES:
         process = start(tmp_path, *order, env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
@@ -188,8 +198,15 @@ def _text(path: Path) -> str:
 def test_a_training_engine_ends_by_the_signals_that_caffe_ends_by(tmp_path, number):
     lab.write_net(tmp_path)
     solver = lab.write_solver(tmp_path, max_iter=100_000, snapshot=100_000)
-    process = start(tmp_path, sys.executable, "-m", "pycaffe_ext", "train", f"--solver={solver}",
-                    env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})  # fmt: skip
+    process = start(
+        tmp_path,
+        sys.executable,
+        "-m",
+        "pycaffe_ext",
+        "train",
+        f"--solver={solver}",
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )
     wait_until(lambda: "Iteration 20 " in _text(tmp_path / "said"), 120)
     end(process, number)
     said = _text(tmp_path / "said")

@@ -21,9 +21,14 @@ TRAIN = caffe_pb2.TRAIN
 needs_genuine = pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed (make caffe)")
 
 
-@pytest.mark.parametrize("text, words, label", [
-    *((*REFUSED[name], 0) for name in REFUSED), *((*STRICTER[name], 5) for name in STRICTER),
-], ids=[*REFUSED, *STRICTER])
+@pytest.mark.parametrize(
+    "text, words, label",
+    [
+        *((*REFUSED[name], 0) for name in REFUSED),
+        *((*STRICTER[name], 5) for name in STRICTER),
+    ],
+    ids=[*REFUSED, *STRICTER],
+)
 def test_refused_in_one_line(text, words, label):
     with pytest.raises(UserError, match=words) as error:
         net = Net(parse(text, caffe_pb2.NetParameter()), TRAIN)
@@ -94,11 +99,14 @@ def test_layers_are_found_by_name():
     assert layer_lines("layers {\n  layer {\n    name: 'a{' } }\nlayers { name: 'b' }", "a{") == [2]
 
 
-@pytest.mark.parametrize("kind, words", [
-    ("Poling", r":9: unknown type of layer 'wrong': 'Poling'; did you mean 'Pooling'\? \(one of: AbsVal, .* Tile"),
-    ("InnerProduct", ":9: layer 'wrong' .InnerProduct.: num_output must be positive"),
-    ("Concat\" bottom: \"z", ":9: layer 'wrong': unknown bottom blob 'z'"),
-])
+@pytest.mark.parametrize(
+    "kind, words",
+    [
+        ("Poling", r":9: unknown type of layer 'wrong': 'Poling'; did you mean 'Pooling'\? \(one of: AbsVal, .* Tile"),
+        ("InnerProduct", ":9: layer 'wrong' .InnerProduct.: num_output must be positive"),
+        ('Concat" bottom: "z', ":9: layer 'wrong': unknown bottom blob 'z'"),
+    ],
+)
 def test_a_mistake_in_a_file_is_told_with_its_line(tmp_path, kind, words):
     path = tmp_path / "net.prototxt"
     path.write_text(NET % kind)

@@ -43,14 +43,21 @@ FORMULAS = {
     "Swish beta": (layer("Swish", "swish_param { beta: 1.7 }"), (9,), lambda x: x * sigmoid(1.7 * x)),
     "MVN": (layer("MVN"), (2, 3, 4, 5), lambda x: normalised(x, (2, 3))),
     "MVN across": (layer("MVN", "mvn_param { across_channels: true }"), (2, 3, 4), lambda x: across(x)[..., None]),
-    "SUMSQ": (layer("Reduction", "reduction_param { operation: SUMSQ axis: 1 coeff: 0.5 }"), (3, 4),
-              lambda x: 0.5 * (x**2).sum(1)),
+    "SUMSQ": (
+        layer("Reduction", "reduction_param { operation: SUMSQ axis: 1 coeff: 0.5 }"),
+        (3, 4),
+        lambda x: 0.5 * (x**2).sum(1),
+    ),
     "ASUM": (layer("Reduction", "reduction_param { operation: ASUM axis: -1 }"), (2, 3, 4), lambda x: np.abs(x).sum(2)),
     "MEAN": (layer("Reduction", "reduction_param { operation: MEAN }"), (2, 3), lambda x: x.mean()),
     "Tile": (layer("Tile", "tile_param { axis: 1 tiles: 3 }"), (2, 3, 2), lambda x: np.tile(x, (1, 3, 1))),
     "Contrastive": (
         layer("Slice", "slice_param { axis: 1 }", "x", "a b")
-        + ZEROS + layer("ContrastiveLoss", "contrastive_loss_param { margin: 4 }", "a b t"), (4, 2), pushed_apart),
+        + ZEROS
+        + layer("ContrastiveLoss", "contrastive_loss_param { margin: 4 }", "a b t"),
+        (4, 2),
+        pushed_apart,
+    ),
 }
 
 
@@ -158,8 +165,10 @@ def test_infogain_matrix_from_a_file(tmp_path, matrix, dims):
 
 def test_infogain_with_the_identity_is_the_softmax_loss(tmp_path):
     write_message(tmp_path / "h", array_to_blob(np.eye(4)))
-    losses = (layer("InfogainLoss", f'infogain_loss_param {{ source: "{tmp_path / "h"}" }}', "x t"),
-              layer("SoftmaxWithLoss", "", "x t"))
+    losses = (
+        layer("InfogainLoss", f'infogain_loss_param {{ source: "{tmp_path / "h"}" }}', "x t"),
+        layer("SoftmaxWithLoss", "", "x t"),
+    )
     shapes = {"x": (3, 4, 5), "t": (3, 5)}
     a, b = (ours(Case("the same", shapes, loss, labels={"t": 4}), tmp_path) for loss in losses)
     for key in ("data:y", "diff:x"):
@@ -187,13 +196,15 @@ numpy.savez(sys.argv[3], **{"%s:%d" % (n, i): b.diff for n, bs in net.params.ite
 def test_gradients_of_parameters_over_several_passes(tmp_path, shared):
     """A Parameter's gradient is replaced by each pass, an InnerProduct's is added up; shared, their order decides."""
     product = f"inner_product_param {{ num_output: 3 bias_term: false }} {shared}"
-    text = (layer("Parameter", f"parameter_param {{ shape {{ dim: 3 dim: 4 }} }} {shared}", "", "p")
-            + layer("InnerProduct", product, "x", "a", "low")
-            + layer("Scale", "scale_param { axis: 0 }", "x p", "s")
-            + layer("Reduction", "reduction_param { operation: SUMSQ } loss_weight: 1", "s", "first", "first")
-            + layer("InnerProduct", product, "x", "b", "high")
-            + layer("Eltwise", "eltwise_param { operation: PROD }", "a b", "c")
-            + layer("Reduction", "loss_weight: 1", "c", "second", "second"))
+    text = (
+        layer("Parameter", f"parameter_param {{ shape {{ dim: 3 dim: 4 }} }} {shared}", "", "p")
+        + layer("InnerProduct", product, "x", "a", "low")
+        + layer("Scale", "scale_param { axis: 0 }", "x p", "s")
+        + layer("Reduction", "reduction_param { operation: SUMSQ } loss_weight: 1", "s", "first", "first")
+        + layer("InnerProduct", product, "x", "b", "high")
+        + layer("Eltwise", "eltwise_param { operation: PROD }", "a b", "c")
+        + layer("Reduction", "loss_weight: 1", "c", "second", "second")
+    )
     net, rng = net_of(text, (3, 4)), np.random.default_rng(6)
     layers = {each.name: each for each in net.layers if each.blobs}
     given = {f"{name}:0": rng.standard_normal((3, 4)).astype(np.float32) for name in layers}

@@ -170,9 +170,12 @@ def test_the_two_sides_of_two_dropouts_are_independent():
 
 
 def test_a_solver_with_random_seed_repeats_its_draws():
-    net = (layer("DummyData", "dummy_data_param { shape { dim: 8 dim: 5 } data_filler { value: 1 } }", "", "x")
-           + dropout(0.5, "x") + layer("InnerProduct", "inner_product_param { num_output: 3 }", "x", "y")
-           + layer("Reduction", "reduction_param { operation: SUMSQ } loss_weight: 1", "y", "loss"))
+    net = (
+        layer("DummyData", "dummy_data_param { shape { dim: 8 dim: 5 } data_filler { value: 1 } }", "", "x")
+        + dropout(0.5, "x")
+        + layer("InnerProduct", "inner_product_param { num_output: 3 }", "x", "y")
+        + layer("Reduction", "reduction_param { operation: SUMSQ } loss_weight: 1", "y", "loss")
+    )
     net = net.replace("num_output: 3", 'num_output: 3 weight_filler { type: "xavier" }')
 
     def weights(seed: int) -> np.ndarray:
@@ -203,7 +206,8 @@ print(sorted(set(map(float, y))), (y > 0).mean(), (y == below).all())
 def test_genuine_dropout_has_the_same_two_values(tmp_path, ratio):
     net = net_of(dropout(ratio, "y"), np.ones(4000))
     (tmp_path / "net.prototxt").write_text(
-        "force_backward: true " + layer("Input", "input_param { shape { dim: 4000 } }", "", "x") + dropout(ratio, "y"))
+        "force_backward: true " + layer("Input", "input_param { shape { dim: 4000 } }", "", "x") + dropout(ratio, "y")
+    )
     order = [genuine.command("python"), "-c", DROPPED, tmp_path / "net.prototxt"]
     said = subprocess.run(order, capture_output=True, text=True, check=True).stdout
     values, rest = said[1:].split("] ")

@@ -152,8 +152,10 @@ def test_gradients_agree_with_differences():
 
 REFUSED = {
     "no num_output": (description("LSTM", text=""), "num_output"),
-    "x without features": (description("RNN").replace("shape { dim: 4 dim: 3 dim: 2 }", "shape { dim: 4 dim: 3 }"),
-                           "first bottom"),
+    "x without features": (
+        description("RNN").replace("shape { dim: 4 dim: 3 dim: 2 }", "shape { dim: 4 dim: 3 }"),
+        "first bottom",
+    ),
     "cont of other steps": (description("LSTM").replace("shape { dim: 4 dim: 3 }", "shape { dim: 5 dim: 3 }"), "cont"),
     "too few tops": (description("LSTM", text="num_output: 3 expose_hidden: true"), "bottom"),
     "too many tops": (description("LSTM", tops="y z"), "top"),
@@ -183,6 +185,7 @@ def test_another_number_of_steps_is_refused():
     net.blobs["cont"].reshape((5, 3))
     with pytest.raises(UserError, match="4 steps"):
         net.forward()
+
 
 TRAINED = """name: "sequences"
 layer {{ name: "data" type: "HDF5Data" top: "x" top: "cont" top: "s" top: "t"

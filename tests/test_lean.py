@@ -40,8 +40,17 @@ def trained(lean: bool, settings: str = "", names: tuple[str, str] = ("", "")) -
 
 
 @pytest.mark.parametrize("names", [("", ""), ("same", "same")], ids=["own", "shared"])
-@pytest.mark.parametrize("settings", ["", "type: 'Nesterov'", "type: 'Adam' momentum2: 0.99", "iter_size: 2",
-                                      "clip_gradients: 0.1", "regularization_type: 'L1'"])  # fmt: skip
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "",
+        "type: 'Nesterov'",
+        "type: 'Adam' momentum2: 0.99",
+        "iter_size: 2",
+        "clip_gradients: 0.1",
+        "regularization_type: 'L1'",
+    ],
+)
 def test_lean_training_gives_the_same_weights(settings, names):
     ample, lean = trained(False, settings, names), trained(True, settings, names)
     for a, b in zip(ample.net.learnable_params, lean.net.learnable_params, strict=True):

@@ -81,8 +81,9 @@ def test_animations_are_refused(tmp_path, suffix, part):
 
 
 @pytest.mark.parametrize("part", ["images", "masks"])
-@pytest.mark.parametrize("name", ["b.heic", "b.HEIC", "b.dcm", "b.nii.gz", "b.avif", "b.mp4", "b.png.part", "b.001",
-                                  "a.xcf"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name", ["b.heic", "b.HEIC", "b.dcm", "b.nii.gz", "b.avif", "b.mp4", "b.png.part", "b.001", "a.xcf"]
+)
 def test_what_is_not_read_is_refused_where_pictures_are_read(tmp_path, part, name):
     data_set(tmp_path, "a.png")
     (tmp_path / part / name).write_bytes(b"x")
@@ -103,8 +104,10 @@ def test_two_pictures_of_one_name_are_refused(tmp_path):
     refused(tmp_path, "a.png", "same name as a.JPG")
 
 
-@pytest.mark.parametrize("system", [*SYSTEM_FOLDERS, "@eaDir", "$RECYCLE.BIN", ".thumbnails", ".AppleDouble",
-                                    ".ipynb_checkpoints", "__MACOSX"])  # fmt: skip
+@pytest.mark.parametrize(
+    "system",
+    [*SYSTEM_FOLDERS, "@eaDir", "$RECYCLE.BIN", ".thumbnails", ".AppleDouble", ".ipynb_checkpoints", "__MACOSX"],
+)
 def test_thumbnails_double_no_data_set(tmp_path, system):
     data_set(tmp_path, "a.png", "v/b.png", f"{system}/a.png", f"v/{system}/b.png/SYNOPHOTO_THUMB_M.jpg")
     assert names(tmp_path) == ["a", "v/b"]
@@ -138,14 +141,26 @@ def test_no_layout_is_doubled_by_thumbnails(tmp_path, slug):
 
 def test_everything_that_is_not_taken_is_counted_by_kind(tmp_path):
     data_set(tmp_path, "a.png", "b.png")
-    for name in ("images/._a.png", "old/c.png", "old/more/d.webp", "e.heic", "scan.nii.gz", "film.mp4", "f.png",
-                 "old/notes.txt"):  # fmt: skip
+    for name in (
+        "images/._a.png",
+        "old/c.png",
+        "old/more/d.webp",
+        "e.heic",
+        "scan.nii.gz",
+        "film.mp4",
+        "f.png",
+        "old/notes.txt",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     assert counted(tmp_path) == {
-        "in the folder itself": (2, "f.png"), "in old/": (1, "old/c.png"), "in old/more/": (1, "old/more/d.webp"),
-        ".heic": (1, "e.heic"), ".nii.gz": (1, "scan.nii.gz"), "hidden": (1, "images/._a.png"),
-    }  # fmt: skip
+        "in the folder itself": (2, "f.png"),
+        "in old/": (1, "old/c.png"),
+        "in old/more/": (1, "old/more/d.webp"),
+        ".heic": (1, "e.heic"),
+        ".nii.gz": (1, "scan.nii.gz"),
+        "hidden": (1, "images/._a.png"),
+    }
     text = sources.left_out_text(left_out(tmp_path, find(tmp_path)))
     assert "1 in old/ (old/c.png)" in text and "\n" not in text
 

@@ -34,8 +34,13 @@ def stub(tmp_path):
 def arguments(stub, *words: str, **environment: str) -> list[str]:
     order, said = stub
     said.unlink(missing_ok=True)
-    done = subprocess.run([*order, *words], env={**os.environ, "SAID": str(said), **environment},
-                          capture_output=True, text=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        [*order, *words],
+        env={**os.environ, "SAID": str(said), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return said.read_text().splitlines()
 

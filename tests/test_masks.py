@@ -129,10 +129,13 @@ REFUSED = {
     "alpha on black": (np.dstack([np.zeros((*SIZE, 3), np.uint8), greys(255, 255)]), {}, "transparency vary"),
     "grey and alpha on black": (np.dstack([np.zeros(SIZE, np.uint8), greys(255, 255)]), {}, "transparency vary"),
     "a transparent polyp": (
-        np.dstack([greys(255, 255)] * 3 + [np.where(OTHER, 0, 255).astype(np.uint8)]), {}, "white and transparent"),
+        np.dstack([greys(255, 255)] * 3 + [np.where(OTHER, 0, 255).astype(np.uint8)]),
+        {},
+        "white and transparent",
+    ),
     "all transparent": (np.dstack([greys(255, 255)] * 3 + [np.zeros(SIZE, np.uint8)]), {}, "white and transparent"),
     "dark in 16 bits": (greys(65535, 20000, kind=np.uint16), {}, "more than two greys: 0, 20000, 65535"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", REFUSED)

@@ -21,10 +21,18 @@ UMLAUT = "M\u00fcller"
 APART = unicodedata.normalize("NFD", UMLAUT)
 
 
-@pytest.mark.parametrize("typed", [
-    "patient A", "patient A ", "\tpatient A", "patient\u00a0A", "\ufeffpatient A", "pa\u200btient A",
-    "patient\u2003A\r",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "patient A",
+        "patient A ",
+        "\tpatient A",
+        "patient\u00a0A",
+        "\ufeffpatient A",
+        "pa\u200btient A",
+        "patient\u2003A\r",
+    ],
+)
 def test_what_cannot_be_seen_makes_no_other_name(typed):
     assert identifier(typed) == "patient A"
 
@@ -39,13 +47,27 @@ def test_honest_names_stay_as_they_are(honest):
     assert identifier(honest) == honest
 
 
-@pytest.mark.parametrize(("one", "other"), [
-    ("P0", "p0"), ("P 1", "P1"), ("P1", "P01"), ("P_1", "P-1"), ("p1", "p\uff11"), ("A-1", "A\u20131"), ("A.", "A"),
-    ("A 1", "A\u22121"), ("O'Neil", "O\u2019Neil"), ("PA1", "\u0420\u04101"),
-    ("\u0412\u0435\u0440\u0430", "\u0432\u0435\u0440\u0430"),
-    ("HOT", "\u0397\u039f\u03a4"),
-    ("Stra\u00dfe", "STRASSE"), ("2020-1-2", "2020.01.02"), (UMLAUT, APART.upper()), ("case 007", "Case7"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("P0", "p0"),
+        ("P 1", "P1"),
+        ("P1", "P01"),
+        ("P_1", "P-1"),
+        ("p1", "p\uff11"),
+        ("A-1", "A\u20131"),
+        ("A.", "A"),
+        ("A 1", "A\u22121"),
+        ("O'Neil", "O\u2019Neil"),
+        ("PA1", "\u0420\u04101"),
+        ("\u0412\u0435\u0440\u0430", "\u0432\u0435\u0440\u0430"),
+        ("HOT", "\u0397\u039f\u03a4"),
+        ("Stra\u00dfe", "STRASSE"),
+        ("2020-1-2", "2020.01.02"),
+        (UMLAUT, APART.upper()),
+        ("case 007", "Case7"),
+    ],
+)
 def test_names_that_look_alike_are_refused_with_both_and_their_places(one, other):
     with pytest.raises(UserError) as error:
         check_look([(one, "line 2"), ("x", "line 3"), (one, "line 4"), (other, "line 5")])
@@ -54,10 +76,19 @@ def test_names_that_look_alike_are_refused_with_both_and_their_places(one, other
     assert "look alike" in said and all(name.isascii() or ascii(name) in said for name in (one, other))
 
 
-@pytest.mark.parametrize(("one", "other"), [
-    ("1_12", "11_2"), ("P1", "P10"), ("seq1", "seq1_neg"), ("HER2+", "HER2-"), ("a/b1", "ab1"), ("0", "1"),
-    ("1.12", "112"), (UMLAUT, "Muller"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("1_12", "11_2"),
+        ("P1", "P10"),
+        ("seq1", "seq1_neg"),
+        ("HER2+", "HER2-"),
+        ("a/b1", "ab1"),
+        ("0", "1"),
+        ("1.12", "112"),
+        (UMLAUT, "Muller"),
+    ],
+)
 def test_names_that_are_told_apart_are_not_joined(one, other):
     assert look(one) != look(other)
 
@@ -72,31 +103,37 @@ def table(path: Path, content: str | bytes) -> Path:
     return path
 
 
-@pytest.mark.parametrize("content", [
-    f'frame,group\na,p1\n"b, c",p1\nd,{UMLAUT}\n',
-    f'\ufeffFrame,GROUP\r\na,p1\r\n"b, c",p1\r\nd,{UMLAUT}',
-    f"frame;group\n\na;p1\n;\nb, c;p1\nd;{UMLAUT}\n\n",
-    f"\n frame \tgroup\tremark\na\tp1\t\nb, c\tp1\tblurred\nd\t{APART}\n",
-    f"frame;group\rb, c;p1\ra;p1\rd;{UMLAUT}\r",
-    f'sep=;\r\nframe;group\r\n"a";"p1 "\r\nb, c;p1\r\nd;{UMLAUT}\r\n',
-    f'frame, group\na, p1\n"b, c", "p1"\nd, {UMLAUT}\n',
-    f"frame\tgroup\na\tp1\nb, c\tp1\nd\t{UMLAUT}\n".encode("utf-16"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        f'frame,group\na,p1\n"b, c",p1\nd,{UMLAUT}\n',
+        f'\ufeffFrame,GROUP\r\na,p1\r\n"b, c",p1\r\nd,{UMLAUT}',
+        f"frame;group\n\na;p1\n;\nb, c;p1\nd;{UMLAUT}\n\n",
+        f"\n frame \tgroup\tremark\na\tp1\t\nb, c\tp1\tblurred\nd\t{APART}\n",
+        f"frame;group\rb, c;p1\ra;p1\rd;{UMLAUT}\r",
+        f'sep=;\r\nframe;group\r\n"a";"p1 "\r\nb, c;p1\r\nd;{UMLAUT}\r\n',
+        f'frame, group\na, p1\n"b, c", "p1"\nd, {UMLAUT}\n',
+        f"frame\tgroup\na\tp1\nb, c\tp1\nd\t{UMLAUT}\n".encode("utf-16"),
+    ],
+)
 def test_groups_are_the_same_however_a_spreadsheet_saved_them(tmp_path, content):
     path = table(tmp_path / "groups.csv", content)
     assert read_groups(path, [name for name, _ in PLAIN]) == dict(PLAIN)
 
 
-@pytest.mark.parametrize(("content", "words"), [
-    ("frame,group\na,p1\n\xfc,p1\n".encode("latin-1"), ["no such frame", "save it as CSV UTF-8"]),
-    (b"\xff\xfef", ["not a CSV file", "save it as CSV UTF-8"]),
-    ("frame,group\na,x,p1\nb,y\n", ["line 2", "more fields than the header", "quotation marks"]),
-    ("frame,group,group\na,p,q\n", ["header `frame,group`"]),
-    ("frame,group\na,p1\na,p2\nb,p1\n", ["'a' is listed twice", "in 'p1' and in 'p2'"]),
-    ("frame,group\na,p1\na ,p1\nb,p1\n", ["'a' is listed twice"]),
-    ("frame,group\na,P1\n\nb,p01\n", ["'P1' (line 2) and 'p01' (line 4) look alike"]),
-    ("frame,group\n1,p1\nb,p1\n", ["no group for a", "no such frame: 1"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("frame,group\na,p1\n\xfc,p1\n".encode("latin-1"), ["no such frame", "save it as CSV UTF-8"]),
+        (b"\xff\xfef", ["not a CSV file", "save it as CSV UTF-8"]),
+        ("frame,group\na,x,p1\nb,y\n", ["line 2", "more fields than the header", "quotation marks"]),
+        ("frame,group,group\na,p,q\n", ["header `frame,group`"]),
+        ("frame,group\na,p1\na,p2\nb,p1\n", ["'a' is listed twice", "in 'p1' and in 'p2'"]),
+        ("frame,group\na,p1\na ,p1\nb,p1\n", ["'a' is listed twice"]),
+        ("frame,group\na,P1\n\nb,p01\n", ["'P1' (line 2) and 'p01' (line 4) look alike"]),
+        ("frame,group\n1,p1\nb,p1\n", ["no group for a", "no such frame: 1"]),
+    ],
+)
 def test_tables_with_two_meanings_are_refused(tmp_path, content, words):
     path = table(tmp_path / "groups.csv", content)
     with pytest.raises(UserError) as error:
@@ -177,9 +214,17 @@ def test_folders_of_videos_are_names_too(tmp_path):
     refused(tmp_path, "look alike")
 
 
-@pytest.mark.parametrize("name", [
-    "Groups.csv", "groups.CSV", "groups.csv.txt", "group.csv", "groups.xlsx", "Group.tsv",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Groups.csv",
+        "groups.CSV",
+        "groups.csv.txt",
+        "group.csv",
+        "groups.xlsx",
+        "Group.tsv",
+    ],
+)
 def test_a_table_under_a_name_that_is_not_read_is_not_passed_over(tmp_path, name):
     data_set(tmp_path, "a", "b")
     table(tmp_path / name, "frame,group\na,p\nb,p\n")

@@ -18,10 +18,18 @@ ROOT = Path(__file__).resolve().parents[1]
 APPS = list(APPLICATIONS)
 
 TABLE_ONE = {  # channels x rows x columns
-    "data": (3, 227, 227), "conv1": (96, 55, 55), "pool1": (96, 27, 27), "conv2": (256, 27, 27),
-    "pool2": (256, 13, 13), "conv3": (384, 13, 13), "conv4": (384, 13, 13), "conv5": (256, 13, 13),
-    "pool5": (256, 6, 6), "fc6": (4096,), "fc7": (4096,),
-}  # fmt: skip
+    "data": (3, 227, 227),
+    "conv1": (96, 55, 55),
+    "pool1": (96, 27, 27),
+    "conv2": (256, 27, 27),
+    "pool2": (256, 13, 13),
+    "conv3": (384, 13, 13),
+    "conv4": (384, 13, 13),
+    "conv5": (256, 13, 13),
+    "pool5": (256, 6, 6),
+    "fc6": (4096,),
+    "fc7": (4096,),
+}
 CLASSES = {"polyp": 2, "pe": 2, "frames": 2, "imt": 3}
 
 TABLE_TWO = {  # weight learning rates of conv1 ... fc8

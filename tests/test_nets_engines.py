@@ -65,9 +65,16 @@ def small(tmp_path):
             transaction.put(f"{i:08d}_patch".encode(), datum.SerializeToString())
     proto.write_mean(tmp_path / "mean.binaryproto", np.full((3, 227, 227), 100, np.float32))
     return NetSpec(
-        "polyp", "ft-fc7", 2, "1/16", str(tmp_path / "lmdb"), str(tmp_path / "lmdb"),
-        str(tmp_path / "mean.binaryproto"), batch_size=3, val_batch_size=2,
-    )  # fmt: skip
+        "polyp",
+        "ft-fc7",
+        2,
+        "1/16",
+        str(tmp_path / "lmdb"),
+        str(tmp_path / "lmdb"),
+        str(tmp_path / "mean.binaryproto"),
+        batch_size=3,
+        val_batch_size=2,
+    )
 
 
 class TestGenuine:
@@ -98,9 +105,13 @@ class TestGenuine:
     def test_it_trains_from_the_solver_and_scores_what_it_trained(self, small, tmp_path):
         proto.write_text(tmp_path / "net.prototxt", train_val(small))
         made = solver(
-            small, train_count=COUNT, val_count=COUNT, net=str(tmp_path / "net.prototxt"),
-            snapshot_prefix=str(tmp_path / "small"), max_epochs=2,
-        )  # fmt: skip
+            small,
+            train_count=COUNT,
+            val_count=COUNT,
+            net=str(tmp_path / "net.prototxt"),
+            snapshot_prefix=str(tmp_path / "small"),
+            max_epochs=2,
+        )
         proto.write_text(tmp_path / "solver.prototxt", made)
         self.caffe("train", f"--solver={tmp_path / 'solver.prototxt'}")
         weights = tmp_path / "small_iter_4.caffemodel"

@@ -93,8 +93,15 @@ APART = [row for row in overwriting.pairs("TRAIN") if row.case.force][::5]
 def test_in_place_is_as_out_of_place(row, tmp_path):
     """Whatever the second layer is; the genuine engine is asked in the conformance suite."""
     kind = row.case.layers.splitlines()[-1]
-    apart = Case(row.name, row.case.shapes, row.case.layers.replace(kind, kind.replace('top: "y"', 'top: "yy"')),
-                 "TRAIN", positive=row.case.positive, values=row.case.values, params=row.case.params)
+    apart = Case(
+        row.name,
+        row.case.shapes,
+        row.case.layers.replace(kind, kind.replace('top: "y"', 'top: "yy"')),
+        "TRAIN",
+        positive=row.case.positive,
+        values=row.case.values,
+        params=row.case.params,
+    )
     here, there = ours(row.case, tmp_path / "here"), ours(apart, tmp_path / "there")
     np.testing.assert_allclose(here["data:y"], there["data:yy"], rtol=1e-5, atol=1e-6)
     for key in [key for key in here if key.startswith(("grad:", "diff:x", "diff:p", "diff:q"))]:
@@ -137,13 +144,16 @@ def test_what_was_kept_is_of_the_last_pass():
 # ---- what it costs
 
 
-@pytest.mark.parametrize("text, overwrites", [
-    (conv("a", "x") + layer("ReLU", "", "a", "a"), True),
-    (CHAIN, True),
-    (conv("a", "x") + layer("BatchNorm", "", "a", "a") + layer("ReLU", "", "a", "a"), False),
-    (layer("LRN", "", "x", "a") + layer("ReLU", "", "a", "a"), False),
-    (layer("Pooling", "pooling_param { kernel_size: 2 }", "x", "a") + layer("Dropout", "", "a", "a"), True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, overwrites",
+    [
+        (conv("a", "x") + layer("ReLU", "", "a", "a"), True),
+        (CHAIN, True),
+        (conv("a", "x") + layer("BatchNorm", "", "a", "a") + layer("ReLU", "", "a", "a"), False),
+        (layer("LRN", "", "x", "a") + layer("ReLU", "", "a", "a"), False),
+        (layer("Pooling", "pooling_param { kernel_size: 2 }", "x", "a") + layer("Dropout", "", "a", "a"), True),
+    ],
+)
 def test_memory_is_written_again_where_nobody_needs_it(text, overwrites):
     assert make(text, x=(2, 3, 4, 4)).layers[-1].may_overwrite is overwrites
 
@@ -213,11 +223,14 @@ def test_the_warning_names_both_layers(capsys):
     assert len(lines) == 1 and lines[0].startswith("W") and "'stretch'" in lines[0] and "'squash'" in lines[0]
 
 
-@pytest.mark.parametrize("text", [
-    CHAIN,
-    conv("a", "x") + layer("ReLU", "", "a", "a") + layer("Dropout", "", "a", "a"),
-    layer("BatchNorm", "", "x", "a") + layer("ReLU", "", "a", "a"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        CHAIN,
+        conv("a", "x") + layer("ReLU", "", "a", "a") + layer("Dropout", "", "a", "a"),
+        layer("BatchNorm", "", "x", "a") + layer("ReLU", "", "a", "a"),
+    ],
+)
 def test_no_warning_where_the_engines_agree(text):
     assert not list(warnings(make(text, x=(2, 3, 4, 4))))
 
@@ -231,10 +244,13 @@ def test_a_net_in_test_phase_is_not_warned_of():
 # ---- NaN
 
 
-@pytest.mark.parametrize("bottoms, expected", [
-    (([1, np.nan, 1], [2, 2, np.nan], [0, 3, 0]), [2, np.nan, np.nan]),
-    (([5, 5, 1], [5, 1, 5], [5, 5, 5]), [5, 5, 5]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "bottoms, expected",
+    [
+        (([1, np.nan, 1], [2, 2, np.nan], [0, 3, 0]), [2, np.nan, np.nan]),
+        (([5, 5, 1], [5, 1, 5], [5, 5, 5]), [5, 5, 5]),
+    ],
+)
 def test_the_largest_of_several_with_nan_and_ties(bottoms, expected):
     net = make(layer("Eltwise", "eltwise_param { operation: MAX }", "x z w"), x=(3,), z=(3,), w=(3,))
     fill(net, x=bottoms[0], z=bottoms[1], w=bottoms[2])

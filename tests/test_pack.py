@@ -59,8 +59,12 @@ def expected(frames, candidates, row):
     """The patch that a line of the index describes, cut anew."""
     frame = next(frame for frame in frames if frame.name == row["frame"])
     number = (candidates.frame == frames.index(frame)) & (candidates.number == int(row["candidate"]))
-    view = [v for v in VIEWS if (str(v.scale), str(v.dx), str(v.dy), str(v.orientation)) == tuple(
-        row[name] for name in ("scale", "dx", "dy", "orientation"))]
+    view = [
+        v
+        for v in VIEWS
+        if (str(v.scale), str(v.dx), str(v.dy), str(v.orientation))
+        == tuple(row[name] for name in ("scale", "dx", "dy", "orientation"))
+    ]
     return cut(cv2.imread(str(frame.image)), candidates.box[number][0], view, SIZE)[0], candidates.label[number][0]
 
 
@@ -148,9 +152,7 @@ numpy.savez(sys.argv[2], data=numpy.concatenate(data), label=numpy.concatenate(l
 @pytest.mark.parametrize("encoding", ["raw", "png"])
 def test_genuine_caffe_reads_the_same_pixels(frames, candidates, tmp_path, encoding):
     selection = choose(candidates.label, limit=400)
-    database, _ = pack(
-        frames, candidates, selection, tmp_path, "train", size=SIZE, encoding=encoding, progress=False
-    )
+    database, _ = pack(frames, candidates, selection, tmp_path, "train", size=SIZE, encoding=encoding, progress=False)
     (tmp_path / "net.prototxt").write_text(NET.format(source=database))
     order = [genuine.command("python"), "-c", FORWARD, tmp_path / "net.prototxt", tmp_path / "read.npz"]
     subprocess.run(order, check=True, capture_output=True)
@@ -297,9 +299,17 @@ def test_long_names_and_other_alphabets_fit_in_a_key(frames, candidates, tmp_pat
     assert verify(database, index) == 48 and Path(index).read_text(encoding="utf-8").count("ポリープ") > 48
 
 
-@pytest.mark.parametrize("settings", [
-    {}, {"quality": 30}, {"progressive": True}, {"subsampling": 0}, {"subsampling": 1}, {"optimize": True},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"quality": 30},
+        {"progressive": True},
+        {"subsampling": 0},
+        {"subsampling": 1},
+        {"optimize": True},
+    ],
+)
 def test_jpegs_are_read_with_the_same_pixels_as_pillow_gives(tmp_path, settings):
     noise = np.random.default_rng(3).integers(0, 256, (30, 41, 3), np.uint8)
     for number, size in enumerate([(123, 77), (480, 408), (64, 64)]):

@@ -33,23 +33,26 @@ def refused(folder: Path, frames: list[str], masks: list[str], *words: str) -> N
     assert "\n" not in str(error.value) and all(word in str(error.value) for word in words), error.value
 
 
-@pytest.mark.parametrize(("frame", "mask"), [
-    ("{}.jpg", "{}.png"),
-    ("{}.jpg", "{}_mask.png"),  # PolypGen, BUSI
-    ("{}.jpg", "{}_mask.gif"),  # Carvana
-    ("ISIC_000{}.jpg", "ISIC_000{}_Segmentation.png"),
-    ("{}.tif", "p{}.tif"),  # ETIS-Larib
-    ("{}_training.tif", "{}_manual1.gif"),  # DRIVE
-    ("train_{}.bmp", "train_{}_anno.bmp"),  # GlaS
-    ("{}_sat.jpg", "{}_mask.png"),  # DeepGlobe
-    ("images0{}.jpg", "masks0{}.jpg"),
-    ("image_{}.png", "mask_{}.png"),
-    ("v/{}.png", "v/{}-GT.png"),
-    ("v/{} a.png", "v/gt {} A.png"),
-    ("benign ({}).png", "benign ({})_mask.png"),
-    ("{}.png", "{}.mask.png"),
-    ("x_{}_.jpg", "x_{}_mask.jpg"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("frame", "mask"),
+    [
+        ("{}.jpg", "{}.png"),
+        ("{}.jpg", "{}_mask.png"),  # PolypGen, BUSI
+        ("{}.jpg", "{}_mask.gif"),  # Carvana
+        ("ISIC_000{}.jpg", "ISIC_000{}_Segmentation.png"),
+        ("{}.tif", "p{}.tif"),  # ETIS-Larib
+        ("{}_training.tif", "{}_manual1.gif"),  # DRIVE
+        ("train_{}.bmp", "train_{}_anno.bmp"),  # GlaS
+        ("{}_sat.jpg", "{}_mask.png"),  # DeepGlobe
+        ("images0{}.jpg", "masks0{}.jpg"),
+        ("image_{}.png", "mask_{}.png"),
+        ("v/{}.png", "v/{}-GT.png"),
+        ("v/{} a.png", "v/gt {} A.png"),
+        ("benign ({}).png", "benign ({})_mask.png"),
+        ("{}.png", "{}.mask.png"),
+        ("x_{}_.jpg", "x_{}_mask.jpg"),
+    ],
+)
 def test_masks_with_the_words_of_public_sets(tmp_path, frame, mask):
     numbers = ("1", "2", "10")
     found = paired(tmp_path, [frame.format(n) for n in numbers], [mask.format(n) for n in numbers])
@@ -79,22 +82,26 @@ def test_the_case_of_letters_tells_frames_apart_where_there_are_two(tmp_path):
     assert found == {"A1": "A1_mask.png", "a1": "a1_mask.png", "B": "b_mask.png"}
 
 
-@pytest.mark.parametrize(("frames", "masks", "words"), [
-    (["a", "b"], ["a", "a_mask", "b"], ["a and a_mask may both be the mask of a"]),
-    (["a", "b"], ["a_gt", "a_mask", "b"], ["may both be the mask of a"]),
-    (["a", "b"], ["a_mask", "x_mask"], ["no mask for b", "no frame for mask x_mask", "NAME_WORD", "segmentation"]),
-    (["a", "b"], ["a_mask_1", "b_mask_1"], ["no mask for a, b", "no frame for mask a_mask_1", "NAME_WORD"]),
-    (["a", "b"], ["a_mask"], ["no mask for b", "all-black"]),
-    (["a"], ["a", "b_mask"], ["no frame for masks b_mask", "remove the mask"]),
-    (["x_1", "x_1_"], ["x_1_mask"], ["two frames"]),
-    (["v1/a", "v2/a"], ["v1/a_mask", "a_mask"], ["no mask for v2/a", "no frame for mask a_mask"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("frames", "masks", "words"),
+    [
+        (["a", "b"], ["a", "a_mask", "b"], ["a and a_mask may both be the mask of a"]),
+        (["a", "b"], ["a_gt", "a_mask", "b"], ["may both be the mask of a"]),
+        (["a", "b"], ["a_mask", "x_mask"], ["no mask for b", "no frame for mask x_mask", "NAME_WORD", "segmentation"]),
+        (["a", "b"], ["a_mask_1", "b_mask_1"], ["no mask for a, b", "no frame for mask a_mask_1", "NAME_WORD"]),
+        (["a", "b"], ["a_mask"], ["no mask for b", "all-black"]),
+        (["a"], ["a", "b_mask"], ["no frame for masks b_mask", "remove the mask"]),
+        (["x_1", "x_1_"], ["x_1_mask"], ["two frames"]),
+        (["v1/a", "v2/a"], ["v1/a_mask", "a_mask"], ["no mask for v2/a", "no frame for mask a_mask"]),
+    ],
+)
 def test_names_that_do_not_pair_are_refused_by_name(tmp_path, frames, masks, words):
     refused(tmp_path, [f"{name}.png" for name in frames], [f"{name}.png" for name in masks], *words)
 
 
-@pytest.mark.parametrize("folder", ["masks", "Mask", "GT", "Ground Truth", "ground_truth", "segmentations", "Labels",
-                                    "annotations"])  # fmt: skip
+@pytest.mark.parametrize(
+    "folder", ["masks", "Mask", "GT", "Ground Truth", "ground_truth", "segmentations", "Labels", "annotations"]
+)
 @pytest.mark.parametrize("images", ["images", "imgs"])
 def test_folders_of_masks_under_the_names_of_public_sets(tmp_path, folder, images):
     for part, level in ((images, 90), (folder, 255)):

@@ -75,10 +75,12 @@ def test_damaged_jpeg_is_named_or_kept_and_counted(content, how, tmp_path, capfd
 def test_bytes_that_no_decoder_looks_at_are_no_damage(form, tmp_path):
     tables = JPEG.index(b"\xff\xdb")
     whole = {
-        "marker": JPEG[:tables] + b"\0recorder\0" + JPEG[tables:], "trailing": JPEG + b"recorder 12:00",
-        "padding": JPEG[:-2] + bytes(500) + END, "progressive": encoded("JPEG", quality=95, progressive=True),
+        "marker": JPEG[:tables] + b"\0recorder\0" + JPEG[tables:],
+        "trailing": JPEG + b"recorder 12:00",
+        "padding": JPEG[:-2] + bytes(500) + END,
+        "progressive": encoded("JPEG", quality=95, progressive=True),
         "restarts": encoded("JPEG", quality=95, restart_marker_rows=1),
-    }[form]  # fmt: skip
+    }[form]
     np.testing.assert_array_equal(read(tmp_path, whole), opencv.decode(JPEG, cv2.IMREAD_COLOR))
 
 
@@ -236,10 +238,13 @@ KINDS = {
     "16 bits, grey": (DEEP[..., 0], {"photometric": "minisblack"}, GREY),
     "called grey": (PICTURE, {"photometric": "minisblack", "planarconfig": "contig"}, PICTURE),
     "called grey, lzw": (
-        PICTURE, {"photometric": "minisblack", "planarconfig": "contig", "compression": "lzw"}, PICTURE),
+        PICTURE,
+        {"photometric": "minisblack", "planarconfig": "contig", "compression": "lzw"},
+        PICTURE,
+    ),
     "white is zero": (PICTURE[..., 0], {"photometric": "miniswhite"}, 255 - GREY),
     "transparent": (np.dstack([PICTURE, GREY[..., 0]]), {"extrasamples": ["unassalpha"]}, PICTURE),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -324,12 +329,18 @@ def test_pixels_of_the_distributed_cvc_clinicdb():
 @pytest.mark.parametrize(
     "content",
     [
-        b"", b"\xff\xd8\xff", b"II*\0", b"II+\0\x08\0\0\0" + b"\xff" * 8, b"BM" + b"\xff" * 60, b"GIF89a\xff\xff",
-        b"RIFF\xff\xff\xff\xffWEBPVP8X" + b"\xff" * 30, b"\x89PNG\r\n\x1a\n" + b"\xff" * 40,
+        b"",
+        b"\xff\xd8\xff",
+        b"II*\0",
+        b"II+\0\x08\0\0\0" + b"\xff" * 8,
+        b"BM" + b"\xff" * 60,
+        b"GIF89a\xff\xff",
+        b"RIFF\xff\xff\xff\xffWEBPVP8X" + b"\xff" * 30,
+        b"\x89PNG\r\n\x1a\n" + b"\xff" * 40,
         png(chunk(b"IDAT", zlib.compress(bytes(99))), size=(100_000, 100_000)),
         b"P6\n100000 100000\n255\n",
     ],
-)  # fmt: skip
+)
 def test_bad_headers_are_errors_in_one_line(content, tmp_path):
     for what in (lambda path: read(tmp_path, content, "a"), lambda path: stored.header(path)):
         try:
@@ -388,7 +399,5 @@ def test_kept_damage_is_said_with_names():
     from pycaffe_ext.report.run_summary import data_text
 
     said = data_text({}, {}, [f"frame{i}" for i in range(7)])
-    assert said == (
-        "damaged frames that are used (DAMAGED=keep): 7 (frame0, frame1, frame2, frame3, frame4, ...)"
-    )
+    assert said == ("damaged frames that are used (DAMAGED=keep): 7 (frame0, frame1, frame2, frame3, frame4, ...)")
     assert data_text({}, {}) == ""

@@ -50,10 +50,24 @@ def simple(kind: str, bottoms: str, top: str, settings: str = "") -> str:
 LOSS = simple("SoftmaxWithLoss", "fc label", "loss")
 ACCURACY = simple("Accuracy", "fc label", "acc", "include { phase: TEST }")
 PLAIN = [conv("c1", "data"), simple("ReLU", "c1", "c1"), inner("fc", "c1"), LOSS, ACCURACY]
-DROPOUT = [conv("c1", "data"), simple("ReLU", "c1", "c1"), simple("Dropout", "c1", "c1"), inner("f2", "c1", FROZEN, 5),
-           inner("fc", "f2"), LOSS, ACCURACY]  # fmt: skip
-BRANCHES = [conv("c1", "data"), conv("a", "c1"), conv("b", "c1", ""), simple("Eltwise", "a b", "sum"),
-            inner("fc", "sum"), LOSS, ACCURACY]  # fmt: skip
+DROPOUT = [
+    conv("c1", "data"),
+    simple("ReLU", "c1", "c1"),
+    simple("Dropout", "c1", "c1"),
+    inner("f2", "c1", FROZEN, 5),
+    inner("fc", "f2"),
+    LOSS,
+    ACCURACY,
+]
+BRANCHES = [
+    conv("c1", "data"),
+    conv("a", "c1"),
+    conv("b", "c1", ""),
+    simple("Eltwise", "a b", "sum"),
+    inner("fc", "sum"),
+    LOSS,
+    ACCURACY,
+]
 
 
 def net_text(layers: list[str], transform: str = "", batch: int = 7) -> str:
@@ -94,21 +108,46 @@ BOUNDARIES = {
     "a blob with two readers is stored once": (BRANCHES, {"a", "c1", "label"}),
     "what BatchNorm has gathered": ([conv("c1", "data"), norm("true"), inner("fc", "n"), LOSS], {"n", "label"}),
     "BatchNorm gathers": ([conv("c1", "data"), norm("false"), inner("fc", "n"), LOSS], {"c1", "label"}),
-    "an axis that mixes items": ([conv("c1", "data"), simple("Concat", "c1 c1", "n", "concat_param { axis: 0 }"),
-                                  simple("Slice", "n", "m", 'slice_param { axis: 0 } top: "rest"'),
-                                  inner("fc", "m"), LOSS], {"c1", "label"}),
-    "an output that is logged": ([conv("c1", "data"), inner("seen", "c1", FROZEN), inner("fc", "data"), LOSS],
-                                 {"seen", "data", "label"}),
+    "an axis that mixes items": (
+        [
+            conv("c1", "data"),
+            simple("Concat", "c1 c1", "n", "concat_param { axis: 0 }"),
+            simple("Slice", "n", "m", 'slice_param { axis: 0 } top: "rest"'),
+            inner("fc", "m"),
+            LOSS,
+        ],
+        {"c1", "label"},
+    ),
+    "an output that is logged": (
+        [conv("c1", "data"), inner("seen", "c1", FROZEN), inner("fc", "data"), LOSS],
+        {"seen", "data", "label"},
+    ),
     "weights shared with a layer that learns": (
-        [conv("c1", "data"), inner("f2", "c1", 'param { name: "w" } param { lr_mult: 0 }'),
-         inner("f3", "c1", 'param { name: "w" } param { lr_mult: 0 }'), simple("Eltwise", "f2 f3", "fc"), LOSS],
-        {"c1", "label"}),
-    "weights that decay without a loss": ([conv("c1", "data"), inner("lost", "c1"), inner("fc", "c1"), LOSS],
-                                          {"c1", "label"}),
+        [
+            conv("c1", "data"),
+            inner("f2", "c1", 'param { name: "w" } param { lr_mult: 0 }'),
+            inner("f3", "c1", 'param { name: "w" } param { lr_mult: 0 }'),
+            simple("Eltwise", "f2 f3", "fc"),
+            LOSS,
+        ],
+        {"c1", "label"},
+    ),
+    "weights that decay without a loss": (
+        [conv("c1", "data"), inner("lost", "c1"), inner("fc", "c1"), LOSS],
+        {"c1", "label"},
+    ),
     "nothing but data": ([conv("c1", "data", ""), inner("fc", "c1"), LOSS], None),
-    "a loss below": ([conv("c1", "data"), inner("f2", "c1", FROZEN), simple("EuclideanLoss", "f2 f2", "l2"),
-                      inner("fc", "f2"), LOSS], {"f2", "label"}),
-}  # fmt: skip
+    "a loss below": (
+        [
+            conv("c1", "data"),
+            inner("f2", "c1", FROZEN),
+            simple("EuclideanLoss", "f2 f2", "l2"),
+            inner("fc", "f2"),
+            LOSS,
+        ],
+        {"f2", "label"},
+    ),
+}
 
 
 @pytest.mark.parametrize("layers, expected", BOUNDARIES.values(), ids=BOUNDARIES)
@@ -165,9 +204,11 @@ SAME = {
     "iter_size": {"layers": DROPOUT, "iter_size": 2},
     "frozen weights whose decay is gathered": {
         "layers": [conv("c1", "data", "param { lr_mult: 0 } param { lr_mult: 0 }"), inner("fc", "c1"), LOSS, ACCURACY],
-        "type": '"AdaGrad"', "momentum": None},
+        "type": '"AdaGrad"',
+        "momentum": None,
+    },
     "mean values": {"layers": PLAIN, "transform": "mean_value: 100"},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", SAME.values(), ids=SAME)

@@ -64,9 +64,12 @@ def test_nothing_is_drawn_or_written_before_a_refusal(place, settings, options, 
     before = listing(place)
     with pytest.raises(UserError, match=said) as error:
         pipeline.run(
-            Settings("polyp", options.get("scheme", "ft-fc8"), **settings), Path(options.get("runs", "runs")),
-            options.get("name"), say=lambda _: None, cache_gb=options.get("cache_gb"),
-        )  # fmt: skip
+            Settings("polyp", options.get("scheme", "ft-fc8"), **settings),
+            Path(options.get("runs", "runs")),
+            options.get("name"),
+            say=lambda _: None,
+            cache_gb=options.get("cache_gb"),
+        )
     assert listing(place) == before and "\n" not in str(error.value)
 
 

@@ -23,8 +23,20 @@ layer { name: 'a\\n' type: "Convolution" top: "y" loss_weight: [1, 2.5e-3f] loss
   param < lr_mult: .5 > convolution_param { num_output: 017 bias_term: false kernel_size: [3, 0x1f]; engine: CAFFE, } }
 input_dim: - 1 debug_info: 01 state { stage: "a" "\\377" } layer { propagate_down: [t, 0] name: "\\x41\\u00e9" }
 """
-PIECES = [*(bytes([code]) for code in b"\"'\\{}<>[]:,;#\n\r \t\v\0-+.09xef_\xff"), b"\xc3\xa9", b"inf", b"0x", b"true",
-          b"\\u12", b"\\7", b"\\?", b"1e5", b"top:", b"layer{", b"name:'q'"]  # fmt: skip
+PIECES = [
+    *(bytes([code]) for code in b"\"'\\{}<>[]:,;#\n\r \t\v\0-+.09xef_\xff"),
+    b"\xc3\xa9",
+    b"inf",
+    b"0x",
+    b"true",
+    b"\\u12",
+    b"\\7",
+    b"\\?",
+    b"1e5",
+    b"top:",
+    b"layer{",
+    b"name:'q'",
+]
 
 
 def ours(text: bytes) -> bytes | None:
@@ -111,15 +123,48 @@ def test_each_token_is_looked_at_once():
 
 PLAIN = 'layer { name: "a" type: "Convolution"\n top: "b" convolution_param { %s weight_filler { type: "msra" } } }\n'
 UNUSUAL = (
-    "num_output: 0x1f", "num_output: 017", "num_output: -1", "num_output: 4294967296", "num_output: 1f",
-    "num_output: 8 num_output: 8", "bias_term: false bias_term: false", "pad: 1 pad: 2", "pad: [1, 2]", "pad: []",
-    "bias_term: true;", "bias_term: truef", "bias_term: 1", "bias_term: maybe", "engine: CAFFE,", "engine: CAFFED",
-    "engine: 1", "engine: CAFFE engine: CUDNN", "weight_filler { type: 'a' }", "weight_filler { }",
-    "bias_filler {} ", "bias_filler { std: 1e-2 min: -.5 max: inf value: 0x1 }", "bias_filler { std: 1e400 }",
-    'bias_filler { type: "x" "y" }', 'bias_filler { type: "\\x41" }', 'bias_filler: { type: "\u00e9" }',
-    "bias_filler < value: 1 >", "bias_filler { value: 1 > ", "} }", "}", "{", "axis: 1 # a }\n", "axis # :\n : 1",
-    "axis:\t1", "nosuch: 1", "bias_filler: 3", "axis { }", "axis: \u00e9", 'axis: "1"', "axis: 1\0", "pad: 1pad: 2",
-)  # fmt: skip
+    "num_output: 0x1f",
+    "num_output: 017",
+    "num_output: -1",
+    "num_output: 4294967296",
+    "num_output: 1f",
+    "num_output: 8 num_output: 8",
+    "bias_term: false bias_term: false",
+    "pad: 1 pad: 2",
+    "pad: [1, 2]",
+    "pad: []",
+    "bias_term: true;",
+    "bias_term: truef",
+    "bias_term: 1",
+    "bias_term: maybe",
+    "engine: CAFFE,",
+    "engine: CAFFED",
+    "engine: 1",
+    "engine: CAFFE engine: CUDNN",
+    "weight_filler { type: 'a' }",
+    "weight_filler { }",
+    "bias_filler {} ",
+    "bias_filler { std: 1e-2 min: -.5 max: inf value: 0x1 }",
+    "bias_filler { std: 1e400 }",
+    'bias_filler { type: "x" "y" }',
+    'bias_filler { type: "\\x41" }',
+    'bias_filler: { type: "\u00e9" }',
+    "bias_filler < value: 1 >",
+    "bias_filler { value: 1 > ",
+    "} }",
+    "}",
+    "{",
+    "axis: 1 # a }\n",
+    "axis # :\n : 1",
+    "axis:\t1",
+    "nosuch: 1",
+    "bias_filler: 3",
+    "axis { }",
+    "axis: \u00e9",
+    'axis: "1"',
+    "axis: 1\0",
+    "pad: 1pad: 2",
+)
 
 
 @pytest.mark.parametrize("inside", ["", *UNUSUAL])

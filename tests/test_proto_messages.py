@@ -23,69 +23,100 @@ SSD = "is not in BVLC Caffe 1.0; it is known from SSD (weiliu89/caffe)"
 SAID = {
     "today's type in layers": (
         'layers { type: "Convolution" }',
-        "net:1: in the old 'layers' a type is a word such as CONVOLUTION; write 'layer' for 'layers'"),
+        "net:1: in the old 'layers' a type is a word such as CONVOLUTION; write 'layer' for 'layers'",
+    ),
     "old type in layer": (
         "layer {\n type: SOFTMAX_LOSS }",
-        "net:2: SOFTMAX_LOSS is a type of the old 'layers'; in 'layer' write type: \"SoftmaxWithLoss\""),
+        "net:2: SOFTMAX_LOSS is a type of the old 'layers'; in 'layer' write type: \"SoftmaxWithLoss\"",
+    ),
     "today's param in layers": (
         "layers { batch_norm_param {} }",
-        "net:1: unknown field 'batch_norm_param' in V1LayerParameter; write 'layer' for the old 'layers'"),
+        "net:1: unknown field 'batch_norm_param' in V1LayerParameter; write 'layer' for the old 'layers'",
+    ),
     "old rate in layer": (
-        "layer { blobs_lr: 1 }", "net:1: unknown field 'blobs_lr' in LayerParameter; it belongs to the old 'layers'"),
+        "layer { blobs_lr: 1 }",
+        "net:1: unknown field 'blobs_lr' in LayerParameter; it belongs to the old 'layers'",
+    ),
     "old param in layer": (
-        "layer { param: 'w' }", "net:1: field 'param' takes a block { }, not 'w'; write param { name"),
+        "layer { param: 'w' }",
+        "net:1: field 'param' takes a block { }, not 'w'; write param { name",
+    ),
     "enum in quotes": ('layer { pooling_param { pool: "AVE" } }', "net:1: field 'pool' takes AVE without quotes"),
     "misspelt enum in quotes": (
-        'layer { pooling_param { pool: "avg" } }', "net:1: unknown value 'avg' of PoolingParameter.PoolMethod; did"),
+        'layer { pooling_param { pool: "avg" } }',
+        "net:1: unknown value 'avg' of PoolingParameter.PoolMethod; did",
+    ),
     "type without quotes": ("layer { type: ReLU }", "net:1: field 'type' takes a string; write it in quotes: \"ReLU\""),
     "bool": ("force_backward: TRUE", "net:1: field 'force_backward' takes true or false, not TRUE"),
     "bool in quotes": ("debug_info: 'true'", "net:1: field 'debug_info' takes true or false, not 'true'; remove"),
     "plus": ("layer { loss_weight: +1 }", "net:1: field 'loss_weight' takes a number, not +1; leave out the '+'"),
     "hexadecimal": ("layer { loss_weight: 0x1 }", "net:1: field 'loss_weight' takes a number, not 0x1; leave out zero"),
     "integer too large": (
-        "input_dim: 3000000000", "net:1: field 'input_dim' takes an integer from -2147483648 to 2147483647, not 3"),
+        "input_dim: 3000000000",
+        "net:1: field 'input_dim' takes an integer from -2147483648 to 2147483647, not 3",
+    ),
     "byte order mark": ("\ufeffname: 'a'", "net:1: the file begins with a byte order mark, which Caffe refuses; save"),
     "no-break space": (
-        "name:\n\u00a0'a'", "net:2: field 'name': a character outside of a string that is not ASCII (NO-B"),
+        "name:\n\u00a0'a'",
+        "net:2: field 'name': a character outside of a string that is not ASCII (NO-B",
+    ),
     "byte": ("name: 'a'\n\U0010ffb5", "net:2: a character outside of a string that is not ASCII (0xb5)"),
     "curly quotes": ("name: \u201ca\u201d", "net:1: field 'name': \u201c is not a straight quote; write \" or '"),
     "control character": ("name: 'a'\n\x1a", "net:2: a control character, 0x1a; is this a text file?"),
     "Windows path": (
-        r'name: "C:\data\train"', r"net:1: field 'name': \d is not an escape sequence; write \\ for a back"),
+        r'name: "C:\data\train"',
+        r"net:1: field 'name': \d is not an escape sequence; write \\ for a back",
+    ),
     "open string": ("name: 'a\n", "net:1: field 'name': a string has no closing quote"),
     "other comment": ("name: 'a' // b", "net:1: a comment begins with '#'"),
     "equals": ("name = 'a'", "net:1: write ':' for '=' after 'name'"),
     "no colon": ("name 'a'", "net:1: ':' is missing after 'name'"),
     "list": ("layer {\n loss_weight: [1 2] }", "net:2: expected ',' or ']' in the list of 'loss_weight', not 2"),
     "never closed": (
-        "layer {\n param {\n }\n\n", "net:3: a '{' is never closed; add the missing '}' (it is that of 'layer' in"),
+        "layer {\n param {\n }\n\n",
+        "net:3: a '{' is never closed; add the missing '}' (it is that of 'layer' in",
+    ),
     "closed too late": (
-        "layer {\n name: 'a'\nlayer { } }", "net:3: 'layer' stands inside of 'layer'; close the '{' in line 1"),
+        "layer {\n name: 'a'\nlayer { } }",
+        "net:3: 'layer' stands inside of 'layer'; close the '{' in line 1",
+    ),
     "closed by another": (
-        "layer {\n param < lr_mult: 1 } }", "net:2: the '<' of 'param' in line 2 is closed by '}'; write"),
+        "layer {\n param < lr_mult: 1 } }",
+        "net:2: the '<' of 'param' in line 2 is closed by '}'; write",
+    ),
     "solver for a net": ("base_lr: 1", "net:1: unknown field 'base_lr' in NetParameter; it belongs to a solver"),
     "fork's type": (
         "layer { name: 'roi' type: 'ROIPooling'\n roi_pooling_param { pooled_w: 7 } }",
-        f"net:2: layer 'roi': type 'ROIPooling' {FASTER}"),
+        f"net:2: layer 'roi': type 'ROIPooling' {FASTER}",
+    ),
     "fork's type, named last": (
         "layer {\n  smooth_l1_loss_param { sigma: 3 } bottom: 'a'\n  name: 'l1' type: 'SmoothL1Loss' }\nlayer { }",
-        f"net:2: layer 'l1': type 'SmoothL1Loss' {FASTER}"),
+        f"net:2: layer 'l1': type 'SmoothL1Loss' {FASTER}",
+    ),
     "fork's type and a common field": (
-        "layer { name: 'n' type: 'Normalize' norm_param { } }", f"net:1: layer 'n': type 'Normalize' {SSD}"),
+        "layer { name: 'n' type: 'Normalize' norm_param { } }",
+        f"net:1: layer 'n': type 'Normalize' {SSD}",
+    ),
     "fork's param without a type": (
-        "layer { roi_pooling_param { } }", f"net:1: field 'roi_pooling_param' of LayerParameter {FASTER}"),
+        "layer { roi_pooling_param { } }",
+        f"net:1: field 'roi_pooling_param' of LayerParameter {FASTER}",
+    ),
     "fork's field": (
         "layer { name: 'd' type: 'Data' transform_param {\n resize_param { } } }",
-        f"net:2: layer 'd': field 'resize_param' of TransformationParameter {SSD}"),
+        f"net:2: layer 'd': field 'resize_param' of TransformationParameter {SSD}",
+    ),
     "fork's value": (
         "layer { relu_param { engine: MKL2017 } }",
-        "net:1: field 'engine': value 'MKL2017' is not in BVLC Caffe 1.0; it is known from Intel Caffe (intel/caffe)"),
+        "net:1: field 'engine': value 'MKL2017' is not in BVLC Caffe 1.0; it is known from Intel Caffe (intel/caffe)",
+    ),
     "fork's old type": ("layers { type: ROI_POOLING }", f"net:1: field 'type': value 'ROI_POOLING' {FASTER}"),
     "nobody's field": ("layer { kernal { } }", "net:1: unknown field 'kernal' in LayerParameter"),
     "ceil_mode": (POOL % "ceil_mode: 2", "net:2: field 'ceil_mode' takes true or false, not 2"),
     "ceil_mode twice": (
-        POOL % "ceil_mode: false round_mode: FLOOR", "net:2: field 'round_mode' of PoolingParameter is giv"),
-}  # fmt: skip
+        POOL % "ceil_mode: false round_mode: FLOOR",
+        "net:2: field 'round_mode' of PoolingParameter is giv",
+    ),
+}
 
 
 @pytest.mark.parametrize(("text", "said"), SAID.values(), ids=SAID)
@@ -95,11 +126,17 @@ def test_it_is_said_what_to_do(text, said):
     assert str(error.value).startswith(said) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("text", "said"), [
-    ("lr_policy: step", "solver:1: field 'lr_policy' takes a string; write it in quotes: \"step\""),
-    ("layer { }", "solver:1: unknown field 'layer' in SolverParameter; it belongs to a net, and a solver was expected"),
-    ('solver_mode: "GPU"', "solver:1: field 'solver_mode' takes GPU without quotes"),
-])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("lr_policy: step", "solver:1: field 'lr_policy' takes a string; write it in quotes: \"step\""),
+        (
+            "layer { }",
+            "solver:1: unknown field 'layer' in SolverParameter; it belongs to a net, and a solver was expected",
+        ),
+        ('solver_mode: "GPU"', "solver:1: field 'solver_mode' takes GPU without quotes"),
+    ],
+)
 def test_so_it_is_of_a_solver(text, said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("solver").write_text(text)

@@ -29,16 +29,20 @@ MISTAKES = {
     "enum number": ("layer {\n phase: 7\n}", "net.prototxt:2: unknown value '7' of Phase (one of: TRAIN, TEST)"),
     "enum number at the end of the file": ("layer { phase: 7 }", "net.prototxt:1: unknown value '7' of Phase"),
     "string without quotes": (
-        "\n\nname: alexnet", "net.prototxt:3: field 'name' takes a string; write it in quotes: \"alexnet\"",
+        "\n\nname: alexnet",
+        "net.prototxt:3: field 'name' takes a string; write it in quotes: \"alexnet\"",
     ),
     "negative unsigned": (
-        CONV % "stride: -1", "net.prototxt:5: field 'stride' takes an integer from 0 to 4294967295, not -1",
+        CONV % "stride: -1",
+        "net.prototxt:5: field 'stride' takes an integer from 0 to 4294967295, not -1",
     ),
     "fraction for an integer": (
-        CONV % "stride: 1.5", "net.prototxt:5: field 'stride' takes an integer from 0 to 4294967295, not 1.5",
+        CONV % "stride: 1.5",
+        "net.prototxt:5: field 'stride' takes an integer from 0 to 4294967295, not 1.5",
     ),
     "word for a number": (
-        "layer {\n  loss_weight: big\n}", "net.prototxt:2: field 'loss_weight' takes a number, not big",
+        "layer {\n  loss_weight: big\n}",
+        "net.prototxt:2: field 'loss_weight' takes a number, not big",
     ),
     "twice": ('name: "a"\nname: "b"', "net.prototxt:2: field 'name' of NetParameter is given twice; keep one"),
     "open string": ('name: "a\n', "net.prototxt:1: field 'name': a string has no closing quote"),

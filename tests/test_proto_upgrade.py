@@ -157,8 +157,15 @@ def test_upgrading_is_done_once_and_leaves_nothing_old(name):
 def test_v0_convolution_takes_its_padding():
     net = proto.upgrade_net(proto.parse(V0_NET, caffe_pb2.NetParameter()))
     assert [layer.name for layer in net.layer] == [
-        "data", "conv1", "relu1", "pool1", "norm1", "fc8", "drop", "loss",
-    ]  # fmt: skip
+        "data",
+        "conv1",
+        "relu1",
+        "pool1",
+        "norm1",
+        "fc8",
+        "drop",
+        "loss",
+    ]
     conv, pool = net.layer[1], net.layer[3]
     assert (conv.type, conv.bottom, conv.convolution_param.pad) == ("Convolution", ["data"], [2])
     assert [(p.lr_mult, p.decay_mult) for p in conv.param] == [(1, 1), (2, 0)]
@@ -173,7 +180,7 @@ def test_read_net_can_leave_a_net_as_it_is(tmp_path):
 
 
 REFUSED = {
-    "both generations": ('layer { } layers { type: RELU }', "both old 'layers' and new 'layer'"),
+    "both generations": ("layer { } layers { type: RELU }", "both old 'layers' and new 'layer'"),
     "unknown V0 type": ('layers { layer { name: "x" type: "cnov" } }', "layer 'x': unknown type 'cnov'"),
     "padding before relu": (
         'input: "a" layers { bottom: "a" top: "p" layer { name: "p" type: "padding" pad: 1 } }'
@@ -191,7 +198,7 @@ REFUSED = {
     ),
     "too few shapes": ('input: "a" input: "b" input_shape { dim: 1 }', "2 input(s) but 1 input_shape"),
     "too few dims": ('input: "a" input_dim: 1 input_dim: 2', "1 input(s) but 2 input_dim"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("text", "said"), REFUSED.values(), ids=REFUSED)

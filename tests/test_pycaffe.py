@@ -121,8 +121,9 @@ def test_forward_all_pads_the_last_batch(net, tmp_path):
     images = np.random.default_rng(1).standard_normal((7, 3, 9, 9)).astype(np.float32)
     out = deploy.forward_all(data=images)["fc"]
     assert out.shape == (7, 3)
-    np.testing.assert_allclose(out[4:], deploy.forward(data=np.concatenate([images[4:], images[:1]]))["fc"][:3],
-                               rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        out[4:], deploy.forward(data=np.concatenate([images[4:], images[:1]]))["fc"][:3], rtol=1e-4, atol=1e-6
+    )
 
 
 def test_shared_parameters_change_together(net, tmp_path):
@@ -351,8 +352,12 @@ def test_timer_and_counts():
 def test_load_image_forms(tmp_path):
     rgb = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
     bgr = rgb[:, :, ::-1]
-    files = {"rgb.png": bgr, "grey.png": rgb[:, :, 0], "alpha.png": np.dstack([bgr, bgr[:, :, 0]]),
-             "deep.png": bgr.astype(np.uint16) * 257}
+    files = {
+        "rgb.png": bgr,
+        "grey.png": rgb[:, :, 0],
+        "alpha.png": np.dstack([bgr, bgr[:, :, 0]]),
+        "deep.png": bgr.astype(np.uint16) * 257,
+    }
     for name, pixels in files.items():
         cv2.imwrite(str(tmp_path / name), pixels)
         image = caffe.io.load_image(tmp_path / name)
@@ -391,11 +396,17 @@ def test_encoded_datum():
 
 def test_unchanged_script_runs(tmp_path):
     (tmp_path / "helper.py").write_text("import caffe.proto.caffe_pb2 as pb\nTEXT = pb.NetParameter(name='x').name\n")
-    (tmp_path / "script.py").write_text("import sys\nimport caffe\nfrom caffe import layers as L, params as P\n"
-                                        "from caffe.io import Transformer\nimport caffe.draw\nimport helper\n"
-                                        "print(caffe.__version__, helper.TEXT, sys.argv, __name__)\n")
-    done = subprocess.run([sys.executable, "-m", "pycaffe_ext.caffe", str(tmp_path / "script.py"), "--flag"],
-                          capture_output=True, text=True, check=True)
+    (tmp_path / "script.py").write_text(
+        "import sys\nimport caffe\nfrom caffe import layers as L, params as P\n"
+        "from caffe.io import Transformer\nimport caffe.draw\nimport helper\n"
+        "print(caffe.__version__, helper.TEXT, sys.argv, __name__)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pycaffe_ext.caffe", str(tmp_path / "script.py"), "--flag"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout == f"1.0.0 x ['{tmp_path}/script.py', '--flag'] __main__\n"
     wrong = subprocess.run([sys.executable, "-m", "pycaffe_ext.caffe", "absent.py"], capture_output=True, text=True)
     assert (wrong.returncode, wrong.stderr) == (1, "error: absent.py: no such script; check the path\n")
@@ -408,6 +419,8 @@ def test_alias_does_not_push_out_another_caffe(monkeypatch):
 
 
 def test_what_runs_no_net_does_without_torch():
-    code = ("import sys; from pycaffe_ext.caffe import draw, io, net_spec, coord_map, NetSpec, layers, params;"
-            "assert 'torch' not in sys.modules and 'matplotlib' not in sys.modules")
+    code = (
+        "import sys; from pycaffe_ext.caffe import draw, io, net_spec, coord_map, NetSpec, layers, params;"
+        "assert 'torch' not in sys.modules and 'matplotlib' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -64,8 +64,11 @@ def test_phase(net, phase, shown, hidden):
 
 
 def test_old_nets_are_drawn_too():
-    old = parse('name: "v1" input: "data" input_dim: 1 input_dim: 1 input_dim: 2 input_dim: 2'
-                ' layers { name: "ip" type: INNER_PRODUCT bottom: "data" top: "ip" }', caffe_pb2.NetParameter())
+    old = parse(
+        'name: "v1" input: "data" input_dim: 1 input_dim: 1 input_dim: 2 input_dim: 2'
+        ' layers { name: "ip" type: INNER_PRODUCT bottom: "data" top: "ip" }',
+        caffe_pb2.NetParameter(),
+    )
     before = old.SerializeToString()
     assert ">ip (InnerProduct)<" in draw.draw_net(old, "TB", "svg").decode()
     assert old.SerializeToString() == before
@@ -88,8 +91,14 @@ def test_svg_and_png_show_the_same_picture(net, rankdir):
 
 
 def test_formats(net, tmp_path):
-    for ending, begins in (("png", b"\x89PNG"), ("jpg", b"\xff\xd8"), ("pdf", b"%PDF"), ("eps", b"%!PS"),
-                           ("svg", b"<svg"), ("raw", b"digraph")):
+    for ending, begins in (
+        ("png", b"\x89PNG"),
+        ("jpg", b"\xff\xd8"),
+        ("pdf", b"%PDF"),
+        ("eps", b"%!PS"),
+        ("svg", b"<svg"),
+        ("raw", b"digraph"),
+    ):
         draw.draw_net_to_file(net, str(tmp_path / f"net.{ending}"), "TB")
         assert (tmp_path / f"net.{ending}").read_bytes().startswith(begins)
     dot = (tmp_path / "net.raw").read_text()

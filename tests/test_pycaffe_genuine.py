@@ -32,13 +32,18 @@ NOT_HERE = {
     "proto": {"enum_type_wrapper": IMPORTED},
 }
 
-pytestmark = [pytest.mark.genuine,
-              pytest.mark.skipif(not genuine.installed(), reason="`make caffe` has not been run")]
+pytestmark = [pytest.mark.genuine, pytest.mark.skipif(not genuine.installed(), reason="`make caffe` has not been run")]
 
 
 def run(engine, *order, cwd):
-    done = subprocess.run([*engine, *map(str, order)], cwd=cwd, capture_output=True, text=True, check=False,
-                          env={**os.environ, **SETTINGS})
+    done = subprocess.run(
+        [*engine, *map(str, order)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **SETTINGS},
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -80,8 +85,9 @@ def names(tmp_path_factory):
 
 def test_every_public_name_is_there(names):
     theirs, ours = names
-    public = {thing: {name for name in shown if name.strip("_") == name or thing == "Net"}
-              for thing, shown in theirs.items()}
+    public = {
+        thing: {name for name in shown if name.strip("_") == name or thing == "Net"} for thing, shown in theirs.items()
+    }
     missing = {thing: shown - set(ours[thing]) - set(NOT_HERE.get(thing, {})) for thing, shown in public.items()}
     assert {thing: sorted(lost) for thing, lost in missing.items() if lost} == {}
 

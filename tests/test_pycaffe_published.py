@@ -29,15 +29,18 @@ PUBLISHED = {  # module -> number of tests in it
     "test_solver": 4,
 }
 
-pytestmark = [pytest.mark.genuine,
-              pytest.mark.skipif(not genuine_source.installed(), reason="`make caffe` has not fetched Caffe's tests")]
+pytestmark = [
+    pytest.mark.genuine,
+    pytest.mark.skipif(not genuine_source.installed(), reason="`make caffe` has not fetched Caffe's tests"),
+]
 
 
 def run(modules, folder):
     """{module: numbers} and everything that was printed."""
     order = [sys.executable, str(RUNNER), str(FOLDER), *modules]
-    done = subprocess.run(order, cwd=folder, capture_output=True, text=True, check=False,
-                          env={**os.environ, "GLOG_minloglevel": "2"})
+    done = subprocess.run(
+        order, cwd=folder, capture_output=True, text=True, check=False, env={**os.environ, "GLOG_minloglevel": "2"}
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1]), done.stdout
 

@@ -91,14 +91,21 @@ def python(name: str, bottoms: str, tops: str, settings: str = "", more: str = "
     return layer("Python", text, bottoms, tops, name=name.lower())
 
 
-NET = 'name: "n"\n' + "".join([
-    python("Source", "", "x t", """param_str: '{"batch": 4}'""", "include { phase: TRAIN }"),
-    python("Source", "", "x t", """param_str: '{"batch": 2}'""", "include { phase: TEST }"),
-    layer("InnerProduct", 'inner_product_param { num_output: 2 weight_filler { type: "constant" value: 0.2 } }', "x",
-          "y", name="ip"),
-    python("Scale", "y", "y", more="param { lr_mult: 0.5 }"),
-    python("Loss", "y t", "loss", more="loss_weight: 0.7"),
-])  # fmt: skip
+NET = 'name: "n"\n' + "".join(
+    [
+        python("Source", "", "x t", """param_str: '{"batch": 4}'""", "include { phase: TRAIN }"),
+        python("Source", "", "x t", """param_str: '{"batch": 2}'""", "include { phase: TEST }"),
+        layer(
+            "InnerProduct",
+            'inner_product_param { num_output: 2 weight_filler { type: "constant" value: 0.2 } }',
+            "x",
+            "y",
+            name="ip",
+        ),
+        python("Scale", "y", "y", more="param { lr_mult: 0.5 }"),
+        python("Loss", "y t", "loss", more="loss_weight: 0.7"),
+    ]
+)
 SOLVER = """net: "net.prototxt" base_lr: 0.05 momentum: 0.9 weight_decay: 0.01 lr_policy: "fixed" max_iter: 12
 snapshot_prefix: "%s" test_iter: 3 test_interval: 6 solver_mode: CPU
 """

@@ -33,8 +33,18 @@ def test_nothing_is_known_before_the_first_raw_datum():
     assert not out.known
 
 
-@pytest.mark.parametrize("fields", [{}, {"label": 0}, {"label": 1}, {"label": 70_000}, {"label": -1},
-                                    {"label": 2, "encoded": False}, {"encoded": False}])  # fmt: skip
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"label": 0},
+        {"label": 1},
+        {"label": 70_000},
+        {"label": -1},
+        {"label": 2, "encoded": False},
+        {"encoded": False},
+    ],
+)
 def test_label_and_pixels_are_the_parsers(raw, fields):
     given = datum(1, **fields)
     label, pixels = raw.look(memoryview(given.SerializeToString()))
@@ -42,14 +52,18 @@ def test_label_and_pixels_are_the_parsers(raw, fields):
     np.testing.assert_array_equal(pixels.reshape(raw.shape), datum_image(given))
 
 
-@pytest.mark.parametrize("content", [
-    datum(1, (3, 4, 5), label=1).SerializeToString(),
-    datum(1, label=1, encoded=True).SerializeToString(),
-    datum(1, float_data=[1.0]).SerializeToString(),
-    datum(1, label=1).SerializeToString()[:-1],
-    datum(1, label=1).SerializeToString()[:-20],
-    datum(1).SerializeToString() + b"\xff",
-    b"",
-], ids=["shape", "encoded", "floats", "cut label", "cut pixels", "rubbish", "empty"])  # fmt: skip
+@pytest.mark.parametrize(
+    "content",
+    [
+        datum(1, (3, 4, 5), label=1).SerializeToString(),
+        datum(1, label=1, encoded=True).SerializeToString(),
+        datum(1, float_data=[1.0]).SerializeToString(),
+        datum(1, label=1).SerializeToString()[:-1],
+        datum(1, label=1).SerializeToString()[:-20],
+        datum(1).SerializeToString() + b"\xff",
+        b"",
+    ],
+    ids=["shape", "encoded", "floats", "cut label", "cut pixels", "rubbish", "empty"],
+)
 def test_whatever_else_there_is_goes_to_the_parser(raw, content):
     assert raw.look(content) is None

@@ -29,7 +29,7 @@ TRANSFORMS = {
     "mean values, mirror": "mean_value: 104 mean_value: 117.5 mean_value: 123 mirror: true",
     "one mean value, odd crop": "mean_value: 99.5 crop_size: 7",
     "mirror alone": "mirror: true",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(params=["raw", "float", "png"])
@@ -183,19 +183,27 @@ def test_no_more_is_read_ahead_than_asked():
 
 @pytest.mark.parametrize(
     "phase, transform, repeats",
-    [(caffe_pb2.TRAIN, "", True), (caffe_pb2.TRAIN, "crop_size: 9", False), (caffe_pb2.TEST, "crop_size: 9", True),
-     (caffe_pb2.TRAIN, "mirror: true", False), (caffe_pb2.TEST, "mirror: true", False)],
-)  # fmt: skip
+    [
+        (caffe_pb2.TRAIN, "", True),
+        (caffe_pb2.TRAIN, "crop_size: 9", False),
+        (caffe_pb2.TEST, "crop_size: 9", True),
+        (caffe_pb2.TRAIN, "mirror: true", False),
+        (caffe_pb2.TEST, "mirror: true", False),
+    ],
+)
 def test_whether_a_record_is_the_same_each_time(phase, transform, repeats, folder):
     assert data_net(transform, phase=phase).layers[0].repeats is repeats
 
 
-@pytest.mark.parametrize("given, message", [
-    ({"precision": "fp16"}, "precision 'fp16'.*fp32, bf16"),
-    ({"cache_gb": float("nan")}, "cache_gb must be 0"),
-    ({"cache_gb": float("inf")}, "cache_gb must be 0"),
-    ({"cache_gb": -1.0}, "cache_gb must be 0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"precision": "fp16"}, "precision 'fp16'.*fp32, bf16"),
+        ({"cache_gb": float("nan")}, "cache_gb must be 0"),
+        ({"cache_gb": float("inf")}, "cache_gb must be 0"),
+        ({"cache_gb": -1.0}, "cache_gb must be 0"),
+    ],
+)
 def test_options_that_are_not_allowed(given, message):
     with pytest.raises(UserError, match=message):
         options.choose(**given)

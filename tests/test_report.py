@@ -99,9 +99,21 @@ def test_the_page_shows_every_file_and_every_file_is_there(out):
     linked = set(re.findall(r"\]\(([^)]+)\)", page))
     written = {path.name for path in out.iterdir()} - {"report.md", "report.json"}
     assert linked == written
-    assert {"froc.png", "froc_all_by_lesion.png", "froc_all_by_frame.png", "roc.png", "table_s1.png", "table_s1.csv",
-            "auc_by_depth.png", "counts.csv", "candidates.png", "patches.png", "extreme_candidates.png", "filters.png",
-            "convergence.png"} <= written  # fmt: skip
+    assert {
+        "froc.png",
+        "froc_all_by_lesion.png",
+        "froc_all_by_frame.png",
+        "roc.png",
+        "table_s1.png",
+        "table_s1.csv",
+        "auc_by_depth.png",
+        "counts.csv",
+        "candidates.png",
+        "patches.png",
+        "extreme_candidates.png",
+        "filters.png",
+        "convergence.png",
+    } <= written
     for picture in out.glob("*.png"):
         image = cv2.imread(str(picture))
         assert image.shape[1] == 1400 and image.std() > 1, "seven inches at 200 dots an inch"
@@ -139,7 +151,7 @@ def test_table_s1_is_what_the_scores_say(study, out):
 
 def test_the_page_has_table_s1_with_the_numbers_of_the_csv(out):
     page = (out / "report.md").read_text()
-    section = page[page.index("<summary>Table S1"):page.index("</details>")]
+    section = page[page.index("<summary>Table S1") : page.index("</details>")]
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if " : " in line]
     rows = [row for row in table(out / "table_s1.csv") if row["seed"] == "0"]
     assert len(lines) == len(rows) == 45
@@ -150,8 +162,12 @@ def test_the_page_has_table_s1_with_the_numbers_of_the_csv(out):
         assert line[4].split(" ")[0] == (f"{float(row['difference']):+.3f}" if row["difference"] else "-")
         assert line[8] == row["note"]
         for sign, verdict in zip(line[6:8], (row["paper_verdict"], row["test_verdict"]), strict=True):
-            said = {">": f"{row['first']} > {row['second']}", "<": f"{row['second']} > {row['first']}",
-                    "=": "no difference shown", "-": "not tested"}[sign]  # fmt: skip
+            said = {
+                ">": f"{row['first']} > {row['second']}",
+                "<": f"{row['second']} > {row['first']}",
+                "=": "no difference shown",
+                "-": "not tested",
+            }[sign]
             assert said == verdict
 
 
@@ -188,8 +204,12 @@ def test_the_matrix_says_what_the_table_says(study):
         for row in (r for r in material.comparisons[0] if r.rate == rate):
             i, j = names.index(row.first), names.index(row.second)
             for found, verdict in ((tested, row.verdict), (paper, row.paper)):
-                wanted = {f"{row.first} > {row.second}": (1, -1), f"{row.second} > {row.first}": (-1, 1),
-                          "no difference shown": (0, 0), "not tested": (2, 2)}[verdict]  # fmt: skip
+                wanted = {
+                    f"{row.first} > {row.second}": (1, -1),
+                    f"{row.second} > {row.first}": (-1, 1),
+                    "no difference shown": (0, 0),
+                    "not tested": (2, 2),
+                }[verdict]
                 assert (found[i, j], found[j, i]) == wanted
 
 
@@ -202,13 +222,19 @@ def test_counts_are_those_of_the_packed_files(study, out):
         hit = {(r["frame"], r["lesion"]) for r in labels if r["lesion"] != "0"}
         positive = sum(r["lesion"] != "0" for r in labels)
         wanted = {
-            "groups": len({r["group"] for r in frames.values()}), "frames": len(frames),
+            "groups": len({r["group"] for r in frames.values()}),
+            "frames": len(frames),
             "frames_with_polyps": sum(r["lesions"] != "0" for r in frames.values()),
-            "polyps": sum(int(r["lesions"]) for r in frames.values()), "polyps_with_candidate": len(hit),
-            "candidates": len(labels), "positive_candidates": positive, "false_candidates": len(labels) - positive,
-            "positive_views": 120 * positive, "negative_views": 120 * (len(labels) - positive),
-            "positive_patches": patches.count("1"), "negative_patches": patches.count("0"),
-        }  # fmt: skip
+            "polyps": sum(int(r["lesions"]) for r in frames.values()),
+            "polyps_with_candidate": len(hit),
+            "candidates": len(labels),
+            "positive_candidates": positive,
+            "false_candidates": len(labels) - positive,
+            "positive_views": 120 * positive,
+            "negative_views": 120 * (len(labels) - positive),
+            "positive_patches": patches.count("1"),
+            "negative_patches": patches.count("0"),
+        }
         assert {name: int(row[name]) for name in wanted} == wanted
         assert int(row["frames_without_polyps"]) == wanted["frames"] - wanted["frames_with_polyps"]
 
@@ -229,8 +255,10 @@ def test_results_are_means_over_seeds_with_t_intervals(study, out):
     at_one = "sensitivity at 1 FP a frame"
     for name in [*ORDER, DETECTOR]:
         scored = [Scored(study, name, seed) for seed in (0, 1)]
-        wanted = {"candidate AUC": [roc_auc_score(one.label, one.score) for one in scored],
-                  at_one: [one.sensitivity(1) / one.polyps for one in scored]}  # fmt: skip
+        wanted = {
+            "candidate AUC": [roc_auc_score(one.label, one.score) for one in scored],
+            at_one: [one.sensitivity(1) / one.polyps for one in scored],
+        }
         if name != DETECTOR:
             results = [json.loads((run_of(study, name, seed) / "result.json").read_text()) for seed in (0, 1)]
             wanted["patch AUC"] = [result["test"]["patch_auc"] for result in results]
@@ -263,9 +291,10 @@ def test_best_and_worst_candidates(study, out):
     group = {r["frame"]: r["group"] for r in table(packed_of(folder) / "lesions.csv")}
     scores = table(folder / "scores.csv")
     wanted = {
-        "hits that score highest": (lambda r: r["lesion"] != "0", -1), "hits that score lowest":
-        (lambda r: r["lesion"] != "0", 1), "false positives that score highest": (lambda r: r["lesion"] == "0", -1),
-    }  # fmt: skip
+        "hits that score highest": (lambda r: r["lesion"] != "0", -1),
+        "hits that score lowest": (lambda r: r["lesion"] != "0", 1),
+        "false positives that score highest": (lambda r: r["lesion"] == "0", -1),
+    }
     found = table(out / "extreme_candidates.csv")
     for kind, (belongs, sign) in wanted.items():
         seen, best = set(), []
@@ -340,8 +369,12 @@ def changed(folder, to, file, change):
 
 def test_runs_of_one_seed_with_other_test_data_are_refused(study, tmp_path):
     other = packed_of(run_of(study, "scratch", 1))
-    foreign = changed(run_of(study, "scratch"), tmp_path / "run", "run.json",
-                      lambda record: record["resolved"].update(data=str(other)))  # fmt: skip
+    foreign = changed(
+        run_of(study, "scratch"),
+        tmp_path / "run",
+        "run.json",
+        lambda record: record["resolved"].update(data=str(other)),
+    )
     with pytest.raises(UserError, match="seed 0, but were tested on different data .*polyp-frames-0, polyp-frames-1"):
         report([run_of(study, "ft-fc8"), foreign], tmp_path / "out")
 
@@ -376,8 +409,12 @@ def test_one_scheme_and_seed_twice_is_refused(study, tmp_path):
 
 
 def test_other_data_sets_are_refused(study, tmp_path):
-    other = changed(run_of(study, "scratch", 1), tmp_path / "run", "run.json",
-                    lambda record: record["settings"].update(data="elsewhere"))  # fmt: skip
+    other = changed(
+        run_of(study, "scratch", 1),
+        tmp_path / "run",
+        "run.json",
+        lambda record: record["settings"].update(data="elsewhere"),
+    )
     with pytest.raises(UserError, match="different data sets"):
         report([study[0], other], tmp_path / "out")
 
@@ -433,8 +470,12 @@ def test_what_is_not_faithful_and_not_as_in_the_paper_is_said(study, out, tmp_pa
     page = (out / "report.md").read_text()
     assert "fp32 throughout, as Caffe" in page and "not 100000" in page and "8 of 120 patches scored" in page
     assert str(study[0].parents[1] / "donor.caffemodel") in page
-    fast = changed(run_of(study, "ft-conv1"), tmp_path / "run", "run.json",
-                   lambda record: record["settings"].update(precision="bf16"))  # fmt: skip
+    fast = changed(
+        run_of(study, "ft-conv1"),
+        tmp_path / "run",
+        "run.json",
+        lambda record: record["settings"].update(precision="bf16"),
+    )
     page = report([run_of(study, "ft-fc8"), fast], tmp_path / "out").read_text()
     assert "NOT FAITHFUL TO CAFFE" in page and "ft-conv1 (seed 0: bf16)" in page
 
@@ -442,13 +483,17 @@ def test_what_is_not_faithful_and_not_as_in_the_paper_is_said(study, out, tmp_pa
 def test_resumed_runs_are_said(study, out, tmp_path, tables_only):
     assert "resumed after an interruption: no run\n" in (out / "report.md").read_text()
     assert {row["resumed_at"] for row in table(out / "runs.csv")} == {""}
-    again = [{"iteration": at, "solverstate": state, "time": "2026-01-01T00:00:00+00:00", "caffe": "lab"}
-             for at, state in ((50, "a"), (0, None), (10, "b"), (20, "c"))]  # fmt: skip
+    again = [
+        {"iteration": at, "solverstate": state, "time": "2026-01-01T00:00:00+00:00", "caffe": "lab"}
+        for at, state in ((50, "a"), (0, None), (10, "b"), (20, "c"))
+    ]
     own = changed(run_of(study, "ft-conv1"), tmp_path / "run", "result.json", lambda r: r.update(resumes=again))
     old = changed(run_of(study, "ft-fc7"), tmp_path / "old", "result.json", lambda r: r.pop("resumes"))
     page = report([run_of(study, "ft-fc8"), own, old], tmp_path / "out").read_text()
-    assert ("resumed after an interruption: ft-conv1 (seed 0, at iteration 10 20): **their numbers need not be what the"
-            " seed gives undisturbed**; not recorded by 1 run of an earlier version\n") in page
+    assert (
+        "resumed after an interruption: ft-conv1 (seed 0, at iteration 10 20): **their numbers need not be what the"
+        " seed gives undisturbed**; not recorded by 1 run of an earlier version\n"
+    ) in page
     told = {row["name"]: row["resumed_at"] for row in table(tmp_path / "out" / "runs.csv")}
     assert told == {"ft-fc8": "", "ft-conv1": "10 20", "ft-fc7": "not recorded"}
     title = study_report.Material(runs.study(study_report.loaded([run_of(study, "ft-fc8"), own])[0])).title
@@ -502,24 +547,42 @@ def test_figures_of_single_runs_show_the_seed_that_has_most_schemes(study):
 
 
 def program(*arguments, cwd):
-    return subprocess.run([sys.executable, str(ROOT / "tools" / "write_report.py"), *arguments], check=False, cwd=cwd,
-                          capture_output=True, text=True)  # fmt: skip
+    return subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "write_report.py"), *arguments],
+        check=False,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+    )
 
 
 def test_the_program_takes_the_options_of_the_study(study, tmp_path):
     root = study[0].parents[1]
-    options = ["polyp", "--data", str(root / "frames"), "--runs", str(root / "runs"), "--seeds", "0",
-               "--schemes", " ".join([*SKILLS, "ft-conv5"])]  # fmt: skip
+    options = [
+        "polyp",
+        "--data",
+        str(root / "frames"),
+        "--runs",
+        str(root / "runs"),
+        "--seeds",
+        "0",
+        "--schemes",
+        " ".join([*SKILLS, "ft-conv5"]),
+    ]
     done = program(*options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "1 of 6 runs are not finished: polyp-ft-conv5-frames-" in done.stdout
     assert (tmp_path / "reports" / "polyp" / "report.md").exists()
 
 
-@pytest.mark.parametrize(("arguments", "said"), (
-    (("polyp",), "none of 9 runs is finished"), (("polip",), "did you mean 'polyp'?"),
-    (("polyp", "--schemes", "ft-conv7"), "unknown scheme"),
-))  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    (
+        (("polyp",), "none of 9 runs is finished"),
+        (("polip",), "did you mean 'polyp'?"),
+        (("polyp", "--schemes", "ft-conv7"), "unknown scheme"),
+    ),
+)
 def test_the_program_tells_mistakes_in_one_line(tmp_path, arguments, said):
     done = program(*arguments, cwd=tmp_path)
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and said in done.stderr

@@ -29,7 +29,7 @@ def put(path: Path, code: int, mask: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.zeros(SIZE, np.uint8)
     if mask:
-        pixels.ravel()[:code % 251] = 255
+        pixels.ravel()[: code % 251] = 255
     else:
         pixels[:] = code % 251
     assert cv2.imwrite(str(path), pixels if mask else np.dstack([pixels] * 3))
@@ -71,8 +71,12 @@ def clinicdb(folder: Path, numbers=range(1, 4)) -> Path:
 
 def polypgen(folder: Path) -> Path:
     for n, centre in enumerate(("C1", "C3"), 1):
-        pairs(folder, f"data_{centre}/images_{centre}/{{}}H.jpg", f"data_{centre}/masks_{centre}/{{}}H_mask.jpg",
-              [40 * n, 40 * n + 1])  # fmt: skip
+        pairs(
+            folder,
+            f"data_{centre}/images_{centre}/{{}}H.jpg",
+            f"data_{centre}/masks_{centre}/{{}}H_mask.jpg",
+            [40 * n, 40 * n + 1],
+        )
     put(folder / "data_C3/images_C3/C3_EndoCV2021_00489_.jpg", 200, False)  # as it is spelt there
     put(folder / "data_C3/masks_C3/C3_EndoCV2021_00489_mask.jpg", 200, True)
     seq = "sequenceData/positive/seq2"
@@ -131,8 +135,10 @@ def test_clinicdb_redistribution_takes_the_groups_of_its_table(tmp_path):
     (tmp_path / "metadata.csv").write_text(lines)
     frames = sources.find(tmp_path)
     assert [(f.group, f.image.suffix) for f in frames] == [
-        ("sequence07", ".png"), ("sequence07", ".png"), ("sequence12", ".png"),
-    ]  # fmt: skip
+        ("sequence07", ".png"),
+        ("sequence07", ".png"),
+        ("sequence12", ".png"),
+    ]
     assert_pairs(frames)
     (tmp_path / "metadata.csv").write_text(lines.replace("3,12,c", "4,12,c"))
     fails(tmp_path, "metadata.csv", "no sequence_id for frame 3")
@@ -215,8 +221,12 @@ def test_hyperkvasir_with_and_without_its_labelled_images(tmp_path):
         assert [(f.name, f.group, f.source) for f in frames] == [(n, n, "hyperkvasir") for n in ("128", "64")]
         assert_pairs(frames)
     lower, upper = (home / f"labeled-images/{part}-gi-tract" for part in ("lower", "upper"))
-    for place in ("Anatomical Landmarks/cecum", "quality-of-mucosal-views/bbps-2-3", "pathological-findings/polyps",
-                  "therapeutic-interventions/dyed-lifted-polyps"):  # fmt: skip
+    for place in (
+        "Anatomical Landmarks/cecum",
+        "quality-of-mucosal-views/bbps-2-3",
+        "pathological-findings/polyps",
+        "therapeutic-interventions/dyed-lifted-polyps",
+    ):
         put(lower / place / "x.jpg", 9, False)
     put(upper / "anatomical-landmarks/pylorus/x.jpg", 9, False)
     frames = sources.find(home)
@@ -273,15 +283,21 @@ def test_a_folder_of_two_data_sets_at_once_is_ambiguous(tmp_path):
         (clinicdb, "Ground Truth", ["looks like cvc-clinicdb", "'Ground Truth/' is missing", "DATASET=cvc-clinicdb"]),
         (polypgen, "data_C3/masks_C3", ["looks like polypgen", "data_C3/masks_C3/ is missing"]),
         (polypgen, "sequenceData/positive/seq2/images_seq2", ["polypgen", "positive/seq2/images_seq2/ is missing"]),
-        (lambda f: pairs(f, "ETIS-LaribPolypDB/{}.tif", "Ground Truth/{}.tif", [1]), "Ground Truth",
-         ["looks like etis-larib", "'Ground Truth/' is missing"]),
+        (
+            lambda f: pairs(f, "ETIS-LaribPolypDB/{}.tif", "Ground Truth/{}.tif", [1]),
+            "Ground Truth",
+            ["looks like etis-larib", "'Ground Truth/' is missing"],
+        ),
         (lambda f: pairs(f, "{}.bmp", "masks/p{}.bmp", [1]), "masks", ["holds 1.bmp", "make data-help"]),
-        (lambda f: pairs(f, "segmented-images/images/{}.png", "segmented-images/masks/{}.png", [1]),
-         "segmented-images/masks", ["looks like hyperkvasir", "masks/ is missing"]),
+        (
+            lambda f: pairs(f, "segmented-images/images/{}.png", "segmented-images/masks/{}.png", [1]),
+            "segmented-images/masks",
+            ["looks like hyperkvasir", "masks/ is missing"],
+        ),
         (lambda f: pairs(f, "images/{}.png", "masks/{}.png", [1]), "masks", ["looks like plain", "masks/ is missing"]),
         (lambda f: pairs(f, "images/{}.png", "masks/{}.png", [1]), "images", ["plain", "images/ is missing"]),
     ],
-)  # fmt: skip
+)
 def test_what_a_layout_lacks_is_named(tmp_path, make, gone, words):
     make(tmp_path / "set")
     shutil.rmtree(tmp_path / "set" / gone)
@@ -365,8 +381,14 @@ def test_a_data_set_without_any_polyp_is_refused(tmp_path):
 
 def test_leftovers_of_systems_are_passed_over(tmp_path):
     clinicdb(tmp_path)
-    for junk in ("__MACOSX/Original/._1.tif", "Original/._1.tif", "Original/.DS_Store", "Original/Thumbs.db",
-                 "Original/.hidden/4.tif", "__MACOSX/Ground Truth/._1.tif"):  # fmt: skip
+    for junk in (
+        "__MACOSX/Original/._1.tif",
+        "Original/._1.tif",
+        "Original/.DS_Store",
+        "Original/Thumbs.db",
+        "Original/.hidden/4.tif",
+        "__MACOSX/Ground Truth/._1.tif",
+    ):
         (tmp_path / junk).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / junk).write_bytes(b"junk")
     assert [f.name for f in sources.find(tmp_path)] == ["1", "2", "3"]

@@ -89,9 +89,16 @@ def fails(folder: Path, *words: str, dataset: str | None = None) -> None:
     assert not [path for path in cache.glob("*") if path.name.startswith(".")], "a part was left"
 
 
-@pytest.mark.parametrize(("frames", "masks"), [
-    (".avi", ".avi"), (".mp4", ".mkv"), (".wmv", ".mp4"), (".MKV", ".mov"), (".mpg", ".avi"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("frames", "masks"),
+    [
+        (".avi", ".avi"),
+        (".mp4", ".mkv"),
+        (".wmv", ".mp4"),
+        (".MKV", ".mov"),
+        (".mpg", ".avi"),
+    ],
+)
 def test_every_frame_lies_beside_its_own_mask(tmp_path, frames, masks):
     video(tmp_path / f"set/videos/one{frames}", FRAMES)
     video(tmp_path / f"set/masks/one{masks}", MASKS)
@@ -306,10 +313,16 @@ def test_collections_with_frame_and_gt(tmp_path, place):
 # --- ASU-Mayo ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("masks", [
-    "Training/ShortVD_wp_2_GT.wmv", "Training/GT_ShortVD_wp_2.wmv", "Training/Ground Truth/ShortVD_wp_2.wmv",
-    "Ground_Truth/ShortVD_wp_2.avi", "Training/ShortVD_wp_2 GT.mp4",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "masks",
+    [
+        "Training/ShortVD_wp_2_GT.wmv",
+        "Training/GT_ShortVD_wp_2.wmv",
+        "Training/Ground Truth/ShortVD_wp_2.wmv",
+        "Ground_Truth/ShortVD_wp_2.avi",
+        "Training/ShortVD_wp_2 GT.mp4",
+    ],
+)
 def test_asu_mayo_videos_say_in_their_names_whether_there_are_polyps(tmp_path, masks):
     video(tmp_path / "set/Training/ShortVD_wp_2.wmv", FRAMES)
     video(tmp_path / "set" / masks, MASKS)

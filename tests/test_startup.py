@@ -23,19 +23,44 @@ LIGHT = [  # (command, packages that it may not load beside the heavy ones)
     ("tools/make_donor.py --help", {"cv2"}),
     ("tools/install_caffe.py --help", {"cv2"}),
     ("tools/detector_curve.py --help", {"numpy", "cv2"}),
-    *[(f"tools/{name}.py --help", {"numpy", "cv2"}) for name in (
-        "convert_imageset", "compute_image_mean", "extract_features", "upgrade_net_proto_text",
-        "upgrade_net_proto_binary", "upgrade_solver_proto_text", "parse_log", "draw_net", "export",
-    )],
+    *[
+        (f"tools/{name}.py --help", {"numpy", "cv2"})
+        for name in (
+            "convert_imageset",
+            "compute_image_mean",
+            "extract_features",
+            "upgrade_net_proto_text",
+            "upgrade_net_proto_binary",
+            "upgrade_solver_proto_text",
+            "parse_log",
+            "draw_net",
+            "export",
+        )
+    ],
     (f"tools/parse_log.py {ROOT}/tests/logs/normal.log OUT", {"numpy", "cv2"}),
     (f"tools/upgrade_net_proto_text.py {ROOT}/prototxt/polyp/deploy.prototxt OUT/net", {"cv2"}),
     (f"tools/draw_net.py {ROOT}/prototxt/polyp/deploy.prototxt OUT/net.svg", {"cv2"}),
     ("tools/convert_imageset.py OUT/ OUT/list OUT/db", set()),
     ("tools/compute_image_mean.py OUT/nowhere", set()),
-]  # fmt: skip
-PACKING = ["data.pack", "data.mean", "data.convert", "data.frames", "detector", "data.balance", "data.splits",
-           "data.groups", "data.synthetic", "nets", "schemes", "settings", "weights", "caffe", "caffe.draw",
-           "export.source"]  # fmt: skip
+]
+PACKING = [
+    "data.pack",
+    "data.mean",
+    "data.convert",
+    "data.frames",
+    "detector",
+    "data.balance",
+    "data.splits",
+    "data.groups",
+    "data.synthetic",
+    "nets",
+    "schemes",
+    "settings",
+    "weights",
+    "caffe",
+    "caffe.draw",
+    "export.source",
+]
 
 
 def loaded(*arguments: str) -> set[str]:

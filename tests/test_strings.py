@@ -36,10 +36,22 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("raw", [
-    b"", b"plain", "é数😀".encode(), GBK, LATIN, bytes(range(256)), bytes(range(255, -1, -1)), b"\xed\xa0\xbd",
-    b"\xf4\x90\x80\x80", "\U0010ff80\U0010ffff".encode(), b"\xc3" + "é".encode() + b"\xa9",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"plain",
+        "é数😀".encode(),
+        GBK,
+        LATIN,
+        bytes(range(256)),
+        bytes(range(255, -1, -1)),
+        b"\xed\xa0\xbd",
+        b"\xf4\x90\x80\x80",
+        "\U0010ff80\U0010ffff".encode(),
+        b"\xc3" + "é".encode() + b"\xa9",
+    ],
+)
 def test_any_bytes_survive_in_a_message(raw):
     text = strings.decode(raw)
     assert strings.encode(text) == raw
@@ -78,14 +90,16 @@ def caffe(*arguments: object, folder: Path) -> bytes:
 def test_training_reads_and_writes_such_names(folder, tmp_path):
     (tmp_path / "solver").write_bytes(
         b'net: "%s/net.prototxt" base_lr: 0.1 lr_policy: "fixed" max_iter: 2 snapshot: 1 snapshot_prefix: "%s/s"'
-        b" solver_mode: CPU" % (GBK, GBK))  # fmt: skip
+        b" solver_mode: CPU" % (GBK, GBK)
+    )
     log = caffe("train", "-solver=solver", folder=tmp_path)
     assert b"Creating training net from net file: " + GBK + b"/net.prototxt" in log
     assert b"Creating Layer " + LATIN in log
     weights = read_weights(folder / "s_iter_2.caffemodel")
     assert strings.encode(weights.layer[1].name) == LATIN and weights.layer[1].blobs
-    assert b"Optimization Done" in caffe("train", "-solver=solver", f"-snapshot={folder}/s_iter_1.solverstate",
-                                         folder=tmp_path)  # fmt: skip
+    assert b"Optimization Done" in caffe(
+        "train", "-solver=solver", f"-snapshot={folder}/s_iter_1.solverstate", folder=tmp_path
+    )
 
 
 @pytest.mark.genuine

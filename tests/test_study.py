@@ -27,13 +27,28 @@ def test_jobs_are_seed_by_seed_every_scheme_once_with_each():
 
 def test_a_scheme_may_be_of_another_net_and_have_its_own_epochs():
     deep, shallow = study.jobs(
-        "polyp", ("ft-fire5", "alexnet:scratch:epochs=60,base_lr=0.01"), (0,), arch="squeezenet",
-        weights="a.caffemodel", width="1/4", epochs=4,
-    )  # fmt: skip
+        "polyp",
+        ("ft-fire5", "alexnet:scratch:epochs=60,base_lr=0.01"),
+        (0,),
+        arch="squeezenet",
+        weights="a.caffemodel",
+        width="1/4",
+        epochs=4,
+    )
     assert (deep.arch, deep.scheme, deep.epochs, deep.weights, deep.width) == (
-        "squeezenet", "ft-fire5", 4, "a.caffemodel", None)  # fmt: skip
+        "squeezenet",
+        "ft-fire5",
+        4,
+        "a.caffemodel",
+        None,
+    )
     assert (shallow.arch, shallow.epochs, shallow.base_lr, shallow.weights, shallow.width) == (
-        "alexnet", 60, 0.01, None, "1/4")  # fmt: skip
+        "alexnet",
+        60,
+        0.01,
+        None,
+        "1/4",
+    )
 
 
 def test_a_width_that_no_net_of_the_study_can_have_is_refused():

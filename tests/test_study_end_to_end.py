@@ -11,20 +11,42 @@ import pytest
 from pycaffe_ext.data import synthetic
 
 TOOLS = Path(__file__).resolve().parents[1] / "tools"
-OPTIONS = ("polyp", "--schemes", "ft-fc8 scratch:epochs=2", "--seeds", "3", "--patches", "120", "--test-views", "1",
-           "--batch", "16", "--epochs", "1")  # fmt: skip
+OPTIONS = (
+    "polyp",
+    "--schemes",
+    "ft-fc8 scratch:epochs=2",
+    "--seeds",
+    "3",
+    "--patches",
+    "120",
+    "--test-views",
+    "1",
+    "--batch",
+    "16",
+    "--epochs",
+    "1",
+)
 PICTURES = {
-    "froc.png", "froc_all_by_lesion.png", "froc_all_by_frame.png", "roc.png", "auc_by_depth.png", "table_s1.png",
-    "candidates.png", "patches.png", "extreme_candidates.png", "convergence.png",
-}  # fmt: skip
+    "froc.png",
+    "froc_all_by_lesion.png",
+    "froc_all_by_frame.png",
+    "roc.png",
+    "auc_by_depth.png",
+    "table_s1.png",
+    "candidates.png",
+    "patches.png",
+    "extreme_candidates.png",
+    "convergence.png",
+}
 TABLES = {"table_s1.csv", "auc_by_depth.csv", "counts.csv", "claims.csv", "runs.csv", "report.md"}
 
 pytestmark = pytest.mark.slow
 
 
 def run(folder: Path, tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, TOOLS / tool, *arguments], cwd=folder, capture_output=True, text=True,
-                          timeout=400, check=False)  # fmt: skip
+    return subprocess.run(
+        [sys.executable, TOOLS / tool, *arguments], cwd=folder, capture_output=True, text=True, timeout=400, check=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +82,9 @@ def test_the_report_has_every_picture_and_table_and_the_numbers_of_the_runs(stud
     with (report / "runs.csv").open() as file:
         shown = {row["name"]: float(row["patch_auc"]) for row in csv.DictReader(file)}
     results = [json.loads(path.read_text()) for path in folder.glob("runs/polyp-*/result.json")]
-    assert shown == {result["name"].removeprefix("polyp-"): pytest.approx(result["test"]["patch_auc"])
-                     for result in results}  # fmt: skip
+    assert shown == {
+        result["name"].removeprefix("polyp-"): pytest.approx(result["test"]["patch_auc"]) for result in results
+    }
     text = (report / "report.md").read_text()
     assert all(name in text for name in PICTURES)
     assert "NOT ImageNet" in text and "hand-crafted detector" in text

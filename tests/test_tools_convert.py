@@ -93,8 +93,11 @@ def test_same_records_as_the_genuine_program(arguments: str, images: Path, tmp_p
 def test_unreadable_images_are_logged_and_keep_their_number(images: Path, tmp_path: Path) -> None:
     ours = run(images, tmp_path / "db")
     assert [key for key, _ in records(tmp_path / "db")][:4] == [
-        "00000000_a.png", "00000001_b.jpg", "00000002_sub/c d.JPEG", "00000006_grey.png",
-    ]  # fmt: skip
+        "00000000_a.png",
+        "00000001_b.jpg",
+        "00000002_sub/c d.JPEG",
+        "00000006_grey.png",
+    ]
     lines = ours.stderr.splitlines()
     assert sum("Could not open or find file" in line for line in lines) == 6
     assert "A total of 13 images." in lines[0] and "Processed 7 files." in lines[-1]

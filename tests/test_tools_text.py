@@ -180,8 +180,9 @@ def seconds(stamps: Sequence[str], year: int) -> list[float]:
     """Of a log that begins at the first of these times and shows a loss at each of the others, to whole seconds."""
     lines = [f"I{stamps[0]} 1 solver.cpp:289] Solving net"]
     for stamp in stamps[1:]:
-        lines += [f"I{stamp} 1 solver.cpp:239] {text}" for text in ("Iteration 0, loss = 1",
-                                                                    "    Train net output #0: a = 1")]
+        lines += [
+            f"I{stamp} 1 solver.cpp:239] {text}" for text in ("Iteration 0, loss = 1", "    Train net output #0: a = 1")
+        ]
     return [round(row["Seconds"]) for row in read_rows(lines, year)[0]]
 
 
@@ -196,19 +197,30 @@ DAY = 86400
         (("0228 12:00:00.0", "0229 12:00:00.0", "0301 12:00:00.0"), 2026, [DAY, 2 * DAY]),  # of 2024
         (("0229 12:00:00.0", "0301 12:00:00.0"), 2023, [DAY]),
         (("1231 12:00:00.0", "0229 12:00:00.0"), 2025, [60 * DAY]),
-        (("1230 12:00:00.0", "0630 12:00:00.0", "1230 12:00:00.0", "0102 12:00:00.0"), 2026,
-         [182 * DAY, 365 * DAY, 368 * DAY]),
+        (
+            ("1230 12:00:00.0", "0630 12:00:00.0", "1230 12:00:00.0", "0102 12:00:00.0"),
+            2026,
+            [182 * DAY, 365 * DAY, 368 * DAY],
+        ),
         (("0229 12:00:00.0", "0101 12:00:00.0", "0229 12:00:00.0"), 2030, [307 * DAY, 1461 * DAY]),
         (("0301 00:00:00.1", "0228 23:59:59.9", "0301 00:00:02.1"), 2025, [0, 2]),  # threads
         (("0101 00:00:00.1", "1231 23:59:59.9", "0101 00:00:02.1"), 2025, [0, 2]),
     ],
-)  # fmt: skip
+)
 def test_the_years_that_glog_leaves_out(stamps: Sequence[str], year: int, expected: list[int]) -> None:
     assert seconds(stamps, year) == expected
 
 
-@pytest.mark.parametrize("stamp", ["0230 12:00:00.000000", "1399 12:00:00.000000", "0000 12:00:00.000000",
-                                   "0101 25:00:00.000000", "0101 12:60:00.000000"])
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        "0230 12:00:00.000000",
+        "1399 12:00:00.000000",
+        "0000 12:00:00.000000",
+        "0101 25:00:00.000000",
+        "0101 12:60:00.000000",
+    ],
+)
 def test_a_date_that_is_none_is_named_and_its_values_are_kept(stamp: str, tmp_path: Path) -> None:
     lines = (LOGS / "normal.log").read_text().splitlines()
     bad = next(i for i, line in enumerate(lines) if "Train net output" in line)
@@ -225,10 +237,15 @@ def test_a_date_that_is_none_is_named_and_its_values_are_kept(stamp: str, tmp_pa
 
 
 def test_each_test_net_has_its_row() -> None:
-    lines = [f"I0101 00:00:00.000000 1 solver.cpp:347] {line}" for line in (
-        "Iteration 0, Testing net (#0)", "    Test net output #0: loss = 1", "Iteration 0, Testing net (#1)",
-        "    Test net output #0: loss = 2",
-    )]  # fmt: skip
+    lines = [
+        f"I0101 00:00:00.000000 1 solver.cpp:347] {line}"
+        for line in (
+            "Iteration 0, Testing net (#0)",
+            "    Test net output #0: loss = 1",
+            "Iteration 0, Testing net (#1)",
+            "    Test net output #0: loss = 2",
+        )
+    ]
     assert [row["loss"] for row in read_rows(lines, 2025)[1]] == [1, 2]
 
 

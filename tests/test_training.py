@@ -62,10 +62,13 @@ def test_a_summary_says_when_the_numbers_are_not_caffes(precision, marked):
     points = {"lesion": [{"at_most_false_positives_per_frame": rate, **point} for rate in run_summary.QUOTED_RATES]}
     test = {"patch_auc_95_delong": [0.7, 0.9], "patch_auc": 0.8, "lesions": 1, "frames": 2, "candidates": 3}
     result = {
-        "name": "polyp-ft-fc8", "donor": "none", "snapshots": 1, "stopped_by": "epochs",
+        "name": "polyp-ft-fc8",
+        "donor": "none",
+        "snapshots": 1,
+        "stopped_by": "epochs",
         "best": {"epoch": 1.0, "iteration": 60, "validation_auc": 0.8},
         "test": {**test, "network": points, "detector": points},
-    }  # fmt: skip
+    }
     if precision:
         result["precision"] = precision
     assert ("NOT FAITHFUL TO CAFFE" in run_summary.text(result, Path("runs"))) == marked

@@ -43,7 +43,7 @@ def test_legacy_shapes_are_accepted_up_to_leading_ones_only():
         (donor(conv1=[np.zeros((6, 3, 11, 11))]), {SPEC.head}, r"conv1 \(donor 6x3x11x11, net 6x3x11x11 and 6\)"),
         (donor(conv1=[]), {SPEC.head}, r"conv1 \(donor nothing, net"),
     ],
-)  # fmt: skip
+)
 def test_any_other_transfer_stops_with_the_two_lists(blobs, fresh, message):
     with pytest.raises(UserError, match=message):
         weights.check_transfer(blobs, NET, fresh)

@@ -70,8 +70,9 @@ def test_a_pickle_that_would_run_a_command_is_refused_and_not_run(tmp_path, prot
     assert proof.exists(), "the same bytes do run in an ordinary reader"
 
 
-@pytest.mark.parametrize("harmless", [Runs(eval, "1"), Runs(getattr, "", "join"), Runs(print)],
-                         ids=["eval", "getattr", "print"])
+@pytest.mark.parametrize(
+    "harmless", [Runs(eval, "1"), Runs(getattr, "", "join"), Runs(print)], ids=["eval", "getattr", "print"]
+)
 def test_no_function_but_the_arrays_own_is_reachable(tmp_path, harmless):
     with pytest.raises(UserError, match="not allowed"):
         read_npy(write(tmp_path / "a.npy", None, pickle.dumps(harmless)))

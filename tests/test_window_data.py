@@ -65,8 +65,10 @@ TRANSFORMS = ("", "mean_value: 104 mean_value: 117 mean_value: 123", "mean_value
 def test_windows_are_the_genuine_ones(foreground, folder):
     """Layers with all settings, side by side in one net."""
     write_windows(folder, foreground, "0 0.4 0 0 3 3", "0 0.49 1 1 4 4")  # neither foreground nor background
-    net = side_by_side(text(f"bg_threshold: 0.3 scale: 0.5 {window}", transform)
-                       for window, transform in itertools.product(SETTINGS, TRANSFORMS))
+    net = side_by_side(
+        text(f"bg_threshold: 0.3 scale: 0.5 {window}", transform)
+        for window, transform in itertools.product(SETTINGS, TRANSFORMS)
+    )
     ours, theirs = batches(folder, net, count=1), genuine_batches(folder, net, count=1)
     for name in ours:
         np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)

@@ -86,7 +86,7 @@ def write_net(folder: Path) -> np.ndarray:
 
 
 # Eleven patches, one of them positive: the share of negatives below it is the AUC that the plan wants.
-FAKE = '''
+FAKE = """
 import json, re, shutil, signal, sys, time
 from pathlib import Path
 
@@ -150,7 +150,7 @@ def test():
         say(f"Batch {patch}, label = {int(patch == 0)}")
 
 {"train": train, "test": test}[sys.argv[1]]()
-'''
+"""
 
 
 def write_fake(folder: Path, **plan) -> tuple[str, ...]:

@@ -55,8 +55,10 @@ def _rows(group: suite.Group, quick: bool) -> list[object]:
 
 def _told(result: Result) -> str:
     group = result.group
-    lines = [f"{group.chapter}/{group.name}: {len(result.outcomes)} rows, {len(result.failed)} failed"
-             + (f", worst error {result.worst} of {group.tolerance:.0e}" if result.worst else "")]  # fmt: skip
+    lines = [
+        f"{group.chapter}/{group.name}: {len(result.outcomes)} rows, {len(result.failed)} failed"
+        + (f", worst error {result.worst} of {group.tolerance:.0e}" if result.worst else "")
+    ]
     return "\n".join(lines + [f"  FAILED {outcome.name}: {outcome.problem}" for outcome in result.failed])
 
 

@@ -28,8 +28,10 @@ def main() -> None:
     with writing(args.out) as file:
         file.write(container.wrapper(args.image, runtime, [*own, *args.folder], not args.cpu))
     args.out.chmod(0o755)
-    print(f"{args.out} runs caffe by {runtime}; try: {args.out.resolve()} --version; then: make ... CAFFE="
-          f"{args.out.resolve()}{'' if args.cpu else ' GPU=0'}")
+    print(
+        f"{args.out} runs caffe by {runtime}; try: {args.out.resolve()} --version; then: make ... CAFFE="
+        f"{args.out.resolve()}{'' if args.cpu else ' GPU=0'}"
+    )
 
 
 if __name__ == "__main__":

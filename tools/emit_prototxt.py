@@ -20,8 +20,11 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--check", action="store_true", help="write nothing; say what differs, exit 1 if anything does")
     result.add_argument("--arch", help=f"the net: {', '.join(STAGES)} (default: the committed AlexNet files)")
     result.add_argument("--app", help=f"one of {', '.join(APPLICATIONS)}, with --arch (default: all)")
-    result.add_argument("--out", type=user_path, help="gets prototxt/APP/ and solvers/APP/, for a caffe that runs"
-                        " there (default: runs/nets/ARCH)")  # fmt: skip
+    result.add_argument(
+        "--out",
+        type=user_path,
+        help="gets prototxt/APP/ and solvers/APP/, for a caffe that runs there (default: runs/nets/ARCH)",
+    )
     return result
 
 

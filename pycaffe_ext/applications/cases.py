@@ -73,11 +73,15 @@ def label(parts: Mapping[str, Sequence[Frame]], found: Sequence[np.ndarray], fol
     boxes = np.concatenate(found)
     known = np.array([frame.name for frame in frames])
     if not (
-        np.array_equal(lesions["frame"], known) and np.array_equal(lesions["split"], split)
-        and np.array_equal(labels["frame"], known[frame]) and np.array_equal(labels["candidate"], number)
-    ):  # fmt: skip
-        raise UserError(f"{folder}: splits.csv, candidates.csv, labels.csv and lesions.csv do not belong together;"
-                        " remove the folder and run again")  # fmt: skip
+        np.array_equal(lesions["frame"], known)
+        and np.array_equal(lesions["split"], split)
+        and np.array_equal(labels["frame"], known[frame])
+        and np.array_equal(labels["candidate"], number)
+    ):
+        raise UserError(
+            f"{folder}: splits.csv, candidates.csv, labels.csv and lesions.csv do not belong together;"
+            " remove the folder and run again"
+        )
     table = Candidates(frame, number, boxes[:, :4], (labels["lesion"] > 0).astype(np.int32))
     return Cases(frames, split, table, boxes[:, 4], labels["lesion"], lesions["lesions"])
 
@@ -136,10 +140,16 @@ def _counts(cases: Cases, inside: np.ndarray, patches: np.ndarray) -> dict[str, 
     hits = own & (cases.lesion > 0)
     covered = len(set(zip(cases.table.frame[hits].tolist(), cases.lesion[hits].tolist(), strict=True)))
     return {
-        "frames": frames, "groups": len({cases.frames[i].group for i in np.flatnonzero(inside)}),
-        "frames_with_polyps": with_polyps, "frames_without_polyps": frames - with_polyps, "polyps": polyps,
-        "candidates": positive + negative, "positive_candidates": positive, "negative_candidates": negative,
-        "candidates_per_frame": (positive + negative) / frames, "covered": covered / polyps if polyps else None,
+        "frames": frames,
+        "groups": len({cases.frames[i].group for i in np.flatnonzero(inside)}),
+        "frames_with_polyps": with_polyps,
+        "frames_without_polyps": frames - with_polyps,
+        "polyps": polyps,
+        "candidates": positive + negative,
+        "positive_candidates": positive,
+        "negative_candidates": negative,
+        "candidates_per_frame": (positive + negative) / frames,
+        "covered": covered / polyps if polyps else None,
         "patches_before_balancing": {"positive": positive * len(VIEWS), "negative": negative * len(VIEWS)},
         "patches": {"positive": int(packed[1]), "negative": int(packed[0])},
-    }  # fmt: skip
+    }

@@ -82,12 +82,20 @@ def frames_of(settings: Settings, runs: Path) -> list[Frame]:
 def folder_of(settings: Settings, runs: Path, fingerprint: str) -> Path:
     """The folder of the packed data, named by everything that decides its content."""
     key = {
-        "frames": fingerprint, "dataset": settings.dataset, "mask": settings.mask, "damaged": settings.damaged,
+        "frames": fingerprint,
+        "dataset": settings.dataset,
+        "mask": settings.mask,
+        "damaged": settings.damaged,
         "patches": settings.patches,
-        "test_views": settings.test_views, "encoding": settings.encoding, "seed": settings.seed,
-        "size": _size(settings), "slice": SLICE, "detector": asdict(detector.Detector()),
-        "version": __version__, "layout": LAYOUT,
-    }  # fmt: skip
+        "test_views": settings.test_views,
+        "encoding": settings.encoding,
+        "seed": settings.seed,
+        "size": _size(settings),
+        "slice": SLICE,
+        "detector": asdict(detector.Detector()),
+        "version": __version__,
+        "layout": LAYOUT,
+    }
     return runs / "data" / f"{SLUG}-{settings.source}-{short_hash(key)}"
 
 
@@ -107,17 +115,17 @@ def test_set(settings: Settings, runs: Path, done: Packed) -> TestSet:
 def evaluate(done: Packed, scores: PatchScores) -> Evaluation:
     """The test candidates, each scored by the mean probability of its patches (paper, section 6)."""
     row, lesions, group = tested_frames(done.folder)
-    own, hits = (_of_frames(done.folder / name, kinds, row) for name, kinds in
-                 (("candidates.csv", detector.KINDS), ("labels.csv", LABEL_KINDS)))  # fmt: skip
+    own, hits = (
+        _of_frames(done.folder / name, kinds, row)
+        for name, kinds in (("candidates.csv", detector.KINDS), ("labels.csv", LABEL_KINDS))
+    )
     names = tuple(zip(own["frame"].tolist(), own["candidate"].tolist(), strict=True))
     if names != tuple(zip(hits["frame"].tolist(), hits["candidate"].tolist(), strict=True)):
         raise UserError(f"{done.folder}: candidates.csv and labels.csv differ; remove the folder and run again")
     network = froc.candidate_scores(scores.candidate, scores.probability, len(names))
     frame = np.array([row[name] for name, _ in names])
     both = [froc.Cases(frame, s, hits["lesion"], lesions) for s in (network, own["score"])]
-    return Evaluation(
-        *both, group=group, names=names, patch_label=scores.label, patch_candidate=scores.candidate
-    )
+    return Evaluation(*both, group=group, names=names, patch_label=scores.label, patch_candidate=scores.candidate)
 
 
 def _cases(settings: Settings, parts: splits.Splits, folder: Path) -> Cases:
@@ -152,9 +160,7 @@ def _detect(settings: Settings, parts: splits.Splits, folder: Path) -> list[np.n
     return detector.read_candidates(table, frames)
 
 
-def _pack(
-    settings: Settings, found: Cases, fingerprint: str, folder: Path, damaged: Sequence[str]
-) -> Packed:
+def _pack(settings: Settings, found: Cases, fingerprint: str, folder: Path, damaged: Sequence[str]) -> Packed:
     """Pack what is not packed yet; write the mean image and the record of all."""
     cases.check(found)
     slices = _slices(settings, found)
@@ -202,9 +208,15 @@ def _slices(settings: Settings, found: Cases) -> list[np.ndarray]:
 
 def _pack_split(settings: Settings, found: Cases, selection: Selection, folder: Path, split: str) -> None:
     pack.pack(
-        found.frames, found.table, selection, folder, split, encoding=settings.encoding, seed=settings.seed,
+        found.frames,
+        found.table,
+        selection,
+        folder,
+        split,
+        encoding=settings.encoding,
+        seed=settings.seed,
         size=_size(settings),
-    )  # fmt: skip
+    )
 
 
 def _size(settings: Settings) -> int:

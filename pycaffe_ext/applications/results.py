@@ -22,8 +22,12 @@ SCORE_KINDS = dict(zip(SCORE_HEADER, (str, int, int, float, float), strict=True)
 LESION_KINDS = {"frame": str, "group": str, "split": str, "lesions": int}  # of the packed folder's lesions.csv
 WHO = ("network", "detector")
 ENDS = ("", "_exact_low", "_exact_high", "_group_low", "_group_high")
-CURVE_HEADER = ("scores", "threshold", "false_positives_per_frame",
-                *(f"{by}_sensitivity{end}" for by in froc.SENSITIVITIES for end in ENDS))  # fmt: skip
+CURVE_HEADER = (
+    "scores",
+    "threshold",
+    "false_positives_per_frame",
+    *(f"{by}_sensitivity{end}" for by in froc.SENSITIVITIES for end in ENDS),
+)
 ROC_HEADER = ("scores", "threshold", "false_positive_share", *(f"sensitivity{end}" for end in ENDS))
 
 
@@ -72,8 +76,7 @@ def read_evaluation(run_folder: Path) -> Evaluation:
     if foreign := set(scores["frame"].tolist()) - set(row):
         raise UserError(f"{run_folder / 'scores.csv'}: {min(foreign)} is no test frame of {data}; remove the run")
     frame = np.array([row[name] for name in scores["frame"]], np.int64)
-    both = (froc.Cases(frame, scores[column], scores["lesion"], lesions)
-            for column in ("probability", "detector"))  # fmt: skip
+    both = (froc.Cases(frame, scores[column], scores["lesion"], lesions) for column in ("probability", "detector"))
     names = tuple(zip(scores["frame"].tolist(), scores["candidate"].tolist(), strict=True))
     return Evaluation(*both, group=group, names=names)
 
@@ -132,10 +135,12 @@ def _area(name: str, label: np.ndarray, score: np.ndarray, group: np.ndarray, se
     return {
         name: area,
         f"{name}_95_delong": _or_none(lambda: roc.auc_interval(label, score)),
-        f"{name}_95_group": _or_none(lambda: intervals.area_interval(
-            area, roc.bootstrap_aucs(label, score, group, RESAMPLES, seed), roc.class_groups(label, group)
-        )),
-    }  # fmt: skip
+        f"{name}_95_group": _or_none(
+            lambda: intervals.area_interval(
+                area, roc.bootstrap_aucs(label, score, group, RESAMPLES, seed), roc.class_groups(label, group)
+            )
+        ),
+    }
 
 
 def _or_none(interval: Callable[[], Sequence[float]]) -> list[float] | None:

@@ -32,8 +32,10 @@ def forward_all(net: Net, blobs: list[str], inputs: Arrays) -> Arrays:
 def forward_backward_all(net: Net, blobs: list[str], diffs: list[str], given: Arrays) -> tuple[Arrays, Arrays]:
     strange = set(given) - set(net.inputs) - set(net.outputs)
     if strange:
-        raise BadValue(f"{', '.join(sorted(strange))}: neither input nor output of the net"
-                       f" (inputs: {', '.join(net.inputs)}; outputs: {', '.join(net.outputs)})")
+        raise BadValue(
+            f"{', '.join(sorted(strange))}: neither input nor output of the net"
+            f" (inputs: {', '.join(net.inputs)}; outputs: {', '.join(net.outputs)})"
+        )
     values, gradients = _Parts(), _Parts()
     ahead, back = ({name: given[name] for name in names if name in given} for names in (net.inputs, net.outputs))
     for batch, batch_back in zip_longest(_cut(net, ahead), _cut(net, back), fillvalue={}):
@@ -47,13 +49,16 @@ def check_memory(data: np.ndarray, labels: np.ndarray, param: Any) -> None:
     image = (param.channels, param.height, param.width)
     for name, array, shape in (("data", data, image), ("labels", labels, (1, 1, 1))):
         if array.dtype != np.float32 or not array.flags.c_contiguous:
-            raise RunError(f"{name} array must be float32 and C contiguous; use numpy.ascontiguousarray({name},"
-                           " numpy.float32)")
+            raise RunError(
+                f"{name} array must be float32 and C contiguous; use numpy.ascontiguousarray({name}, numpy.float32)"
+            )
         if array.ndim != 4 or array.shape[1:] != shape:
             raise RunError(f"{name} array must have shape (n, {', '.join(map(str, shape))}), not {array.shape}")
     if len(data) != len(labels) or not len(data) or len(data) % param.batch_size:
-        raise RunError(f"{len(data)} images and {len(labels)} labels: give equally many, a multiple of batch_size"
-                       f" {param.batch_size}")
+        raise RunError(
+            f"{len(data)} images and {len(labels)} labels: give equally many, a multiple of batch_size"
+            f" {param.batch_size}"
+        )
 
 
 class _Parts:

@@ -18,17 +18,26 @@ class Classifier(Net):
     Without image_dims the whole image is resized to the net's input.
     """
 
-    def __init__(self, model_file: str, pretrained_file: str, image_dims: Sequence[int] | None = None,
-                 mean: np.ndarray | None = None, input_scale: float | None = None, raw_scale: float | None = None,
-                 channel_swap: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        model_file: str,
+        pretrained_file: str,
+        image_dims: Sequence[int] | None = None,
+        mean: np.ndarray | None = None,
+        input_scale: float | None = None,
+        raw_scale: float | None = None,
+        channel_swap: Sequence[int] | None = None,
+    ) -> None:
         super().__init__(model_file, caffe_pb2.TEST, weights=pretrained_file)
         shape = self.blobs[self.inputs[0]].shape
         self.transformer = io.preprocessor(self.inputs[0], shape, mean, input_scale, raw_scale, channel_swap)
         self.crop_dims = np.array(shape[2:])
         self.image_dims = self.crop_dims if image_dims is None or not len(image_dims) else np.array(image_dims)
         if (self.image_dims < self.crop_dims).any():
-            raise UserError(f"image_dims {tuple(self.image_dims)} are less than the net's input"
-                            f" {tuple(self.crop_dims)}; give at least these")
+            raise UserError(
+                f"image_dims {tuple(self.image_dims)} are less than the net's input"
+                f" {tuple(self.crop_dims)}; give at least these"
+            )
 
     def predict(self, inputs: Sequence[np.ndarray], oversample: bool = True) -> np.ndarray:
         """Probabilities (N, classes) of N images (H, W, K).

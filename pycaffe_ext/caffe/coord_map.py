@@ -17,8 +17,29 @@ from pycaffe_ext.caffe.net_spec import layers as L
 Map = tuple[int | None, Any, Any]
 
 IDENTITY: Map = (None, 1, 0)
-PASS_THROUGH_LAYERS = ["AbsVal", "BatchNorm", "Bias", "BNLL", "Dropout", "Eltwise", "ELU", "Log", "LRN", "Exp", "MVN",
-                       "Power", "ReLU", "PReLU", "Scale", "Sigmoid", "Split", "TanH", "Threshold", "Clip", "Swish"]
+PASS_THROUGH_LAYERS = [
+    "AbsVal",
+    "BatchNorm",
+    "Bias",
+    "BNLL",
+    "Dropout",
+    "Eltwise",
+    "ELU",
+    "Log",
+    "LRN",
+    "Exp",
+    "MVN",
+    "Power",
+    "ReLU",
+    "PReLU",
+    "Scale",
+    "Sigmoid",
+    "Split",
+    "TanH",
+    "Threshold",
+    "Clip",
+    "Swish",
+]
 
 
 class UndefinedMapException(Exception):
@@ -37,8 +58,10 @@ def conv_params(fn: Function) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
         raise NotAligned(f"{fn.type_name}: {', '.join(sorted(legacy))} cannot be mapped; use kernel_size, stride, pad")
     if "kernel_size" not in params:
         raise UndefinedMapException(f"{fn.type_name} without kernel_size does not relate coordinates")
-    kernel, dilation, stride, pad = (np.array(params.get(name, default), ndmin=1) for name, default in (
-        ("kernel_size", 1), ("dilation", 1), ("stride", 1), ("pad", 0)))
+    kernel, dilation, stride, pad = (
+        np.array(params.get(name, default), ndmin=1)
+        for name, default in (("kernel_size", 1), ("dilation", 1), ("stride", 1), ("pad", 0))
+    )
     return params.get("axis", 1), stride, (kernel - 1) * dilation + 1, pad
 
 

@@ -21,9 +21,16 @@ class Detector(Net):
     What lies outside the image is filled with the mean.  The other arguments are io.Transformer's.
     """
 
-    def __init__(self, model_file: str, pretrained_file: str, mean: np.ndarray | None = None,
-                 input_scale: float | None = None, raw_scale: float | None = None,
-                 channel_swap: Sequence[int] | None = None, context_pad: int | None = None) -> None:
+    def __init__(
+        self,
+        model_file: str,
+        pretrained_file: str,
+        mean: np.ndarray | None = None,
+        input_scale: float | None = None,
+        raw_scale: float | None = None,
+        channel_swap: Sequence[int] | None = None,
+        context_pad: int | None = None,
+    ) -> None:
         super().__init__(model_file, caffe_pb2.TEST, weights=pretrained_file)
         shape = self.blobs[self.inputs[0]].shape
         self.transformer = io.preprocessor(self.inputs[0], shape, mean, input_scale, raw_scale, channel_swap)
@@ -50,15 +57,19 @@ class Detector(Net):
 
     def detect_selective_search(self, image_fnames: Iterable[str]) -> list[dict[str, Any]]:
         """Not here: selective search is a Matlab program.  Always raises UserError."""
-        raise UserError("selective search needs Matlab and is not built in; find the windows otherwise and give them"
-                        " to detect_windows")
+        raise UserError(
+            "selective search needs Matlab and is not built in; find the windows otherwise and give them"
+            " to detect_windows"
+        )
 
     def crop(self, im: np.ndarray, window: Window) -> np.ndarray:
         """The window of an (H, W, K) image, with context if context_pad is set (then in the net's input size)."""
         top, left, bottom, right = (int(edge) for edge in window)
         if not (0 <= top < bottom <= im.shape[0] and 0 <= left < right <= im.shape[1]):
-            raise UserError(f"window {(top, left, bottom, right)} (ymin, xmin, ymax, xmax) does not lie in an image"
-                            f" of {im.shape[0]}x{im.shape[1]}")
+            raise UserError(
+                f"window {(top, left, bottom, right)} (ymin, xmin, ymax, xmax) does not lie in an image"
+                f" of {im.shape[0]}x{im.shape[1]}"
+            )
         if not self.context_pad:
             return im[top:bottom, left:right]
         rows = self._with_context(top, bottom, im.shape[0])
@@ -90,8 +101,9 @@ class Detector(Net):
         if not context_pad:
             return
         if shape[1] != shape[2] or not 0 < 2 * context_pad < shape[1]:
-            raise UserError(f"context_pad {context_pad} needs a square input more than twice as wide, not"
-                            f" {shape[1]}x{shape[2]}")
+            raise UserError(
+                f"context_pad {context_pad} needs a square input more than twice as wide, not {shape[1]}x{shape[2]}"
+            )
         mean = self.transformer.mean.get(name)
         self.crop_mean = np.zeros(self.crop_dims, np.float32) if mean is None else self._unprepared(mean)
 

@@ -27,16 +27,32 @@ from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.files import writing
 from pycaffe_ext.proto import caffe_pb2
 
-__all__ = ["BLOB_STYLE", "LAYER_STYLE_DEFAULT", "NEURON_LAYER_STYLE", "caffe_pb2", "choose_color_by_layertype",
-           "draw_net", "draw_net_to_file", "get_edge_label", "get_layer_label", "get_layer_lr_mult",
-           "get_pooling_types_dict", "get_pydot_graph"]
+__all__ = [
+    "BLOB_STYLE",
+    "LAYER_STYLE_DEFAULT",
+    "NEURON_LAYER_STYLE",
+    "caffe_pb2",
+    "choose_color_by_layertype",
+    "draw_net",
+    "draw_net_to_file",
+    "get_edge_label",
+    "get_layer_label",
+    "get_layer_lr_mult",
+    "get_pooling_types_dict",
+    "get_pydot_graph",
+]
 
 DIRECTIONS = ("LR", "TB", "BT")
 TEXT = ("dot", "raw")
 
 
-def draw_net(caffe_net: caffe_pb2.NetParameter, rankdir: str, ext: str = "png", phase: int | None = None,
-             display_lrm: bool = False) -> bytes:
+def draw_net(
+    caffe_net: caffe_pb2.NetParameter,
+    rankdir: str,
+    ext: str = "png",
+    phase: int | None = None,
+    display_lrm: bool = False,
+) -> bytes:
     """The drawing of a net as a file's content; `phase` (caffe.TRAIN, caffe.TEST) leaves out other layers.
 
     ext : svg, png, pdf, ps, eps, jpg, or dot for graphviz's text;  display_lrm : show the layers' lr_mult
@@ -48,8 +64,13 @@ def draw_net(caffe_net: caffe_pb2.NetParameter, rankdir: str, ext: str = "png", 
     return strings.encode(_dot(graph, rankdir)) if ext in TEXT else Picture(graph, rankdir).content(ext)
 
 
-def draw_net_to_file(caffe_net: caffe_pb2.NetParameter, filename: str, rankdir: str = "LR", phase: int | None = None,
-                     display_lrm: bool = False) -> None:
+def draw_net_to_file(
+    caffe_net: caffe_pb2.NetParameter,
+    filename: str,
+    rankdir: str = "LR",
+    phase: int | None = None,
+    display_lrm: bool = False,
+) -> None:
     """Write the drawing of a net in the format that the file's ending names, whole or not at all."""
     ext = os.path.splitext(filename)[1].removeprefix(".")
     content = draw_net(caffe_net, rankdir, ext, phase, display_lrm)
@@ -57,15 +78,27 @@ def draw_net_to_file(caffe_net: caffe_pb2.NetParameter, filename: str, rankdir: 
         file.write(content)
 
 
-def get_pydot_graph(caffe_net: caffe_pb2.NetParameter, rankdir: str, label_edges: bool = True,
-                    phase: int | None = None, display_lrm: bool = False) -> Any:
+def get_pydot_graph(
+    caffe_net: caffe_pb2.NetParameter,
+    rankdir: str,
+    label_edges: bool = True,
+    phase: int | None = None,
+    display_lrm: bool = False,
+) -> Any:
     """The drawing as a graph of pydot's; raises UserError where neither pydot nor pydotplus is installed."""
     pydot = _pydot()
     graph = graph_of(caffe_net, known(rankdir, DIRECTIONS, "rankdir"), label_edges, phase, display_lrm)
     out = pydot.Dot(_quoted(graph.name), graph_type="digraph", rankdir=rankdir)
-    nodes = [pydot.Node(f"n{i}", label=_quoted("\n".join(node.lines)), shape=node.style["shape"],
-                        fillcolor=_quoted(node.style["fillcolor"]), style="filled")
-             for i, node in enumerate(graph.nodes)]
+    nodes = [
+        pydot.Node(
+            f"n{i}",
+            label=_quoted("\n".join(node.lines)),
+            shape=node.style["shape"],
+            fillcolor=_quoted(node.style["fillcolor"]),
+            style="filled",
+        )
+        for i, node in enumerate(graph.nodes)
+    ]
     for node in nodes:
         out.add_node(node)
     for start, end, label in graph.edges:

@@ -39,8 +39,9 @@ class Graph:
         return len(self.nodes) - 1
 
 
-def graph_of(net: caffe_pb2.NetParameter, rankdir: str, label_edges: bool, phase: int | None,
-             display_lrm: bool) -> Graph:
+def graph_of(
+    net: caffe_pb2.NetParameter, rankdir: str, label_edges: bool, phase: int | None, display_lrm: bool
+) -> Graph:
     """The graph of a net of any age; `phase` leaves out what is not in it."""
     upgraded = caffe_pb2.NetParameter()
     upgraded.CopyFrom(net)
@@ -54,8 +55,15 @@ def graph_of(net: caffe_pb2.NetParameter, rankdir: str, label_edges: bool, phase
     return graph
 
 
-def _add_layer(graph: Graph, layer: caffe_pb2.LayerParameter, rankdir: str, display_lrm: bool, label_edges: bool,
-               blobs: dict[str, int], latest: dict[str, int]) -> None:
+def _add_layer(
+    graph: Graph,
+    layer: caffe_pb2.LayerParameter,
+    rankdir: str,
+    display_lrm: bool,
+    label_edges: bool,
+    blobs: dict[str, int],
+    latest: dict[str, int],
+) -> None:
     in_place = len(layer.bottom) == len(layer.top) == 1 and layer.bottom[0] == layer.top[0]
     colour = {"fillcolor": choose_color_by_layertype(layer.type)}
     style = NEURON_LAYER_STYLE if in_place else LAYER_STYLE_DEFAULT | colour

@@ -37,8 +37,9 @@ def layout(sizes: list[Point], edges: list[Edge], gap: float) -> Layout:
     return Layout(centres, ways, total, high)
 
 
-def _way(graph: _Ranked, chain: list[int], centres: list[Point], starts: list[float], across: list[float],
-         sizes: list[Point]) -> list[Point]:
+def _way(
+    graph: _Ranked, chain: list[int], centres: list[Point], starts: list[float], across: list[float], sizes: list[Point]
+) -> list[Point]:
     first, last = chain[0], chain[-1]
     points = [(centres[first][0] + sizes[first][0] / 2, across[first])]
     for bend in chain[1:-1]:
@@ -158,8 +159,9 @@ def _mean(values: list[float], otherwise: float) -> float:
     return sum(values) / len(values) if values else otherwise
 
 
-def _spread(rank: list[int], wanted: list[float], widths: list[float], across: list[float],
-            weights: list[float] | None = None) -> None:
+def _spread(
+    rank: list[int], wanted: list[float], widths: list[float], across: list[float], weights: list[float] | None = None
+) -> None:
     """Write to `across` the places nearest to `wanted` (least squares) that keep order and separation."""
     offsets, at = [], 0.0
     for i, node in enumerate(rank):

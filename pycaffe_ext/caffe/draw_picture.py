@@ -36,8 +36,7 @@ class Picture:
         extent = (placed.along, placed.across) if sideways else (placed.across, placed.along)
         self.width, self.height = (n + 2 * MARGIN for n in extent)
         centres = map(self._point, placed.centres)
-        self.boxes: list[Box] = [(x - w / 2, y - h / 2, w, h)
-                                 for (x, y), (w, h) in zip(centres, sizes, strict=True)]
+        self.boxes: list[Box] = [(x - w / 2, y - h / 2, w, h) for (x, y), (w, h) in zip(centres, sizes, strict=True)]
         self.curves = [_curve(way) for way in placed.ways]
 
     def _point(self, at: Point) -> Point:
@@ -77,7 +76,7 @@ class Picture:
         size = f'width="{self.width:.0f}" height="{self.height:.0f}"'
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {self.width:.1f} {self.height:.1f}"'
-            f" font-family={quoteattr(FAMILY)} font-size=\"{FONT:g}\">",
+            f' font-family={quoteattr(FAMILY)} font-size="{FONT:g}">',
             f"<title>{escape(self.graph.name)}</title>",
             f'<defs><marker id="arrow" markerWidth="{ARROW:g}" markerHeight="{ARROW:g}" refX="{ARROW:g}"'
             f' refY="{ARROW / 2:g}" orient="auto" markerUnits="userSpaceOnUse">'
@@ -92,8 +91,7 @@ class Picture:
     def _svg_curve(self, curve: list[Point]) -> str:
         points = [f"{x:.1f},{y:.1f}" for x, y in self.points(curve)]
         steps = (" ".join(points[i : i + 3]) for i in range(1, len(points), 3))
-        return (f'<path d="M{points[0]} C{" ".join(steps)}" fill="none" stroke="black"'
-                ' marker-end="url(#arrow)"/>')
+        return f'<path d="M{points[0]} C{" ".join(steps)}" fill="none" stroke="black" marker-end="url(#arrow)"/>'
 
     def _label_place(self, edge: int) -> Point:
         x, y = self._point(self.curves[edge][0])
@@ -134,8 +132,15 @@ class Picture:
 
         path = Path(self.points(curve), [Path.MOVETO] + [Path.CURVE4] * (len(curve) - 1))
         head = f"-|>,head_width={0.4},head_length={0.8}"
-        return FancyArrowPatch(path=path, arrowstyle=head, mutation_scale=ARROW * points, color="black",
-                               linewidth=points, shrinkA=0, shrinkB=0)
+        return FancyArrowPatch(
+            path=path,
+            arrowstyle=head,
+            mutation_scale=ARROW * points,
+            color="black",
+            linewidth=points,
+            shrinkA=0,
+            shrinkB=0,
+        )
 
 
 def _size(node: Node) -> Point:
@@ -153,8 +158,16 @@ def _curve(way: list[Point]) -> list[Point]:
 def _outline(node: Node, box: Box) -> list[Point]:
     x, y, w, h = box
     c = CORNER if node.style["shape"] == "octagon" else 0.0
-    return [(x + c, y), (x + w - c, y), (x + w, y + c), (x + w, y + h - c), (x + w - c, y + h), (x + c, y + h),
-            (x, y + h - c), (x, y + c)]
+    return [
+        (x + c, y),
+        (x + w - c, y),
+        (x + w, y + c),
+        (x + w, y + h - c),
+        (x + w - c, y + h),
+        (x + c, y + h),
+        (x, y + h - c),
+        (x, y + c),
+    ]
 
 
 def _line_places(node: Node, box: Box) -> list[tuple[float, float, str]]:
@@ -171,6 +184,8 @@ def _svg_label(x: float, y: float, text: str) -> str:
 
 def _svg_node(node: Node, box: Box) -> str:
     outline = " ".join(f"{x:.1f},{y:.1f}" for x, y in _outline(node, box))
-    text = "".join(f'<text x="{x:.1f}" y="{y + 0.35 * FONT:.1f}" text-anchor="middle">{escape(line)}</text>'
-                   for x, y, line in _line_places(node, box))
+    text = "".join(
+        f'<text x="{x:.1f}" y="{y + 0.35 * FONT:.1f}" text-anchor="middle">{escape(line)}</text>'
+        for x, y, line in _line_places(node, box)
+    )
     return f'<polygon points="{outline}" fill="{node.style["fillcolor"]}" stroke="black"/>{text}'

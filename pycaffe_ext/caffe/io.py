@@ -150,8 +150,9 @@ class Transformer:
         """Order of the channels after the transpose: (2, 1, 0) makes BGR of RGB."""
         self._check(in_)
         if len(order) != self.inputs[in_][1]:
-            raise UserError(f"channel_swap of input {in_!r} takes an order of its {self.inputs[in_][1]} channels,"
-                            f" not {len(order)}")
+            raise UserError(
+                f"channel_swap of input {in_!r} takes an order of its {self.inputs[in_][1]} channels, not {len(order)}"
+            )
         self.channel_swap[in_] = order
 
     def set_raw_scale(self, in_: str, scale: float) -> None:
@@ -235,14 +236,23 @@ def oversample(images: Sequence[np.ndarray], crop_dims: Sequence[int]) -> np.nda
     return np.concatenate([five, five[:, :, :, ::-1]], axis=1).reshape(-1, *five.shape[2:])
 
 
-def preprocessor(net_input: str, shape: Sequence[int], mean: np.ndarray | None, input_scale: float | None,
-                 raw_scale: float | None, channel_swap: Sequence[int] | None) -> Transformer:
+def preprocessor(
+    net_input: str,
+    shape: Sequence[int],
+    mean: np.ndarray | None,
+    input_scale: float | None,
+    raw_scale: float | None,
+    channel_swap: Sequence[int] | None,
+) -> Transformer:
     """The Transformer that Classifier and Detector make from their arguments."""
     transformer = Transformer({net_input: shape})
     transformer.set_transpose(net_input, (2, 0, 1))
     settings: tuple[tuple[Any, Any], ...] = (
-        (transformer.set_mean, mean), (transformer.set_input_scale, input_scale),
-        (transformer.set_raw_scale, raw_scale), (transformer.set_channel_swap, channel_swap))
+        (transformer.set_mean, mean),
+        (transformer.set_input_scale, input_scale),
+        (transformer.set_raw_scale, raw_scale),
+        (transformer.set_channel_swap, channel_swap),
+    )
     for apply, value in settings:
         if value is not None:
             apply(net_input, value)

@@ -33,13 +33,22 @@ class Net:
     Raises UserError for what Caffe refuses, RunError (also a RuntimeError) for a file that is not there.
     """
 
-    def __init__(self, network_file: str, phase: int | str | None = None, level: int = 0,
-                 stages: Iterable[str] | None = None, weights: str | None = None) -> None:
+    def __init__(
+        self,
+        network_file: str,
+        phase: int | str | None = None,
+        level: int = 0,
+        stages: Iterable[str] | None = None,
+        weights: str | None = None,
+    ) -> None:
         runtime.obey_log_level()
         if isinstance(phase, (str, os.PathLike)):
             phase, weights, level = level, phase, 0
-            log.warning("_caffe.cpp:139", "DEPRECATION WARNING - deprecated use of Python interface",
-                        f"Use this instead: Net({str(network_file)!r}, {phase}, weights={str(weights)!r})")
+            log.warning(
+                "_caffe.cpp:139",
+                "DEPRECATION WARNING - deprecated use of Python interface",
+                f"Use this instead: Net({str(network_file)!r}, {phase}, weights={str(weights)!r})",
+            )
         if phase not in PHASES:
             raise UserError(f"{network_file}: phase must be caffe.TRAIN or caffe.TEST, not {phase}")
         _check_file(network_file)
@@ -74,8 +83,9 @@ class Net:
 
     # ---- passes
 
-    def forward(self, blobs: Iterable[str] | None = None, start: str | None = None, end: str | None = None,
-                **inputs: np.ndarray) -> Arrays:
+    def forward(
+        self, blobs: Iterable[str] | None = None, start: str | None = None, end: str | None = None, **inputs: np.ndarray
+    ) -> Arrays:
         """Run layers start..end (names), with `inputs` by blob name; returns outputs (and `blobs`) by name.
 
         With `end`, the outputs are the tops of that layer.  The arrays returned show the latest pass, as `blobs` do.
@@ -87,8 +97,13 @@ class Net:
         self._forward(first, last)
         return {name: self.blobs[name].data for name in names}
 
-    def backward(self, diffs: Iterable[str] | None = None, start: str | None = None, end: str | None = None,
-                 **gradients: np.ndarray) -> Arrays:
+    def backward(
+        self,
+        diffs: Iterable[str] | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        **gradients: np.ndarray,
+    ) -> Arrays:
         """Run the backward passes from `start` down to `end`; returns the inputs' (and `diffs`') gradients by name.
 
         `gradients` are those of all outputs; without them the losses' own are used, or what the arrays hold.
@@ -105,8 +120,9 @@ class Net:
         """Forward in batches over any number of items; the last batch is filled up with zeros and cut again."""
         return batches.forward_all(self, list(blobs or ()), inputs)
 
-    def forward_backward_all(self, blobs: Iterable[str] | None = None, diffs: Iterable[str] | None = None,
-                             **given: np.ndarray) -> tuple[Arrays, Arrays]:
+    def forward_backward_all(
+        self, blobs: Iterable[str] | None = None, diffs: Iterable[str] | None = None, **given: np.ndarray
+    ) -> tuple[Arrays, Arrays]:
         """Forward and backward in batches; `given` are inputs and gradients of outputs, by name.
 
         Returns (blobs, gradients) by name, each over all items.
@@ -139,13 +155,16 @@ class Net:
 
     def _fill(self, given: Arrays, expected: list[str], field: str, kind: str) -> None:
         if set(given) != set(expected):
-            raise UserError(f"give all {kind} of the net and nothing else: {', '.join(expected) or 'it has none'}"
-                            f" (given: {', '.join(given)})")
+            raise UserError(
+                f"give all {kind} of the net and nothing else: {', '.join(expected) or 'it has none'}"
+                f" (given: {', '.join(given)})"
+            )
         for name, array in given.items():
             target, shape = getattr(self.blobs[name], field), np.shape(array)
             if not _fits(shape, target.shape):
-                raise BadValue(f"blob {name!r} has shape {target.shape}, the given array {shape};"
-                               " reshape the blob first")
+                raise BadValue(
+                    f"blob {name!r} has shape {target.shape}, the given array {shape}; reshape the blob first"
+                )
             target[...] = array
 
     # ---- callbacks
@@ -184,8 +203,9 @@ class Net:
     def _set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
         layer = self._net.layers[0]
         if layer.type != "MemoryData":
-            raise RunError("set_input_arrays may only be called if the first layer is a MemoryData layer,"
-                           f" not {layer.type}")
+            raise RunError(
+                f"set_input_arrays may only be called if the first layer is a MemoryData layer, not {layer.type}"
+            )
         batches.check_memory(data, labels, layer.param.memory_data_param)
         layer.reset(data, labels)
 

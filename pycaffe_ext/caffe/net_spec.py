@@ -22,8 +22,11 @@ Names = dict[Any, str]  # of a Top or a Function
 def param_name_dict() -> dict[str, str]:
     """Type of layer -> its parameter field without `_param`: {"Convolution": "convolution", "LRN": "lrn", ...}."""
     fields = caffe_pb2.LayerParameter.DESCRIPTOR.fields
-    return {field.message_type.name.removesuffix("Parameter"): field.name.removesuffix("_param")
-            for field in fields if field.name.endswith("_param")}
+    return {
+        field.message_type.name.removesuffix("Parameter"): field.name.removesuffix("_param")
+        for field in fields
+        if field.name.endswith("_param")
+    }
 
 
 _param_names = param_name_dict()
@@ -146,8 +149,10 @@ class NetSpec:
         """The net of all layers that the assigned blobs need."""
         for name, top in self.tops.items():
             if not isinstance(top, (Top, Function)):
-                raise UserError(f"{name} is {type(top).__name__}, not a blob; unpack a layer of several tops, e.g."
-                                " n.data, n.label = ...")
+                raise UserError(
+                    f"{name} is {type(top).__name__}, not a blob; unpack a layer of several tops, e.g."
+                    " n.data, n.label = ..."
+                )
         return _assemble(self.tops.values(), {top: name for name, top in self.tops.items()})
 
 

@@ -11,5 +11,14 @@ from pycaffe_ext.caffe.solvers import (
     SGDSolver,
 )
 
-__all__ = ["AdaDeltaSolver", "AdaGradSolver", "AdamSolver", "NCCL", "NesterovSolver", "Net", "RMSPropSolver",
-           "SGDSolver", "Timer"]
+__all__ = [
+    "AdaDeltaSolver",
+    "AdaGradSolver",
+    "AdamSolver",
+    "NCCL",
+    "NesterovSolver",
+    "Net",
+    "RMSPropSolver",
+    "SGDSolver",
+    "Timer",
+]

@@ -16,10 +16,19 @@ Weights = dict[int, Callable[[np.ndarray], np.ndarray]]  # neighbour's offset ->
 ORDERS: dict[int, tuple[Callable[[np.ndarray], np.ndarray], Weights]] = {  # first neighbour, weights
     0: (lambda at: np.floor(at + 0.5), {0: np.ones_like}),
     1: (np.floor, {0: lambda x: 1 - x, 1: lambda x: x}),
-    2: (lambda at: np.floor(at + 0.5), {-1: lambda x: x * (x - 1) / 2, 0: lambda x: 1 - x * x,
-                                        1: lambda x: x * (x + 1) / 2}),
-    3: (np.floor, {-1: lambda x: x * (-1 + x * (2 - x)) / 2, 0: lambda x: 1 + x * x * (3 * x - 5) / 2,
-                   1: lambda x: x * (1 + x * (4 - 3 * x)) / 2, 2: lambda x: x * x * (x - 1) / 2}),
+    2: (
+        lambda at: np.floor(at + 0.5),
+        {-1: lambda x: x * (x - 1) / 2, 0: lambda x: 1 - x * x, 1: lambda x: x * (x + 1) / 2},
+    ),
+    3: (
+        np.floor,
+        {
+            -1: lambda x: x * (-1 + x * (2 - x)) / 2,
+            0: lambda x: 1 + x * x * (3 * x - 5) / 2,
+            1: lambda x: x * (1 + x * (4 - 3 * x)) / 2,
+            2: lambda x: x * x * (x - 1) / 2,
+        },
+    ),
 }
 
 

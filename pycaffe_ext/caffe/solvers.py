@@ -68,8 +68,9 @@ class Solver:
         """Let `net` use the training net's parameters, by layer name."""
         net.share_with(self.net)
 
-    def add_callback(self, on_start: Callable[[], object],
-                     on_gradients_ready: Callable[[], object] | None = None) -> None:
+    def add_callback(
+        self, on_start: Callable[[], object], on_gradients_ready: Callable[[], object] | None = None
+    ) -> None:
         """Call `on_start()` before each iteration's first pass and `on_gradients_ready()` before each update."""
         if on_gradients_ready is None:
             raise UserError("add_callback takes two functions: on_start and on_gradients_ready")
@@ -117,8 +118,9 @@ class AdamSolver(SGDSolver):
     type = "Adam"
 
 
-_SOLVERS = {cls.type: cls
-            for cls in (SGDSolver, NesterovSolver, AdaGradSolver, RMSPropSolver, AdaDeltaSolver, AdamSolver)}
+_SOLVERS = {
+    cls.type: cls for cls in (SGDSolver, NesterovSolver, AdaGradSolver, RMSPropSolver, AdaDeltaSolver, AdamSolver)
+}
 
 
 def get_solver(path: str) -> SGDSolver:

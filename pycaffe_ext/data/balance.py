@@ -84,9 +84,7 @@ def _count(labels: np.ndarray, classes: int) -> np.ndarray:
     return counts
 
 
-def _sample(
-    members: np.ndarray, quota: int, views: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def _sample(members: np.ndarray, quota: int, views: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Candidate and view of `quota` patches drawn without replacement, spread evenly over `members`."""
     share, extra = divmod(quota, len(members))
     takes = np.full(len(members), share, np.int64)

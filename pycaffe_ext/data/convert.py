@@ -157,4 +157,3 @@ def _check_sizes(found: list[tuple[Image, Datum]], size: int) -> int:
 def _records(found: list[tuple[Image, Datum]]) -> Iterator[tuple[bytes, bytes]]:
     for image, datum in found:
         yield os.fsencode(f"{image.number:08d}_{image.name}"), datum.SerializeToString()
-

@@ -67,8 +67,9 @@ def _check_pair(frame: Frame, image: stored.Header, mask: stored.Header) -> None
     """Where only one of the two is to be turned, their sizes have to tell that the other one was drawn upright."""
     turned = (
         f"its EXIF orientation is {image.orientation}, that of its mask {frame.mask} {mask.orientation}"
-        if image.orientation != mask.orientation else ""
-    )  # fmt: skip
+        if image.orientation != mask.orientation
+        else ""
+    )
     if image.size != mask.size:
         raise UserError(
             f"{frame.mask}: the mask is {mask.size[1]}x{mask.size[0]} (width x height), its frame {frame.image} is"

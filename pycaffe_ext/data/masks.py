@@ -78,9 +78,10 @@ def check_lost(grey: np.ndarray, mask: np.ndarray, dark: float, reach: int) -> N
     if _has_area(lost):
         top, count = grey[lost].max(), np.count_nonzero(lost)
         raise ValueError(
-            f"{count} pixels away from its polyps are grey, up to {top}" if mask.any()
+            f"{count} pixels away from its polyps are grey, up to {top}"
+            if mask.any()
             else f"its brightest grey is {top}, so that it is neither black nor black and white"
-        )  # fmt: skip
+        )
 
 
 def _range(grey: np.ndarray, full: float) -> tuple[float, float]:

@@ -37,14 +37,10 @@ class View:
     orientation: int
 
 
-VIEWS = tuple(
-    View(scale, dx, dy, turn) for scale, (dx, dy), turn in product(SCALES, SHIFTS, range(ORIENTATIONS))
-)
+VIEWS = tuple(View(scale, dx, dy, turn) for scale, (dx, dy), turn in product(SCALES, SHIFTS, range(ORIENTATIONS)))
 
 
-def cut(
-    image: np.ndarray, box: Sequence[float], views: Sequence[View] = VIEWS, size: int = SIZE
-) -> np.ndarray:
+def cut(image: np.ndarray, box: Sequence[float], views: Sequence[View] = VIEWS, size: int = SIZE) -> np.ndarray:
     """Patches of one candidate, (n, 3, size, size) uint8, in the order of `views`.
 
     image : (H, W, 3) uint8 BGR.   box : x, y, width, height in pixels of the image, fractions allowed.

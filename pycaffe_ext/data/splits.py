@@ -117,9 +117,7 @@ def _read_rows(path: Path) -> list[tuple[str, str, str]]:
     lines = read_table(path, HEADER)
     rows = [(line["frame"], line["group"], line["split"].lower()) for line in lines]
     if any(split not in SPLITS or not name or not group for name, group, split in rows):
-        raise UserError(
-            f"{path}: needs the header {','.join(HEADER)}, no empty field, and splits {', '.join(SPLITS)}"
-        )
+        raise UserError(f"{path}: needs the header {','.join(HEADER)}, no empty field, and splits {', '.join(SPLITS)}")
     names = {name for name, _, _ in rows}
     check_look((line["group"], f"line {line[LINE]} of {path}") for line in lines if line["group"] not in names)
     return rows

@@ -8,6 +8,20 @@ from pycaffe_ext.detector.training import cross_fitted, train
 from pycaffe_ext.detector.truth import centres, inside, lesion_of, lesions
 
 __all__ = [
-    "KINDS", "UNTRAINED", "UNTRAINED_MODEL", "Detector", "Model", "centres", "cross_fitted", "detect", "detect_all",
-    "inside", "lesion_of", "lesions", "propose", "read_candidates", "train", "write_candidates",
-]  # fmt: skip
+    "KINDS",
+    "UNTRAINED",
+    "UNTRAINED_MODEL",
+    "Detector",
+    "Model",
+    "centres",
+    "cross_fitted",
+    "detect",
+    "detect_all",
+    "inside",
+    "lesion_of",
+    "lesions",
+    "propose",
+    "read_candidates",
+    "train",
+    "write_candidates",
+]

@@ -51,9 +51,15 @@ def grow(features: np.ndarray, label: np.ndarray, settings: Detector, seed: int,
     from sklearn.ensemble import RandomForestClassifier
 
     grown = RandomForestClassifier(
-        settings.trees, max_depth=settings.depth, min_samples_leaf=settings.leaf, max_features="sqrt",
-        max_samples=settings.share, class_weight="balanced", random_state=seed, n_jobs=workers,
-    ).fit(features, label)  # fmt: skip
+        settings.trees,
+        max_depth=settings.depth,
+        min_samples_leaf=settings.leaf,
+        max_features="sqrt",
+        max_samples=settings.share,
+        class_weight="balanced",
+        random_state=seed,
+        n_jobs=workers,
+    ).fit(features, label)
     return from_trees([tree.tree_ for tree in grown.estimators_], grown.classes_)
 
 
@@ -106,12 +112,18 @@ def from_arrays(arrays: dict[str, np.ndarray], features: int, where: str) -> For
         nodes = len(forest.feature)
         own = forest.child == np.arange(nodes)
         good = (
-            forest.threshold.shape == forest.child.shape == (nodes,) and forest.value.shape == (nodes, CLASSES)
-            and 0 <= forest.depth <= 64 and len(forest.root) > 0 and _within(forest.root, nodes)
-            and _within(forest.feature, features) and _within(forest.child, nodes)
-            and _within(forest.child[~own], nodes - 1) and not np.isnan(forest.threshold).any()
-            and np.isposinf(forest.threshold[own]).all() and np.isfinite(forest.value).all()
-        )  # fmt: skip
+            forest.threshold.shape == forest.child.shape == (nodes,)
+            and forest.value.shape == (nodes, CLASSES)
+            and 0 <= forest.depth <= 64
+            and len(forest.root) > 0
+            and _within(forest.root, nodes)
+            and _within(forest.feature, features)
+            and _within(forest.child, nodes)
+            and _within(forest.child[~own], nodes - 1)
+            and not np.isnan(forest.threshold).any()
+            and np.isposinf(forest.threshold[own]).all()
+            and np.isfinite(forest.value).all()
+        )
     except (KeyError, TypeError, ValueError, AttributeError):
         good = False
     if not good:

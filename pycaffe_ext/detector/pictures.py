@@ -37,10 +37,24 @@ def draw_curves(points: Sequence[Point], path: Path) -> None:
         bars, line = ([point for point in own if point.sweep == sweep] for sweep in ("number", "threshold"))
         share = np.array([point.share for point in bars])
         error = np.array([(point.share - point.low, point.high - point.share) for point in bars]).T
-        left.errorbar([p.at + (i - len(names) / 2) * 0.08 for p in bars], share, error, label=label, lw=1.2,
-                      elinewidth=0.6, marker=looks[label].marker, ms=2.5, **looks[label].of_line())  # fmt: skip
-        right.step([p.candidates_per_frame for p in line], [p.share for p in line], where="post", lw=1.2,
-                   **looks[label].of_line())  # fmt: skip
+        left.errorbar(
+            [p.at + (i - len(names) / 2) * 0.08 for p in bars],
+            share,
+            error,
+            label=label,
+            lw=1.2,
+            elinewidth=0.6,
+            marker=looks[label].marker,
+            ms=2.5,
+            **looks[label].of_line(),
+        )
+        right.step(
+            [p.candidates_per_frame for p in line],
+            [p.share for p in line],
+            where="post",
+            lw=1.2,
+            **looks[label].of_line(),
+        )
     left.set(xlabel="first candidates of every frame", ylabel="share of polyps hit", xlim=(0, MOST + 1))
     left.set_ylim(np.floor(10 * min(point.low for point in points if point.sweep == "number")) / 10, 1.005)
     right.set(xlabel="candidates per frame on average, by score", xlim=(0, MOST))

@@ -7,8 +7,17 @@ from dataclasses import dataclass, fields
 
 from pycaffe_ext.errors import UserError
 
-WHOLE = ("working_side", "radii", "max_candidates", "trees", "depth", "leaf", "train_frames", "context_frames",
-         "samples")  # fmt: skip
+WHOLE = (
+    "working_side",
+    "radii",
+    "max_candidates",
+    "trees",
+    "depth",
+    "leaf",
+    "train_frames",
+    "context_frames",
+    "samples",
+)
 
 
 @dataclass(frozen=True)

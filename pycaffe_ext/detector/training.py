@@ -139,9 +139,14 @@ def _models(
 
 
 def _first_forests(
-    frames: Sequence[Frame], fold_of: Mapping[str, int], settings: Detector, seed: int, keys: Sequence[Key],
-    workers: int, progress: bool,
-) -> dict[Key, Forest]:  # fmt: skip
+    frames: Sequence[Frame],
+    fold_of: Mapping[str, int],
+    settings: Detector,
+    seed: int,
+    keys: Sequence[Key],
+    workers: int,
+    progress: bool,
+) -> dict[Key, Forest]:
     """Forests of `keys` and of each without one of its folds, but of folds that show no polyp."""
     work = partial(_describe, settings=settings, seed=seed, count=_per_frame(settings, len(frames)))
     found = list(map_processes(work, frames, "patches", workers, progress))
@@ -152,9 +157,15 @@ def _first_forests(
 
 
 def _second_forests(
-    frames: Sequence[Frame], fold_of: Mapping[str, int], first: Mapping[Key, Forest], settings: Detector, seed: int,
-    keys: Sequence[Key], workers: int, progress: bool,
-) -> dict[Key, Forest]:  # fmt: skip
+    frames: Sequence[Frame],
+    fold_of: Mapping[str, int],
+    first: Mapping[Key, Forest],
+    settings: Detector,
+    seed: int,
+    keys: Sequence[Key],
+    workers: int,
+    progress: bool,
+) -> dict[Key, Forest]:
     jobs = [(frame, _teachers(fold_of[frame.group], keys, first)) for frame in frames]
     count = _per_frame(settings, len(frames))
     work = partial(_describe_context, first=first, settings=settings, seed=seed, count=count)

@@ -52,8 +52,10 @@ def cast(edges: Edges, scene: np.ndarray, radius: float, settings: Detector) -> 
     sigma = radius * spread / cell
     # The kernel has peak 1: a perfect arc of an eighth of the circle casts its length in votes on the centre.
     gain = 2 * np.pi * sigma**2 / (2 * np.pi * radius / SECTORS)
-    sides = cv2.GaussianBlur(np.ascontiguousarray(sides.transpose(1, 2, 0)), (0, 0), sigma,
-                             borderType=cv2.BORDER_CONSTANT) * gain
+    sides = (
+        cv2.GaussianBlur(np.ascontiguousarray(sides.transpose(1, 2, 0)), (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
+        * gain
+    )
     blind = _blind(scene, radius, cell, (height, width))
     return enclosure(np.where(blind, np.clip(sides, settings.unseen, 1), np.minimum(sides, 1))), cell
 

@@ -137,9 +137,26 @@ def dots(rng: Generator, side: int) -> np.ndarray:
 
 
 TEXTURES = (
-    stripes, gratings, wavy_stripes, checks, bricks, crosshatch, plaid, rings, wedges, spiral, clouds, grain,
-    islands, fibres, vessels, marble, cells, pebbles, dots,
-)  # fmt: skip
+    stripes,
+    gratings,
+    wavy_stripes,
+    checks,
+    bricks,
+    crosshatch,
+    plaid,
+    rings,
+    wedges,
+    spiral,
+    clouds,
+    grain,
+    islands,
+    fibres,
+    vessels,
+    marble,
+    cells,
+    pebbles,
+    dots,
+)
 
 
 def fractal(rng: Generator, side: int, species: int) -> np.ndarray:

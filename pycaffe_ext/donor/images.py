@@ -73,16 +73,36 @@ def _crescent(rng: Generator, side: int) -> np.ndarray:
 SHAPES: tuple[Callable[[Generator, int], np.ndarray], ...] = (
     _polar(np.ones_like),
     _polar(lambda a: 1 / np.hypot(np.cos(a), np.sin(a) / 0.45)),
-    _regular(3), _regular(4), _regular(5), _star(4), _star(5), _star(8), _blob, _ring, _crescent,
+    _regular(3),
+    _regular(4),
+    _regular(5),
+    _star(4),
+    _star(5),
+    _star(8),
+    _blob,
+    _ring,
+    _crescent,
     _polar(lambda a: 0.65 + 0.35 * np.sin(3 * a)),
     _polar(lambda a: 0.7 + 0.3 * np.sin(6 * a)),
     _corners((-1, -0.25), (1, -0.25), (1, 0.25), (-1, 0.25)),
-    _corners((-0.3, -1), (0.3, -1), (0.3, -0.3), (1, -0.3), (1, 0.3), (0.3, 0.3), (0.3, 1), (-0.3, 1), (-0.3, 0.3),
-             (-1, 0.3), (-1, -0.3), (-0.3, -0.3)),
+    _corners(
+        (-0.3, -1),
+        (0.3, -1),
+        (0.3, -0.3),
+        (1, -0.3),
+        (1, 0.3),
+        (0.3, 0.3),
+        (0.3, 1),
+        (-0.3, 1),
+        (-0.3, 0.3),
+        (-1, 0.3),
+        (-1, -0.3),
+        (-0.3, -0.3),
+    ),
     _corners((-0.8, -1), (-0.2, -1), (-0.2, 0.4), (0.8, 0.4), (0.8, 1), (-0.8, 1)),
     _corners((-1, -0.2), (0.2, -0.2), (0.2, -0.7), (1, 0), (0.2, 0.7), (0.2, 0.2), (-1, 0.2)),
     _polar(lambda a: np.where(np.sin(a) > 0, 1.0, 0.12)),
-)  # fmt: skip
+)
 
 
 def _dome(r: np.ndarray) -> np.ndarray:

@@ -65,19 +65,31 @@ def make(recipe: Recipe, folder: Path) -> Path:
 
 def net_spec(recipe: Recipe, folder: Path) -> nets.NetSpec:
     return nets.NetSpec(
-        app="donor", scheme="scratch", classes=images.CLASSES, width=WIDTH, batch_size=recipe.batch_size,
-        train_source=str(folder / "train_lmdb"), val_source=str(folder / "val_lmdb"), val_batch_size=64,
-        mean_file=str(folder / "mean.binaryproto"), dropout_ratio=0.2,
-    )  # fmt: skip
+        app="donor",
+        scheme="scratch",
+        classes=images.CLASSES,
+        width=WIDTH,
+        batch_size=recipe.batch_size,
+        train_source=str(folder / "train_lmdb"),
+        val_source=str(folder / "val_lmdb"),
+        val_batch_size=64,
+        mean_file=str(folder / "mean.binaryproto"),
+        dropout_ratio=0.2,
+    )
 
 
 def solver_of(recipe: Recipe, spec: nets.NetSpec, folder: Path) -> caffe_pb2.SolverParameter:
     """The project's solver, with a rate that a net trained from nothing needs."""
     solver = nets.solver(
-        spec, train_count=recipe.per_class * images.CLASSES, val_count=recipe.val_per_class * images.CLASSES,
-        net=str(folder / "train_val.prototxt"), snapshot_prefix=str(folder / "donor"), max_epochs=recipe.epochs,
-        seed=recipe.seed, display=64,
-    )  # fmt: skip
+        spec,
+        train_count=recipe.per_class * images.CLASSES,
+        val_count=recipe.val_per_class * images.CLASSES,
+        net=str(folder / "train_val.prototxt"),
+        snapshot_prefix=str(folder / "donor"),
+        max_epochs=recipe.epochs,
+        seed=recipe.seed,
+        display=64,
+    )
     solver.base_lr, solver.lr_policy, solver.power = recipe.base_lr, "poly", 1
     return solver
 

@@ -60,11 +60,14 @@ def parser() -> argparse.ArgumentParser:
     flag("minloglevel", "log lines below this level are left out: 0 INFO, 1 WARNING, 2 ERROR (0)", type=int, default=0)
     flag("logtostderr", "accepted for glog's sake: the log always goes to standard error", nargs="?")
     flag("alsologtostderr", "accepted for glog's sake, as logtostderr", nargs="?")
-    flag("precision", "of convolutions: fp32 as Caffe, or bf16, faster, not faithful (fp32)",
-         default=options.FAITHFUL)
+    flag("precision", "of convolutions: fp32 as Caffe, or bf16, faster, not faithful (fp32)", default=options.FAITHFUL)
     flag("tf32", "let a GPU round factors to TF32: faster, not faithful", action="store_true", default=False)
-    flag("cache_gb", "GB for the stored outputs of frozen layers, 0 for none (a quarter of the free memory; train)",
-         type=float, default=None)
+    flag(
+        "cache_gb",
+        "GB for the stored outputs of frozen layers, 0 for none (a quarter of the free memory; train)",
+        type=float,
+        default=None,
+    )
     flag("version", "print the version", action="store_true", default=False)
     flag("help", "print this help", action="store_true", default=False)
     return out

@@ -137,8 +137,10 @@ def _device(gpu: str, where: str, words: str) -> torch.device:
         log.info(where, "Use CPU.")
         return devices.cpu()
     if len(ids) > 1:
-        raise UserError(f"-gpu={gpu}: this engine trains on one GPU; name one, e.g. -gpu={ids[0]} (a genuine Caffe"
-                        " with NCCL trains on several: CAFFE=)")
+        raise UserError(
+            f"-gpu={gpu}: this engine trains on one GPU; name one, e.g. -gpu={ids[0]} (a genuine Caffe"
+            " with NCCL trains on several: CAFFE=)"
+        )
     log.info(where, f"{words} {ids[0]}")
     return devices.gpu(ids[0], fixed_shapes=True)
 

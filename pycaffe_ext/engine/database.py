@@ -42,8 +42,9 @@ class LevelDB:
             yield
         except self._error as error:
             reason = error.args[0].decode(errors="replace") if error.args else "no reason given"
-            raise UserError(f"{self._source}: cannot be read as a LevelDB ({reason}); close whatever else uses it,"
-                            " or pack it again") from error
+            raise UserError(
+                f"{self._source}: cannot be read as a LevelDB ({reason}); close whatever else uses it, or pack it again"
+            ) from error
 
 
 Database = lmdb.Environment | LevelDB
@@ -75,8 +76,9 @@ def _open_leveldb(source: str, path: str) -> LevelDB:
     try:
         store = LevelDB(source, path)
     except ImportError as error:
-        raise UserError(f"{source}: reading a LevelDB needs plyvel; pip install 'pycaffe_ext[leveldb]',"
-                        " or convert it to LMDB") from error
+        raise UserError(
+            f"{source}: reading a LevelDB needs plyvel; pip install 'pycaffe_ext[leveldb]', or convert it to LMDB"
+        ) from error
     if next(_walk(store), None) is None:
         raise UserError(f"{source}: LevelDB is empty; pack at least one image")
     return store

@@ -31,8 +31,10 @@ def explained() -> Iterator[None]:
     except RuntimeError as error:
         if OUTSIDE not in str(error):
             raise
-        message = ("a label or an index is outside its range, which a GPU reports too late to say where; run the same"
-                   " on the CPU (leave -gpu out), which names the layer and the values")
+        message = (
+            "a label or an index is outside its range, which a GPU reports too late to say where; run the same"
+            " on the CPU (leave -gpu out), which names the layer and the values"
+        )
     else:
         return
     raise UserError(message)

@@ -10,9 +10,7 @@ from pycaffe_ext.proto import caffe_pb2
 Place = tuple[int, int]  # index of a layer, index of its top
 
 
-def with_state(
-    param: caffe_pb2.NetParameter, phase: int, level: int, stages: Iterable[str]
-) -> caffe_pb2.NetParameter:
+def with_state(param: caffe_pb2.NetParameter, phase: int, level: int, stages: Iterable[str]) -> caffe_pb2.NetParameter:
     """A copy of the net's description in the given state; its own level and stages stay where none are given."""
     out = caffe_pb2.NetParameter()
     out.CopyFrom(param)
@@ -99,8 +97,11 @@ def _readers(
     for i, layer in enumerate(param.layer):
         for j, blob in enumerate(bottoms[i]):
             if blob not in last:
-                raise LayerError(layer.name, f"layer {layer.name!r}: unknown bottom blob {blob!r} (bottom {j}): no"
-                                 f" layer above makes it (blobs so far: {', '.join(last) or 'none'})")
+                raise LayerError(
+                    layer.name,
+                    f"layer {layer.name!r}: unknown bottom blob {blob!r} (bottom {j}): no"
+                    f" layer above makes it (blobs so far: {', '.join(last) or 'none'})",
+                )
             sources[i, j] = last[blob]
             readers[last[blob]] = readers.get(last[blob], 0) + 1
         weights = layer.loss_weight

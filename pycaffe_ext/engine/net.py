@@ -99,16 +99,16 @@ class Net:
         self._overwriting = Overwriting(self)
         transfer.warn_of_twins(self)
 
-    def _add_layer(
-        self, param: caffe_pb2.LayerParameter, unread: set[str], learns: dict[int, bool]
-    ) -> None:
+    def _add_layer(self, param: caffe_pb2.LayerParameter, unread: set[str], learns: dict[int, bool]) -> None:
         if not param.HasField("phase"):
             param.phase = self.phase
         layer = layer_class(param)(param, param.phase, self.device)
         bottom_names, asked = layer.bottom_names, list(param.propagate_down)
         if len(asked) not in (0, len(bottom_names)):
-            layer.fail("propagate_down must be given for none or for each of its"
-                       f" {len(bottom_names)} bottoms, not {len(asked)} times")
+            layer.fail(
+                "propagate_down must be given for none or for each of its"
+                f" {len(bottom_names)} bottoms, not {len(asked)} times"
+            )
         layer.check_counts()
         bottom = [self._bottom(layer, i, name, unread) for i, name in enumerate(bottom_names)]
         names, top = self._make_tops(layer, unread)
@@ -186,16 +186,22 @@ class Net:
         permissive = spec.share_mode == caffe_pb2.ParamSpec.PERMISSIVE
         same = owner.count == mine.count if permissive else owner.shape == mine.shape
         if not same:
-            layer.fail(f"cannot share param {spec.name!r} of layer {owner_name!r}: it has shape {owner.shape}, here"
-                       f" it would have {mine.shape} ({'same count' if permissive else 'same shape'} needed)")
+            layer.fail(
+                f"cannot share param {spec.name!r} of layer {owner_name!r}: it has shape {owner.shape}, here"
+                f" it would have {mine.shape} ({'same count' if permissive else 'same shape'} needed)"
+            )
         layer.blobs[i] = owner if owner.shape == mine.shape else BlobView(owner, mine.shape)
-        for field, values, given in (("lr_mult", self.params_lr, self.has_params_lr),
-                                     ("decay_mult", self.params_weight_decay, self.has_params_decay)):
+        for field, values, given in (
+            ("lr_mult", self.params_lr, self.has_params_lr),
+            ("decay_mult", self.params_weight_decay, self.has_params_decay),
+        ):
             if not spec.HasField(field):
                 continue
             if given[index] and values[index] != getattr(spec, field):
-                layer.fail(f"shared param {spec.name!r} has {field} {getattr(spec, field):g} here and"
-                           f" {values[index]:g} in layer {owner_name!r}; they must agree")
+                layer.fail(
+                    f"shared param {spec.name!r} has {field} {getattr(spec, field):g} here and"
+                    f" {values[index]:g} in layer {owner_name!r}; they must agree"
+                )
             given[index], values[index] = True, getattr(spec, field)
 
     def _prune_backward(self) -> None:

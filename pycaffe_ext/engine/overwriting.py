@@ -54,10 +54,12 @@ class Overwriting:
 
     def __init__(self, net: Net) -> None:
         self._blobs = {"bottom": net.bottoms, "top": net.tops}  # not the net: it goes as soon as nobody has it
-        self._lost = {i: [reading for reading in readings if _is_read(net, reading)]
-                      for i, readings in overwritten(net).items()}
+        self._lost = {
+            i: [reading for reading in readings if _is_read(net, reading)] for i, readings in overwritten(net).items()
+        }
         self._kept: dict[int, dict[tuple[str, int], torch.Tensor]] = {
-            reading.layer: {} for readings in self._lost.values() for reading in readings}
+            reading.layer: {} for readings in self._lost.values() for reading in readings
+        }
         for i, readings in self._lost.items():
             net.layers[i].may_overwrite = not readings
 

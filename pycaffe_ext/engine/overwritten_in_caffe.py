@@ -16,14 +16,45 @@ if TYPE_CHECKING:
     from pycaffe_ext.engine.net import Net
 
 PROD = caffe_pb2.EltwiseParameter.PROD
-READ_BOTTOMS = frozenset((
-    "AbsVal", "BNLL", "Clip", "Convolution", "Deconvolution", "ELU", "Embed", "HingeLoss", "InfogainLoss",
-    "InnerProduct", "LRN", "LSTM", "LSTMUnit", "Log", "MultinomialLogisticLoss", "PReLU", "RNN", "ReLU", "Reduction",
-    "Scale", "SigmoidCrossEntropyLoss", "SoftmaxWithLoss",
-))  # fmt: skip
-READ_TOPS = frozenset((
-    "Exp", "ELU", "InfogainLoss", "LSTMUnit", "Sigmoid", "Softmax", "SoftmaxWithLoss", "Swish", "TanH",
-))  # fmt: skip
+READ_BOTTOMS = frozenset(
+    (
+        "AbsVal",
+        "BNLL",
+        "Clip",
+        "Convolution",
+        "Deconvolution",
+        "ELU",
+        "Embed",
+        "HingeLoss",
+        "InfogainLoss",
+        "InnerProduct",
+        "LRN",
+        "LSTM",
+        "LSTMUnit",
+        "Log",
+        "MultinomialLogisticLoss",
+        "PReLU",
+        "RNN",
+        "ReLU",
+        "Reduction",
+        "Scale",
+        "SigmoidCrossEntropyLoss",
+        "SoftmaxWithLoss",
+    )
+)
+READ_TOPS = frozenset(
+    (
+        "Exp",
+        "ELU",
+        "InfogainLoss",
+        "LSTMUnit",
+        "Sigmoid",
+        "Softmax",
+        "SoftmaxWithLoss",
+        "Swish",
+        "TanH",
+    )
+)
 KEEP_BOTTOMS = frozenset(("ELU", "PReLU", "ReLU", "Scale"))  # in place: a copy, or the sign is enough
 POSITIVE = frozenset(("Exp", "Sigmoid", "Softmax"))
 KEEP_SIGNS = frozenset(("Dropout", "ELU", "PReLU", "ReLU", "TanH"))
@@ -36,10 +67,15 @@ def warnings(net: Net) -> Iterator[str]:
     for i, readings in overwritten(net).items():
         spoilt = [reading.layer for reading in readings if _spoils(net, i, reading)]
         for j in dict.fromkeys(spoilt):
-            own = "its own bottom, which its gradient needs" if i == j else (
-                f"values that the gradient of layer {net.layers[j].name!r} ({net.layers[j].type}) needs")
-            yield (f"Layer {net.layers[i].name!r} ({net.layers[i].type}) works in place and overwrites {own}: Caffe's"
-                   " gradient is wrong there, here it is that of the layer out of place")
+            own = (
+                "its own bottom, which its gradient needs"
+                if i == j
+                else (f"values that the gradient of layer {net.layers[j].name!r} ({net.layers[j].type}) needs")
+            )
+            yield (
+                f"Layer {net.layers[i].name!r} ({net.layers[i].type}) works in place and overwrites {own}: Caffe's"
+                " gradient is wrong there, here it is that of the layer out of place"
+            )
 
 
 def _spoils(net: Net, writer: int, reading: Reading) -> bool:
@@ -47,8 +83,11 @@ def _spoils(net: Net, writer: int, reading: Reading) -> bool:
     if not net.needs_backward(reading.layer):
         return False
     if writer == reading.layer:
-        return reader.type not in KEEP_BOTTOMS and (_reads_bottoms(reader) or reader.type == "Eltwise") or (
-            reader.type == "ReLU" and reader.param.relu_param.negative_slope < 0)
+        return (
+            reader.type not in KEEP_BOTTOMS
+            and (_reads_bottoms(reader) or reader.type == "Eltwise")
+            or (reader.type == "ReLU" and reader.param.relu_param.negative_slope < 0)
+        )
     if reading.end == "bottom":
         own = net.bottoms[reading.layer][reading.index] in net.tops[reading.layer]
         return _reads_bottoms(reader) and not own

@@ -27,11 +27,45 @@ from pycaffe_ext.engine.solver import Solver
 from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.sizes import size_text
 
-ITEM_BY_ITEM = frozenset((
-    "AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Concat", "Convolution", "Crop", "Deconvolution", "Dropout", "ELU",
-    "Eltwise", "Embed", "Exp", "Flatten", "InnerProduct", "LRN", "Log", "MVN", "PReLU", "Pooling", "Power", "ReLU",
-    "Reshape", "SPP", "Scale", "Sigmoid", "Silence", "Slice", "Softmax", "Split", "Swish", "TanH", "Threshold", "Tile",
-))  # fmt: skip
+ITEM_BY_ITEM = frozenset(
+    (
+        "AbsVal",
+        "BNLL",
+        "BatchNorm",
+        "Bias",
+        "Clip",
+        "Concat",
+        "Convolution",
+        "Crop",
+        "Deconvolution",
+        "Dropout",
+        "ELU",
+        "Eltwise",
+        "Embed",
+        "Exp",
+        "Flatten",
+        "InnerProduct",
+        "LRN",
+        "Log",
+        "MVN",
+        "PReLU",
+        "Pooling",
+        "Power",
+        "ReLU",
+        "Reshape",
+        "SPP",
+        "Scale",
+        "Sigmoid",
+        "Silence",
+        "Slice",
+        "Softmax",
+        "Split",
+        "Swish",
+        "TanH",
+        "Threshold",
+        "Tile",
+    )
+)
 SAME_MEMORY = ("Flatten", "Reshape", "Split")
 AXES = ("axis", "concat_dim", "slice_dim")
 MEMORY_SHARE = 0.25  # of the available memory, where the user names no bound
@@ -262,10 +296,16 @@ class FrozenPrefix:
 
     def _log(self, rows: Rows, reading: float, computing: float, chosen: bool) -> None:
         boundary = self._boundary
-        outcome = (f"{rows.count} of {boundary.records} records are kept in {rows.place}"
-                   f" ({size_text(rows.bytes)})" if chosen else f"nothing is kept in {rows.place}")
-        log.info("data_layer.cpp:101", f"Frozen prefix of {self._name} ({len(boundary.layers)} layers): a batch takes"
-                 f" {log.number(1000 * computing)} ms to compute, {log.number(1000 * reading)} ms to read: {outcome}")
+        outcome = (
+            f"{rows.count} of {boundary.records} records are kept in {rows.place} ({size_text(rows.bytes)})"
+            if chosen
+            else f"nothing is kept in {rows.place}"
+        )
+        log.info(
+            "data_layer.cpp:101",
+            f"Frozen prefix of {self._name} ({len(boundary.layers)} layers): a batch takes"
+            f" {log.number(1000 * computing)} ms to compute, {log.number(1000 * reading)} ms to read: {outcome}",
+        )
 
 
 def attach(solver: Solver, cache_gb: float | None) -> None:

@@ -144,8 +144,11 @@ def load_class(module: str, name: str) -> type[Layer]:
 
 
 def _layers_of(module: ModuleType) -> list[str]:
-    return [name for name, value in vars(module).items()
-            if isinstance(value, type) and issubclass(value, Layer) and value is not Layer]
+    return [
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, Layer) and value is not Layer
+    ]
 
 
 @contextmanager

@@ -59,9 +59,13 @@ def _diffs(net: Net) -> list[tuple[str, list[np.ndarray]]]:
 
 def owned_blobs(net: Net) -> list[tuple[str, list[np.ndarray | None]]]:
     """(name, blobs) of each layer, the blobs in their places; None stands for one that a layer above owns."""
-    return [(layer.name, [blob.data.detach().cpu().numpy() if own else None
-                          for blob, own in zip(layer.blobs, owned, strict=True)])
-            for layer, owned in zip(net.layers, transfer.owners(net), strict=True)]  # fmt: skip
+    return [
+        (
+            layer.name,
+            [blob.data.detach().cpu().numpy() if own else None for blob, own in zip(layer.blobs, owned, strict=True)],
+        )
+        for layer, owned in zip(net.layers, transfer.owners(net), strict=True)
+    ]
 
 
 def write_state(state: State, prefix: str, hdf5: bool) -> str:

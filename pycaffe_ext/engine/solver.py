@@ -291,8 +291,9 @@ class Solver:
         loss, sums = scores.totals()
         if self.param.test_compute_loss:
             log.info("solver.cpp:389", f"Test loss: {log.number(loss / count)}")
-        means = [(name, float(total) / count, weight) for (name, weight), total in
-                 zip(output_names(net), sums, strict=True)]
+        means = [
+            (name, float(total) / count, weight) for (name, weight), total in zip(output_names(net), sums, strict=True)
+        ]
         named, values = output_names(net), [mean for _, mean, _ in means]
         log.info("solver.cpp:414", *_score_lines("Test", named, values))
         return means
@@ -330,8 +331,10 @@ class Solver:
         shapes = [blob.shape for blob in self.net.learnable_params] * self.update.histories
         found = [array.shape for array in state.history]
         if len(found) != len(shapes):
-            raise UserError(f"{path}: has {len(found)} histories, this net and solver type need {len(shapes)};"
-                            " resume with the net and the type it was written with")
+            raise UserError(
+                f"{path}: has {len(found)} histories, this net and solver type need {len(shapes)};"
+                " resume with the net and the type it was written with"
+            )
         for i, (have, need) in enumerate(zip(found, shapes, strict=True)):
             if have != need and not _legacy_equal(have, need):
                 raise UserError(f"{path}: history {i} has shape {have}, this net needs {need}; resume with its own net")
@@ -339,8 +342,9 @@ class Solver:
             self.net.copy_trained_layers_from(state.learned_net)
         self.iter, self.current_step = state.iteration, state.current_step
         arrays = zip(state.history, shapes, strict=True)
-        self.history = [torch.tensor(array.reshape(shape), device=self.device) if array.any() else None
-                        for array, shape in arrays]
+        self.history = [
+            torch.tensor(array.reshape(shape), device=self.device) if array.any() else None for array, shape in arrays
+        ]
         if not str(path).endswith(".h5"):
             log.info("sgd_solver.cpp:336", "SGDSolver: restoring history")
 

@@ -32,8 +32,10 @@ def test_net_params(param: caffe_pb2.SolverParameter) -> list[caffe_pb2.NetParam
     """The test nets' descriptions with their states merged, in Caffe's order."""
     sources = _test_sources(param)
     if param.test_state and len(param.test_state) != len(sources):
-        raise UserError(f"test_state must be given for none or each of the {len(sources)} test nets,"
-                        f" not {len(param.test_state)} times")
+        raise UserError(
+            f"test_state must be given for none or each of the {len(sources)} test nets,"
+            f" not {len(param.test_state)} times"
+        )
     if sources and param.test_interval <= 0:
         raise UserError("test_iter or a test net is given, so test_interval must be above 0 in the solver")
     states = list(param.test_state) or [None] * len(sources)

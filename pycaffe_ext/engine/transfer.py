@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pycaffe_ext.engine.layers import Layer
     from pycaffe_ext.engine.net import Net
 
-ADVICE = ("; to learn this layer's parameters from scratch rather than copying from a saved net, rename the layer")
+ADVICE = "; to learn this layer's parameters from scratch rather than copying from a saved net, rename the layer"
 
 
 class SharedValues(Blob):
@@ -87,10 +87,16 @@ def first_of_each_name(net: Net) -> dict[str, int]:
 def warn_of_twins(net: Net) -> None:
     """One line in the log for each name that several layers with parameters share: weights go by name."""
     counts = Counter(layer.name for layer in net.layers if layer.blobs)
-    log.warning("net.cpp:67", *(
-        f"{count} layers with parameters are called {name!r}: weights are copied, shared and restored by name, so all"
-        " but one of them keep their fillers; give each its own name" for name, count in counts.items() if count > 1
-    ))  # fmt: skip
+    log.warning(
+        "net.cpp:67",
+        *(
+            f"{count} layers with parameters are called {name!r}: weights are copied, shared and restored"
+            " by name, so all"
+            " but one of them keep their fillers; give each its own name"
+            for name, count in counts.items()
+            if count > 1
+        ),
+    )
 
 
 def _place(name: str, places: dict[str, int]) -> int | None:
@@ -115,8 +121,10 @@ def _other_number(name: str, saved: int, needed: int) -> UserError:
 def _copy_array(array: np.ndarray, blob: Blob, name: str, i: int) -> None:
     legacy = array.ndim == 4 and len(blob.shape) <= 4 and array.shape == (1,) * (4 - len(blob.shape)) + blob.shape
     if array.shape != blob.shape and not legacy:
-        raise UserError(f"cannot copy param {i} of layer {name!r}: shape {array.shape} in the saved net,"
-                        f" {blob.shape} in this net{ADVICE}")
+        raise UserError(
+            f"cannot copy param {i} of layer {name!r}: shape {array.shape} in the saved net,"
+            f" {blob.shape} in this net{ADVICE}"
+        )
     with one_thread():
         blob.data.copy_(torch.from_numpy(np.ascontiguousarray(array)).view(blob.shape))
 
@@ -132,8 +140,9 @@ def share_layers(net: Net, other: Net) -> None:
         target = net.layers[places[source.name]]
         shapes = [blob.shape for blob in source.blobs]
         if shapes != [blob.shape for blob in target.blobs]:
-            raise UserError(f"cannot share layer {source.name!r}: shapes {shapes} and"
-                            f" {[blob.shape for blob in target.blobs]}")
+            raise UserError(
+                f"cannot share layer {source.name!r}: shapes {shapes} and {[blob.shape for blob in target.blobs]}"
+            )
         for i, blob in enumerate(source.blobs):
             target.blobs[i] = replaced.setdefault(id(target.blobs[i]), SharedValues(blob))
     net.learnable_params = [replaced.get(id(blob), blob) for blob in net.learnable_params]

@@ -89,10 +89,16 @@ def _begin(weight: str, bias: str, size: int, steps: int, static: bool) -> Itera
     yield _product("x_transform", "x", top, size, f"{weight} {bias}").replace("bottom:", "propagate_down: true bottom:")
     if static:
         fixed = f"{top}_static"
-        yield _product(fixed, "x_static", f"{fixed}_preshape", size, f"{weight}_static", f"axis: 1 {WITHOUT_BIAS}"
-                       ).replace("bottom:", "propagate_down: true bottom:")
-        yield _layer("Reshape", f"{fixed}_reshape", f"{fixed}_preshape", fixed,
-                     f"reshape_param {{ shape {{ dim: 1 dim: -1 dim: {size} }} }}")
+        yield _product(
+            fixed, "x_static", f"{fixed}_preshape", size, f"{weight}_static", f"axis: 1 {WITHOUT_BIAS}"
+        ).replace("bottom:", "propagate_down: true bottom:")
+        yield _layer(
+            "Reshape",
+            f"{fixed}_reshape",
+            f"{fixed}_preshape",
+            fixed,
+            f"reshape_param {{ shape {{ dim: 1 dim: -1 dim: {size} }} }}",
+        )
     yield _slice(f"{top}_slice", top, steps)
 
 
@@ -107,8 +113,9 @@ def _lstm(size: int, steps: int, streams: int, static: bool) -> Iterator[str]:
     yield from _begin("W_xc", "b_c", 4 * size, steps, static)
     for t in range(1, steps + 1):
         yield _reset(t)
-        yield _product(f"transform_{t}", f"h_conted_{t - 1}", f"W_hc_h_{t - 1}", 4 * size, "W_hc",
-                       f"axis: 2 {WITHOUT_BIAS}")
+        yield _product(
+            f"transform_{t}", f"h_conted_{t - 1}", f"W_hc_h_{t - 1}", 4 * size, "W_hc", f"axis: 2 {WITHOUT_BIAS}"
+        )
         gates = f"W_hc_h_{t - 1} W_xc_x_{t}" + (" W_xc_x_static" if static else "")
         yield _layer("Eltwise", f"gate_input_{t}", gates, f"gate_input_{t}")
         yield _layer("LSTMUnit", f"unit_{t}", f"c_{t - 1} gate_input_{t} cont_{t}", f"c_{t} h_{t}")
@@ -121,8 +128,9 @@ def _rnn(size: int, steps: int, streams: int, static: bool) -> Iterator[str]:
     yield from _begin("W_xh", "b_h", size, steps, static)
     for t in range(1, steps + 1):
         yield _reset(t)
-        yield _product(f"W_hh_h_{t - 1}", f"h_conted_{t - 1}", f"W_hh_h_{t - 1}", size, "W_hh",
-                       f"axis: 2 {WITHOUT_BIAS}")
+        yield _product(
+            f"W_hh_h_{t - 1}", f"h_conted_{t - 1}", f"W_hh_h_{t - 1}", size, "W_hh", f"axis: 2 {WITHOUT_BIAS}"
+        )
         summed = f"W_hh_h_{t - 1} W_xh_x_{t}" + (" W_xh_x_static" if static else "")
         yield _layer("Eltwise", f"h_input_sum_{t}", summed, f"h_neuron_input_{t}")
         yield _layer("TanH", f"h_neuron_{t}", f"h_neuron_input_{t}", f"h_{t}")

@@ -39,8 +39,9 @@ class UpdatingSolver(Solver):
     def _seen(self) -> bool:
         return self.param.snapshot_diff or self.iter >= self._last
 
-    def _recorded(self, weight: torch.Tensor, grad: Any, state: list[torch.Tensor], rate: float, param: Any,
-                  iteration: int) -> None:
+    def _recorded(
+        self, weight: torch.Tensor, grad: Any, state: list[torch.Tensor], rate: float, param: Any, iteration: int
+    ) -> None:
         rule = UPDATES[param.type].rule
         if not self._seen:
             rule(weight, grad, state, rate, param, iteration)

@@ -138,8 +138,10 @@ def compare(
         for i, rate in enumerate(rates)
     ]
     adjusted = holm([None if row.difference is None else row.difference.p for row in rows])
-    return [replace(row, p_holm=p, verdict=_verdict(row.first, row.second, row.difference, p))
-            for row, p in zip(rows, adjusted, strict=True)]  # fmt: skip
+    return [
+        replace(row, p_holm=p, verdict=_verdict(row.first, row.second, row.difference, p))
+        for row, p in zip(rows, adjusted, strict=True)
+    ]
 
 
 def compare_aucs(
@@ -165,11 +167,14 @@ def compare_aucs(
     bootstrap = holm([None if row.bootstrap is None else row.bootstrap.p for row in rows])
     return [
         replace(
-            row, delong_p_holm=p, delong_verdict=_verdict(row.first, row.second, row.delong, p), bootstrap_p_holm=q,
+            row,
+            delong_p_holm=p,
+            delong_verdict=_verdict(row.first, row.second, row.delong, p),
+            bootstrap_p_holm=q,
             bootstrap_verdict=_verdict(row.first, row.second, row.bootstrap, q),
         )
         for row, p, q in zip(rows, delong, bootstrap, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def holm(p: Sequence[float | None]) -> list[float | None]:
@@ -223,8 +228,7 @@ def _points(
     curve = froc.curve(cases)
     band = operating.group_intervals(cases, group, rates, by, resamples, seed)
     return [
-        _point(curve, rate, by, band and Interval(float(band[0][i]), float(band[1][i])))
-        for i, rate in enumerate(rates)
+        _point(curve, rate, by, band and Interval(float(band[0][i]), float(band[1][i]))) for i, rate in enumerate(rates)
     ]
 
 
@@ -233,9 +237,16 @@ def _point(curve: froc.Curve, rate: float, by: str, bootstrap: Interval | None) 
     last = int(np.searchsorted(curve.false_positives, froc.allowance(rate, curve.frames), side="right")) - 1
     step = float(along[last]), float(along[min(last + 1, along.size - 1)])
     return Point(
-        point.false_positives_per_frame, point.hits, point.total, step, round(curve.frames * (step[1] - step[0])),
-        float(along[-1]), froc.reaches(curve, rate), clopper_pearson(point.hits, point.total), bootstrap,
-    )  # fmt: skip
+        point.false_positives_per_frame,
+        point.hits,
+        point.total,
+        step,
+        round(curve.frames * (step[1] - step[0])),
+        float(along[-1]),
+        froc.reaches(curve, rate),
+        clopper_pearson(point.hits, point.total),
+        bootstrap,
+    )
 
 
 def _area(value: float, drawn: np.ndarray, groups: int) -> Interval | None:
@@ -260,14 +271,26 @@ def _comparison(
     difference = _test(a.sensitivity - b.sensitivity, drawn, groups) if comparable else None
     paper = _paper(names, (a.exact, b.exact)) if comparable else NOT_TESTED
     return Comparison(
-        *names, rate, by, a, b, paper, difference, None, NOT_TESTED, groups,
+        *names,
+        rate,
+        by,
+        a,
+        b,
+        paper,
+        difference,
+        None,
+        NOT_TESTED,
+        groups,
         _note(names, points, rate, difference is None, groups),
-    )  # fmt: skip
+    )
 
 
 def _note(names: tuple[str, str], points: tuple[Point, Point], rate: float, untested: bool, groups: int) -> str:
-    short = [f"{name} ends at {point.end:.2f} false positives a frame"
-             for name, point in zip(names, points, strict=True) if not point.reached]  # fmt: skip
+    short = [
+        f"{name} ends at {point.end:.2f} false positives a frame"
+        for name, point in zip(names, points, strict=True)
+        if not point.reached
+    ]
     tied = [
         f"{name} steps from {point.step[0]:.2f} to {point.step[1]:.2f} false positives a frame: {point.tied} are tied"
         for name, point in zip(names, points, strict=True)
@@ -283,19 +306,32 @@ def _few_groups(untested: bool, groups: int) -> list[str]:
 
 
 def _auc_comparison(
-    labels: np.ndarray, names: tuple[str, str], scores: tuple[np.ndarray, np.ndarray],
-    drawn: tuple[np.ndarray, np.ndarray], groups: int,
-) -> AucComparison:  # fmt: skip
+    labels: np.ndarray,
+    names: tuple[str, str],
+    scores: tuple[np.ndarray, np.ndarray],
+    drawn: tuple[np.ndarray, np.ndarray],
+    groups: int,
+) -> AucComparison:
     delong = roc.auc_difference(labels, *scores)
     exact = tuple(roc.auc_interval(labels, values) for values in scores)
     aucs = tuple(roc.auc(labels, values) for values in scores)
     by_group = tuple(_area(value, values, groups) for value, values in zip(aucs, drawn, strict=True))
     bootstrap = _test(delong.value, drawn[0] - drawn[1], groups)
     return AucComparison(
-        *names, aucs, exact, None if None in by_group else by_group,
-        _paper(names, exact), delong, delong.p, NOT_TESTED, bootstrap, None, NOT_TESTED, groups,
+        *names,
+        aucs,
+        exact,
+        None if None in by_group else by_group,
+        _paper(names, exact),
+        delong,
+        delong.p,
+        NOT_TESTED,
+        bootstrap,
+        None,
+        NOT_TESTED,
+        groups,
         "; ".join(_few_groups(bootstrap is None, groups)),
-    )  # fmt: skip
+    )
 
 
 def _paper(names: tuple[str, str], intervals: tuple[Interval, Interval]) -> str:

@@ -136,9 +136,7 @@ def operating_point(curve: Curve, rate: float, by: str = "lesion") -> OperatingP
     hits, total = curve.hits(by)
     allowed = np.flatnonzero(curve.false_positives <= allowance(rate, curve.frames))[-1]
     at = int(np.argmax(hits == hits[allowed]))
-    return OperatingPoint(
-        float(curve.threshold[at]), float(curve.false_positives_per_frame[at]), int(hits[at]), total
-    )
+    return OperatingPoint(float(curve.threshold[at]), float(curve.false_positives_per_frame[at]), int(hits[at]), total)
 
 
 def operable(curve: Curve) -> np.ndarray:
@@ -190,15 +188,23 @@ def bootstrap_sensitivities(
     names, member = np.unique(np.asarray(group), return_inverse=True)
     false, best = cases.false_scores(), cases.best_scores(by)
     return resampled_sensitivities(
-        (false[0], member[false[1]]), (best[0], member[best[1]]), np.bincount(member, minlength=names.size),
-        rates, resamples, seed,
-    )  # fmt: skip
+        (false[0], member[false[1]]),
+        (best[0], member[best[1]]),
+        np.bincount(member, minlength=names.size),
+        rates,
+        resamples,
+        seed,
+    )
 
 
 def resampled_sensitivities(
-    false: tuple[np.ndarray, np.ndarray], found: tuple[np.ndarray, np.ndarray], size: np.ndarray,
-    rates: Sequence[float] | np.ndarray, resamples: int, seed: int,
-) -> np.ndarray:  # fmt: skip
+    false: tuple[np.ndarray, np.ndarray],
+    found: tuple[np.ndarray, np.ndarray],
+    size: np.ndarray,
+    rates: Sequence[float] | np.ndarray,
+    resamples: int,
+    seed: int,
+) -> np.ndarray:
     """(resamples, rates): share of `found` that scores above the first false positive that is one too many.
 
     false : scores, best first, and their groups (int)      found : scores of what is to be found, and their groups

@@ -59,9 +59,13 @@ def froc_points(
 
 
 def group_intervals(
-    cases: froc.Cases, group: Sequence[object] | np.ndarray, rates: Sequence[float] | np.ndarray, by: str = "lesion",
-    resamples: int = RESAMPLES, seed: int = 0,
-) -> tuple[np.ndarray, np.ndarray] | None:  # fmt: skip
+    cases: froc.Cases,
+    group: Sequence[object] | np.ndarray,
+    rates: Sequence[float] | np.ndarray,
+    by: str = "lesion",
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray] | None:
     """(rates,) lower and (rates,) upper ends of the bootstrap by group at any false-positive rates, rising.
 
     None where there are too few groups with lesions.  They are the same whichever other rates are asked for.
@@ -79,9 +83,12 @@ def group_intervals(
 
 
 def roc_points(
-    labels: np.ndarray, scores: np.ndarray, group: Sequence[object] | np.ndarray, resamples: int = RESAMPLES,
+    labels: np.ndarray,
+    scores: np.ndarray,
+    group: Sequence[object] | np.ndarray,
+    resamples: int = RESAMPLES,
     seed: int = 0,
-) -> Points:  # fmt: skip
+) -> Points:
     """The corners of the ROC curve with intervals of the sensitivity.
 
     labels : (n,) 1 = positive      scores : (n,) higher = more likely positive      group : (n,) of each case

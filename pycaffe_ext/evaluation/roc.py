@@ -37,9 +37,7 @@ def auc_interval(labels: np.ndarray, scores: np.ndarray, confidence: float = 0.9
     return on_logit_scale(float(areas[0]), float(np.sqrt(covariance[0, 0])), float(ndtri(0.5 + confidence / 2)), reach)
 
 
-def auc_difference(
-    labels: np.ndarray, first: np.ndarray, second: np.ndarray, confidence: float = 0.95
-) -> Difference:
+def auc_difference(labels: np.ndarray, first: np.ndarray, second: np.ndarray, confidence: float = 0.95) -> Difference:
     """DeLong's paired test of two scores of the same cases."""
     from scipy.special import ndtr, ndtri
 

@@ -122,13 +122,16 @@ def trial(world: World, sample: Sample, resamples: int, seed: int) -> dict[str, 
 def _bootstraps(world: World, sample: Sample, resamples: int, seed: int) -> dict[str, bool]:
     sensitivity, auc = np.array(world.sensitivity), world.auc
     group, groups = sample.group, world.videos
-    drawn = [froc.bootstrap_sensitivities(cases, group, [world.rate], "lesion", resamples, seed)[:, 0]
-             for cases in sample.cases]  # fmt: skip
+    drawn = [
+        froc.bootstrap_sensitivities(cases, group, [world.rate], "lesion", resamples, seed)[:, 0]
+        for cases in sample.cases
+    ]
     band = operating.group_intervals(sample.cases[0], group, [world.rate], "lesion", resamples, seed)
     found = [froc.sensitivity_at(froc.curve(cases), world.rate) for cases in sample.cases]
     test = paired_difference(found[0] - found[1], drawn[0] - drawn[1], groups)
-    areas = [roc.bootstrap_aucs(sample.label, cases.score, sample.candidate_group, resamples, seed)
-             for cases in sample.cases]  # fmt: skip
+    areas = [
+        roc.bootstrap_aucs(sample.label, cases.score, sample.candidate_group, resamples, seed) for cases in sample.cases
+    ]
     own = [roc.auc(sample.label, cases.score) for cases in sample.cases]
     area_test = paired_difference(own[0] - own[1], areas[0] - areas[1], groups)
     return {
@@ -178,9 +181,7 @@ def _overlap(first: Interval, second: Interval) -> bool:
     return first.low <= second.high and second.low <= first.high
 
 
-def shares(
-    world: World, repetitions: int, resamples: int, seed: int = 0, progress: bool = False
-) -> dict[str, float]:
+def shares(world: World, repetitions: int, resamples: int, seed: int = 0, progress: bool = False) -> dict[str, float]:
     """Share of `repetitions` test sets of a world for which each outcome of `trial` is yes.
 
     The standard error of a share s is sqrt(s * (1 - s) / repetitions).

@@ -86,14 +86,15 @@ def read(prototxt: str | Path, weights: str | Path) -> Source:
     blobs = read_blobs(weights)
     for name, count in Counter(layer.name for layer in net.layer).items():
         if count > 1 and name in blobs:
-            raise LayerError(name, f"{count} layers are called {name!r}, so it is not clear whose weights the file"
-                             " holds; give each its own name")
+            raise LayerError(
+                name,
+                f"{count} layers are called {name!r}, so it is not clear whose weights the file"
+                " holds; give each its own name",
+            )
     return Source(net.name, list(net.layer), _with_shared(net, blobs), to_text(read_net(prototxt)))
 
 
-def _with_shared(
-    net: caffe_pb2.NetParameter, blobs: dict[str, list[np.ndarray | None]]
-) -> dict[str, list[np.ndarray]]:
+def _with_shared(net: caffe_pb2.NetParameter, blobs: dict[str, list[np.ndarray | None]]) -> dict[str, list[np.ndarray]]:
     """Blobs that a file holds only under the layer that owns them, given to each layer that names the same `param`."""
     owners: dict[str, np.ndarray] = {}
     out = {}

@@ -32,8 +32,9 @@ def table_one(spec: NetSpec, bias: float, pool_first: bool) -> list[Layer]:
     """AlexNet's layers; bias : start of the biases that do not start at 0.  pool_first : pooling before LRN."""
     n, rates = spec.channels, param_specs(spec.scheme, spec.arch)
     fewer = float(spec.width) ** -0.5  # fewer inputs need larger weights for activations of the paper's size
-    first, conv, fc, head = (weight_filler(spec, gaussian(std)) for std in (0.01, 0.01 * fewer, 0.005 * fewer,
-                                                                            0.01 * fewer))  # fmt: skip
+    first, conv, fc, head = (
+        weight_filler(spec, gaussian(std)) for std in (0.01, 0.01 * fewer, 0.005 * fewer, 0.01 * fewer)
+    )
     zero, raised, ratio = constant(0), constant(bias), spec.dropout(0.5)
     return [
         convolution("conv1", "data", n(96), 11, first, zero, rates["conv1"], stride=4),

@@ -103,17 +103,28 @@ ARCHITECTURES = {
         Architecture("caffenet", "CaffeNet", caffenet.INPUT, caffenet.layers, ("fc8",), BVLC_BATCH),
         Architecture("vgg16", "VGG-16", vgg16.INPUT, vgg16.layers, ("fc8",), DEEP_BATCH),
         Architecture(
-            "googlenet", "GoogLeNet", googlenet.INPUT, googlenet.layers, googlenet.HEADS, DEEP_BATCH,
-            accuracy="loss3/top-1", loss="loss3/loss3",
+            "googlenet",
+            "GoogLeNet",
+            googlenet.INPUT,
+            googlenet.layers,
+            googlenet.HEADS,
+            DEEP_BATCH,
+            accuracy="loss3/top-1",
+            loss="loss3/loss3",
         ),
         Architecture(
-            "squeezenet", "SqueezeNet", squeezenet.INPUT, squeezenet.layers, ("conv10",), DEEP_BATCH,
+            "squeezenet",
+            "SqueezeNet",
+            squeezenet.INPUT,
+            squeezenet.layers,
+            ("conv10",),
+            DEEP_BATCH,
             scores=squeezenet.SCORES,
         ),
         Architecture("resnet50", "ResNet-50", resnet50.INPUT, resnet50.layers, ("fc1000",), DEEP_BATCH),
         Architecture("lenet", "LeNet", lenet.INPUT, lenet.layers, ("ip2",), LENET_BATCH, scale=lenet.SCALE),
     )
-}  # fmt: skip
+}
 
 
 def architecture(name: str) -> Architecture:

@@ -15,9 +15,7 @@ Filler = caffe_pb2.FillerParameter
 TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
 
 
-def layer(
-    name: str, kind: str, bottoms: Sequence[str], tops: Sequence[str], phase: int | None = None
-) -> Layer:
+def layer(name: str, kind: str, bottoms: Sequence[str], tops: Sequence[str], phase: int | None = None) -> Layer:
     """A layer of type `kind`, in both phases or in `phase` only."""
     made = Layer(name=name, type=kind, bottom=bottoms, top=tops)
     if phase is not None:
@@ -26,9 +24,14 @@ def layer(
 
 
 def data(
-    source: str, mean_file: str, batch_size: int, phase: int, crop_size: int = 0, mirror: bool = False,
+    source: str,
+    mean_file: str,
+    batch_size: int,
+    phase: int,
+    crop_size: int = 0,
+    mirror: bool = False,
     scale: float = 1,
-) -> Layer:  # fmt: skip
+) -> Layer:
     """An LMDB of Datums, read in key order, minus the mean image, times `scale`; crop_size 0 takes the whole image."""
     made = layer("data", "Data", [], ["data", "label"], phase)
     made.transform_param.MergeFrom(
@@ -68,28 +71,38 @@ def weight_filler(spec: NetSpec, published: Filler) -> Filler:
 
 
 def convolution(
-    name: str, bottom: str, num_output: int, kernel_size: int, weight: Filler, bias: Filler | None, spec: Spec,
-    stride: int = 1, pad: int = 0, group: int = 1,
-) -> Layer:  # fmt: skip
+    name: str,
+    bottom: str,
+    num_output: int,
+    kernel_size: int,
+    weight: Filler,
+    bias: Filler | None,
+    spec: Spec,
+    stride: int = 1,
+    pad: int = 0,
+    group: int = 1,
+) -> Layer:
     """Without a bias where its filler is None."""
     made = _learned(layer(name, "Convolution", [bottom], [name]), spec[: 1 if bias is None else 2])
     made.convolution_param.MergeFrom(
         caffe_pb2.ConvolutionParameter(
-            num_output=num_output, bias_term=bias is not None, pad=[pad], kernel_size=[kernel_size], stride=[stride],
-            group=group, weight_filler=weight, bias_filler=bias,
-        )  # fmt: skip
+            num_output=num_output,
+            bias_term=bias is not None,
+            pad=[pad],
+            kernel_size=[kernel_size],
+            stride=[stride],
+            group=group,
+            weight_filler=weight,
+            bias_filler=bias,
+        )
     )
     return made
 
 
-def inner_product(
-    name: str, bottom: str, num_output: int, weight: Filler, bias: Filler, spec: Spec
-) -> Layer:
+def inner_product(name: str, bottom: str, num_output: int, weight: Filler, bias: Filler, spec: Spec) -> Layer:
     made = _learned(layer(name, "InnerProduct", [bottom], [name]), spec)
     made.inner_product_param.MergeFrom(
-        caffe_pb2.InnerProductParameter(
-            num_output=num_output, bias_term=True, weight_filler=weight, bias_filler=bias
-        )
+        caffe_pb2.InnerProductParameter(num_output=num_output, bias_term=True, weight_filler=weight, bias_filler=bias)
     )
     return made
 
@@ -109,9 +122,7 @@ def batch_norm(name: str, blob: str, stored: bool) -> Layer:
 def scale(name: str, blob: str, spec: Spec) -> Layer:
     """A learned factor and term for each channel, in place; they start at 1 and 0."""
     made = _learned(layer(name, "Scale", [blob], [blob]), spec)
-    made.scale_param.MergeFrom(
-        caffe_pb2.ScaleParameter(bias_term=True, filler=constant(1), bias_filler=constant(0))
-    )
+    made.scale_param.MergeFrom(caffe_pb2.ScaleParameter(bias_term=True, filler=constant(1), bias_filler=constant(0)))
     return made
 
 
@@ -136,9 +147,12 @@ def lrn(name: str, bottom: str, local_size: int, alpha: float, beta: float) -> L
     made = layer(name, "LRN", [bottom], [name])
     made.lrn_param.MergeFrom(
         caffe_pb2.LRNParameter(
-            local_size=local_size, alpha=alpha, beta=beta, k=1,
+            local_size=local_size,
+            alpha=alpha,
+            beta=beta,
+            k=1,
             norm_region=caffe_pb2.LRNParameter.ACROSS_CHANNELS,
-        )  # fmt: skip
+        )
     )
     return made
 
@@ -153,18 +167,14 @@ def average_pooling(name: str, bottom: str, kernel_size: int, stride: int) -> La
 
 def _pooling(name: str, bottom: str, kind: int, kernel_size: int, stride: int, pad: int) -> Layer:
     made = layer(name, "Pooling", [bottom], [name])
-    made.pooling_param.MergeFrom(
-        caffe_pb2.PoolingParameter(pool=kind, kernel_size=kernel_size, stride=stride, pad=pad)
-    )
+    made.pooling_param.MergeFrom(caffe_pb2.PoolingParameter(pool=kind, kernel_size=kernel_size, stride=stride, pad=pad))
     return made
 
 
 def global_average_pooling(name: str, bottom: str) -> Layer:
     """The mean of each channel, (N, C, 1, 1)."""
     made = layer(name, "Pooling", [bottom], [name])
-    made.pooling_param.MergeFrom(
-        caffe_pb2.PoolingParameter(pool=caffe_pb2.PoolingParameter.AVE, global_pooling=True)
-    )
+    made.pooling_param.MergeFrom(caffe_pb2.PoolingParameter(pool=caffe_pb2.PoolingParameter.AVE, global_pooling=True))
     return made
 
 

@@ -62,9 +62,15 @@ class _Stage:
     stored: bool
 
     def normalised(
-        self, name: str, suffix: str, bottom: str, outputs: int, kernel: int, stride: int = 1,
+        self,
+        name: str,
+        suffix: str,
+        bottom: str,
+        outputs: int,
+        kernel: int,
+        stride: int = 1,
         bias: Filler | None = None,
-    ) -> list[Layer]:  # fmt: skip
+    ) -> list[Layer]:
         """A convolution, and bnSUFFIX and scaleSUFFIX on its blob."""
         pad = kernel // 2
         return [

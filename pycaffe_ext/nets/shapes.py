@@ -28,9 +28,7 @@ def parameter_shapes(
     return _infer(net, phase, image)[1]
 
 
-def _infer(
-    net: caffe_pb2.NetParameter, phase: int, image: Shape
-) -> tuple[dict[str, Shape], dict[str, Shapes]]:
+def _infer(net: caffe_pb2.NetParameter, phase: int, image: Shape) -> tuple[dict[str, Shape], dict[str, Shapes]]:
     blobs: dict[str, Shape] = {}
     parameters: dict[str, Shapes] = {}
     for layer in net.layer:

@@ -13,19 +13,31 @@ MODES = {"cpu": caffe_pb2.SolverParameter.CPU, "gpu": caffe_pb2.SolverParameter.
 
 
 def solver(
-    spec: NetSpec, *, train_count: int, val_count: int, net: str, snapshot_prefix: str,
-    max_epochs: int = MAX_EPOCHS, snapshots_per_epoch: int = 1, mode: str = "cpu", seed: int = 0,
-    display: int = 20, base_lr: float = schemes.BASE_LR,
-) -> caffe_pb2.SolverParameter:  # fmt: skip
+    spec: NetSpec,
+    *,
+    train_count: int,
+    val_count: int,
+    net: str,
+    snapshot_prefix: str,
+    max_epochs: int = MAX_EPOCHS,
+    snapshots_per_epoch: int = 1,
+    mode: str = "cpu",
+    seed: int = 0,
+    display: int = 20,
+    base_lr: float = schemes.BASE_LR,
+) -> caffe_pb2.SolverParameter:
     """SGD whose rate falls by GAMMA once an epoch; an epoch is ceil(train_count / batch_size) iterations.
 
     Validation (all val_count patches; the last batch wraps around) and snapshot once an epoch. `mode` "cpu" or "gpu";
     `caffe --gpu=` overrides it. UserError for a count below 1 or a negative seed (Caffe would draw its own).
     """
     counts = {
-        "train_count": train_count, "val_count": val_count, "max_epochs": max_epochs, "display": display,
+        "train_count": train_count,
+        "val_count": val_count,
+        "max_epochs": max_epochs,
+        "display": display,
         "snapshots_per_epoch": snapshots_per_epoch,
-    }  # fmt: skip
+    }
     for name, count in counts.items():
         if count < 1:
             raise UserError(f"{name} = {count}: at least 1 is needed")

@@ -42,9 +42,7 @@ class Picture:
         if orientation == 1:
             return self
         alpha = None if self.alpha is None else turn(self.alpha, orientation)
-        return replace(
-            self, pixels=turn(self.pixels, orientation), stored=turn(self.stored, orientation), alpha=alpha
-        )
+        return replace(self, pixels=turn(self.pixels, orientation), stored=turn(self.stored, orientation), alpha=alpha)
 
 
 def turn(pixels: np.ndarray, orientation: int) -> np.ndarray:

@@ -67,9 +67,14 @@ def _with_strings() -> set[str]:
     types = caffe_pb2.DESCRIPTOR.message_types_by_name.values()
     found: set[str] = set()
     while True:
-        more = {kind.full_name for kind in types if any(
-            field.type == field.TYPE_STRING or (field.message_type and field.message_type.full_name in found)
-            for field in kind.fields)}  # fmt: skip
+        more = {
+            kind.full_name
+            for kind in types
+            if any(
+                field.type == field.TYPE_STRING or (field.message_type and field.message_type.full_name in found)
+                for field in kind.fields
+            )
+        }
         if more == found:
             return found
         found = more
@@ -78,7 +83,8 @@ def _with_strings() -> set[str]:
 def _twin(message: Message) -> Message:
     """The message in a copy of the schema that has `bytes` for each `string`: on the wire they are the same."""
     return GetMessageClass(_twins().FindMessageTypeByName(message.DESCRIPTOR.full_name)).FromString(
-        message.SerializePartialToString())
+        message.SerializePartialToString()
+    )
 
 
 @cache

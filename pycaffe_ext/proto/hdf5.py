@@ -96,9 +96,10 @@ def _why(name: str) -> str:
 
 def _refusal(name: str, why: str) -> LayerError:
     return LayerError(
-        name, f"layer {name!r}: HDF5 can't hold weights under this name ({why}); rename the layer, or write binary"
-        " weights (snapshot_format: BINARYPROTO; Net.save)"
-    )  # fmt: skip
+        name,
+        f"layer {name!r}: HDF5 can't hold weights under this name ({why}); rename the layer, or write binary"
+        " weights (snapshot_format: BINARYPROTO; Net.save)",
+    )
 
 
 def read_layers_h5(path: Pathlike) -> dict[str, list[np.ndarray | None]]:
@@ -123,7 +124,9 @@ def _read_layer(path: Pathlike, name: str, group: h5py.Group) -> list[np.ndarray
     import h5py
 
     if inner := next((key for key, item in group.items() if isinstance(item, h5py.Group)), None):
-        raise UserError(f"{path}: layer '{name}/{inner}' is a group within a group, which Caffe does not read: it would"
-                        " start from its filler; take or write a binary caffemodel")
+        raise UserError(
+            f"{path}: layer '{name}/{inner}' is a group within a group, which Caffe does not read: it would"
+            " start from its filler; take or write a binary caffemodel"
+        )
     blobs = {int(key): np.asarray(item, np.float32) for key, item in group.items() if key.isdigit()}
     return [blobs.get(i) for i in range(max(blobs, default=-1) + 1)]

@@ -171,7 +171,7 @@ def _no_string(field: FieldDescriptor, given: str) -> str:
         return f"{given} is a type of the old 'layers'; in 'layer' write type: \"{V1_TYPES[given]}\""
     if not WORD.fullmatch(given):
         return f"field {field.name!r} takes a string in quotes, not {given}"
-    return f"field {field.name!r} takes a string; write it in quotes: \"{given}\""
+    return f'field {field.name!r} takes a string; write it in quotes: "{given}"'
 
 
 def _no_enum(field: FieldDescriptor, given: str) -> str:

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Message)
 Pathlike = str | os.PathLike[str]
 
+
 def read_net(path: Pathlike, upgrade: bool = True) -> caffe_pb2.NetParameter:
     """Read a net's prototxt of any age; with `upgrade`, in today's form (`layer`, Input layers, `param`).
 

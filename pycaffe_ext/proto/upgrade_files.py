@@ -41,9 +41,14 @@ def solver_text(source: Pathlike, target: Pathlike) -> int:
 
 
 def _upgrade(
-    source: Pathlike, target: Pathlike, message: Message, upgrade: Callable, write: Callable, form: str,
+    source: Pathlike,
+    target: Pathlike,
+    message: Message,
+    upgrade: Callable,
+    write: Callable,
+    form: str,
     dropped: list[str],
-) -> int:  # fmt: skip
+) -> int:
     before = serialize(message)
     upgrade(message, str(source))
     if serialize(message) == before:

@@ -18,8 +18,14 @@ from pycaffe_ext.evaluation.comparison import NOT_TESTED, Comparison
 from pycaffe_ext.schemes import SCRATCH, STAGES
 
 HOLDS, IN_PART, MIXED, NOT_SHOWN, AGAINST_IN_PART, CONTRADICTED, UNTESTED = (
-    "holds", "holds in part", "mixed", "not shown", "contradicted in part", "contradicted", "not tested here",
-)  # fmt: skip
+    "holds",
+    "holds in part",
+    "mixed",
+    "not shown",
+    "contradicted in part",
+    "contradicted",
+    "not tested here",
+)
 DEEP, MODERATE = 1 / 4, 5 / 8  # of the stages, from the input: AlexNet's conv1-conv2 and conv3-conv5
 NEAR_BEST = 0.99  # of a run's best validation AUC: what "has converged" means here
 
@@ -103,19 +109,26 @@ def claims(
     at_lowest = f"at {lowest:g} false positives a frame"
     return [
         _ordered("Every CNN outperforms the hand-crafted detector", product(nets, [detector]), comparisons),
-        _ordered("Of the fine-tuned nets, tuning only the last layer performs worst",
-                 product([*who.shallow, *who.moderate, *who.deep], who.last), comparisons),
+        _ordered(
+            "Of the fine-tuned nets, tuning only the last layer performs worst",
+            product([*who.shallow, *who.moderate, *who.deep], who.last),
+            comparisons,
+        ),
         _ordered("Tuning the last two layers beats tuning only the last", product(who.last_two, who.last), comparisons),
-        _ordered("Moderate tuning beats shallow tuning (the last two or three layers)",
-                 product(who.moderate, who.shallow), comparisons),
+        _ordered(
+            "Moderate tuning beats shallow tuning (the last two or three layers)",
+            product(who.moderate, who.shallow),
+            comparisons,
+        ),
         _ordered(f"Deep tuning beats moderate tuning {at_lowest}", product(who.deep, who.moderate), early),
         _rises("Performance grows with the depth of tuning", methods, aucs),
         _ordered(f"Deep tuning beats training from scratch {at_lowest}", product(who.deep, who.scratch), early),
-        _not_worse("Deep tuning is as good as training from scratch or better",
-                   product(who.deep, who.scratch), comparisons),
+        _not_worse(
+            "Deep tuning is as good as training from scratch or better", product(who.deep, who.scratch), comparisons
+        ),
         _ordered("Training from scratch beats tuning only the last layer", product(who.scratch, who.last), comparisons),
         _sooner("Deeply tuned nets converge sooner than nets from scratch", who, courses),
-    ]  # fmt: skip
+    ]
 
 
 class Tally(NamedTuple):
@@ -182,28 +195,31 @@ def _rises(statement: str, methods: Sequence[Method], aucs: Mapping[str, Sequenc
     shown = found.pvalue < 0.05
     said = (HOLDS if found.statistic > 0 else CONTRADICTED) if shown else NOT_SHOWN
     return Claim(
-        statement, said,
+        statement,
+        said,
         f"Kendall's tau between depth and mean test AUC: {found.statistic:.2f}, p = {found.pvalue:.3f},"
         f" {len(points)} depths",
-    )  # fmt: skip
+    )
 
 
-def _sooner(
-    statement: str, who: Roles, courses: Mapping[str, Sequence[Sequence[tuple[float, float]]]]
-) -> Claim:
+def _sooner(statement: str, who: Roles, courses: Mapping[str, Sequence[Sequence[tuple[float, float]]]]) -> Claim:
     """Epochs until a run reaches 99 % of its best validation AUC, deepest tuning against scratch, seed by seed."""
-    deep, scratch = ([epochs_to_best(course) for course in courses.get(names[-1] if names else "", ())]
-                     for names in (who.deep, who.scratch))  # fmt: skip
+    deep, scratch = (
+        [epochs_to_best(course) for course in courses.get(names[-1] if names else "", ())]
+        for names in (who.deep, who.scratch)
+    )
     if not deep or len(deep) != len(scratch):
         return Claim(statement, UNTESTED, "no deeply tuned net and net from scratch of the same seeds")
-    sooner, later = (sum(test(d, s) for d, s in zip(deep, scratch, strict=True))
-                     for test in (float.__lt__, float.__gt__))  # fmt: skip
+    sooner, later = (
+        sum(test(d, s) for d, s in zip(deep, scratch, strict=True)) for test in (float.__lt__, float.__gt__)
+    )
     said = {True: HOLDS, False: MIXED}[sooner == len(deep)] if sooner else (CONTRADICTED if later else NOT_SHOWN)
     return Claim(
-        statement, said,
+        statement,
+        said,
         f"epochs until {100 * NEAR_BEST:.0f} % of the best validation AUC: {_listed(deep)} ({who.deep[-1]}) against"
         f" {_listed(scratch)} ({who.scratch[-1]})",
-    )  # fmt: skip
+    )
 
 
 def epochs_to_best(course: Sequence[tuple[float, float]]) -> float:

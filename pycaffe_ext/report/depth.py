@@ -62,15 +62,22 @@ def _points(axes: Axes, schemes: Mapping[str, Seeds]) -> None:
     seeds = sorted({seed for one in schemes.values() for seed in one.values})
     for i, seed in enumerate(seeds if len(seeds) > 1 else ()):
         values = [one.values.get(seed, np.nan) for one in schemes.values()]
-        axes.plot(at + 0.16, values, marker=MARKERS[1:][i % 7], ms=3.5, lw=0.7, color="#999999", label=f"seed {seed}",
-                  zorder=2)  # fmt: skip
+        axes.plot(
+            at + 0.16,
+            values,
+            marker=MARKERS[1:][i % 7],
+            ms=3.5,
+            lw=0.7,
+            color="#999999",
+            label=f"seed {seed}",
+            zorder=2,
+        )
     mean = np.array([one.over.mean for one in schemes.values()])
     reach = np.array([_reach(one.over) for one in schemes.values()]).reshape(-1, 2).T
     label = "mean over seeds" if len(seeds) > 1 else f"fine-tuned, seed {seeds[0]}"
     if np.isfinite(reach).any():
         label = "mean and 95 % t interval over seeds"
-    axes.errorbar(at, mean, yerr=reach, fmt="o-", color=COLOURS[0], ms=5.5, lw=1.8, capsize=3, zorder=3,
-                  label=label)  # fmt: skip
+    axes.errorbar(at, mean, yerr=reach, fmt="o-", color=COLOURS[0], ms=5.5, lw=1.8, capsize=3, zorder=3, label=label)
 
 
 def _range(seeds: Sequence[Seeds]) -> tuple[float, float]:

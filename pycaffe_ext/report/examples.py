@@ -21,9 +21,10 @@ from pycaffe_ext.report.runs import RunFiles
 SCENES, BARE = 6, 2  # frames that are shown, and how many of them without a polyp
 SHOWN = 6  # candidates in a frame, or of a kind
 KINDS = {
-    "hits": "hits that score highest", "missed": "hits that score lowest",
+    "hits": "hits that score highest",
+    "missed": "hits that score lowest",
     "false": "false positives that score highest",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,9 @@ def _one_of_each_group(rows: np.ndarray, key: np.ndarray, group: np.ndarray, cou
 
 def _example(run: RunFiles, row: int) -> Example:
     own = run.evaluation
-    return Example(*own.names[row], bool(own.cases.lesion[row]), float(own.cases.score[row]),
-                   float(own.baseline.score[row]))  # fmt: skip
+    return Example(
+        *own.names[row], bool(own.cases.lesion[row]), float(own.cases.score[row]), float(own.baseline.score[row])
+    )
 
 
 def shown_frames(run: RunFiles, count: int = SCENES, bare: int = BARE) -> list[str]:

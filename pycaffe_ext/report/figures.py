@@ -65,8 +65,14 @@ def froc_figure(
     limit = min(limit, _half_up(max(curve.false_positives_per_frame[-1] for curve in drawn.values())))
     for i, (name, curve) in enumerate(drawn.items()):
         # the curve as it can be operated: sensitivity stays until the next step; it ends with the last candidate
-        axes.plot(curve.false_positives_per_frame, curve.sensitivity(by), drawstyle="steps-post", lw=1.6, label=name,
-                  **looks[name].of_line())  # fmt: skip
+        axes.plot(
+            curve.false_positives_per_frame,
+            curve.sensitivity(by),
+            drawstyle="steps-post",
+            lw=1.6,
+            label=name,
+            **looks[name].of_line(),
+        )
         reached = [rate for rate in rates if rate <= min(limit, curve.false_positives_per_frame[-1])]
         _error_bars(axes, _operating_bars(curve, reached, by), _beside(i, len(drawn), limit), looks[name])
         if bands and name in bands:
@@ -157,8 +163,15 @@ def convergences_figure(
     looks = looks or styles(list(trainings))
     for name, (rows, _) in trainings.items():
         style = looks[name]
-        axes.plot([row.epoch for row in rows], [row.auc for row in rows], marker=style.marker, ms=3.5, lw=1.4,
-                  label=name, **style.of_line())  # fmt: skip
+        axes.plot(
+            [row.epoch for row in rows],
+            [row.auc for row in rows],
+            marker=style.marker,
+            ms=3.5,
+            lw=1.4,
+            label=name,
+            **style.of_line(),
+        )
     for name, (rows, best) in trainings.items():
         chosen = next(row for row in rows if row.iteration == best)
         axes.plot(chosen.epoch, chosen.auc, "*", ms=11, color=looks[name].colour, markeredgecolor=BLACK, mew=0.7)
@@ -191,8 +204,16 @@ def _binomial_bars(at: Sequence[float], hits: Sequence[int], total: int) -> Bar:
 def _error_bars(axes: Axes, bar: Bar, shift: float, style: Style) -> None:
     value = np.array(bar.value)
     reach = np.maximum(np.abs(np.array([bar.low, bar.high]) - value), 0)
-    axes.errorbar(np.array(bar.at) + shift, value, yerr=reach, fmt=style.marker, ms=3.5, color=style.colour,
-                  capsize=2.5, elinewidth=1.1)  # fmt: skip
+    axes.errorbar(
+        np.array(bar.at) + shift,
+        value,
+        yerr=reach,
+        fmt=style.marker,
+        ms=3.5,
+        color=style.colour,
+        capsize=2.5,
+        elinewidth=1.1,
+    )
 
 
 def _half_up(value: float) -> float:

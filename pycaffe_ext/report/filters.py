@@ -50,8 +50,11 @@ def filters_figure(
     """
     reach, change = float(max(np.abs(before).max(), np.abs(after).max())), after - before
     largest = float(np.abs(change).max())
-    panels = [("donor, before tuning", before, reach), ("after tuning", after, reach),
-              (_change_title(before, after, reach, largest), change, largest or reach)]  # fmt: skip
+    panels = [
+        ("donor, before tuning", before, reach),
+        ("after tuning", after, reach),
+        (_change_title(before, after, reach, largest), change, largest or reach),
+    ]
     if scratch is not None:
         panels.append(("trained from scratch, on its own scale", scratch, float(np.abs(scratch).max())))
     columns = columns_for(len(before))

@@ -76,13 +76,16 @@ def _explain(figure: Figure, tested: str, untested: bool) -> None:
 
     colours = [(BETTER, "row is better"), (WORSE, "row is worse"), (EQUAL, "no difference shown")]
     colours += [(UNTESTED, "not tested")] if untested else []
-    marks = [Line2D([], [], ls="", marker=f"${sign}$", color="black", ms=7, label=f"row is {word}")
-             for sign, word in (("+", "better"), ("-", "worse"))]  # fmt: skip
+    marks = [
+        Line2D([], [], ls="", marker=f"${sign}$", color="black", ms=7, label=f"row is {word}")
+        for sign, word in (("+", "better"), ("-", "worse"))
+    ]
     marks.append(Line2D([], [], ls="", label="no mark: they overlap"))
     for place, heading, handles in (
         ("left", f"colour: {tested}", [Patch(color=color, label=label) for color, label in colours]),
         ("right", "mark: error bars do not overlap (the paper's rule)", marks),
     ):
-        legend = figure.legend(handles=handles, title=heading, loc=f"outside lower {place}", fontsize=SMALL,
-                               title_fontsize=SMALL)  # fmt: skip
+        legend = figure.legend(
+            handles=handles, title=heading, loc=f"outside lower {place}", fontsize=SMALL, title_fontsize=SMALL
+        )
         legend.set_alignment("left")

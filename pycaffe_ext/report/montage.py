@@ -68,8 +68,13 @@ def views_figure(path: Path, image: np.ndarray, mask: np.ndarray, box: Sequence[
     _outline(parts["near"], mask[top:bottom, left:right])
     _box(parts["frame"], box, True)
     _view_boxes(parts["near"], box, image.shape[:2], (left, top))
-    parts["near"].legend(loc="upper center", bbox_to_anchor=(0.5, -0.01), title="patches (dotted: moved by 10 %)",
-                         ncols=3, fontsize=SMALL)  # fmt: skip
+    parts["near"].legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.01),
+        title="patches (dotted: moved by 10 %)",
+        ncols=3,
+        fontsize=SMALL,
+    )
     parts["frame"].set_title(title, fontsize=SMALL)
     below = parts["views"]
     side = int(WIDTH * DPI / len(SCALES) / len(SHIFTS))
@@ -165,13 +170,24 @@ def _box(axes: Axes, box: Sequence[float], hit: bool, number: str = "") -> None:
     axes.add_patch(Rectangle((x, y), width, height, fill=False, ec="white", lw=2.6, alpha=0.8))
     axes.add_patch(Rectangle((x, y), width, height, fill=False, ec=colour, lw=1.6, ls=line))
     if number:
-        axes.text(x, y, number, color="white", fontsize=SMALL - 1.5, va="top", ha="left", clip_on=True,
-                  bbox={"facecolor": colour, "edgecolor": "none", "pad": 1})  # fmt: skip
+        axes.text(
+            x,
+            y,
+            number,
+            color="white",
+            fontsize=SMALL - 1.5,
+            va="top",
+            ha="left",
+            clip_on=True,
+            bbox={"facecolor": colour, "edgecolor": "none", "pad": 1},
+        )
 
 
 def _scores(scene: Scene) -> str:
-    said = [f"{i + 1}: {score:.2f}{' hit' * bool(hit)}"
-            for i, (score, hit) in enumerate(zip(scene.score, scene.hit, strict=True))]  # fmt: skip
+    said = [
+        f"{i + 1}: {score:.2f}{' hit' * bool(hit)}"
+        for i, (score, hit) in enumerate(zip(scene.score, scene.hit, strict=True))
+    ]
     half = -(-len(said) // 2)
     return "\n".join("   ".join(part) for part in (said[:half], said[half:]) if part) or "no candidate"
 
@@ -179,9 +195,11 @@ def _scores(scene: Scene) -> str:
 def _key(figure: object) -> None:
     from matplotlib.lines import Line2D
 
-    lines = [Line2D([], [], color=HIT, lw=1.8, label="candidate that hits a polyp"),
-             Line2D([], [], color=FALSE, lw=1.8, ls="--", label="false positive"),
-             Line2D([], [], color="white", lw=1.4, label="ground truth", path_effects=_black_edge())]  # fmt: skip
+    lines = [
+        Line2D([], [], color=HIT, lw=1.8, label="candidate that hits a polyp"),
+        Line2D([], [], color=FALSE, lw=1.8, ls="--", label="false positive"),
+        Line2D([], [], color="white", lw=1.4, label="ground truth", path_effects=_black_edge()),
+    ]
     figure.legend(handles=lines, loc="outside lower center", ncols=3, fontsize=SMALL)
 
 

@@ -39,11 +39,14 @@ def setting_text(study: Study) -> str:
     embedded = any(EMBEDDED in run.result["donor"] for run in study.runs)
     reduced = sorted({run.settings.precision for run in study.runs} - {FAITHFUL})
     resumed = sum(bool(run.resumed_at) for run in study.runs)
-    return ", ".join([
-        source_text(study), *(["embedded donor (not ImageNet)"] if embedded else []),
-        *(f"{precision}: not faithful to Caffe" for precision in reduced),
-        *([f"{resumed} of {len(study.runs)} runs resumed"] if resumed else []),
-    ])  # fmt: skip
+    return ", ".join(
+        [
+            source_text(study),
+            *(["embedded donor (not ImageNet)"] if embedded else []),
+            *(f"{precision}: not faithful to Caffe" for precision in reduced),
+            *([f"{resumed} of {len(study.runs)} runs resumed"] if resumed else []),
+        ]
+    )
 
 
 def text(material: Material, missing: Sequence[str], files: Collection[str]) -> str:
@@ -74,10 +77,16 @@ def _head(material: Material, files: Collection[str]) -> str:
         f"- resumed after an interruption: {_resumed(study)}",
         f"- not as in the paper: {'; '.join(_deviations(study)) or 'nothing of what can be set'}",
     ]
-    return "\n".join(lines) + "\n\n## The paper's claims\n\n" + claims.markdown(material.claims) + (
-        f"\n*Every test is the paired bootstrap by group of Table S1 (Holm-adjusted, p < .05), at every operating point"
-        f" and for each of the seeds {seeds}. “Not shown” is not “refuted”: a small test set shows little."
-        f"{hopeless(material.comparisons)}*\n"
+    return (
+        "\n".join(lines)
+        + "\n\n## The paper's claims\n\n"
+        + claims.markdown(material.claims)
+        + (
+            "\n*Every test is the paired bootstrap by group of Table S1 (Holm-adjusted, p < .05), at every"
+            " operating point"
+            f" and for each of the seeds {seeds}. “Not shown” is not “refuted”: a small test set shows little."
+            f"{hopeless(material.comparisons)}*\n"
+        )
     )
 
 
@@ -90,9 +99,13 @@ def hopeless(comparisons: Mapping[int, Sequence[Comparison]]) -> str:
             tests = sum(row.difference is not None for row in rows)
             seeds.append(f"seed {seed}: {rows[0].groups} groups with polyps, {tests} comparisons, p >= {least:.2g}")
     return (
-        " **The groups are too few for so many comparisons: however large a difference is, it cannot be shown"
-        f" ({'; '.join(seeds)}). Name fewer schemes in SCHEMES=, or test on more groups.**"
-    ) if seeds else ""
+        (
+            " **The groups are too few for so many comparisons: however large a difference is, it cannot be shown"
+            f" ({'; '.join(seeds)}). Name fewer schemes in SCHEMES=, or test on more groups.**"
+        )
+        if seeds
+        else ""
+    )
 
 
 def _data_text(run: RunFiles) -> str:
@@ -109,16 +122,22 @@ def _reading_text(run: RunFiles) -> list[str]:
 
 
 def _precision(study: Study) -> str:
-    unfaithful = [f"{study.name(run)} (seed {run.settings.seed}: {run.settings.precision})"
-                  for run in study.runs if run.settings.precision != FAITHFUL]  # fmt: skip
+    unfaithful = [
+        f"{study.name(run)} (seed {run.settings.seed}: {run.settings.precision})"
+        for run in study.runs
+        if run.settings.precision != FAITHFUL
+    ]
     if unfaithful:
         return f"**NOT FAITHFUL TO CAFFE**: convolutions were not computed in {FAITHFUL} by {', '.join(unfaithful)}"
     return f"{FAITHFUL} throughout, as Caffe"
 
 
 def _resumed(study: Study) -> str:
-    resumed = [f"{study.name(run)} (seed {run.settings.seed}, at iteration {study_tables.resumed_text(run)})"
-               for run in study.runs if run.resumed_at]  # fmt: skip
+    resumed = [
+        f"{study.name(run)} (seed {run.settings.seed}, at iteration {study_tables.resumed_text(run)})"
+        for run in study.runs
+        if run.resumed_at
+    ]
     unknown = sum(run.resumed_at is None for run in study.runs)
     said = [f"{', '.join(resumed)}: **their numbers {EFFECT}**"] if resumed else []
     if unknown:
@@ -160,35 +179,54 @@ def _data(material: Material, files: Collection[str]) -> str:
         study_tables.counts_markdown(material.counts[seed]),
     ]
     if "candidates.png" in files:
-        parts.append(markdown.figure("candidates.png", (
-            f"Candidates in test frames of seed {seed}. The {examples.SHOWN} candidates of each frame that {name}"
-            " scores highest, numbered by score; the probability of a polyp stands below. Frames are spread evenly over"
-            f" the test set, the last {examples.BARE} are without polyps if there are such."
-        )))  # fmt: skip
+        parts.append(
+            markdown.figure(
+                "candidates.png",
+                (
+                    f"Candidates in test frames of seed {seed}. The {examples.SHOWN} candidates of each"
+                    f" frame that {name}"
+                    " scores highest, numbered by score; the probability of a polyp stands below. Frames"
+                    " are spread evenly over"
+                    f" the test set, the last {examples.BARE} are without polyps if there are such."
+                ),
+            )
+        )
     if "patches.png" in files:
-        parts.append(markdown.figure("patches.png", (
-            "All patches of one test candidate. Left the frame with its box, right the boxes that are cut, below the"
-            f" {len(VIEWS)} patches that are made of them. Training candidates are cut in the same way."
-        )))  # fmt: skip
+        parts.append(
+            markdown.figure(
+                "patches.png",
+                (
+                    "All patches of one test candidate. Left the frame with its box, right the boxes that"
+                    " are cut, below the"
+                    f" {len(VIEWS)} patches that are made of them. Training candidates are cut in the same way."
+                ),
+            )
+        )
     return "\n".join(parts)
 
 
 def _results(material: Material, files: Collection[str]) -> str:
     rates = ", ".join(f"{rate:g}" for rate in material.rates)
-    return "\n".join([
-        f"## Results\n\n{SEEDS}. FP a frame: false positives per test frame, at most {rates}; sensitivity is by polyp."
-        " Means of schemes with different numbers of seeds are not comparable.\n",
-        study_tables.results_markdown(material.results),
-        *_ties(material.study),
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            f"## Results\n\n{SEEDS}. FP a frame: false positives per test frame, at most {rates};"
+            " sensitivity is by polyp."
+            " Means of schemes with different numbers of seeds are not comparable.\n",
+            study_tables.results_markdown(material.results),
+            *_ties(material.study),
+        ]
+    )
 
 
 def _ties(study: Study) -> list[str]:
     """Where a curve owes a step to candidates that the net does not tell apart."""
     ties = ((run, *study_tables.largest_tie(run)) for run in study.runs)
-    said = [f"- {study.name(run)}, seed {run.settings.seed}: {100 * share:.0f} % of the test candidates have the same"
-            f" score, {score:.4g}; its curves have a step there" for run, share, score in ties
-            if share > TIE]  # fmt: skip
+    said = [
+        f"- {study.name(run)}, seed {run.settings.seed}: {100 * share:.0f} % of the test candidates have the same"
+        f" score, {score:.4g}; its curves have a step there"
+        for run, share, score in ties
+        if share > TIE
+    ]
     return [*said, ""] if said else []
 
 
@@ -197,20 +235,31 @@ def _curves(material: Material, files: Collection[str]) -> str:
     run = next(iter(material.study.main.values()))
     test = run.result["test"]
     own = f"{test['lesions']} polyps in {test['frames']} test frames, {test['candidates']} candidates, seed {seed}"
-    return "\n".join([
-        "## FROC and ROC curves\n",
-        markdown.figure("froc.png", f"FROC curves of representative nets and of the {DETECTOR}, as Fig. 2(a) of"
-                        f" the paper. {own}. Bars: {EXACT}."),
-        markdown.figure("froc_all_by_lesion.png", f"FROC curves of all nets, by polyp. {own}."),
-        markdown.figure("froc_all_by_frame.png", "FROC curves of all nets, by frame: a frame with polyps counts as"
-                        f" found when one of them is. {own}."),
-        f"Sensitivity by polyp, seed {seed}, with two intervals each: {EXACT}, and the bootstrap by group, which does"
-        " not (`-`: too few groups). Every operating point of a run stands in its folder's froc.csv and roc.csv.\n",
-        markdown.table(("", *rates), table_s1.operating_rows(material.comparisons[seed])),
-        markdown.figure("roc.png", "ROC curves of representative nets over the test candidates. Polyps without a"
-                        f" candidate do not count here. {own}. Bars: exact binomial 95 % intervals."),
-        markdown.figure("roc_all.png", f"ROC curves of all nets over the test candidates. {own}."),
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            "## FROC and ROC curves\n",
+            markdown.figure(
+                "froc.png",
+                f"FROC curves of representative nets and of the {DETECTOR}, as Fig. 2(a) of"
+                f" the paper. {own}. Bars: {EXACT}.",
+            ),
+            markdown.figure("froc_all_by_lesion.png", f"FROC curves of all nets, by polyp. {own}."),
+            markdown.figure(
+                "froc_all_by_frame.png",
+                f"FROC curves of all nets, by frame: a frame with polyps counts as found when one of them is. {own}.",
+            ),
+            f"Sensitivity by polyp, seed {seed}, with two intervals each: {EXACT}, and the bootstrap by"
+            " group, which does"
+            " not (`-`: too few groups). Every operating point of a run stands in its folder's froc.csv and roc.csv.\n",
+            markdown.table(("", *rates), table_s1.operating_rows(material.comparisons[seed])),
+            markdown.figure(
+                "roc.png",
+                "ROC curves of representative nets over the test candidates. Polyps without a"
+                f" candidate do not count here. {own}. Bars: exact binomial 95 % intervals.",
+            ),
+            markdown.figure("roc_all.png", f"ROC curves of all nets over the test candidates. {own}."),
+        ]
+    )
 
 
 def _table_s1(material: Material, files: Collection[str]) -> str:
@@ -218,22 +267,35 @@ def _table_s1(material: Material, files: Collection[str]) -> str:
     rows = material.comparisons[seed]
     groups = f"{rows[0].groups} groups with polyps" if rows else "no pair"
     few = "" if all(row.reliable for row in rows) else " **Some tests have too few groups to be relied on: see note.**"
-    return "\n".join([
-        "## Table S1: every pair of curves\n",
-        markdown.figure("table_s1.png", (
-            f"Who beats whom at {len(material.rates)} operating points. Seed {seed}, by polyp. Colour: paired bootstrap"
-            f" of the difference in sensitivity ({material.resamples} resamples of {groups}), p adjusted by Holm's"
-            " method over the whole table. Mark: the paper's rule, which finds a difference where the error bars"
-            f" ({EXACT}) do not overlap: it knows neither pairs nor groups nor how many comparisons there are.{few}"
-            f"{hopeless(material.comparisons)}"
-        )),
-        markdown.folded(f"Table S1, seed {seed} (all numbers, and the other seeds: table_s1.csv)",
-                        "`>` the first is better, `<` the second is, `=` no difference shown, `-` not tested.\n\n"
-                        + table_s1.as_markdown(rows)),
-        markdown.folded(f"Pairs by AUC of candidates, seed {seed} (auc_pairs.csv)",
-                        "DeLong's test takes candidates as independent; the bootstrap by group does not.\n\n"
-                        + table_s1.aucs_as_markdown(material.auc_comparisons)),
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            "## Table S1: every pair of curves\n",
+            markdown.figure(
+                "table_s1.png",
+                (
+                    f"Who beats whom at {len(material.rates)} operating points. Seed {seed}, by polyp."
+                    " Colour: paired bootstrap"
+                    f" of the difference in sensitivity ({material.resamples} resamples of {groups}), p"
+                    " adjusted by Holm's"
+                    " method over the whole table. Mark: the paper's rule, which finds a difference where"
+                    " the error bars"
+                    f" ({EXACT}) do not overlap: it knows neither pairs nor groups nor how many comparisons"
+                    f" there are.{few}"
+                    f"{hopeless(material.comparisons)}"
+                ),
+            ),
+            markdown.folded(
+                f"Table S1, seed {seed} (all numbers, and the other seeds: table_s1.csv)",
+                "`>` the first is better, `<` the second is, `=` no difference shown, `-` not tested.\n\n"
+                + table_s1.as_markdown(rows),
+            ),
+            markdown.folded(
+                f"Pairs by AUC of candidates, seed {seed} (auc_pairs.csv)",
+                "DeLong's test takes candidates as independent; the bootstrap by group does not.\n\n"
+                + table_s1.aucs_as_markdown(material.auc_comparisons),
+            ),
+        ]
+    )
 
 
 def _depth(material: Material, files: Collection[str]) -> str:
@@ -242,47 +304,73 @@ def _depth(material: Material, files: Collection[str]) -> str:
     seeds = material.study.seeds
     listed = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
     several = f"{SEEDS}; the small marks are single seeds." if len(seeds) > 1 else "One seed: no interval can be given."
-    return "## AUC by depth of tuning\n\n" + markdown.figure("auc_by_depth.png", (
-        f"AUC of the test by depth of tuning, {listed}. {several} Left:"
-        " of patches; right: of candidates, each scored by the mean of its patches. Lines and bands: nets from scratch"
-        " and the detector's own score, over the same seeds. Intervals that run out of the picture, and all numbers:"
-        " auc_by_depth.csv, runs.csv."
-    ))  # fmt: skip
+    return "## AUC by depth of tuning\n\n" + markdown.figure(
+        "auc_by_depth.png",
+        (
+            f"AUC of the test by depth of tuning, {listed}. {several} Left:"
+            " of patches; right: of candidates, each scored by the mean of its patches. Lines and bands:"
+            " nets from scratch"
+            " and the detector's own score, over the same seeds. Intervals that run out of the picture,"
+            " and all numbers:"
+            " auc_by_depth.csv, runs.csv."
+        ),
+    )
 
 
 def _training(material: Material, files: Collection[str]) -> str:
-    parts = ["## Training\n", markdown.figure("convergence.png", (
-        f"Convergence, as Fig. 10 of the paper. AUC of the validation patches after each epoch, seed"
-        f" {material.study.main_seed}; training stops after PATIENCE= snapshots without a better one, and the best"
-        " snapshot (star) is tested."
-    ))]  # fmt: skip
+    parts = [
+        "## Training\n",
+        markdown.figure(
+            "convergence.png",
+            (
+                f"Convergence, as Fig. 10 of the paper. AUC of the validation patches after each epoch, seed"
+                f" {material.study.main_seed}; training stops after PATIENCE= snapshots without a better"
+                " one, and the best"
+                " snapshot (star) is tested."
+            ),
+        ),
+    ]
     if "filters.png" in files:
-        parts.append(markdown.figure("filters.png", (
-            "Filters of the first layer. Donor and tuned net on one scale, grey is zero; their difference is magnified"
-            " as its title says; those from scratch are on their own scale."
-        )))  # fmt: skip
+        parts.append(
+            markdown.figure(
+                "filters.png",
+                (
+                    "Filters of the first layer. Donor and tuned net on one scale, grey is zero; their"
+                    " difference is magnified"
+                    " as its title says; those from scratch are on their own scale."
+                ),
+            )
+        )
     else:
         parts.append("No picture of the first layer's filters: no finished run tunes it, or its donor is gone.\n")
     return "\n".join(parts)
 
 
 def _pictures(material: Material, files: Collection[str]) -> str:
-    return "## Best and worst test candidates\n\n" + markdown.figure("extreme_candidates.png", (
-        f"Test candidates of seed {material.study.main_seed} by the score of {material.study.name(material.deepest)}."
-        " At most one of each group (video, patient); the number is the mean probability of a polyp over its patches."
-        " Their frames: extreme_candidates.csv."
-    ))  # fmt: skip
+    return "## Best and worst test candidates\n\n" + markdown.figure(
+        "extreme_candidates.png",
+        (
+            f"Test candidates of seed {material.study.main_seed} by the score of"
+            f" {material.study.name(material.deepest)}."
+            " At most one of each group (video, patient); the number is the mean probability of a polyp"
+            " over its patches."
+            " Their frames: extreme_candidates.csv."
+        ),
+    )
 
 
 def _runs(material: Material, files: Collection[str]) -> str:
     columns: dict[str, Callable[[RunFiles], object]] = {
-        "run": material.study.name, "seed": lambda r: r.settings.seed, "batch": lambda r: r.record["resolved"]["batch"],
-        "epochs at most": lambda r: r.settings.epochs, "best epoch": lambda r: f"{r.result['best']['epoch']:g}",
+        "run": material.study.name,
+        "seed": lambda r: r.settings.seed,
+        "batch": lambda r: r.record["resolved"]["batch"],
+        "epochs at most": lambda r: r.settings.epochs,
+        "best epoch": lambda r: f"{r.result['best']['epoch']:g}",
         "validation AUC": lambda r: f"{r.result['best']['validation_auc']:.4f}",
         "resumed at": study_tables.resumed_text,
         "test AUC (patches)": lambda r: f"{r.result['test']['patch_auc']:.4f}",
         "folder": lambda r: f"`{r.folder.name}`",
-    }  # fmt: skip
+    }
     rows = ([value(run) for value in columns.values()] for run in material.study.runs)
     listed = "\n".join(f"- [{name}]({name})" for name in sorted(files) if name.endswith(".csv"))
     return f"## Runs\n\n{markdown.table(list(columns), rows)}\nTables:\n\n{listed}\n"

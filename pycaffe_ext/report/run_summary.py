@@ -58,9 +58,7 @@ def text(result: dict[str, Any], folder: Path) -> str:
     for rate in QUOTED_RATES:
         for who in ("network", "detector"):
             point = next(p for p in test[who]["lesion"] if p["at_most_false_positives_per_frame"] == rate)
-            lines.append(
-                f"  sensitivity at {rate:g} false positives a frame, {who:8s}: {point_text(point)}"
-            )
+            lines.append(f"  sensitivity at {rate:g} false positives a frame, {who:8s}: {point_text(point)}")
     if (precision := result.get("precision", FAITHFUL)) != FAITHFUL:
         lines.append(f"NOT FAITHFUL TO CAFFE: convolutions were computed in {precision}")
     if said := resumes.text(result.get("resumes", [])):

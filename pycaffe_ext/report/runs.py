@@ -176,8 +176,11 @@ def _check_one_source(runs: Sequence[RunFiles]) -> None:
     """All are about one application and data set: the same frames, unless every seed draws its own (synthetic)."""
     first = runs[0]
     for run in runs[1:]:
-        for kind, of in (("applications", lambda r: r.settings.app), ("data sets", lambda r: r.settings.source),
-                         ("frames", lambda r: r.packed.fingerprint if r.settings.data else "")):  # fmt: skip
+        for kind, of in (
+            ("applications", lambda r: r.settings.app),
+            ("data sets", lambda r: r.settings.source),
+            ("frames", lambda r: r.packed.fingerprint if r.settings.data else ""),
+        ):
             if of(run) != of(first):
                 raise UserError(f"{first.folder} and {run.folder} are of different {kind}; report on them one by one")
 
@@ -206,6 +209,10 @@ def _data_settings(settings: Settings) -> tuple:
 
 
 def _same_candidates(first: Evaluation, other: Evaluation) -> bool:
-    pairs = ((first.cases.lesion, other.cases.lesion), (first.cases.lesions, other.cases.lesions),
-             (first.baseline.score, other.baseline.score), (first.group, other.group))  # fmt: skip
+    pairs = (
+        (first.cases.lesion, other.cases.lesion),
+        (first.cases.lesions, other.cases.lesions),
+        (first.baseline.score, other.baseline.score),
+        (first.group, other.group),
+    )
     return first.names == other.names and all(np.array_equal(a, b) for a, b in pairs)

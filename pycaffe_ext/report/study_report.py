@@ -72,10 +72,15 @@ class Material:
     def comparisons(self) -> dict[int, list[comparison.Comparison]]:
         """seed -> Table S1, polyp by polyp."""
         return {
-            seed: comparison.compare(self.cases(seed), next(iter(self.study.of_seed(seed).values())).evaluation.group,
-                                     self.rates, "lesion", self.resamples)
+            seed: comparison.compare(
+                self.cases(seed),
+                next(iter(self.study.of_seed(seed).values())).evaluation.group,
+                self.rates,
+                "lesion",
+                self.resamples,
+            )
             for seed in self.study.seeds
-        }  # fmt: skip
+        }
 
     @cached_property
     def auc_comparisons(self) -> list[comparison.AucComparison]:
@@ -98,11 +103,19 @@ class Material:
 
     @cached_property
     def claims(self) -> list[claims.Claim]:
-        methods = {self.study.name(run): claims.Method(self.study.name(run), run.settings.scheme, run.settings.arch)
-                   for run in self.study.runs}  # fmt: skip
+        methods = {
+            self.study.name(run): claims.Method(self.study.name(run), run.settings.scheme, run.settings.arch)
+            for run in self.study.runs
+        }
         aucs = self.study.over_seeds(lambda run: run.result["test"]["patch_auc"])
-        courses = {name: [[(row.epoch, row.auc) for row in run.snapshots] for run in self.study.runs
-                          if self.study.name(run) == name] for name in methods}  # fmt: skip
+        courses = {
+            name: [
+                [(row.epoch, row.auc) for row in run.snapshots]
+                for run in self.study.runs
+                if self.study.name(run) == name
+            ]
+            for name in methods
+        }
         rows = [row for own in self.comparisons.values() for row in own]
         return claims.claims(
             list(methods.values()), DETECTOR, rows, {name: list(own.values()) for name, own in aucs.items()}, courses
@@ -156,8 +169,11 @@ def _tables(folder: Path, material: Material) -> None:
     write_csv(folder / "counts.csv", ("seed", "split", *study_tables.STAGES), study_tables.count_rows(material.counts))
     write_csv(folder / "runs.csv", study_tables.RUN_HEADER, study_tables.run_rows(study))
     write_csv(folder / "results.csv", study_tables.RESULT_HEADER, study_tables.result_rows(material.results))
-    write_csv(folder / "claims.csv", ("claim", "verdict", "evidence"),
-              [(claim.statement, claim.verdict, claim.evidence) for claim in material.claims])  # fmt: skip
+    write_csv(
+        folder / "claims.csv",
+        ("claim", "verdict", "evidence"),
+        [(claim.statement, claim.verdict, claim.evidence) for claim in material.claims],
+    )
 
 
 def _curves(folder: Path, material: Material) -> None:
@@ -193,29 +209,41 @@ def _table_s1(folder: Path, material: Material) -> None:
     write_csv(folder / "table_s1.csv", table_s1.HEADER, rows)
     write_csv(folder / "auc_pairs.csv", table_s1.AUC_HEADER, table_s1.auc_rows(seed, material.auc_comparisons))
     names = [*study.main, DETECTOR]
-    panels = {f"{rate:g} false positive{'s' * (rate != 1)} a frame":
-              table_s1.verdicts(names, material.comparisons[seed], rate) for rate in material.rates}  # fmt: skip
+    panels = {
+        f"{rate:g} false positive{'s' * (rate != 1)} a frame": table_s1.verdicts(
+            names, material.comparisons[seed], rate
+        )
+        for rate in material.rates
+    }
     matrix.matrix_figure(
-        folder / "table_s1.png", [*study.main, "detector"], {panel: found[0] for panel, found in panels.items()},
-        {panel: found[1] for panel, found in panels.items()}, "paired bootstrap by group, Holm's p < .05",
+        folder / "table_s1.png",
+        [*study.main, "detector"],
+        {panel: found[0] for panel, found in panels.items()},
+        {panel: found[1] for panel, found in panels.items()},
+        "paired bootstrap by group, Holm's p < .05",
         material.title,
-    )  # fmt: skip
+    )
 
 
 def _depth(folder: Path, material: Material) -> None:
     """AUC by depth; nothing where the study has no depths."""
     study = material.study
     levels = {"patches": lambda run: run.result["test"]["patch_auc"], "candidates": study_tables.candidate_auc}
-    found = {level: {name: depth.over_seeds(own) for name, own in study.over_seeds(value).items()}
-             for level, value in levels.items()}  # fmt: skip
-    detector = {run.settings.seed: study_tables.candidate_auc(run, "detector")
-                for run in study_tables.one_run_each_seed(study)}  # fmt: skip
+    found = {
+        level: {name: depth.over_seeds(own) for name, own in study.over_seeds(value).items()}
+        for level, value in levels.items()
+    }
+    detector = {
+        run.settings.seed: study_tables.candidate_auc(run, "detector") for run in study_tables.one_run_each_seed(study)
+    }
     found["candidates"][DETECTOR] = depth.over_seeds(detector)
     write_csv(folder / "auc_by_depth.csv", study_tables.AUC_HEADER, study_tables.auc_rows(found))
     if study.depths:
         tuned = {level: {name: own[name] for name in study.depths} for level, own in found.items()}
-        others = {level: {name: seeds for name, seeds in own.items() if name not in study.depths}
-                  for level, own in found.items()}  # fmt: skip
+        others = {
+            level: {name: seeds for name, seeds in own.items() if name not in study.depths}
+            for level, own in found.items()
+        }
         depth.depth_figure(folder / "auc_by_depth.png", tuned, others, material.looks, report_page.setting_text(study))
 
 
@@ -249,8 +277,9 @@ def _filters(folder: Path, material: Material) -> None:
     before, after = (filters.first_filters(read_blobs(path)) for path in (donor, run.folder / "best.caffemodel"))
     if before is None or after is None:
         return
-    scratch = next((r for r in material.study.main.values() if not r.tuned and r.settings.arch == run.settings.arch),
-                   None)  # fmt: skip
+    scratch = next(
+        (r for r in material.study.main.values() if not r.tuned and r.settings.arch == run.settings.arch), None
+    )
     own = filters.first_filters(read_blobs(scratch.folder / "best.caffemodel")) if scratch else None
     title = f"{before[0]} of {material.study.name(run)}, {material.title}"
     filters.filters_figure(folder / "filters.png", before[1], after[1], own[1] if own else None, title)

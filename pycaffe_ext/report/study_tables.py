@@ -20,17 +20,41 @@ Rows = list[tuple[Any, ...]]
 
 SPLITS = ("train", "val", "test")
 STAGES = {  # column of counts.csv -> what a reader is told
-    "groups": "groups (videos, patients)", "frames": "frames", "frames_with_polyps": "… with polyps",
-    "frames_without_polyps": "… without polyps", "polyps": "polyps", "polyps_with_candidate": "… with a candidate",
-    "candidates": "candidates", "positive_candidates": "… that hit a polyp", "false_candidates": "… false positives",
-    "positive_views": "patches before balancing, positive", "negative_views": "patches before balancing, negative",
-    "positive_patches": "patches packed, positive", "negative_patches": "patches packed, negative",
-}  # fmt: skip
+    "groups": "groups (videos, patients)",
+    "frames": "frames",
+    "frames_with_polyps": "… with polyps",
+    "frames_without_polyps": "… without polyps",
+    "polyps": "polyps",
+    "polyps_with_candidate": "… with a candidate",
+    "candidates": "candidates",
+    "positive_candidates": "… that hit a polyp",
+    "false_candidates": "… false positives",
+    "positive_views": "patches before balancing, positive",
+    "negative_views": "patches before balancing, negative",
+    "positive_patches": "patches packed, positive",
+    "negative_patches": "patches packed, negative",
+}
 RUN_HEADER = (
-    "name", "seed", "arch", "scheme", "folder", "donor", "precision", "width", "batch", "epochs_at_most", "patience",
-    "snapshots", "stopped_by", "best_epoch", "best_iteration", "validation_auc", "patch_auc", "candidate_auc",
+    "name",
+    "seed",
+    "arch",
+    "scheme",
+    "folder",
+    "donor",
+    "precision",
+    "width",
+    "batch",
+    "epochs_at_most",
+    "patience",
+    "snapshots",
+    "stopped_by",
+    "best_epoch",
+    "best_iteration",
+    "validation_auc",
+    "patch_auc",
+    "candidate_auc",
     "resumed_at",
-)  # fmt: skip
+)
 INTERVAL = ("seeds", "mean", "t_low", "t_high")
 AUC_HEADER = ("level", "name", *INTERVAL)
 RESULT_HEADER = ("name", "figure", *INTERVAL)
@@ -52,10 +76,20 @@ def counts(run: RunFiles) -> dict[str, dict[str, int]]:
 def _stages(fact: Mapping[str, Any]) -> tuple[int, ...]:
     before, packed = fact["patches_before_balancing"], fact["patches"]
     return (
-        fact["groups"], fact["frames"], fact["frames_with_polyps"], fact["frames_without_polyps"], fact["polyps"],
-        round((fact["covered"] or 0) * fact["polyps"]), fact["candidates"], fact["positive_candidates"],
-        fact["negative_candidates"], before["positive"], before["negative"], packed["positive"], packed["negative"],
-    )  # fmt: skip
+        fact["groups"],
+        fact["frames"],
+        fact["frames_with_polyps"],
+        fact["frames_without_polyps"],
+        fact["polyps"],
+        round((fact["covered"] or 0) * fact["polyps"]),
+        fact["candidates"],
+        fact["positive_candidates"],
+        fact["negative_candidates"],
+        before["positive"],
+        before["negative"],
+        packed["positive"],
+        packed["negative"],
+    )
 
 
 def count_rows(found: Mapping[int, Mapping[str, Mapping[str, int]]]) -> Rows:
@@ -64,8 +98,9 @@ def count_rows(found: Mapping[int, Mapping[str, Mapping[str, int]]]) -> Rows:
 
 
 def counts_markdown(found: Mapping[str, Mapping[str, int]]) -> str:
-    rows = [(text, *(f"{found[split][stage]:,}".replace(",", " ") for split in SPLITS))
-            for stage, text in STAGES.items()]  # fmt: skip
+    rows = [
+        (text, *(f"{found[split][stage]:,}".replace(",", " ") for split in SPLITS)) for stage, text in STAGES.items()
+    ]
     return markdown.table(("", "training", "validation", "test"), rows)
 
 
@@ -77,14 +112,29 @@ def candidate_auc(run: RunFiles, who: str = "network") -> float:
 def run_rows(study: Study) -> Rows:
     """Rows of runs.csv (RUN_HEADER)."""
     return [
-        (study.name(run), run.settings.seed, run.settings.arch, run.settings.scheme, run.folder.name,
-         run.result["donor"], run.settings.precision, run.record["resolved"]["width"],
-         run.record["resolved"]["batch"], run.settings.epochs, run.settings.patience, run.result["snapshots"],
-         run.result["stopped_by"], run.result["best"]["epoch"], run.result["best"]["iteration"],
-         run.result["best"]["validation_auc"], run.result["test"]["patch_auc"], candidate_auc(run),
-         resumed_text(run))
+        (
+            study.name(run),
+            run.settings.seed,
+            run.settings.arch,
+            run.settings.scheme,
+            run.folder.name,
+            run.result["donor"],
+            run.settings.precision,
+            run.record["resolved"]["width"],
+            run.record["resolved"]["batch"],
+            run.settings.epochs,
+            run.settings.patience,
+            run.result["snapshots"],
+            run.result["stopped_by"],
+            run.result["best"]["epoch"],
+            run.result["best"]["iteration"],
+            run.result["best"]["validation_auc"],
+            run.result["test"]["patch_auc"],
+            candidate_auc(run),
+            resumed_text(run),
+        )
         for run in study.runs
-    ]  # fmt: skip
+    ]
 
 
 def resumed_text(run: RunFiles) -> str:
@@ -117,9 +167,7 @@ def results(study: Study, rates: Sequence[float]) -> dict[str, dict[str, SeedInt
 
 
 def _sensitivity(runs: Sequence[RunFiles], rate: float, who: str) -> SeedInterval:
-    return seed_interval(
-        [froc.operating_point(froc.curve(run.evaluation.of(who)), rate).sensitivity for run in runs]
-    )
+    return seed_interval([froc.operating_point(froc.curve(run.evaluation.of(who)), rate).sensitivity for run in runs])
 
 
 def result_rows(found: Mapping[str, Mapping[str, SeedInterval]]) -> Rows:

@@ -84,8 +84,16 @@ def picture(axes: Axes, image: np.ndarray | None = None, **options: Any) -> None
 def legend_below(figure: Figure, axes: Axes, title: str = "", columns: int = 4) -> None:
     """One legend under the plots: however many curves there are, it hides none."""
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, title=title, fontsize=SMALL,
-                  title_fontsize=SMALL, handlelength=2.6)  # fmt: skip
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=columns,
+        title=title,
+        fontsize=SMALL,
+        title_fontsize=SMALL,
+        handlelength=2.6,
+    )
 
 
 def printable(text: str) -> str:

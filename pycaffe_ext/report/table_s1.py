@@ -11,44 +11,120 @@ from pycaffe_ext.evaluation.comparison import NOT_TESTED, AucComparison, Compari
 from pycaffe_ext.report import markdown
 from pycaffe_ext.report.matrix import NOT_TESTED as UNTESTED
 
-POINT_COLUMNS = ("reached", "false_positives_per_frame", "hits", "of", "sensitivity", "exact_low", "exact_high",
-                 "group_low", "group_high")  # fmt: skip
+POINT_COLUMNS = (
+    "reached",
+    "false_positives_per_frame",
+    "hits",
+    "of",
+    "sensitivity",
+    "exact_low",
+    "exact_high",
+    "group_low",
+    "group_high",
+)
 HEADER = (
-    "seed", "first", "second", "at_most_false_positives_per_frame", "by", *(f"first_{c}" for c in POINT_COLUMNS),
-    *(f"second_{c}" for c in POINT_COLUMNS), "paper_verdict", "difference", "difference_low", "difference_high", "p",
-    "p_holm", "test_verdict", "groups", "reliable", "note",
-)  # fmt: skip
+    "seed",
+    "first",
+    "second",
+    "at_most_false_positives_per_frame",
+    "by",
+    *(f"first_{c}" for c in POINT_COLUMNS),
+    *(f"second_{c}" for c in POINT_COLUMNS),
+    "paper_verdict",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "p",
+    "p_holm",
+    "test_verdict",
+    "groups",
+    "reliable",
+    "note",
+)
 AUC_HEADER = (
-    "seed", "first", "second", "first_auc", "second_auc", "first_delong_low", "first_delong_high", "second_delong_low",
-    "second_delong_high", "paper_verdict", "difference", "delong_low", "delong_high", "delong_p", "delong_p_holm",
-    "delong_verdict", "group_low", "group_high", "group_p", "group_p_holm", "group_verdict", "groups", "note",
-)  # fmt: skip
+    "seed",
+    "first",
+    "second",
+    "first_auc",
+    "second_auc",
+    "first_delong_low",
+    "first_delong_high",
+    "second_delong_low",
+    "second_delong_high",
+    "paper_verdict",
+    "difference",
+    "delong_low",
+    "delong_high",
+    "delong_p",
+    "delong_p_holm",
+    "delong_verdict",
+    "group_low",
+    "group_high",
+    "group_p",
+    "group_p_holm",
+    "group_verdict",
+    "groups",
+    "note",
+)
 
 
 def rows(seed: int, comparisons: Sequence[Comparison]) -> list[tuple[Any, ...]]:
     """Rows of table_s1.csv (HEADER)."""
     return [
-        (seed, row.first, row.second, row.rate, row.by, *_point_cells(row.first_point),
-         *_point_cells(row.second_point), row.paper, *_difference_cells(row.difference), _cell(row.p_holm),
-         row.verdict, row.groups, row.reliable, row.note)
+        (
+            seed,
+            row.first,
+            row.second,
+            row.rate,
+            row.by,
+            *_point_cells(row.first_point),
+            *_point_cells(row.second_point),
+            row.paper,
+            *_difference_cells(row.difference),
+            _cell(row.p_holm),
+            row.verdict,
+            row.groups,
+            row.reliable,
+            row.note,
+        )
         for row in comparisons
-    ]  # fmt: skip
+    ]
 
 
 def auc_rows(seed: int, comparisons: Sequence[AucComparison]) -> list[tuple[Any, ...]]:
     """Rows of auc_pairs.csv (AUC_HEADER)."""
     return [
-        (seed, row.first, row.second, *row.aucs, *row.delong_intervals[0], *row.delong_intervals[1], row.paper,
-         *_difference_cells(row.delong), _cell(row.delong_p_holm), row.delong_verdict,
-         *_difference_cells(row.bootstrap)[1:], _cell(row.bootstrap_p_holm), row.bootstrap_verdict, row.groups,
-         row.note)
+        (
+            seed,
+            row.first,
+            row.second,
+            *row.aucs,
+            *row.delong_intervals[0],
+            *row.delong_intervals[1],
+            row.paper,
+            *_difference_cells(row.delong),
+            _cell(row.delong_p_holm),
+            row.delong_verdict,
+            *_difference_cells(row.bootstrap)[1:],
+            _cell(row.bootstrap_p_holm),
+            row.bootstrap_verdict,
+            row.groups,
+            row.note,
+        )
         for row in comparisons
-    ]  # fmt: skip
+    ]
 
 
 def _point_cells(point: Point) -> tuple[Any, ...]:
-    return (point.reached, point.false_positives_per_frame, point.hits, point.total, point.sensitivity, *point.exact,
-            *(point.bootstrap or ("", "")))  # fmt: skip
+    return (
+        point.reached,
+        point.false_positives_per_frame,
+        point.hits,
+        point.total,
+        point.sensitivity,
+        *point.exact,
+        *(point.bootstrap or ("", "")),
+    )
 
 
 def _difference_cells(difference: Any) -> tuple[Any, ...]:
@@ -61,28 +137,57 @@ def _cell(value: float | None) -> float | str:
 
 def as_markdown(comparisons: Sequence[Comparison]) -> str:
     """Table S1 for a reader: a line for each pair and operating point, with both verdicts as > = <."""
-    header = ("pair", "FP a frame", "first", "second", "difference [95 %]", "p (Holm)", "error bars", "paired test",
-              "note")  # fmt: skip
+    header = (
+        "pair",
+        "FP a frame",
+        "first",
+        "second",
+        "difference [95 %]",
+        "p (Holm)",
+        "error bars",
+        "paired test",
+        "note",
+    )
     lines = [
-        (f"{row.first} : {row.second}", f"{row.rate:g}", f"{row.first_point.sensitivity:.3f}",
-         f"{row.second_point.sensitivity:.3f}", _difference_text(row.difference),
-         "-" if row.p_holm is None else _p_text(row.p_holm), _sign(row, row.paper), _sign(row, row.verdict),
-         row.note)
+        (
+            f"{row.first} : {row.second}",
+            f"{row.rate:g}",
+            f"{row.first_point.sensitivity:.3f}",
+            f"{row.second_point.sensitivity:.3f}",
+            _difference_text(row.difference),
+            "-" if row.p_holm is None else _p_text(row.p_holm),
+            _sign(row, row.paper),
+            _sign(row, row.verdict),
+            row.note,
+        )
         for row in comparisons
-    ]  # fmt: skip
+    ]
     return markdown.table(header, lines)
 
 
 def aucs_as_markdown(comparisons: Sequence[AucComparison]) -> str:
-    header = ("pair", "first AUC", "second AUC", "difference [95 %, by group]", "error bars", "DeLong (p, Holm)",
-              "by group (p, Holm)")  # fmt: skip
+    header = (
+        "pair",
+        "first AUC",
+        "second AUC",
+        "difference [95 %, by group]",
+        "error bars",
+        "DeLong (p, Holm)",
+        "by group (p, Holm)",
+    )
     lines = [
-        (f"{row.first} : {row.second}", *(f"{auc:.3f}" for auc in row.aucs), _difference_text(row.bootstrap),
-         _sign(row, row.paper), f"{_sign(row, row.delong_verdict)} ({_p_text(row.delong_p_holm)})",
-         "-" if row.bootstrap_p_holm is None
-         else f"{_sign(row, row.bootstrap_verdict)} ({_p_text(row.bootstrap_p_holm)})")
+        (
+            f"{row.first} : {row.second}",
+            *(f"{auc:.3f}" for auc in row.aucs),
+            _difference_text(row.bootstrap),
+            _sign(row, row.paper),
+            f"{_sign(row, row.delong_verdict)} ({_p_text(row.delong_p_holm)})",
+            "-"
+            if row.bootstrap_p_holm is None
+            else f"{_sign(row, row.bootstrap_verdict)} ({_p_text(row.bootstrap_p_holm)})",
+        )
         for row in comparisons
-    ]  # fmt: skip
+    ]
     return markdown.table(header, lines)
 
 

@@ -50,8 +50,13 @@ def wrapper(image: str, runtime: str, folders: Iterable[Path], gpu: bool) -> str
     binds = " ".join(f"{option} {shlex.quote(f'{place}:{place}')}" for place in places)
     form = RUN if runtime in DOCKER else EXEC
     name = image if runtime in DOCKER or image.endswith(".sif") or "://" in image else f"docker://{image}"
-    line = form.format(runtime=runtime, gpus=GPUS[runtime] if gpu else "", user=USER.get(runtime, ""), binds=binds,
-                       image=shlex.quote(name))  # fmt: skip
+    line = form.format(
+        runtime=runtime,
+        gpus=GPUS[runtime] if gpu else "",
+        user=USER.get(runtime, ""),
+        binds=binds,
+        image=shlex.quote(name),
+    )
     return f"#!/bin/sh\n# caffe of {image}; give this file as CAFFE=\n{line}"
 
 

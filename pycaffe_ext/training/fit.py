@@ -91,9 +91,7 @@ def fit(
     trains in `folder`.
     """
     with locked(folder) as lock, terminated_as_interrupted():
-        run = _Run(
-            caffe, folder, Schedule.read(solver), validation, epoch, keep_all, progress or print_row, resumed
-        )  # fmt: skip
+        run = _Run(caffe, folder, Schedule.read(solver), validation, epoch, keep_all, progress or print_row, resumed)
         if not run.finished(patience):
             run.train(solver, weights, patience, lock)
         return run.result(patience)

@@ -50,8 +50,10 @@ def _download(work: Path) -> Path:
         environment = {**os.environ, "LC_ALL": "C"}
         status, said = tether.run(["apt-get", *_options(work), *order], cwd=work, env=environment)
         if status:
-            raise UserError(f"apt-get could not fetch Caffe's source package ({_reason(said)}); what needs it"
-                            " is skipped, `make caffe` tries again")
+            raise UserError(
+                f"apt-get could not fetch Caffe's source package ({_reason(said)}); what needs it"
+                " is skipped, `make caffe` tries again"
+            )
     found = sorted(work.glob("caffe_*.orig.tar.*"))
     if not found:
         raise UserError("apt-get fetched no source archive of Caffe; what needs it is skipped")
@@ -62,8 +64,11 @@ def _source_lines() -> list[str]:
     """The installed root's archives, for source packages."""
     listed = genuine.cache_folder() / "caffe-1.0/etc/apt/sources.list"
     lines = listed.read_text().splitlines() if listed.exists() else []
-    found = [line.replace("deb ", "deb-src ", 1) for line in lines
-             if line.startswith("deb ") and genuine.SUITE in line.split()]
+    found = [
+        line.replace("deb ", "deb-src ", 1)
+        for line in lines
+        if line.startswith("deb ") and genuine.SUITE in line.split()
+    ]
     if not found:
         raise UserError(f"{listed}: names no archive of {genuine.SUITE}; what needs Caffe's source package is skipped")
     return found

@@ -54,8 +54,11 @@ def _warned(lines: Iterable[str], path: Path) -> Iterator[str]:
     """The lines, with a warning for each that begins with a date that is none."""
     for place, line in enumerate(lines, start=1):
         if (found := STAMP.match(line)) and _parts(found) is None:
-            print(f"warning: {path}:{place}: {found[0].strip()!r} is no date; the time of the line before counts",
-                  file=sys.stderr, flush=True)
+            print(
+                f"warning: {path}:{place}: {found[0].strip()!r} is no date; the time of the line before counts",
+                file=sys.stderr,
+                flush=True,
+            )
         yield line
 
 

@@ -35,9 +35,7 @@ def describe(net: caffe_pb2.NetParameter, head: str | None = None) -> ScoreModel
     layer = _head(net, head)
     param = layer.convolution_param if layer.type == "Convolution" else layer.inner_product_param
     source = Path(native(data.data_param.source))
-    return ScoreModel(
-        source, data.data_param.batch_size, _scores(net, layer), param.num_output, layer.name
-    )
+    return ScoreModel(source, data.data_param.batch_size, _scores(net, layer), param.num_output, layer.name)
 
 
 def from_train_val(
@@ -99,6 +97,7 @@ def _data_layer(net: caffe_pb2.NetParameter) -> caffe_pb2.LayerParameter:
 def _head(net: caffe_pb2.NetParameter, name: str | None) -> caffe_pb2.LayerParameter:
     heads = {layer.name: layer for layer in net.layer if layer.type in CLASSIFIERS}
     if not heads or (name and name not in heads):
-        raise UserError(f"no {' or '.join(CLASSIFIERS)} layer {name or 'at all'} to score by"
-                        f" (there are: {', '.join(heads) or '-'})")  # fmt: skip
+        raise UserError(
+            f"no {' or '.join(CLASSIFIERS)} layer {name or 'at all'} to score by (there are: {', '.join(heads) or '-'})"
+        )
     return heads[name or list(heads)[-1]]

@@ -28,11 +28,18 @@ def poolings() -> list[Case]:
 
 def edges() -> list[Case]:
     """Sizes at which the last window begins inside, at, or beyond the edge; batches of 1; windows as large as it."""
-    windows = ("kernel_size: 3 stride: 2", "kernel_size: 2 stride: 3 pad: 1", "kernel_size: 3 stride: 4 pad: 2",
-               "kernel_h: 5 kernel_w: 3 stride_h: 3 stride_w: 5 pad_h: 2 pad_w: 1", "kernel_size: 2 stride: 2 pad: 1")
+    windows = (
+        "kernel_size: 3 stride: 2",
+        "kernel_size: 2 stride: 3 pad: 1",
+        "kernel_size: 3 stride: 4 pad: 2",
+        "kernel_h: 5 kernel_w: 3 stride_h: 3 stride_w: 5 pad_h: 2 pad_w: 1",
+        "kernel_size: 2 stride: 2 pad: 1",
+    )
     shapes = ((1, 1, 5, 5), (1, 3, 6, 7), (2, 2, 8, 9), (1, 2, 11, 4))
-    return [one("Pooling", f"pooling_param {{ pool: {pool} {text} }}", shape)
-            for pool, text, shape in itertools.product(("MAX", "AVE"), windows, shapes)]
+    return [
+        one("Pooling", f"pooling_param {{ pool: {pool} {text} }}", shape)
+        for pool, text, shape in itertools.product(("MAX", "AVE"), windows, shapes)
+    ]
 
 
 CASES = [*poolings(), *edges()]

@@ -10,8 +10,17 @@ from engine_cases import Case, layer
 STATES = {"LSTM": ("h0", "c0"), "RNN": ("h0",)}
 
 
-def recurrent(kind: str, shape: tuple[int, ...], size: int = 3, static: tuple[int, ...] = (), exposed: bool = False,
-              more: str = "", name: str = "", settings: str = "", **rest) -> Case:
+def recurrent(
+    kind: str,
+    shape: tuple[int, ...],
+    size: int = 3,
+    static: tuple[int, ...] = (),
+    exposed: bool = False,
+    more: str = "",
+    name: str = "",
+    settings: str = "",
+    **rest,
+) -> Case:
     """One recurrent layer on x of `shape`, then the layers `more`; cont is random, 0 or 1, unless given."""
     shapes = {"x": shape, "cont": shape[:2]} | ({"s": (shape[1], *static)} if static else {})
     tops = ["y"]
@@ -26,16 +35,19 @@ def recurrent(kind: str, shape: tuple[int, ...], size: int = 3, static: tuple[in
 
 def grid() -> list[Case]:
     shapes = ((1, 1, 2), (1, 4, 3), (5, 1, 3), (4, 3, 5), (9, 2, 2, 3))
-    return [recurrent(kind, shape, static=static)
-            for kind, shape, static in itertools.product(STATES, shapes, ((), (4,)))]
+    return [
+        recurrent(kind, shape, static=static) for kind, shape, static in itertools.product(STATES, shapes, ((), (4,)))
+    ]
 
 
 def special(kind: str) -> list[Case]:
     shape = (4, 3, 5)
     ones, zeros = np.ones(shape[:2]), np.zeros(shape[:2])
     late = np.stack([np.zeros(3), *np.ones((3, 3))])
-    cases = [recurrent(kind, shape, name=name, values={"cont": cont})
-             for name, cont in (("never reset", ones), ("reset at each step", zeros), ("reset at the start", late))]
+    cases = [
+        recurrent(kind, shape, name=name, values={"cont": cont})
+        for name, cont in (("never reset", ones), ("reset at each step", zeros), ("reset at the start", late))
+    ]
     cases += [
         recurrent(kind, shape, name="parts of a reset", values={"cont": np.linspace(0, 1.5, 12)}),
         recurrent(kind, shape, exposed=True),
@@ -54,8 +66,10 @@ def special(kind: str) -> list[Case]:
 
 def units() -> list[Case]:
     text = layer("LSTMUnit", "", "c gates cont", "d h")
-    return [Case(f"LSTMUnit {n} {d}", {"c": (1, n, d), "gates": (1, n, 4 * d), "cont": (1, n)}, text,
-                 labels={"cont": 2}) for n, d in ((1, 1), (3, 2), (4, 5))]
+    return [
+        Case(f"LSTMUnit {n} {d}", {"c": (1, n, d), "gates": (1, n, 4 * d), "cont": (1, n)}, text, labels={"cont": 2})
+        for n, d in ((1, 1), (3, 2), (4, 5))
+    ]
 
 
 CASES = [*grid(), *special("LSTM"), *special("RNN"), *units()]

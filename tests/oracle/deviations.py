@@ -18,8 +18,11 @@ from pycaffe_ext.engine.net import Net
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2, parse, write_text, write_weights
 
-CANNOT_BE_MEANT = {"Clip whose min is above its max": "Clip: swapped", "Clip without clip_param": "Clip: nothing",
-                   "SPP without pyramid_height": "SPP: no height"}  # fmt: skip
+CANNOT_BE_MEANT = {
+    "Clip whose min is above its max": "Clip: swapped",
+    "Clip without clip_param": "Clip: nothing",
+    "SPP without pyramid_height": "SPP: no height",
+}
 WITHOUT_ROW = {  # nothing to compare with: the genuine engine dies, draws other numbers, or has no CPU version
     "Everything random": "fillers, dropout, crops, mirrors, shuffles and window draws come from other generators; their"
     " distributions are tested, and random_seed makes them repeat",
@@ -45,9 +48,14 @@ WITHOUT_ROW = {  # nothing to compare with: the genuine engine dies, draws other
     "Blobs without values": "accepted; the genuine engine aborts",
 }
 CLEARLY = 1e-2  # relative: no rounding
-IN_PLACE = {"BNLL": "", "Clip": "clip_param { min: 0.2 max: 0.8 }", "Log": "log_param { scale: 3 shift: 1 }", "MVN": "",
-            "Power": "power_param { power: 3 scale: 0.5 shift: 2 }",
-            "ReLU": "relu_param { negative_slope: -1 }"}  # fmt: skip
+IN_PLACE = {
+    "BNLL": "",
+    "Clip": "clip_param { min: 0.2 max: 0.8 }",
+    "Log": "log_param { scale: 3 shift: 1 }",
+    "MVN": "",
+    "Power": "power_param { power: 3 scale: 0.5 shift: 2 }",
+    "ReLU": "relu_param { negative_slope: -1 }",
+}
 SPOILT = "the genuine engine computes it from values that the layer in place has overwritten; here it is the true one"
 
 
@@ -79,56 +87,108 @@ def run(chosen: Sequence[Row], folder: Path) -> Iterator[Outcome]:
 def rows() -> list[Row]:
     fc = layer("InnerProduct", "inner_product_param { num_output: 3 }", "x", "y")
     given = 'layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 4 dim: 6 } } }\n'
-    label = ('layer { name: "t" type: "DummyData" top: "t" dummy_data_param { shape { dim: 4 }'
-             ' data_filler { value: 9 } } }\n')  # fmt: skip
+    label = (
+        'layer { name: "t" type: "DummyData" top: "t" dummy_data_param { shape { dim: 4 }'
+        " data_filler { value: 9 } } }\n"
+    )
     accuracy, loss = layer("Accuracy", "", "y t", "a"), layer("SoftmaxWithLoss", "", "y t", "l")
     two_weights = layer("SoftmaxWithLoss", "loss_weight: 1 loss_weight: 0", "y t", "l p")
     right = label.replace("9", "2")
     five = given.replace("dim: 6", "dim: 2 dim: 3 dim: 2 dim: 2") + layer("PReLU", "", "x", "y")
     return [
-        *(Row(f"{kind} in place, gradient",
-              "the genuine engine computes it from values that it has overwritten; here it is that of the layer out of"
-              " place, which both engines share", partial(_in_place, kind=kind, settings=settings))
-          for kind, settings in IN_PLACE.items()),
-        *(Row(f"{name} and then a layer in place, gradient", SPOILT, partial(_spoilt, name=name))
-          for name in dict.fromkeys(maker.name for maker, *_ in _spoilt_pairs())),
+        *(
+            Row(
+                f"{kind} in place, gradient",
+                "the genuine engine computes it from values that it has overwritten; here it is that of"
+                " the layer out of"
+                " place, which both engines share",
+                partial(_in_place, kind=kind, settings=settings),
+            )
+            for kind, settings in IN_PLACE.items()
+        ),
+        *(
+            Row(f"{name} and then a layer in place, gradient", SPOILT, partial(_spoilt, name=name))
+            for name in dict.fromkeys(maker.name for maker, *_ in _spoilt_pairs())
+        ),
         Row("a layer in place over what another layer has read before, gradient", SPOILT, _spoilt_view),
-        Row("Eltwise SUM in place", "the genuine engine sets the top to zero before it reads the bottom that it is;"
+        Row(
+            "Eltwise SUM in place",
+            "the genuine engine sets the top to zero before it reads the bottom that it is;"
             " here it is the sum, with its gradient. PROD and MAX in place are likewise those out of place",
-            _sum_in_place),
-        Row("Flatten on Reshape, on Concat with one bottom or Slice with one top, gradient",
+            _sum_in_place,
+        ),
+        Row(
+            "Flatten on Reshape, on Concat with one bottom or Slice with one top, gradient",
             "the genuine engine's two ways of sharing a diff get in each other's way and nothing arrives below; here"
-            " it does", _lost_on_the_way),
-        *(Row(f"{name} of NaN", "comparisons with NaN fail, so the genuine engine skips it and a wrong number goes on"
-              " as a right one; here NaN is passed on", partial(nonfinite.passes_on, name=name))
-          for name in nonfinite.SKIP_NAN),
+            " it does",
+            _lost_on_the_way,
+        ),
+        *(
+            Row(
+                f"{name} of NaN",
+                "comparisons with NaN fail, so the genuine engine skips it and a wrong number goes on"
+                " as a right one; here NaN is passed on",
+                partial(nonfinite.passes_on, name=name),
+            )
+            for name in nonfinite.SKIP_NAN
+        ),
         Row("ReLU of minus infinity", "the genuine engine adds 0 * x and gets NaN; here it is 0", _relu_of_infinity),
-        Row("Scale in a batch of one, shared by two layers",
+        Row(
+            "Scale in a batch of one, shared by two layers",
             "the genuine engine overwrites the gradient that it should add to; here it is added, as in larger batches",
-            _scale_of_one),
-        Row("Scale in a batch of one, with iter_size", "as above: of the passes only the last one counts there",
-            _scale_summed),
-        Row("MAX pooling's windows that begin beyond the image (stride > kernel, no pad), gradient",
+            _scale_of_one,
+        ),
+        Row(
+            "Scale in a batch of one, with iter_size",
+            "as above: of the passes only the last one counts there",
+            _scale_summed,
+        ),
+        Row(
+            "MAX pooling's windows that begin beyond the image (stride > kernel, no pad), gradient",
             "the genuine engine adds it in front of the channel, outside its memory for the first; here it is dropped."
-            " Forward both give -FLT_MAX, and NaN with AVE", _beyond),
-        Row("Accuracy under force_backward", "the genuine engine aborts; here nothing is sent down",
-            partial(_only_they_refuse, net="force_backward: true\n" + given + right + fc + accuracy)),
-        Row("two loss weights of SoftmaxWithLoss's two tops",
+            " Forward both give -FLT_MAX, and NaN with AVE",
+            _beyond,
+        ),
+        Row(
+            "Accuracy under force_backward",
+            "the genuine engine aborts; here nothing is sent down",
+            partial(_only_they_refuse, net="force_backward: true\n" + given + right + fc + accuracy),
+        ),
+        Row(
+            "two loss weights of SoftmaxWithLoss's two tops",
             "the genuine engine hands both on to the Softmax inside, which has one top, and aborts",
-            partial(_only_they_refuse, net=given + right + fc + two_weights)),
-        Row("PReLU of five axes", "the genuine engine's old accessors stop at four",
-            partial(_only_they_refuse, net=five)),
-        Row("labels out of range, SoftmaxWithLoss",
+            partial(_only_they_refuse, net=given + right + fc + two_weights),
+        ),
+        Row(
+            "PReLU of five axes",
+            "the genuine engine's old accessors stop at four",
+            partial(_only_they_refuse, net=five),
+        ),
+        Row(
+            "labels out of range, SoftmaxWithLoss",
             "the genuine engine reads and writes outside its memory; here it is an error that names the layer",
-            partial(_only_we_refuse, net=given + label + fc + loss)),
+            partial(_only_we_refuse, net=given + label + fc + loss),
+        ),
         Row("labels out of range, Accuracy", "as above", partial(_only_we_refuse, net=given + label + fc + accuracy)),
-        Row("labels out of range, MultinomialLogisticLoss", "as above",
-            partial(_only_we_refuse, net=given + label + fc + layer("MultinomialLogisticLoss", "", "y t", "l"))),
-        Row("indices out of range, Embed", "as above", partial(
-            _only_we_refuse, net=label + layer("Embed", "embed_param { input_dim: 3 num_output: 2 }", "t"))),
-        *(Row(name, "the genuine engine goes on with a setting that can't be meant; here it is an error",
-              partial(_only_we_refuse, net=STRICTER[key][0])) for name, key in CANNOT_BE_MEANT.items()),
-    ]  # fmt: skip
+        Row(
+            "labels out of range, MultinomialLogisticLoss",
+            "as above",
+            partial(_only_we_refuse, net=given + label + fc + layer("MultinomialLogisticLoss", "", "y t", "l")),
+        ),
+        Row(
+            "indices out of range, Embed",
+            "as above",
+            partial(_only_we_refuse, net=label + layer("Embed", "embed_param { input_dim: 3 num_output: 2 }", "t")),
+        ),
+        *(
+            Row(
+                name,
+                "the genuine engine goes on with a setting that can't be meant; here it is an error",
+                partial(_only_we_refuse, net=STRICTER[key][0]),
+            )
+            for name, key in CANNOT_BE_MEANT.items()
+        ),
+    ]
 
 
 def both(case: Case, folder: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -148,8 +208,9 @@ def _in_place(folder: Path, kind: str, settings: str) -> None:
 def _spoilt_pairs() -> list[tuple[overwriting.Maker, str, str]]:
     """Layers whose gradient a layer in place behind them spoils in the genuine engine, without doing so to its own."""
     pairs = ((maker, *follower) for maker in overwriting.MAKERS for follower in overwriting.FOLLOWERS)
-    return [pair for pair in pairs
-            if pair[1] not in overwriting.SPOIL_THEMSELVES and overwriting.spoilt(*pair, "TRAIN")]
+    return [
+        pair for pair in pairs if pair[1] not in overwriting.SPOIL_THEMSELVES and overwriting.spoilt(*pair, "TRAIN")
+    ]
 
 
 def _spoilt(folder: Path, name: str) -> None:
@@ -218,10 +279,13 @@ def _scale_of_one(folder: Path) -> None:
 
 def _scale_summed(folder: Path) -> None:
     """Two equal passes: half their sum is the gradient of one, of which the genuine engine keeps half."""
-    text = ('layer { name: "x" type: "DummyData" top: "x" top: "t" dummy_data_param { shape { dim: 1 dim: 2 dim: 3 }'
-            " shape { dim: 1 } data_filler { value: 0.7 } data_filler { value: 1 } } }\n"
-            + layer("Scale", "", "x", "s") + layer("InnerProduct", "inner_product_param { num_output: 3 }", "s", "y")
-            + layer("SoftmaxWithLoss", "", "y t", "l"))  # fmt: skip
+    text = (
+        'layer { name: "x" type: "DummyData" top: "x" top: "t" dummy_data_param { shape { dim: 1 dim: 2 dim: 3 }'
+        " shape { dim: 1 } data_filler { value: 0.7 } data_filler { value: 1 } } }\n"
+        + layer("Scale", "", "x", "s")
+        + layer("InnerProduct", "inner_product_param { num_output: 3 }", "s", "y")
+        + layer("SoftmaxWithLoss", "", "y t", "l")
+    )
     (folder / "net.prototxt").write_text(text)
     solver = solver_param(net="net.prototxt", type="SGD", base_lr=0.5, lr_policy="fixed", iter_size=2)
     write_text(folder / "solver.prototxt", solver)

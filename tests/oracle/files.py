@@ -90,10 +90,12 @@ def same(ours: np.ndarray, theirs: np.ndarray) -> float:
 def snapshots() -> list[Row]:
     kinds = {"SGD": {}, "Adam": {"type": '"Adam"', "base_lr": 0.01}}
     return [
-        Row(f"{kind}, {name}: written by {first}, resumed by {second}",
-            partial(_resume, name=name, first=first, second=second, settings=settings))
+        Row(
+            f"{kind}, {name}: written by {first}, resumed by {second}",
+            partial(_resume, name=name, first=first, second=second, settings=settings),
+        )
         for (kind, settings), name, (first, second) in itertools.product(kinds.items(), FORMATS, BOTH_WAYS)
-    ]  # fmt: skip
+    ]
 
 
 def _resume(folder: Path, name: str, first: str, second: str, settings: dict) -> dict[str, float]:
@@ -120,10 +122,13 @@ def _named(blobs: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
 def caffemodels() -> list[Row]:
     files = ("init.caffemodel", "init.caffemodel.h5", "old.caffemodel")
     return [
-        Row(f"{name} of ours, read by the genuine engine, written by it as {again}, read by ours",
-            partial(_weights, name=name, again=again))
-        for name in files for again in ("again.caffemodel", "again.caffemodel.h5")
-    ]  # fmt: skip
+        Row(
+            f"{name} of ours, read by the genuine engine, written by it as {again}, read by ours",
+            partial(_weights, name=name, again=again),
+        )
+        for name in files
+        for again in ("again.caffemodel", "again.caffemodel.h5")
+    ]
 
 
 def _weights(folder: Path, name: str, again: str) -> dict[str, float]:
@@ -162,8 +167,10 @@ def _as_of_2014(blobs: dict[str, list[np.ndarray]]) -> caffe_pb2.NetParameter:
 def _without_data(lab: Path) -> str:
     """The lab's net with an Input instead of its database."""
     text = (lab / "net.prototxt").read_text()
-    given = ('layer { name: "data" type: "Input" top: "data" top: "label"'
-             " input_param { shape { dim: 4 dim: 3 dim: 8 dim: 9 } shape { dim: 4 } } }\n")  # fmt: skip
+    given = (
+        'layer { name: "data" type: "Input" top: "data" top: "label"'
+        " input_param { shape { dim: 4 dim: 3 dim: 8 dim: 9 } shape { dim: 4 } } }\n"
+    )
     return given + text[text.index('layer { name: "conv"') :]
 
 
@@ -178,19 +185,39 @@ def ask_genuine(script: str, *arguments: Path) -> None:
 
 
 def databases() -> list[Row]:
-    ours = [("raw", 3, ""), ("raw", 1, "scale: 0.5"), ("float", 2, "crop_size: 6"), ("png", 3, "mean_value: 3"),
-            ("png", 1, "force_color: true"), ("png", 3, "force_gray: true")]  # fmt: skip
-    flags = {"raw": (), "encoded png": ("--encoded", "--encode_type=png"),
-             "encoded jpg": ("--encoded", "--encode_type=jpg"), "grey": ("--gray",),
-             "resized": ("--resize_height=7", "--resize_width=11")}  # fmt: skip
-    rows = [Row(f"LMDB of ours, {kind}, {channels} channels, {transform or 'as it is'}",
-                partial(_our_database, kind=kind, channels=channels, transform=transform))
-            for kind, channels, transform in ours]  # fmt: skip
-    rows += [Row(f"LMDB of the genuine convert_imageset, {name}", partial(_their_database, flags=given))
-             for name, given in flags.items()]  # fmt: skip
-    rows += [Row(f"mean file of {name}", partial(_mean_file, program=program)) for name, program in (
-        ("ours, subtracted by both", [sys.executable, str(TOOLS / "compute_image_mean.py")]),
-        ("the genuine compute_image_mean, subtracted by both", [str(genuine.command("compute_image_mean"))]))]
+    ours = [
+        ("raw", 3, ""),
+        ("raw", 1, "scale: 0.5"),
+        ("float", 2, "crop_size: 6"),
+        ("png", 3, "mean_value: 3"),
+        ("png", 1, "force_color: true"),
+        ("png", 3, "force_gray: true"),
+    ]
+    flags = {
+        "raw": (),
+        "encoded png": ("--encoded", "--encode_type=png"),
+        "encoded jpg": ("--encoded", "--encode_type=jpg"),
+        "grey": ("--gray",),
+        "resized": ("--resize_height=7", "--resize_width=11"),
+    }
+    rows = [
+        Row(
+            f"LMDB of ours, {kind}, {channels} channels, {transform or 'as it is'}",
+            partial(_our_database, kind=kind, channels=channels, transform=transform),
+        )
+        for kind, channels, transform in ours
+    ]
+    rows += [
+        Row(f"LMDB of the genuine convert_imageset, {name}", partial(_their_database, flags=given))
+        for name, given in flags.items()
+    ]
+    rows += [
+        Row(f"mean file of {name}", partial(_mean_file, program=program))
+        for name, program in (
+            ("ours, subtracted by both", [sys.executable, str(TOOLS / "compute_image_mean.py")]),
+            ("the genuine compute_image_mean, subtracted by both", [str(genuine.command("compute_image_mean"))]),
+        )
+    ]
     return [*rows, Row("compute_image_mean of both", _same_mean)]
 
 
@@ -228,8 +255,10 @@ def _same_mean(folder: Path) -> dict[str, float]:
 
 def _read_by_both(folder: Path, transform: str, count: int = 3) -> dict[str, float]:
     """Every batch of the Data layer over folder/db in both engines."""
-    text = (f'layer {{ name: "data" type: "Data" top: "data" top: "label" transform_param {{ {transform} }}'
-            f' data_param {{ source: "{folder / "db"}" backend: LMDB batch_size: 4 }} }}')  # fmt: skip
+    text = (
+        f'layer {{ name: "data" type: "Data" top: "data" top: "label" transform_param {{ {transform} }}'
+        f' data_param {{ source: "{folder / "db"}" backend: LMDB batch_size: 4 }} }}'
+    )
     (folder / "net.prototxt").write_text(text)
     order = [genuine.command("python"), BATCHES, folder / "net.prototxt", str(caffe_pb2.TEST), str(count)]
     subprocess.run([*order, folder / "out.npz"], check=True, capture_output=True)
@@ -246,8 +275,10 @@ def _read_by_both(folder: Path, transform: str, count: int = 3) -> dict[str, flo
 
 def old_formats() -> list[Row]:
     rows = [Row(f"net: {name}", partial(_old_net, text=text)) for name, text in OLD_NETS.items()]
-    rows += [Row(f"binary net: {name}", partial(_old_net, text=OLD_NETS[name], binary=True))
-             for name in ("V0", "V1", "every field of every V0 type", "every field of every V1 type")]
+    rows += [
+        Row(f"binary net: {name}", partial(_old_net, text=OLD_NETS[name], binary=True))
+        for name in ("V0", "V1", "every field of every V0 type", "every field of every V1 type")
+    ]
     return rows + [Row(f"solver_type {kind}", partial(_old_solver, kind=kind)) for kind in SOLVER_TYPES]
 
 

@@ -28,8 +28,9 @@ NUMBER = re.compile(r"(?<![\w#])-?(?:nan|inf|\d+\.?\d*(?:e[+-]?\d+)?)(?!\w)")
 
 def groups() -> list[Group]:
     printed = "difference of a printed number in units of its sixth digit, the last one printed"
-    rows = [Row(name, partial(_log, arguments=arguments, settings=settings))
-            for name, (arguments, settings) in JOBS.items()]  # fmt: skip
+    rows = [
+        Row(name, partial(_log, arguments=arguments, settings=settings)) for name, (arguments, settings) in JOBS.items()
+    ]
     return [group("log lines", rows, printed, PRINTED, 2)]
 
 

@@ -19,18 +19,43 @@ NOT_FINITE = {"NaN": (np.nan,), "infinities": (np.inf, -np.inf)}
 SKIP_NAN = {  # the genuine engine does
     "Pooling MAX": ("Pooling", f"pooling_param {{ {WINDOW} }}", IMAGE),
     "SPP": ("SPP", "spp_param { pyramid_height: 2 }", IMAGE),
-    "Clip": ("Clip", "clip_param { min: -0.5 max: 0.8 }", IMAGE), "HingeLoss": ("HingeLoss", "", TABLE),
+    "Clip": ("Clip", "clip_param { min: -0.5 max: 0.8 }", IMAGE),
+    "HingeLoss": ("HingeLoss", "", TABLE),
     "Eltwise MAX": ("Eltwise", "eltwise_param { operation: MAX }", TABLE),
-}  # fmt: skip
+}
 ALONE = [
-    *((kind, "") for kind in ("AbsVal", "BNLL", "BatchNorm", "Bias", "ELU", "Exp", "Flatten", "LRN", "Log", "MVN",
-                              "PReLU", "Power", "ReLU", "Scale", "Sigmoid", "Softmax", "Swish", "TanH")),
-    ("ReLU", "relu_param { negative_slope: 0.2 }"), ("Threshold", "threshold_param { threshold: 0.3 }"),
-    ("Power", "power_param { power: 0 }"), ("Power", "power_param { scale: 0 shift: 2 }"),
-    ("Dropout", "dropout_param { dropout_ratio: 0 }"), ("Pooling", f"pooling_param {{ {WINDOW} pool: AVE }}"),
+    *(
+        (kind, "")
+        for kind in (
+            "AbsVal",
+            "BNLL",
+            "BatchNorm",
+            "Bias",
+            "ELU",
+            "Exp",
+            "Flatten",
+            "LRN",
+            "Log",
+            "MVN",
+            "PReLU",
+            "Power",
+            "ReLU",
+            "Scale",
+            "Sigmoid",
+            "Softmax",
+            "Swish",
+            "TanH",
+        )
+    ),
+    ("ReLU", "relu_param { negative_slope: 0.2 }"),
+    ("Threshold", "threshold_param { threshold: 0.3 }"),
+    ("Power", "power_param { power: 0 }"),
+    ("Power", "power_param { scale: 0 shift: 2 }"),
+    ("Dropout", "dropout_param { dropout_ratio: 0 }"),
+    ("Pooling", f"pooling_param {{ {WINDOW} pool: AVE }}"),
     *(("Reduction", f"reduction_param {{ axis: 1 operation: {name} }}") for name in ("ASUM", "SUMSQ", "MEAN")),
     ("Convolution", "convolution_param { num_output: 2 kernel_size: 3 }"),
-]  # fmt: skip
+]
 LABELLED = ("Accuracy", "SoftmaxWithLoss", "MultinomialLogisticLoss")
 DIFFER = {("ReLU", "infinities")}  # max(x, 0) + 0 * min(x, 0) there
 
@@ -54,8 +79,13 @@ def case(kind: str, settings: str, what: str, shape: tuple[int, ...] = IMAGE) ->
     elif kind == "Eltwise":
         shapes.update(z=shape, w=shape)
     given = {name: values(size, NOT_FINITE[what], i) for i, (name, size) in enumerate(shapes.items()) if name != "t"}
-    return Case(f"{kind} {settings} of {what}".replace("  ", " "), shapes, layer(kind, settings, " ".join(shapes)),
-                values=given, **more)
+    return Case(
+        f"{kind} {settings} of {what}".replace("  ", " "),
+        shapes,
+        layer(kind, settings, " ".join(shapes)),
+        values=given,
+        **more,
+    )
 
 
 def groups() -> list[Group]:

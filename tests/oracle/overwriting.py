@@ -61,9 +61,17 @@ class Maker:
 
     def case(self, name: str, behind: str, phase: str, **others: tuple[int, ...]) -> Case:
         values = {blob: np.array(each, np.float32) for blob, each in self.values}
-        return Case(name, {"x": self.shape, **dict(self.others), **others}, self.text() + behind, phase,
-                    dict(self.labels), positive=self.positive, values=values, force=not self.below,
-                    params=1.0 if self.kind == "Power" else 0.5)
+        return Case(
+            name,
+            {"x": self.shape, **dict(self.others), **others},
+            self.text() + behind,
+            phase,
+            dict(self.labels),
+            positive=self.positive,
+            values=values,
+            force=not self.below,
+            params=1.0 if self.kind == "Power" else 0.5,
+        )
 
 
 def pooling(settings: str) -> str:
@@ -75,43 +83,93 @@ RECURRENT = "recurrent_param { num_output: 4 }"
 STREAMS = {"others": (("cont", TIME[:2]),), "values": (("cont", (0, 0, 0, 1, 1, 1)),)}
 LIKE_X = (("p", IMAGE),)
 MAKERS = [
-    Maker("AbsVal"), Maker("BNLL"), Maker("BatchNorm"),
-    Maker("BatchNorm", "batch_norm_param { use_global_stats: true }"), Maker("Bias"),
-    Maker("Bias", "bias_param { axis: 0 num_axes: -1 }"), Maker("Bias", "bias_param { axis: 0 }", others=LIKE_X),
-    Maker("Clip", "clip_param { min: -0.5 max: 0.8 }"), Maker("Concat"), Maker("Concat", others=LIKE_X),
-    Maker("Convolution", WINDOW), Maker("Deconvolution", WINDOW),
+    Maker("AbsVal"),
+    Maker("BNLL"),
+    Maker("BatchNorm"),
+    Maker("BatchNorm", "batch_norm_param { use_global_stats: true }"),
+    Maker("Bias"),
+    Maker("Bias", "bias_param { axis: 0 num_axes: -1 }"),
+    Maker("Bias", "bias_param { axis: 0 }", others=LIKE_X),
+    Maker("Clip", "clip_param { min: -0.5 max: 0.8 }"),
+    Maker("Concat"),
+    Maker("Concat", others=LIKE_X),
+    Maker("Convolution", WINDOW),
+    Maker("Deconvolution", WINDOW),
     Maker("Dropout", "dropout_param { dropout_ratio: 0 }"),
-    Maker("ELU"), *(Maker("Eltwise", f"eltwise_param {{ {text} }}", others=LIKE_X) for text in (
-        "operation: SUM coeff: 1 coeff: -2", "operation: PROD", "operation: PROD stable_prod_grad: false",
-        "operation: MAX")),
-    Maker("Exp"), Maker("Flatten"), Maker("Im2col", WINDOW.replace("num_output: 3", "")),
-    Maker("InnerProduct", "inner_product_param { num_output: 4 }", FLAT), Maker("LRN"),
-    Maker("LRN", "lrn_param { norm_region: WITHIN_CHANNEL local_size: 3 }"), Maker("Log", positive=True), Maker("MVN"),
-    Maker("MVN", "mvn_param { normalize_variance: false }"), Maker("PReLU"), Maker("Pooling", pooling("pool: MAX")),
-    Maker("Pooling", pooling("pool: AVE")), Maker("Pooling", pooling("pool: MAX"), tops="mask"),
-    *(Maker("Power", f"power_param {{ {text} }}", positive=True) for text in (
-        "power: 1 scale: 2 shift: 1", "power: 2", "power: 3 scale: 0.5", "power: 3 scale: 0.5 shift: 1")),
-    Maker("ReLU"), Maker("ReLU", "relu_param { negative_slope: 0.2 }"),
-    *(Maker("Reduction", f"reduction_param {{ axis: 2 coeff: 0.2 operation: {name} }}", MANY)
-      for name in ("SUM", "ASUM", "SUMSQ")),
+    Maker("ELU"),
+    *(
+        Maker("Eltwise", f"eltwise_param {{ {text} }}", others=LIKE_X)
+        for text in (
+            "operation: SUM coeff: 1 coeff: -2",
+            "operation: PROD",
+            "operation: PROD stable_prod_grad: false",
+            "operation: MAX",
+        )
+    ),
+    Maker("Exp"),
+    Maker("Flatten"),
+    Maker("Im2col", WINDOW.replace("num_output: 3", "")),
+    Maker("InnerProduct", "inner_product_param { num_output: 4 }", FLAT),
+    Maker("LRN"),
+    Maker("LRN", "lrn_param { norm_region: WITHIN_CHANNEL local_size: 3 }"),
+    Maker("Log", positive=True),
+    Maker("MVN"),
+    Maker("MVN", "mvn_param { normalize_variance: false }"),
+    Maker("PReLU"),
+    Maker("Pooling", pooling("pool: MAX")),
+    Maker("Pooling", pooling("pool: AVE")),
+    Maker("Pooling", pooling("pool: MAX"), tops="mask"),
+    *(
+        Maker("Power", f"power_param {{ {text} }}", positive=True)
+        for text in ("power: 1 scale: 2 shift: 1", "power: 2", "power: 3 scale: 0.5", "power: 3 scale: 0.5 shift: 1")
+    ),
+    Maker("ReLU"),
+    Maker("ReLU", "relu_param { negative_slope: 0.2 }"),
+    *(
+        Maker("Reduction", f"reduction_param {{ axis: 2 coeff: 0.2 operation: {name} }}", MANY)
+        for name in ("SUM", "ASUM", "SUMSQ")
+    ),
     Maker("Reshape", "reshape_param { shape { dim: 0 dim: 4 dim: -1 } }"),
     Maker("SPP", "spp_param { pyramid_height: 1 }", MANY),
-    Maker("SPP", "spp_param { pyramid_height: 2 }"), Maker("Scale"), Maker("Scale", "scale_param { bias_term: true }"),
-    Maker("Scale", "scale_param { axis: 0 }", others=LIKE_X), Maker("Sigmoid"), Maker("Slice"),
+    Maker("SPP", "spp_param { pyramid_height: 2 }"),
+    Maker("Scale"),
+    Maker("Scale", "scale_param { bias_term: true }"),
+    Maker("Scale", "scale_param { axis: 0 }", others=LIKE_X),
+    Maker("Sigmoid"),
+    Maker("Slice"),
     Maker("Slice", "slice_param { axis: 2 }", tops="z"),
-    Maker("Softmax"), Maker("Split"), Maker("Swish"), Maker("TanH"), Maker("Tile", "tile_param { tiles: 2 }"),
+    Maker("Softmax"),
+    Maker("Split"),
+    Maker("Swish"),
+    Maker("TanH"),
+    Maker("Tile", "tile_param { tiles: 2 }"),
     Maker("Crop", "crop_param { offset: 1 }", others=(("p", (2, 3, 2, 3)),)),
     Maker("BatchReindex", others=(("p", (3,)),), labels=(("p", 2),), below=True),
     Maker("Filter", others=(("p", (2,)),), values=(("p", (1, 1)),), below=True),
-    Maker("LSTM", RECURRENT, TIME, **STREAMS), Maker("RNN", RECURRENT, TIME, **STREAMS),
+    Maker("LSTM", RECURRENT, TIME, **STREAMS),
+    Maker("RNN", RECURRENT, TIME, **STREAMS),
 ]
 FOLLOWERS = (
-    ("BNLL", ""), ("BatchNorm", ""), ("Bias", ""), ("Clip", "clip_param { min: 0.1 max: 0.4 }"),
-    ("Dropout", "dropout_param { dropout_ratio: 0 }"), ("ELU", ""), ("Eltwise", ""), ("Exp", ""),
-    ("Log", "log_param { shift: 20 scale: 0.5 }"), ("MVN", ""), ("PReLU", ""),
-    ("Power", "power_param { power: 2 shift: 3 }"), ("ReLU", ""), ("ReLU", "relu_param { negative_slope: 0.2 }"),
-    ("Scale", ""), ("Sigmoid", ""), ("Softmax", "softmax_param { axis: -1 }"), ("Swish", ""), ("TanH", ""),
-)  # fmt: skip
+    ("BNLL", ""),
+    ("BatchNorm", ""),
+    ("Bias", ""),
+    ("Clip", "clip_param { min: 0.1 max: 0.4 }"),
+    ("Dropout", "dropout_param { dropout_ratio: 0 }"),
+    ("ELU", ""),
+    ("Eltwise", ""),
+    ("Exp", ""),
+    ("Log", "log_param { shift: 20 scale: 0.5 }"),
+    ("MVN", ""),
+    ("PReLU", ""),
+    ("Power", "power_param { power: 2 shift: 3 }"),
+    ("ReLU", ""),
+    ("ReLU", "relu_param { negative_slope: 0.2 }"),
+    ("Scale", ""),
+    ("Sigmoid", ""),
+    ("Softmax", "softmax_param { axis: -1 }"),
+    ("Swish", ""),
+    ("TanH", ""),
+)
 READ_TOPS = ("ELU", "Exp", "LRN", "MVN", "Power", "Sigmoid", "Softmax", "Swish", "TanH")  # in their backward passes
 POSITIVE = ("Exp", "Power", "Sigmoid", "Softmax")  # here
 KEEP_POSITIVE = ("ELU", "PReLU", "ReLU")
@@ -153,9 +211,16 @@ class Row:
 def pair(maker: Maker, follower: str, settings: str, phase: str) -> Row:
     others = {"q": maker.top()} if follower == "Eltwise" else {}
     name = " ".join(f"{maker.name}, then {follower} {settings} in place, {phase}".split()).replace('"', "")
-    here, there = (maker.case(name, layer(follower, settings, "y q" if others else "y", top, "follower")
-                              + (fc("end", top, "loss_weight: 0.5") if maker.below else ""), phase, **others)
-                   for top in ("y", "apart"))
+    here, there = (
+        maker.case(
+            name,
+            layer(follower, settings, "y q" if others else "y", top, "follower")
+            + (fc("end", top, "loss_weight: 0.5") if maker.below else ""),
+            phase,
+            **others,
+        )
+        for top in ("y", "apart")
+    )
     shared = maker.kind in SHARING and not (maker.others or maker.tops)
     return Row(here, there if spoilt(maker, follower, settings, phase) else None, shared)
 
@@ -174,8 +239,14 @@ def chains(phase: str) -> list[Row]:
         "Concat": ({"x": IMAGE, "p": IMAGE}, layer("Concat", "", "x p", "a", "a")),
         "Pooling": ({"x": IMAGE}, layer("Pooling", pooling("pool: MAX"), "x", "a", "a")),
     }
-    orders = (("BatchNorm", "Scale", "ReLU"), ("BatchNorm", "ReLU"), ("BatchNorm", "Scale", "PReLU"),
-              ("Scale", "ReLU"), ("BatchNorm", "ELU"), ("Bias", "ReLU", "Dropout"))
+    orders = (
+        ("BatchNorm", "Scale", "ReLU"),
+        ("BatchNorm", "ReLU"),
+        ("BatchNorm", "Scale", "PReLU"),
+        ("Scale", "ReLU"),
+        ("BatchNorm", "ELU"),
+        ("Bias", "ReLU", "Dropout"),
+    )
     rows = []
     for (start, (shapes, text)), order in itertools.product(starts.items(), orders):
         for in_place in itertools.product((True, False), repeat=len(order)):
@@ -197,33 +268,60 @@ def _chain(name: str, shapes: dict, text: str, order: Sequence[str], in_place: S
 
 def _blocks(phase: str) -> list[Row]:
     """Shortcuts as in ResNet: two readers of a blob, the branches with layers in place, a sum, a ReLU in place."""
+
     def normal(blob: str, end: str = "") -> str:
-        return "".join(layer(kind, settings, blob, blob, f"{blob}_{kind}{end}")
-                       for kind, settings in (("BatchNorm", ""), ("Scale", "scale_param { bias_term: true }")))
+        return "".join(
+            layer(kind, settings, blob, blob, f"{blob}_{kind}{end}")
+            for kind, settings in (("BatchNorm", ""), ("Scale", "scale_param { bias_term: true }"))
+        )
 
     def relu(blob: str) -> str:
         return layer("ReLU", "", blob, blob, f"{blob}_relu")
 
-    before = (conv("a", "x") + layer("BatchNorm", "", "a", "n", "n") + layer("Scale", "", "n", "n", "n_scale")
-              + relu("n"))
+    before = (
+        conv("a", "x") + layer("BatchNorm", "", "a", "n", "n") + layer("Scale", "", "n", "n", "n_scale") + relu("n")
+    )
     first = conv("a", "x") + normal("a") + relu("a")
     branch = conv("b", "a") + normal("b") + relu("b") + conv("c", "b") + normal("c")
     end = relu("s") + conv("end", "s")
-    total = {name: layer("Eltwise", f"eltwise_param {{ operation: {name} }}", "{} c", "s", "s")
-             for name in ("SUM", "PROD", "MAX")}
-    rows = [Case(f"ResNet's block, {name}, {phase}", {"x": IMAGE},
-                 first + branch + text.replace("{}", "a") + end, phase) for name, text in total.items()]
-    rows += [Case(f"ResNet's block with a convolution beside it, {phase}", {"x": IMAGE},
-                  first + conv("d", "a") + normal("d") + branch + total["SUM"].replace("{}", "d") + end, phase),
-             Case(f"pre-activation block, {phase}", {"x": IMAGE},
-                  before + conv("c", "n") + total["SUM"].replace("{}", "a") + conv("end", "s"), phase),
-             Case(f"dense block, {phase}", {"x": IMAGE},
-                  before + conv("b", "n") + layer("Concat", "", "a b", "c", "c") + relu("c") + conv("end", "c"), phase)]
+    total = {
+        name: layer("Eltwise", f"eltwise_param {{ operation: {name} }}", "{} c", "s", "s")
+        for name in ("SUM", "PROD", "MAX")
+    }
+    rows = [
+        Case(f"ResNet's block, {name}, {phase}", {"x": IMAGE}, first + branch + text.replace("{}", "a") + end, phase)
+        for name, text in total.items()
+    ]
+    rows += [
+        Case(
+            f"ResNet's block with a convolution beside it, {phase}",
+            {"x": IMAGE},
+            first + conv("d", "a") + normal("d") + branch + total["SUM"].replace("{}", "d") + end,
+            phase,
+        ),
+        Case(
+            f"pre-activation block, {phase}",
+            {"x": IMAGE},
+            before + conv("c", "n") + total["SUM"].replace("{}", "a") + conv("end", "s"),
+            phase,
+        ),
+        Case(
+            f"dense block, {phase}",
+            {"x": IMAGE},
+            before + conv("b", "n") + layer("Concat", "", "a b", "c", "c") + relu("c") + conv("end", "c"),
+            phase,
+        ),
+    ]
     return [Row(case) for case in rows]
 
 
-VIEWS = {"Flatten": "", "Reshape": "reshape_param { shape { dim: 0 dim: 0 dim: -1 } }", "Concat": "", "Slice": "",
-         "Split": ""}  # fmt: skip
+VIEWS = {
+    "Flatten": "",
+    "Reshape": "reshape_param { shape { dim: 0 dim: 0 dim: -1 } }",
+    "Concat": "",
+    "Slice": "",
+    "Split": "",
+}
 
 
 def views(phase: str) -> list[Row]:
@@ -234,8 +332,11 @@ def views(phase: str) -> list[Row]:
             continue
         shown = layer(view, settings, "a", "v")
         here = layer(kind, more, "v", "v", "here")
-        readers = {"nobody else": "", "a reader behind": layer("Power", "power_param { scale: 2 }", "a", "r", "reader"),
-                   "a view of the view": layer("Reshape", VIEWS["Reshape"], "v", "w")}
+        readers = {
+            "nobody else": "",
+            "a reader behind": layer("Power", "power_param { scale: 2 }", "a", "r", "reader"),
+            "a view of the view": layer("Reshape", VIEWS["Reshape"], "v", "w"),
+        }
         for who, reader in readers.items():
             name = " ".join(f"{view}, then {kind} {more} in place, {who}, {phase}".split())
             rows.append(Row(Case(name, {"x": MANY}, conv("a", "x") + shown + here + reader, phase)))
@@ -245,8 +346,10 @@ def views(phase: str) -> list[Row]:
 def groups() -> list[Group]:
     kinds = {"a top of its own, then in place": pairs, "chains": chains, "views": views}
     made = {f"{what}, {phase}": rows(phase) for what, rows in kinds.items() for phase in ("TRAIN", "TEST")}
-    measure = ("largest difference over the largest value of the blob, or of all gradients; where the genuine engine"
-               " computes a gradient from overwritten values, against its gradient with the layer out of place")
+    measure = (
+        "largest difference over the largest value of the blob, or of all gradients; where the genuine engine"
+        " computes a gradient from overwritten values, against its gradient with the layer out of place"
+    )
     return [Group("In place", name, rows, run, measure, TOLERANCE, 12) for name, rows in made.items()]
 
 
@@ -294,8 +397,9 @@ def differences(row: Row, mine: dict[str, np.ndarray], place: Path) -> dict[str,
             del theirs[key]
     gradients = [key for key in theirs if key.startswith(("diff:", "grad:"))]
     largest = max(float(np.abs(theirs[key]).max(initial=0)) for key in gradients)
-    return {key: _difference(mine.get(key), value, largest if key in gradients else 0.0)
-            for key, value in theirs.items()}
+    return {
+        key: _difference(mine.get(key), value, largest if key in gradients else 0.0) for key, value in theirs.items()
+    }
 
 
 def _difference(a: np.ndarray | None, b: np.ndarray, scale: float) -> float:

@@ -86,15 +86,15 @@ LAYERS = {
     "Eltwise of unlike shapes": f'type: "Eltwise" {TWO}',
     "Eltwise coefficients": 'type: "Eltwise" bottom: "x" bottom: "x" top: "y" eltwise_param { coeff: 1 }',
     "Eltwise PROD with coefficients": 'type: "Eltwise" bottom: "x" bottom: "x" top: "y" eltwise_param'
-                                      " { operation: PROD coeff: 1 coeff: 1 }",
+    " { operation: PROD coeff: 1 coeff: 1 }",
     "Slice not divisible": 'type: "Slice" bottom: "x" top: "y" top: "w" top: "v"',
     "Slice points": 'type: "Slice" bottom: "x" top: "y" top: "w" slice_param { slice_point: 1 slice_point: 2 }',
     "Slice points not rising": 'type: "Slice" bottom: "x" top: "y" top: "w" top: "v" slice_param'
-                               " { slice_point: 3 slice_point: 1 }",
+    " { slice_point: 3 slice_point: 1 }",
     "Reshape to another count": 'type: "Reshape" bottom: "x" top: "y" reshape_param { shape { dim: 7 dim: 7 } }',
     "Reshape with two unknowns": 'type: "Reshape" bottom: "x" top: "y" reshape_param { shape { dim: -1 dim: -1 } }',
     "Reshape copying an axis that is not there": 'type: "Reshape" bottom: "t" top: "y" reshape_param'
-                                                 " { shape { dim: 1 dim: 2 dim: 0 } }",
+    " { shape { dim: 1 dim: 2 dim: 0 } }",
     "Flatten backwards": 'type: "Flatten" bottom: "x" top: "y" flatten_param { axis: 3 end_axis: 1 }',
     "Scale by an unlike bottom": f'type: "Scale" {TWO} scale_param {{ axis: 0 }}',
     "Bias by an unlike bottom": f'type: "Bias" {TWO} bias_param {{ axis: 0 }}',
@@ -110,19 +110,25 @@ LAYERS = {
     "loss_weight for two": FC + " loss_weight: 1 loss_weight: 0",
     "include and exclude": FC + " include { phase: TRAIN } exclude { phase: TEST }",
     "unknown filler": f'{CONV} {{ num_output: 2 kernel_size: 1 weight_filler {{ type: "xaver" }} }}',
-    "bilinear filler on unlike sides": f'{CONV} {{ num_output: 2 kernel_h: 2 kernel_w: 3'
-                                       ' weight_filler { type: "bilinear" } }',
+    "bilinear filler on unlike sides": f"{CONV} {{ num_output: 2 kernel_h: 2 kernel_w: 3"
+    ' weight_filler { type: "bilinear" } }',
     "shared parameters of unlike shapes": FC + ' param { name: "w" } } ' + FC2 + ' param { name: "w" }',
-    "shared permissively, unlike counts": FC + ' param { name: "w" } } ' + FC2
-                                          + ' param { name: "w" share_mode: PERMISSIVE }',
-    "lr_mult conflict of shared parameters": FC + ' param {} param { name: "b" lr_mult: 1 } } ' + FC2
-                                             + ' param {} param { name: "b" lr_mult: 2 }',
-    "decay_mult conflict of shared parameters": FC + ' param {} param { name: "b" decay_mult: 1 } } ' + FC2
-                                                + ' param {} param { name: "b" decay_mult: 0 }',
+    "shared permissively, unlike counts": FC
+    + ' param { name: "w" } } '
+    + FC2
+    + ' param { name: "w" share_mode: PERMISSIVE }',
+    "lr_mult conflict of shared parameters": FC
+    + ' param {} param { name: "b" lr_mult: 1 } } '
+    + FC2
+    + ' param {} param { name: "b" lr_mult: 2 }',
+    "decay_mult conflict of shared parameters": FC
+    + ' param {} param { name: "b" decay_mult: 1 } } '
+    + FC2
+    + ' param {} param { name: "b" decay_mult: 0 }',
     "shapes for some tops only": 'type: "Input" top: "a" top: "b" top: "c" input_param { shape { dim: 1 }'
-                                 " shape { dim: 1 } }",
+    " shape { dim: 1 } }",
     "fillers for some tops only": 'type: "DummyData" top: "a" top: "b" top: "c" dummy_data_param { shape { dim: 1 }'
-                                  " data_filler {} data_filler {} }",
+    " data_filler {} data_filler {} }",
     "batch size 0": DATA.replace("batch_size: 2", "") + " {}",
     "no such database": DATA.replace('"train"', '"nosuch"') + " {}",
     "crop larger than the image": DATA + " { crop_size: 10 }",
@@ -132,7 +138,7 @@ LAYERS = {
     "mean_file of another size": DATA + ' { mean_file: "mean.binaryproto" }',
     "no such list of HDF5 files": 'type: "HDF5Data" top: "d" hdf5_data_param { source: "nosuch" batch_size: 1 }',
     "no such list of images": 'type: "ImageData" top: "d" top: "l" image_data_param { source: "nosuch" batch_size: 1 }',
-}  # fmt: skip
+}
 SOLVERS = {
     "unknown policy": {"lr_policy": '"stepp"'},
     "no policy": {"lr_policy": None},
@@ -146,22 +152,33 @@ SOLVERS = {
     "rms_decay above 1": {"type": '"RMSProp"', "momentum": None, "rms_decay": 1.5},
     "no net": {"net": None},
     "two nets": {"train_net": '"net.prototxt"'},
-    "test net without test_iter": {"net": None, "train_net": '"net.prototxt"', "test_net": '"net.prototxt"',
-                                   "test_iter": None},
-    "too many test_iter": {"net": None, "train_net": '"net.prototxt"', "test_net": '"net.prototxt"',
-                           "test_iter": [1, 2]},
+    "test net without test_iter": {
+        "net": None,
+        "train_net": '"net.prototxt"',
+        "test_net": '"net.prototxt"',
+        "test_iter": None,
+    },
+    "too many test_iter": {
+        "net": None,
+        "train_net": '"net.prototxt"',
+        "test_net": '"net.prototxt"',
+        "test_iter": [1, 2],
+    },
     "two test_states for one test_iter": {"test_state": ["{}", "{}"]},
     "no test_interval": {"test_interval": None},
     "snapshot_prefix in no folder": {"snapshot_prefix": '"no/such/folder/x"'},
     "missing net file": {"net": '"nosuch.prototxt"'},
     "misspelt field": {"momentun": 0.9},
     "a field twice": {"base_lr": [0.1, 0.2]},
-}  # fmt: skip
+}
 WEIGHTS = "-weights=init.caffemodel"
 COMMANDS = [
     Row("shape mismatch on a matching name", (*TEST, WEIGHTS), swap=("num_output: 3", "num_output: 5")),
-    Row("another number of blobs on a matching name", (*TEST, WEIGHTS),
-        swap=("num_output: 4", "num_output: 4 bias_term: false")),
+    Row(
+        "another number of blobs on a matching name",
+        (*TEST, WEIGHTS),
+        swap=("num_output: 4", "num_output: 4 bias_term: false"),
+    ),
     Row("fine-tuning on a shape mismatch", TRAIN, swap=("num_output: 4", "num_output: 6")),
     Row("weights that are missing", (*TEST, "-weights=nosuch.caffemodel")),
     Row("weights that are cut off", (*TEST, WEIGHTS), cut="init.caffemodel"),
@@ -199,8 +216,12 @@ def groups() -> list[Group]:
     measure = "both engines refuse: the genuine one by an abort, this one by a UserError of one line"
     solvers = [Row(name, TRAIN, solver=settings) for name, settings in SOLVERS.items()]
     layers = [Row(name, net=text) for name, (text, _) in REFUSED.items()]
-    parts = {"in a net": rows_of_layers(), "in one layer": layers, "in a solver": solvers,
-             "in a command or its files": COMMANDS}  # fmt: skip
+    parts = {
+        "in a net": rows_of_layers(),
+        "in one layer": layers,
+        "in a solver": solvers,
+        "in a command or its files": COMMANDS,
+    }
     return [Group("Errors", name, rows, run, measure, quick=12) for name, rows in parts.items()]
 
 

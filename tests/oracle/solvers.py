@@ -78,11 +78,22 @@ def rows_of(kind: str) -> list[Row]:
     momenta = {"": {}, "momentum": {"momentum": 0.9}} if takes_momentum else {"": {}}
     grid = itertools.product(POLICIES, momenta, DECAYS, SUMS, CLIPS, ("", "frozen"))
     return [
-        Row(", ".join(filter(None, (policy, momentum, decay, sums, clip, frozen))),
-            {"type": kind, **own, "lr_policy": policy, **POLICIES[policy], **momenta[momentum], **DECAYS[decay],
-             **SUMS[sums], **CLIPS[clip]}, bool(frozen))
+        Row(
+            ", ".join(filter(None, (policy, momentum, decay, sums, clip, frozen))),
+            {
+                "type": kind,
+                **own,
+                "lr_policy": policy,
+                **POLICIES[policy],
+                **momenta[momentum],
+                **DECAYS[decay],
+                **SUMS[sums],
+                **CLIPS[clip],
+            },
+            bool(frozen),
+        )
         for policy, momentum, decay, sums, clip, frozen in grid
-    ]  # fmt: skip
+    ]
 
 
 def groups() -> list[Group]:

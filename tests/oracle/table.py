@@ -61,9 +61,13 @@ def markdown(results: Iterable[Result]) -> str:
 
 def head() -> str:
     return HEAD.format(
-        date=date.today(), ours=pycaffe_ext.__version__, torch=version("torch"), numpy=np.__version__,
-        threads=os.environ.get("OMP_NUM_THREADS", os.cpu_count()), machine=_processor(),
-    )  # fmt: skip
+        date=date.today(),
+        ours=pycaffe_ext.__version__,
+        torch=version("torch"),
+        numpy=np.__version__,
+        threads=os.environ.get("OMP_NUM_THREADS", os.cpu_count()),
+        machine=_processor(),
+    )
 
 
 def _processor() -> str:

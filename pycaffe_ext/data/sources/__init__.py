@@ -11,5 +11,14 @@ from pycaffe_ext.data.sources.source import Source
 from pycaffe_ext.data.sources.table import SOURCES
 
 __all__ = [
-    "NOTE", "SOURCES", "LeftOut", "Source", "describe", "find", "left_out", "left_out_text", "recognise", "summary",
-]  # fmt: skip
+    "NOTE",
+    "SOURCES",
+    "LeftOut",
+    "Source",
+    "describe",
+    "find",
+    "left_out",
+    "left_out_text",
+    "recognise",
+    "summary",
+]

@@ -15,9 +15,36 @@ from pycaffe_ext.errors import UserError
 
 # The last frame of each sequence: the table of frames and sequences on the data set's page.
 ENDS = (
-    25, 50, 67, 78, 103, 126, 151, 177, 199, 205, 227, 252, 277, 297, 317,
-    342, 363, 383, 408, 428, 447, 466, 478, 503, 528, 546, 571, 591, 612,
-)  # fmt: skip
+    25,
+    50,
+    67,
+    78,
+    103,
+    126,
+    151,
+    177,
+    199,
+    205,
+    227,
+    252,
+    277,
+    297,
+    317,
+    342,
+    363,
+    383,
+    408,
+    428,
+    447,
+    466,
+    478,
+    503,
+    528,
+    546,
+    571,
+    591,
+    612,
+)
 COLUMNS = ("frame_id", "sequence_id")
 
 

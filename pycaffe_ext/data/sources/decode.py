@@ -45,8 +45,12 @@ class Stream:
 def probe(video: Path) -> Stream:
     """Read the header; raises UserError if OpenCV can't open the video or it shows no frame."""
     with _opened(video) as capture:
-        keys = (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_COUNT,
-                cv2.CAP_PROP_ORIENTATION_META)  # fmt: skip
+        keys = (
+            cv2.CAP_PROP_FRAME_HEIGHT,
+            cv2.CAP_PROP_FRAME_WIDTH,
+            cv2.CAP_PROP_FRAME_COUNT,
+            cv2.CAP_PROP_ORIENTATION_META,
+        )
         height, width, count, turned = (int(capture.get(key)) for key in keys)
         return Stream((height, width), max(count, 0), turned)
 

@@ -13,9 +13,16 @@ from pycaffe_ext.errors import UserError
 IMAGES, ALSO_IMAGES = ("images", "image"), ("imgs", "img")
 MASKS = ("masks", "mask")
 ALSO_MASKS = (  # where no folder is called as above and one of these holds pictures
-    "Ground Truth", "Ground Truths", "GT", "segmentations", "segmentation", "labels", "label", "annotations",
+    "Ground Truth",
+    "Ground Truths",
+    "GT",
+    "segmentations",
+    "segmentation",
+    "labels",
+    "label",
+    "annotations",
     "annotation",
-)  # fmt: skip
+)
 
 
 def subfolders(folder: Path) -> list[Path]:

@@ -15,9 +15,22 @@ from pycaffe_ext.data.sources.listing import files, images
 from pycaffe_ext.errors import UserError
 
 MASK_WORDS = (
-    "mask", "masks", "gt", "groundtruth", "ground_truth", "seg", "segmentation", "label", "labels", "anno",
-    "annotation", "manual1", "binary", "bin", "target",
-)  # fmt: skip
+    "mask",
+    "masks",
+    "gt",
+    "groundtruth",
+    "ground_truth",
+    "seg",
+    "segmentation",
+    "label",
+    "labels",
+    "anno",
+    "annotation",
+    "manual1",
+    "binary",
+    "bin",
+    "target",
+)
 FRAME_WORDS = ("image", "images", "img", "frame", "original", "orig", "training", "test", "sat")
 BETWEEN = r"[\s_.-]+"
 TRIMMED = " _.-"

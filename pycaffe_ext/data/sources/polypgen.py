@@ -26,8 +26,11 @@ def look(folder: Path) -> str | None:
     if not centres and sequences is None:
         return None
     missing = [f"{place.name}/{part}_{_tag(place)}/" for place in centres for part in _missing(place)]
-    missing += [f"sequenceData/positive/{place.name}/{part}_{_tag(place)}/"
-                for place in _sequences(folder, "positive") for part in _missing(place)]  # fmt: skip
+    missing += [
+        f"sequenceData/positive/{place.name}/{part}_{_tag(place)}/"
+        for place in _sequences(folder, "positive")
+        for part in _missing(place)
+    ]
     return f"{missing[0]} is missing" if missing else ""
 
 
@@ -37,8 +40,9 @@ def read(folder: Path, cache: Path | None, progress: bool) -> list[Frame]:
         frames += _marked(place, place.name)
     for place in _sequences(folder, "negative", "negativeOnly"):
         where = child(place, f"images_{_tag(place)}", "images") or place
-        frames += [Frame(f"{place.name}/{name}", path, None, place.name, POLYPGEN.slug)
-                   for name, path in images(where).items()]  # fmt: skip
+        frames += [
+            Frame(f"{place.name}/{name}", path, None, place.name, POLYPGEN.slug) for name, path in images(where).items()
+        ]
     if not frames:
         raise UserError(f"{folder}: no data_C1/ to data_C6/ in it, nor sequenceData/positive/ or negativeOnly/")
     return grouped(frames, folder)
@@ -55,7 +59,7 @@ def _sequences(folder: Path, *kinds: str) -> list[Path]:
 
 def _tag(place: Path) -> str:
     """What the folders in it are called after: C1 in data_C1, seq1 in seq1, seq1_neg in seq1_neg."""
-    return place.name[len("data_"):] if CENTRE.fullmatch(place.name) else place.name
+    return place.name[len("data_") :] if CENTRE.fullmatch(place.name) else place.name
 
 
 def _missing(place: Path) -> list[str]:

@@ -18,15 +18,21 @@ from pycaffe_ext.data.sources.table import GENERAL, SOURCES
 from pycaffe_ext.errors import UserError, known
 
 PARTS = (  # that users mistake for the whole
-    *map(plain_name, (*IMAGES, *MASKS, *ALSO_MASKS)), "original", "videos", "sequencedata",
-)  # fmt: skip
+    *map(plain_name, (*IMAGES, *MASKS, *ALSO_MASKS)),
+    "original",
+    "videos",
+    "sequencedata",
+)
 HELP = "`make data-help` shows the layouts"
 
 
 def find(
-    folder: str | Path, dataset: str | None = None, cache: Path | None = None, progress: bool = True,
+    folder: str | Path,
+    dataset: str | None = None,
+    cache: Path | None = None,
+    progress: bool = True,
     reading: Reading | None = None,
-) -> list[Frame]:  # fmt: skip
+) -> list[Frame]:
     """Frames of the data set in `folder`, or in its only sub-folder that holds one, sorted by name.
 
     dataset : name in SOURCES; None = recognised by the layout. cache : folder for the frames of videos, which are

@@ -15,7 +15,15 @@ from pycaffe_ext.data.sources.videos import VIDEOS
 SOURCES = {
     source.slug: source
     for source in (
-        KVASIR_SEG, HYPERKVASIR, CVC_CLINICDB, CVC_COLONDB, ETIS_LARIB, POLYPGEN, ASU_MAYO, VIDEOS, PLAIN,
+        KVASIR_SEG,
+        HYPERKVASIR,
+        CVC_CLINICDB,
+        CVC_COLONDB,
+        ETIS_LARIB,
+        POLYPGEN,
+        ASU_MAYO,
+        VIDEOS,
+        PLAIN,
     )
-}  # fmt: skip
+}
 GENERAL = (VIDEOS, PLAIN)  # layouts rather than data sets

@@ -177,8 +177,9 @@ class AutogradLayer(Layer):
         wanted = [leaves[i].requires_grad_() for i, _, _ in targets]
         with torch.enable_grad():
             tops = self.compute(leaves[:offset], leaves[offset:])
-        pairs = [(value, blob.diff.view(value.shape)) for value, blob in zip(tops, top, strict=True)
-                 if value.requires_grad]
+        pairs = [
+            (value, blob.diff.view(value.shape)) for value, blob in zip(tops, top, strict=True) if value.requires_grad
+        ]
         values, above = [value for value, _ in pairs], [gradient for _, gradient in pairs]
         gradients = torch.autograd.grad(values, wanted, above, allow_unused=True) if pairs else [None] * len(targets)
         own = _apart(gradients, [blob.diff for blob in top])

@@ -22,8 +22,10 @@ class Input(Layer):
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         shapes = self.param.input_param.shape
         self.check(len(shapes) in (0, 1, len(top)), f"input_param needs one shape, or one for each of {len(top)} tops")
-        self.check(all(len(shape.dim) <= MOST_AXES and min(shape.dim, default=0) >= 0 for shape in shapes),
-                   f"a shape has up to {MOST_AXES} axes and no negative size")
+        self.check(
+            all(len(shape.dim) <= MOST_AXES and min(shape.dim, default=0) >= 0 for shape in shapes),
+            f"a shape has up to {MOST_AXES} axes and no negative size",
+        )
         for i, blob in enumerate(top):
             if shapes:
                 blob.reshape(shapes[i if len(shapes) > 1 else 0].dim)

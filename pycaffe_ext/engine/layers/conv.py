@@ -57,8 +57,10 @@ class _Conv(Layer):
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         shape, outputs = bottom[0].shape, self.param.convolution_param.num_output
         self.check(len(shape) == self._axis + 1 + len(self._kernel), f"bottom changed its number of axes: {shape}")
-        self.check(shape[self._axis] == self._channels,
-                   f"bottom has {shape[self._axis]} channels, the weights are for {self._channels}")
+        self.check(
+            shape[self._axis] == self._channels,
+            f"bottom has {shape[self._axis]} channels, the weights are for {self._channels}",
+        )
         sizes = [self._out(n, i) for i, n in enumerate(shape[self._axis + 1 :])]
         self.check(min(sizes) > 0, f"kernel {self._kernel} is larger than the bottom of shape {shape}")
         for low, high in zip(bottom, top, strict=True):

@@ -47,15 +47,20 @@ class Crop(Layer):
         shape, size, offset = bottom[0].shape, bottom[1].shape, list(self.param.crop_param.offset)
         axis = self.axis(self.param.crop_param.axis, bottom[0])
         cropped = len(shape) - axis
-        self.check(len(offset) in (0, 1, cropped),
-                   f"offset must be given once or for each of the {cropped} cropped axes, not {len(offset)} times")
+        self.check(
+            len(offset) in (0, 1, cropped),
+            f"offset must be given once or for each of the {cropped} cropped axes, not {len(offset)} times",
+        )
         self.check(len(size) >= len(shape), f"the bottom that gives the size needs {len(shape)} axes, it has {size}")
         starts = offset if len(offset) == cropped else (offset or [0]) * cropped
         for i, start in enumerate(starts, axis):
-            self.check(start + size[i] <= shape[i], f"{size[i]} values from {start} on reach beyond axis {i} of a"
-                       f" bottom of shape {shape}")
+            self.check(
+                start + size[i] <= shape[i],
+                f"{size[i]} values from {start} on reach beyond axis {i} of a bottom of shape {shape}",
+            )
         self._window = (slice(None),) * axis + tuple(
-            slice(start, start + size[i]) for i, start in enumerate(starts, axis))
+            slice(start, start + size[i]) for i, start in enumerate(starts, axis)
+        )
         top[0].reshape((*shape[:axis], *size[axis : len(shape)]))
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:

@@ -87,20 +87,27 @@ class HDF5Data(Layer):
         except OSError as error:
             self.fail(f"{name}: cannot be read as HDF5 ({' '.join(str(error).split())})")
         rows = {len(array) for array in arrays}
-        self.check(len(rows) == 1, f"{name}: its data sets have {' and '.join(map(str, sorted(rows)))} rows;"
-                   " all need the same number")
+        self.check(
+            len(rows) == 1,
+            f"{name}: its data sets have {' and '.join(map(str, sorted(rows)))} rows; all need the same number",
+        )
         self.check(rows != {0}, f"{name}: its data sets have no rows")
         for top, array, before in zip(self.param.top, arrays, self._arrays or arrays, strict=True):
-            self.check(array.shape[1:] == before.shape[1:], f"{name}: rows of {top!r} have shape {array.shape[1:]},"
-                       f" those of the file before {before.shape[1:]}; all files must agree")
+            self.check(
+                array.shape[1:] == before.shape[1:],
+                f"{name}: rows of {top!r} have shape {array.shape[1:]},"
+                f" those of the file before {before.shape[1:]}; all files must agree",
+            )
         self._arrays = arrays
 
     def _data_set(self, file: h5py.File, name: str, top: str) -> np.ndarray:
         found = file.get(top)
         if not isinstance(found, h5py.Dataset):
             self.fail(f"{name}: has no data set {top!r} (it has: {', '.join(file) or 'none'})")
-        self.check(found.dtype.kind in "fiu" and found.ndim > 0, f"{name}: data set {top!r} is to hold rows of numbers,"
-                   f" not {found.dtype} of shape {found.shape}")
+        self.check(
+            found.dtype.kind in "fiu" and found.ndim > 0,
+            f"{name}: data set {top!r} is to hold rows of numbers, not {found.dtype} of shape {found.shape}",
+        )
         return found[()].astype(np.float32, copy=False)
 
 
@@ -126,8 +133,10 @@ class HDF5Output(Layer):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         name = native(self.param.hdf5_output_param.file_name)
-        self.check(not self._written, f"{name} holds a batch already and takes no second one; run one pass, with a"
-                   " batch that is large enough")
+        self.check(
+            not self._written,
+            f"{name} holds a batch already and takes no second one; run one pass, with a batch that is large enough",
+        )
         data, label = (blob.data.detach().cpu().numpy().reshape(self.legacy_shape(blob)) for blob in bottom)
         self.check(len(data) == len(label), f"its bottoms have {len(data)} and {len(label)} items; they need as many")
         log.info("hdf5_output_layer.cpp:33", f"Saving HDF5 file {name}")

@@ -125,8 +125,10 @@ class ImageReader:
 
     def _transformed(self, pool: ThreadPoolExecutor, names: Sequence[str], images: list[np.ndarray]) -> torch.Tensor:
         shape = self._transformer.output_shape(images[0].shape)
-        places = [self._transformer.draw(1, self._fitting(name, image.shape, shape))[0]
-                  for name, image in zip(names, images, strict=True)]
+        places = [
+            self._transformer.draw(1, self._fitting(name, image.shape, shape))[0]
+            for name, image in zip(names, images, strict=True)
+        ]
         pixels = self._lane.arrays.lend((len(images), *shape), np.float32)
         list(pool.map(self._transformer.apply, images, places, pixels))
         return torch.from_numpy(pixels)
@@ -134,6 +136,8 @@ class ImageReader:
     def _fitting(self, name: str, stored: Shape, shape: Shape) -> Shape:
         """`stored`, once it is clear that such an image fits into a batch of images of `shape`."""
         if self._transformer.output_shape(stored) != shape:
-            raise UserError(f"image {name!r} is {stored}, which does not fit its batch of {shape}; set new_height and"
-                            " new_width, or crop_size")
+            raise UserError(
+                f"image {name!r} is {stored}, which does not fit its batch of {shape}; set new_height and"
+                " new_width, or crop_size"
+            )
         return stored

@@ -93,8 +93,10 @@ class Filter(Layer):
     reads_bottoms = False
 
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
-        self.check(len(top) == len(bottom) - 1, f"{len(bottom)} bottoms (the last selects) make {len(bottom) - 1}"
-                   f" top(s), not {len(top)}")
+        self.check(
+            len(top) == len(bottom) - 1,
+            f"{len(bottom)} bottoms (the last selects) make {len(bottom) - 1} top(s), not {len(top)}",
+        )
         self._built = False
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:

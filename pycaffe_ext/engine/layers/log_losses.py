@@ -74,8 +74,10 @@ class InfogainLoss(Labelled):
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         self._read(bottom, self.param.infogain_loss_param.axis, one_each=True)
         matrix = bottom[2].shape if len(bottom) > 2 else tuple(self._matrix.shape)
-        self.check(torch.Size(matrix).numel() == self._classes**2,
-                   f"H has shape {matrix}, {self._classes} classes need {self._classes} x {self._classes}")
+        self.check(
+            torch.Size(matrix).numel() == self._classes**2,
+            f"H has shape {matrix}, {self._classes} classes need {self._classes} x {self._classes}",
+        )
         top[0].reshape(())
         if len(top) > 1:
             top[1].reshape(bottom[0].shape)

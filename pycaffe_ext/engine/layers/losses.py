@@ -23,8 +23,10 @@ class _Loss(AutogradLayer):
     is_loss = True
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        self.check(bottom[0].shape[:1] == bottom[1].shape[:1],
-                   f"predictions and targets must be as many: {bottom[0].shape}, {bottom[1].shape}")
+        self.check(
+            bottom[0].shape[:1] == bottom[1].shape[:1],
+            f"predictions and targets must be as many: {bottom[0].shape}, {bottom[1].shape}",
+        )
         top[0].reshape(())
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
@@ -68,8 +70,11 @@ class SigmoidCrossEntropyLoss(_Loss):
     def compute(self, bottoms: Tensors, params: Tensors) -> Tensors:
         loss, x = self.param.loss_param, bottoms[0]
         target = bottoms[1].view(x.shape)
-        mode = normalization(loss) if loss.HasField("normalization") or loss.HasField("normalize") else (
-            caffe_pb2.LossParameter.BATCH_SIZE)
+        mode = (
+            normalization(loss)
+            if loss.HasField("normalization") or loss.HasField("normalize")
+            else (caffe_pb2.LossParameter.BATCH_SIZE)
+        )
         losses = functional.relu(x) - x * target + torch.log1p(torch.exp(-x.abs()))
         valid = target != loss.ignore_label if loss.HasField("ignore_label") else None
         if valid is not None:

@@ -27,8 +27,10 @@ class MemoryData(Layer):
         param = self.param.memory_data_param
         self._item = (param.channels, param.height, param.width)
         self.batch_size = param.batch_size
-        self.check(self.batch_size > 0 and all(self._item),
-                   "needs memory_data_param with batch_size, channels, height and width, all > 0")
+        self.check(
+            self.batch_size > 0 and all(self._item),
+            "needs memory_data_param with batch_size, channels, height and width, all > 0",
+        )
         try:
             mean_of(self.param.transform_param)  # not applied to arrays, but Caffe reads it here all the same
         except UserError as error:
@@ -48,11 +50,15 @@ class MemoryData(Layer):
         """
         items = len(data)
         self.check(data.dtype == labels.dtype == np.float32, f"takes float32, not {data.dtype} and {labels.dtype}")
-        self.check(data.shape[1:] == self._item, f"takes data of shape (n, {', '.join(map(str, self._item))}),"
-                   f" not {data.shape}")
+        self.check(
+            data.shape[1:] == self._item,
+            f"takes data of shape (n, {', '.join(map(str, self._item))}), not {data.shape}",
+        )
         self.check(labels.size == items, f"needs a label for each of {items} items, not {labels.size}")
-        self.check(items > 0 and items % self.batch_size == 0,
-                   f"takes a multiple of its batch size {self.batch_size}, not {items} items")
+        self.check(
+            items > 0 and items % self.batch_size == 0,
+            f"takes a multiple of its batch size {self.batch_size}, not {items} items",
+        )
         if self.param.HasField("transform_param"):
             log.warning("memory_data_layer.cpp:90", "MemoryData does not transform array data on Reset()")
         self._data, self._labels, self._position = data, labels.reshape(-1), 0

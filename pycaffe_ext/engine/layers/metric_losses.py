@@ -28,8 +28,10 @@ class ContrastiveLoss(Layer):
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         a, b, similar = (self.legacy_shape(blob) for blob in bottom)
-        self.check(a == b and a[2:] == (1, 1), "the pairs must have one shape, (N, C) or (N, C, 1, 1), not"
-                   f" {bottom[0].shape} and {bottom[1].shape}")
+        self.check(
+            a == b and a[2:] == (1, 1),
+            f"the pairs must have one shape, (N, C) or (N, C, 1, 1), not {bottom[0].shape} and {bottom[1].shape}",
+        )
         self.check(similar == (a[0], 1, 1, 1), f"needs {a[0]} values for its pairs, not a blob of shape {similar}")
         top[0].reshape(())
 

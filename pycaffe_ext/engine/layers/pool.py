@@ -54,14 +54,18 @@ class Pooling(Layer):
         else:
             self.check(min(self._kernel) > 0, "kernel_size, or kernel_h and kernel_w, must be given and positive")
             self.check(min(self._stride) > 0, f"stride {self._stride} must be positive")
-            self.check(all(p < k for p, k in zip(self._pad, self._kernel, strict=True)),
-                       f"pad {self._pad} must be smaller than the kernel {self._kernel}")
+            self.check(
+                all(p < k for p, k in zip(self._pad, self._kernel, strict=True)),
+                f"pad {self._pad} must be smaller than the kernel {self._kernel}",
+            )
 
     def _pair(self, name: str) -> tuple[int, int]:
         param, both = self.param.pooling_param, "kernel_size" if name == "kernel" else name
         given = [param.HasField(field) for field in (f"{name}_h", f"{name}_w", both)]
-        self.check(given in ([True, True, False], [False, False, given[2]]),
-                   f"give either {both} or both {name}_h and {name}_w")
+        self.check(
+            given in ([True, True, False], [False, False, given[2]]),
+            f"give either {both} or both {name}_h and {name}_w",
+        )
         return (getattr(param, f"{name}_h"), getattr(param, f"{name}_w")) if given[0] else (getattr(param, both),) * 2
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
@@ -71,12 +75,15 @@ class Pooling(Layer):
         if param.global_pooling:
             self._kernel = shape[2:]
         floor = param.round_mode == POOL.FLOOR
-        self._out = tuple(output_size(shape[2 + i], self._kernel[i], self._stride[i], self._pad[i], floor)
-                          for i in range(2))
+        self._out = tuple(
+            output_size(shape[2 + i], self._kernel[i], self._stride[i], self._pad[i], floor) for i in range(2)
+        )
         self.check(min(self._out) > 0, f"kernel {self._kernel} is larger than the bottom of shape {shape}")
         # how far the windows reach beyond the image, at each side: left, right, top, bottom
-        reach = [(n - 1) * s + k - size - p for n, s, k, size, p in
-                 zip(self._out, self._stride, self._kernel, shape[2:], self._pad, strict=True)]
+        reach = [
+            (n - 1) * s + k - size - p
+            for n, s, k, size, p in zip(self._out, self._stride, self._kernel, shape[2:], self._pad, strict=True)
+        ]
         self._margins = (self._pad[1], reach[1], self._pad[0], reach[0])
         for blob in top:
             blob.reshape((*shape[:2], *self._out))

@@ -59,8 +59,11 @@ class Recurrent(Layer):
         self.static = len(bottom) > 2 + self._exposed
         self._check_bottoms(bottom)
         self._memory: list[Tensor] = []  # states at the end of the last pass, for the most streams there were
-        log.info("recurrent_layer.cpp:20", "Initializing recurrent layer: assuming input batch contains "
-                 f"{x[0]} timesteps of {x[1]} independent streams.")
+        log.info(
+            "recurrent_layer.cpp:20",
+            "Initializing recurrent layer: assuming input batch contains "
+            f"{x[0]} timesteps of {x[1]} independent streams.",
+        )
         self._add_blobs(bottom)
         self._unrolled = self._unroll(bottom) if param.debug_info else None
 
@@ -200,8 +203,12 @@ def unit_backward(unit: Unit, cell: Tensor, above_cell: Tensor, above_hidden: Te
     """
     i, f, o, g, squashed = unit
     total = above_cell + above_hidden * o * (1 - squashed * squashed)
-    slopes = (total * g * i * (1 - i), total * cell * f * (1 - f), above_hidden * squashed * o * (1 - o),
-              total * i * (1 - g * g))
+    slopes = (
+        total * g * i * (1 - i),
+        total * cell * f * (1 - f),
+        above_hidden * squashed * o * (1 - o),
+        total * i * (1 - g * g),
+    )
     return total * f, torch.cat(slopes, 1)
 
 

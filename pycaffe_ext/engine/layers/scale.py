@@ -28,16 +28,20 @@ class _Along(AutogradLayer):
             axis = self.axis(param.axis, bottom[0])
             self.check(param.num_axes >= -1, f"num_axes must be -1 (all that follow) or more, not {param.num_axes}")
             shape = bottom[0].shape[axis:] if param.num_axes == -1 else bottom[0].shape[axis : axis + param.num_axes]
-            self.check(param.num_axes <= len(bottom[0].shape) - axis,
-                       f"num_axes {param.num_axes} from axis {axis} on is more than shape {bottom[0].shape} has")
+            self.check(
+                param.num_axes <= len(bottom[0].shape) - axis,
+                f"num_axes {param.num_axes} from axis {axis} on is more than shape {bottom[0].shape} has",
+            )
             default = caffe_pb2.FillerParameter(type="constant", value=self.neutral)
             self.add_blob(shape, param.filler if param.HasField("filler") else default)
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         shape = (bottom[1] if len(bottom) > 1 else self.blobs[0]).shape
         axis = 0 if not shape else self.axis(self._param().axis, bottom[0])
-        self.check(bottom[0].shape[axis : axis + len(shape)] == shape,
-                   f"a blob of shape {shape} doesn't fit {bottom[0].shape} from axis {axis} on")
+        self.check(
+            bottom[0].shape[axis : axis + len(shape)] == shape,
+            f"a blob of shape {shape} doesn't fit {bottom[0].shape} from axis {axis} on",
+        )
         self._spread = (*[1] * axis, *shape, *[1] * (len(bottom[0].shape) - axis - len(shape)))
         top[0].reshape(bottom[0].shape)
 
@@ -99,8 +103,10 @@ class BatchNorm(Layer):
         for shape in ((channels,), (channels,), (1,)):
             self.add_blob(shape)
         for spec in self.param.param:
-            self.check(spec.lr_mult == 0 or not spec.HasField("lr_mult"),
-                       "its statistics can't learn: set lr_mult 0 in its param blocks")
+            self.check(
+                spec.lr_mult == 0 or not spec.HasField("lr_mult"),
+                "its statistics can't learn: set lr_mult 0 in its param blocks",
+            )
         while len(self.param.param) < 3:
             self.param.param.add()
         for spec in self.param.param:
@@ -108,8 +114,10 @@ class BatchNorm(Layer):
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         shape = bottom[0].shape
-        self.check((1 if len(shape) == 1 else shape[1]) == self.blobs[0].count,
-                   f"bottom of shape {shape} doesn't have {self.blobs[0].count} channels")
+        self.check(
+            (1 if len(shape) == 1 else shape[1]) == self.blobs[0].count,
+            f"bottom of shape {shape} doesn't have {self.blobs[0].count} channels",
+        )
         self._sum_axes = [i for i in range(len(shape)) if i != 1 or len(shape) == 1]
         self._spread = (1, -1, *[1] * (len(shape) - 2)) if len(shape) > 1 else (1,)
         top[0].reshape(shape)

@@ -59,10 +59,15 @@ class Labelled(Layer):
         self._outer = torch.Size(scores[: self._axis]).numel()
         self._inner = torch.Size(scores[self._axis + 1 :]).numel()
         self._classes = scores[self._axis]
-        self.check(labels == self._outer * self._inner, f"{self._outer * self._inner} labels are needed for scores of"
-                   f" shape {scores} with axis {self._axis}, not {labels}")
-        self.check(not one_each or bottom[1].shape[:1] == scores[:1],
-                   f"scores and labels must be as many: {scores}, {bottom[1].shape}")
+        self.check(
+            labels == self._outer * self._inner,
+            f"{self._outer * self._inner} labels are needed for scores of"
+            f" shape {scores} with axis {self._axis}, not {labels}",
+        )
+        self.check(
+            not one_each or bottom[1].shape[:1] == scores[:1],
+            f"scores and labels must be as many: {scores}, {bottom[1].shape}",
+        )
 
     def _rows(self, scores: torch.Tensor) -> torch.Tensor:
         """(outer, classes, inner)."""
@@ -75,8 +80,10 @@ class Labelled(Layer):
         if valid is not None:
             labels = labels.where(valid, 0)
         if labels.is_cpu and labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < self._classes:
-            self.fail(f"labels must lie in 0..{self._classes - 1}, there are {int(labels.min())}"
-                      f" to {int(labels.max())}; check the data or num_output")
+            self.fail(
+                f"labels must lie in 0..{self._classes - 1}, there are {int(labels.min())}"
+                f" to {int(labels.max())}; check the data or num_output"
+            )
         return labels, valid
 
 
@@ -152,8 +159,10 @@ class Accuracy(Labelled):
         right = (right & chosen).float()
         top[0].data = right.sum() / chosen.sum().clamp(min=1)
         if len(top) > 1:
-            seen, hits = (torch.zeros(self._classes, device=self.device).index_add_(0, target.flatten(), x.flatten())
-                          for x in (chosen.float(), right))
+            seen, hits = (
+                torch.zeros(self._classes, device=self.device).index_add_(0, target.flatten(), x.flatten())
+                for x in (chosen.float(), right)
+            )
             top[1].data = hits / seen.clamp(min=1)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:

@@ -50,8 +50,11 @@ class SPP(Layer):
         bins = 2**level
         kernel = [math.ceil(size / bins) for size in shape[2:]]
         pad = [(k * bins - size + 1) // 2 for k, size in zip(kernel, shape[2:], strict=True)]
-        self.check(all(p < k for p, k in zip(pad, kernel, strict=True)), f"a bottom of shape {shape} is too small for"
-                   f" {bins} x {bins} bins; lower pyramid_height {self.param.spp_param.pyramid_height}")
+        self.check(
+            all(p < k for p, k in zip(pad, kernel, strict=True)),
+            f"a bottom of shape {shape} is too small for"
+            f" {bins} x {bins} bins; lower pyramid_height {self.param.spp_param.pyramid_height}",
+        )
         param = caffe_pb2.LayerParameter(name=self.name, type="Pooling")
         param.pooling_param.pool = caffe_pb2.PoolingParameter.PoolMethod.Value(SPP_POOL.Name(self.param.spp_param.pool))
         for i, side in enumerate("hw"):

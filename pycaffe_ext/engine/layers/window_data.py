@@ -76,8 +76,10 @@ def read_window_file(param: caffe_pb2.WindowDataParameter) -> Images:
     except OSError as error:
         raise UserError(f"{param.source}: cannot read this window file ({error.strerror})") from error
     except (ValueError, StopIteration, RuntimeError) as error:
-        raise UserError(f"{param.source}: is no window file, or cut off, at image {max(0, len(out.paths) - 1)};"
-                        " write `# index path channels height width count` and count windows for each") from error
+        raise UserError(
+            f"{param.source}: is no window file, or cut off, at image {max(0, len(out.paths) - 1)};"
+            " write `# index path channels height width count` and count windows for each"
+        ) from error
     if any(window.label <= 0 for window in out.foreground):
         raise UserError(f"{param.source}: foreground windows need labels above 0, which is the background's")
     return out
@@ -130,8 +132,7 @@ class WindowReader:
         self._images = read_window_file(param)
         self.channels = self._images.channels
         foreground = int(np.float32(param.batch_size) * np.float32(param.fg_fraction))
-        self._kinds = ((self._images.background, param.batch_size - foreground),
-                       (self._images.foreground, foreground))
+        self._kinds = ((self._images.background, param.batch_size - foreground), (self._images.foreground, foreground))
         for name, (windows, count) in zip(("background", "foreground"), self._kinds, strict=True):
             if count and not windows:
                 raise UserError(f"{param.source}: has no {name} window; check the thresholds and fg_fraction")
@@ -146,8 +147,9 @@ class WindowReader:
         """Batch after batch, for ever."""
         with ThreadPoolExecutor(torch.get_num_threads(), "reading") as pool:
             while True:
-                windows = [kind[int(self._rng.integers(len(kind)))] for kind, count in self._kinds
-                           for _ in range(count)]
+                windows = [
+                    kind[int(self._rng.integers(len(kind)))] for kind, count in self._kinds for _ in range(count)
+                ]
                 mirrored = [bool(self._transform.mirror and self._rng.integers(2)) for _ in windows]
                 size = self._transform.crop
                 pixels = np.zeros((len(windows), self.channels, size, size), np.float32)
@@ -164,8 +166,10 @@ class WindowReader:
         box, size, (left, top) = self._place(window, image.shape, mirrored)
         x1, y1, x2, y2 = box
         if not (0 <= x1 <= x2 < image.shape[1] and 0 <= y1 <= y2 < image.shape[0]):
-            raise UserError(f"{self._param.source}: window {window[2:]} lies outside image {path!r},"
-                            f" {image.shape[1]}x{image.shape[0]}")
+            raise UserError(
+                f"{self._param.source}: window {window[2:]} lies outside image {path!r},"
+                f" {image.shape[1]}x{image.shape[0]}"
+            )
         part = cv2.resize(image[y1 : y2 + 1, x1 : x2 + 1], size, interpolation=cv2.INTER_LINEAR)
         part = (part[:, ::-1] if mirrored else part).transpose(2, 0, 1).astype(np.float32)
         rows, columns = slice(top, top + size[1]), slice(left, left + size[0])

@@ -37,9 +37,15 @@ def _each(graph: Graph, layer: LayerParameter, op: str) -> None:
             reach = d * (k - 1) + 1
             size.append((n + 2 * b - reach) // s + 1 if op == "Conv" else s * (n - 1) + reach - 2 * b)
         out = graph.node(
-            op, [bottom, *weights], (bottom.shape[0], p.num_output, *size), group=p.group, kernel_shape=kernel,
-            strides=stride, pads=[*pad, *pad], dilations=dilation,
-        )  # fmt: skip
+            op,
+            [bottom, *weights],
+            (bottom.shape[0], p.num_output, *size),
+            group=p.group,
+            kernel_shape=kernel,
+            strides=stride,
+            pads=[*pad, *pad],
+            dilations=dilation,
+        )
         graph.top(layer, out, i)
 
 

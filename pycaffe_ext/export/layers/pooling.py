@@ -45,9 +45,14 @@ def _windows(graph: Graph, layer: LayerParameter, bottom: Value, kind: str) -> V
             bottom = _zero_padded(graph, bottom, pad, (*bottom.shape[:2], *size))
             begin, end = [0, 0], [max(e - b, 0) for e, b in zip(end, pad, strict=True)]
     return graph.node(
-        f"{kind}Pool", [bottom], (*bottom.shape[:2], *out), kernel_shape=kernel, strides=stride, pads=[*begin, *end],
+        f"{kind}Pool",
+        [bottom],
+        (*bottom.shape[:2], *out),
+        kernel_shape=kernel,
+        strides=stride,
+        pads=[*begin, *end],
         **more,
-    )  # fmt: skip
+    )
 
 
 def _zero_padded(graph: Graph, value: Value, pad: list[int], shape: Shape) -> Value:
