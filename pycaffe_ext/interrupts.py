@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+AGAIN = 0.05  # seconds
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -27,7 +29,8 @@ def status_of(interrupt: KeyboardInterrupt) -> int:
 def terminated_as_interrupted() -> Iterator[None]:
     """Let SIGTERM and SIGHUP (a closed terminal) end the block by Terminated, so that it cleans up as after Ctrl-C.
 
-    A signal that is ignored stays so: that is how `nohup` keeps a training alive.
+    A signal that is ignored stays so: that is how `nohup` keeps a training alive.  One that arrives while Python runs
+    a finalizer or another callback, whose exceptions are dropped, is sent again.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -35,10 +38,34 @@ def terminated_as_interrupted() -> Iterator[None]:
     numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
     before = [signal.signal(number, _raise) for number in numbers]
     try:
-        yield
+        with _dropped_interrupts_sent_again():
+            yield
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+@contextmanager
+def _dropped_interrupts_sent_again() -> Iterator[None]:
+    """An interrupt that a callback of Python's drops comes again a moment later, when the callback has ended."""
+    pending: list[threading.Timer] = []
+
+    def send_again(dropped: sys.UnraisableHookArgs) -> None:
+        if not isinstance(dropped.exc_value, KeyboardInterrupt):
+            hook(dropped)
+        elif not any(timer.is_alive() for timer in pending):
+            number = getattr(dropped.exc_value, "number", signal.SIGINT)
+            pending[:] = [threading.Timer(AGAIN, signal.pthread_kill, (main, number))]
+            pending[0].daemon = True
+            pending[0].start()
+
+    main, hook, sys.unraisablehook = threading.get_ident(), sys.unraisablehook, send_again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+        for timer in pending:
+            timer.cancel()
 
 
 def _raise(number: int, _: object) -> None:

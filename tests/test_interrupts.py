@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import training_lab as lab
 
 from pycaffe_ext.data import synthetic
+from pycaffe_ext.interrupts import status_of, terminated_as_interrupted
 from pycaffe_ext.tether import Tethered
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -191,6 +193,20 @@ def _program(session: int) -> int:
 
 def _text(path: Path) -> str:
     return path.read_text() if path.exists() else ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupt_that_a_finalizer_swallows_comes_again(number):
+    class Interrupting:
+        pass
+
+    with pytest.raises(KeyboardInterrupt) as caught, terminated_as_interrupted():
+        for _ in range(3):
+            one = Interrupting()
+            weakref.finalize(one, signal.raise_signal, number)
+            del one  # the handler runs, and raises, in the finalizer
+        time.sleep(5)
+    assert status_of(caught.value) == STATUS[number]
 
 
 @pytest.mark.slow
