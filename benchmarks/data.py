@@ -9,7 +9,7 @@ from benchmarks import nets
 from benchmarks.materials import photographs, records
 from benchmarks.rows import ROOT, Experiment, Lab, Row
 from benchmarks.sides import TIMED, Arguments, Words, genuine_caffe, in_turns, ours, whole_run
-from pycaffe_ext.training import genuine
+from pycaffe_ext.genuine import root
 
 JPEGS = 5_000
 DATUMS, DATUM_SIDE = 50_000, 128  # 2.5 GB: larger ones would not stay in the memory of a small machine
@@ -30,7 +30,7 @@ def _both(program: str, arguments: Arguments, what: str, target: float) -> Exper
     script = ROOT / "tools" / f"{program}.py"
     return Experiment(
         rows=(Row(name, what, "s", target=target),),
-        rival=whole_run(lambda lab: (genuine.command(program), *arguments(lab)), _clear),
+        rival=whole_run(lambda lab: (root.command(program), *arguments(lab)), _clear),
         ours=whole_run(lambda lab: (sys.executable, script, *arguments(lab)), _clear),
         needs="genuine",
     )

@@ -11,8 +11,8 @@ from benchmarks.sides import Words, each_time
 from pycaffe_ext import proto
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing_folder
+from pycaffe_ext.genuine import root
 from pycaffe_ext.nets import ARCHITECTURES, NetSpec
-from pycaffe_ext.training import genuine
 
 SCRIPT = ROOT / "benchmarks" / "first_answer.py"
 WEIGHTS = ROOT.parent / "shared" / "weights"
@@ -70,7 +70,7 @@ def _experiment(arch: str) -> Experiment:
         rows=tuple(
             Row(f"first-{arch}-{step}", f"{title}, one image: {what}", "s", **goal) for step, what, goal in steps
         ),
-        rival=each_time(lambda lab: _sample(lab, (genuine.command("python"),), arch)),
+        rival=each_time(lambda lab: _sample(lab, (root.command("python"),), arch)),
         ours=each_time(lambda lab: _sample(lab, (sys.executable, "pycaffe_ext.caffe"), arch)),
         needs="genuine",
     )

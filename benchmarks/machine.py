@@ -14,7 +14,7 @@ from time import perf_counter
 
 from benchmarks.rows import ROOT
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.training import genuine
+from pycaffe_ext.genuine import root
 
 LIBRARIES = ("torch", "numpy", "opencv-python-headless", "lmdb", "protobuf", "h5py")
 GENUINE_LIBRARIES = ("libcaffe1", "libopenblas0-pthread", "libopencv-core4.5", "liblmdb0", "libprotobuf23")
@@ -47,8 +47,8 @@ def gpu_memory() -> float:
 def versions() -> dict[str, str]:
     """Of our own libraries and, where it is installed, of the genuine Caffe's."""
     found = {"Python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}}
-    if genuine.installed():
-        status = genuine.cache_folder() / "caffe-1.0" / "var" / "lib" / "dpkg" / "status"
+    if root.installed():
+        status = root.cache_folder() / "caffe-1.0" / "var" / "lib" / "dpkg" / "status"
         found |= {f"genuine {name}": number for name, number in debian_versions(status.read_text()).items()}
     return found
 

@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from benchmarks.rows import Lab
 from pycaffe_ext import proto
-from pycaffe_ext.data.datum import to_bytes
 from pycaffe_ext.files import writing, writing_folder
+from pycaffe_ext.records.datum import to_bytes
 from pycaffe_ext.sizes import check_space
 
 CLASSES = 2

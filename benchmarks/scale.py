@@ -98,7 +98,7 @@ def prepare(data: Path, runs: Path) -> tuple[float, ...]:
     from pycaffe_ext.applications import polyp
     from pycaffe_ext.data import pack
     from pycaffe_ext.data.frames import fingerprint
-    from pycaffe_ext.settings import Settings
+    from pycaffe_ext.runs.settings import Settings
 
     begun = perf_counter()
     settings = Settings("polyp", "ft-fc8", data=str(data), patches=PATCHES, test_views=120)
@@ -143,7 +143,7 @@ def _writing(write) -> Side:
 
     @contextmanager
     def side(lab: Lab) -> Iterator[Sample]:
-        from pycaffe_ext.data.datum import to_bytes
+        from pycaffe_ext.records.datum import to_bytes
 
         patches = np.random.default_rng(0).integers(0, 256, (64, 3, 227, 227), np.uint8)
         records = [to_bytes(patch, 1) for patch in patches]

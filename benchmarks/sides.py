@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.program import Program, seconds_of
 from benchmarks.rows import Lab, Sample, Side
-from pycaffe_ext.training import genuine
+from pycaffe_ext.genuine import root
 
 TRAINED = r"\] Iteration \d+\b.*loss = "  # after the forward and backward pass, before the update
 TESTED = r"\] Batch \d+, loss = "
@@ -24,7 +24,7 @@ def ours(arguments: Arguments) -> Arguments:
 
 
 def genuine_caffe(arguments: Arguments) -> Arguments:
-    return lambda lab: (genuine.command("caffe"), *arguments(lab))
+    return lambda lab: (root.command("caffe"), *arguments(lab))
 
 
 def fresh_run(command: Arguments, pattern: str, skip: int, count: int, per_sample: int = 1) -> Side:

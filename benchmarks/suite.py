@@ -15,7 +15,7 @@ from benchmarks.results import load, record, save
 from benchmarks.rows import Experiment, Lab, Row
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.files import writing
-from pycaffe_ext.training import genuine
+from pycaffe_ext.genuine import root
 
 EXPERIMENTS = (
     *alexnet.EXPERIMENTS,
@@ -74,7 +74,7 @@ def run(experiments: Sequence[Experiment], lab: Lab) -> dict[str, str]:
 
 def obstacle(experiment: Experiment) -> str:
     """Why an experiment can't run here; empty if it can."""
-    if experiment.needs == "genuine" and not genuine.installed():
+    if experiment.needs == "genuine" and not root.installed():
         return "the genuine Caffe is not installed here (`make caffe`)"
     if experiment.needs == "cuda" and not machine.gpus():
         return "no CUDA device here"

@@ -17,9 +17,9 @@ import torch
 from benchmarks.nets import noise_net
 from gpucheck import toys
 from gpucheck.checks import RIGHT, Bench, Check, Finding, judged
-from pycaffe_ext.engine.net import Net
-from pycaffe_ext.engine.random import set_seed
-from pycaffe_ext.engine.solver import Solver
+from pycaffe_ext.engine.core.net import Net
+from pycaffe_ext.engine.core.random import set_seed
+from pycaffe_ext.engine.solver.solver import Solver
 from pycaffe_ext.nets import ARCHITECTURES
 from pycaffe_ext.proto import caffe_pb2, parse, read_blobs, write_text
 from pycaffe_ext.training.log import last_words

@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmarks import nets as bench_nets
 from benchmarks.rows import Lab
-from pycaffe_ext.data.datum import to_bytes
 from pycaffe_ext.proto import caffe_pb2, parse, read_solver, write_text
+from pycaffe_ext.records.datum import to_bytes
 
 COUNT, SIDE = 64, 10
 NET = """

@@ -6,12 +6,12 @@ import argparse
 from dataclasses import fields
 from typing import Any
 
-from pycaffe_ext import study
 from pycaffe_ext.applications import APPLICATIONS
 from pycaffe_ext.data.reading import HELP as READING
 from pycaffe_ext.files import expanded
+from pycaffe_ext.runs.settings import Settings
 from pycaffe_ext.schemes import STAGES
-from pycaffe_ext.settings import Settings
+from pycaffe_ext.studies import study
 
 PATHS = ("data", "weights")
 HELP = {

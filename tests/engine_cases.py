@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pycaffe_ext.engine.net import Net
+from pycaffe_ext.engine.core.net import Net
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, parse
-from pycaffe_ext.training import genuine
 from pycaffe_ext.training.log import last_words
 
 RUNNER = Path(__file__).with_name("genuine_runner.py")
@@ -139,7 +139,7 @@ def run_genuine_each(folders: list[Path]) -> dict[Path, str]:
 
 
 def _genuine_process(folders: list[Path], prefix: str = "") -> subprocess.CompletedProcess[str]:
-    order = [str(genuine.command("python")), str(RUNNER), prefix, *map(str, folders)]
+    order = [str(root.command("python")), str(RUNNER), prefix, *map(str, folders)]
     return subprocess.run(order, capture_output=True, text=True, check=False)
 
 

@@ -14,8 +14,8 @@ from pycaffe_ext.data.balance import Selection, choose, take_all
 from pycaffe_ext.data.pack import Candidates, pack
 from pycaffe_ext.files import write_csv, write_json
 from pycaffe_ext.proto import array_to_blob, caffe_pb2, write_weights
+from pycaffe_ext.runs.settings import Settings
 from pycaffe_ext.schemes import SCRATCH
-from pycaffe_ext.settings import Settings
 from pycaffe_ext.training.table import Row, write_rows
 
 GROUPS, PER_GROUP = 12, 3  # two thirds of the groups are for the test

@@ -15,12 +15,12 @@ import lmdb
 import numpy as np
 import pytest
 
-from pycaffe_ext.engine import log
+from pycaffe_ext import glog
 from pycaffe_ext.engine.cli import main
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import blob_to_array, caffe_pb2, read_blobs, read_message
-from pycaffe_ext.training import genuine
 
-needs_genuine = pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed (make caffe)")
+needs_genuine = pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed (make caffe)")
 
 TRAIN = ("train", "--solver=solver.prototxt", "--weights=init.caffemodel")
 NET = """name: "tiny"
@@ -96,7 +96,7 @@ def solver_text(**changes: object) -> str:
 
 def prepare(folder: Path, params: str = "", **changes: object) -> Path:
     """A folder with LMDB `train`, net.prototxt, solver.prototxt and init.caffemodel."""
-    from pycaffe_ext.engine.net import Net
+    from pycaffe_ext.engine.core.net import Net
     from pycaffe_ext.proto import read_net, write_weights
 
     folder.mkdir(exist_ok=True, parents=True)
@@ -111,7 +111,7 @@ def prepare(folder: Path, params: str = "", **changes: object) -> Path:
 
 def run_genuine(folder: Path, *arguments: str, check: bool = True) -> str:
     """Run the genuine caffe in `folder`; its log.  With check=False the log may be that of a refusal."""
-    command = [genuine.command("caffe"), *arguments]
+    command = [root.command("caffe"), *arguments]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=170, check=False)
     assert not check or run.returncode == 0, run.stderr[-2000:]
     return run.stderr
@@ -119,13 +119,13 @@ def run_genuine(folder: Path, *arguments: str, check: bool = True) -> str:
 
 def run_ours(folder: Path, *arguments: str) -> str:
     """Run the embedded engine in `folder`, in this process; its log."""
-    level = log.set_min_level(0)
+    level = glog.set_min_level(0)
     out, handlers = io.StringIO(), {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP)}
     try:
         with contextlib.chdir(folder), contextlib.redirect_stderr(out):
             main(list(arguments))
     finally:
-        log.set_min_level(level)
+        glog.set_min_level(level)
         for number, handler in handlers.items():
             signal.signal(number, handler)
     return out.getvalue()

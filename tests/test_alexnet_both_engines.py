@@ -24,18 +24,18 @@ import torch.nn.functional as F
 
 from pycaffe_ext import nets
 from pycaffe_ext.donor import DONOR
-from pycaffe_ext.engine.net import Net
-from pycaffe_ext.engine.random import set_seed
+from pycaffe_ext.engine.core.net import Net
+from pycaffe_ext.engine.core.random import set_seed
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, read_blobs, write_mean, write_text, write_weights
-from pycaffe_ext.training import genuine
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.genuine,
-    pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed: `make caffe`"),
+    pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed: `make caffe`"),
 ]
 SIDE, COUNT, STEPS = 227, 120, 50
-ENGINES = {"ours": [sys.executable, "-m", "pycaffe_ext"], "genuine": [str(genuine.command("caffe"))]}
+ENGINES = {"ours": [sys.executable, "-m", "pycaffe_ext"], "genuine": [str(root.command("caffe"))]}
 ZERO_START = {("conv1", 1), ("conv3", 1)}  # biases that BVLC AlexNet starts at 0 below the pooling
 
 

@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from pycaffe_ext import nets, pipeline, weights
+from pycaffe_ext import nets
 from pycaffe_ext.applications import polyp
+from pycaffe_ext.donor import weights
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.nets import ARCHITECTURES, NetSpec, emission
 from pycaffe_ext.nets.shapes import blob_shapes, parameter_shapes
 from pycaffe_ext.proto import caffe_pb2, parse, to_text
+from pycaffe_ext.runs import pipeline
+from pycaffe_ext.runs.settings import Settings, parse_name, short_hash
 from pycaffe_ext.schemes import SCRATCH, STAGES, param_specs, schemes
-from pycaffe_ext.settings import Settings, parse_name, short_hash
 from pycaffe_ext.training.score_model import describe, from_train_val
 
 MAKEFILE = Path(__file__).resolve().parents[1] / "Makefile"

@@ -13,10 +13,10 @@ import pytest
 
 from pycaffe_ext import nets, proto
 from pycaffe_ext.data import synthetic
+from pycaffe_ext.genuine import root
 from pycaffe_ext.nets import ARCHITECTURES, NetSpec, emission, solver
 from pycaffe_ext.nets.shapes import blob_shapes, parameter_shapes
 from pycaffe_ext.proto import caffe_pb2
-from pycaffe_ext.training import genuine
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -24,11 +24,11 @@ DONOR = SHARED / "weights" / "squeezenet_v1.1_imagenet.caffemodel"
 FRAMES = SHARED / "data" / "kvasir-seg" / "images"
 WITH_GENUINE = [
     pytest.mark.genuine,
-    pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed (make caffe)"),
+    pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed (make caffe)"),
 ]
 ENGINES = [
     pytest.param([sys.executable, "-m", "pycaffe_ext"], id="embedded"),
-    pytest.param([str(genuine.command("caffe"))], id="genuine", marks=WITH_GENUINE),
+    pytest.param([str(root.command("caffe"))], id="genuine", marks=WITH_GENUINE),
 ]
 COUNT = 4  # patches in the small LMDB
 OTHERS = [name for name in ARCHITECTURES if name != "alexnet"]  # which has tests of its own
@@ -63,7 +63,7 @@ np.save(sys.argv[4], net.forward()["prob"])
 
 
 def ask_genuine(script, *arguments, stdin=""):
-    command = [genuine.command("python"), "-c", script, *map(str, arguments)]
+    command = [root.command("python"), "-c", script, *map(str, arguments)]
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
@@ -135,7 +135,7 @@ class TestGenuine:
 
 @pytest.mark.parametrize("arch", OTHERS)
 def test_embedded_shapes_are_ours(arch, tmp_path):
-    from pycaffe_ext.engine.net import Net
+    from pycaffe_ext.engine.core.net import Net
 
     found = ARCHITECTURES[arch]
     net = found.train_val(spec_of(arch, tmp_path))
@@ -188,7 +188,7 @@ def donor_blobs(name, shapes, rng):
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed (make caffe)")
+@pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed (make caffe)")
 @pytest.mark.skipif(not (DONOR.exists() and FRAMES.is_dir()), reason="the donor or the photographs are not there")
 def test_the_squeezenet_donor_gives_the_genuine_probabilities_of_photographs(tmp_path):
     from pycaffe_ext import caffe as embedded

@@ -335,7 +335,7 @@ def test_plain_pytorch_trains_and_logs_as_caffe_does(lab):
     ("needs", "words"), [("genuine", "the genuine Caffe is not installed"), ("cuda", "no CUDA device here"), ("", "")]
 )
 def test_what_cannot_run_here_is_left_out_with_its_reason(lab, monkeypatch, needs, words):
-    monkeypatch.setattr(suite.genuine, "installed", lambda: False)
+    monkeypatch.setattr(suite.root, "installed", lambda: False)
     monkeypatch.setattr(machine, "gpus", lambda: ())
     experiments = (replace(fake(), needs=needs),)
     assert suite.run(experiments, lab) == {}

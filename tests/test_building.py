@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from pycaffe_ext import caffe, proto
-from pycaffe_ext.engine.net import Net
-from pycaffe_ext.engine.net_log import build_net
-from pycaffe_ext.engine.prefix import find_boundary
-from pycaffe_ext.engine.solver import Solver
+from pycaffe_ext.engine.cache.prefix import find_boundary
+from pycaffe_ext.engine.core.net import Net
+from pycaffe_ext.engine.core.net_log import build_net
+from pycaffe_ext.engine.solver.solver import Solver
 from pycaffe_ext.nets import layers as nets
 from pycaffe_ext.proto import caffe_pb2
 

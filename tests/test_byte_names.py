@@ -16,23 +16,25 @@ import lmdb
 import numpy as np
 import pytest
 
-from pycaffe_ext.data import convert, database, datum, splits, tables, verify
+from pycaffe_ext import plotting
+from pycaffe_ext.data import splits, tables, verify
 from pycaffe_ext.data.balance import take_all
 from pycaffe_ext.data.frames import Frame, fingerprint
 from pycaffe_ext.data.pack import LONGEST_KEY, Candidates, Selection, _Keys, pack, read_index
 from pycaffe_ext.data.sources import decode
-from pycaffe_ext.engine import database as engine_database
-from pycaffe_ext.engine.net import Net
+from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.files import read_json, read_words, reading, write_csv, write_json
+from pycaffe_ext.genuine import root
 from pycaffe_ext.pictures import opencv
+from pycaffe_ext.programs import convert_imageset
 from pycaffe_ext.proto import caffe_pb2, parse
-from pycaffe_ext.report import style
-from pycaffe_ext.training import genuine
+from pycaffe_ext.records import cursor as engine_database
+from pycaffe_ext.records import database, datum
 from pycaffe_ext.training.command import Caffe
 
 LATIN, GBK = b"caf\xe9 \xfc.png", "息肉图像\\".encode("gbk") + b"\xb2\x5c.png"
 NAMES = (LATIN, GBK, b"-dash.png", b'it\'s "quoted".png', " ideographic\u3000space\u00a0.png".encode(), b"a#b.png")
-needs_genuine = pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed (make caffe)")
+needs_genuine = pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed (make caffe)")
 
 
 def pictures(folder: Path, names: tuple[bytes, ...] = NAMES, size: int = 12) -> None:
@@ -55,7 +57,7 @@ def records(folder: Path) -> list[tuple[bytes, bytes]]:
 def test_convert_imageset_reads_the_pictures_and_keeps_the_bytes_in_the_keys(tmp_path):
     pictures(tmp_path)
     out = tmp_path / os.fsdecode(b"d\xfcb")
-    assert convert.convert(f"{tmp_path}/", tmp_path / "list.txt", out) == len(NAMES)
+    assert convert_imageset.convert(f"{tmp_path}/", tmp_path / "list.txt", out) == len(NAMES)
     assert [key for key, _ in records(out)] == [b"%08d_%s" % pair for pair in enumerate(NAMES)]
     assert len(list(datum.read(out))) == len(NAMES)
 
@@ -64,15 +66,15 @@ def test_convert_imageset_reads_the_pictures_and_keeps_the_bytes_in_the_keys(tmp
 @pytest.mark.genuine
 def test_convert_imageset_is_the_genuine_one(tmp_path):
     pictures(tmp_path)
-    convert.convert(f"{tmp_path}/", tmp_path / "list.txt", tmp_path / "ours")
-    order = [genuine.command("convert_imageset"), f"{tmp_path}/", tmp_path / "list.txt", tmp_path / "theirs"]
+    convert_imageset.convert(f"{tmp_path}/", tmp_path / "list.txt", tmp_path / "ours")
+    order = [root.command("convert_imageset"), f"{tmp_path}/", tmp_path / "list.txt", tmp_path / "theirs"]
     subprocess.run(order, check=True, capture_output=True)
     assert records(tmp_path / "ours") == records(tmp_path / "theirs")
 
 
 def test_a_label_is_a_number_in_ascii(tmp_path):
     (tmp_path / "list").write_text("a \u0663\nb \u00a05\nc 7\n", encoding="utf-8")
-    assert convert.read_list(tmp_path / "list") == [("a", 0), ("b", 0), ("c", 7)]
+    assert convert_imageset.read_list(tmp_path / "list") == [("a", 0), ("b", 0), ("c", 7)]
 
 
 SOURCES = """
@@ -118,7 +120,7 @@ def test_the_genuine_layers_read_the_same(tmp_path):
         "import caffe, numpy; net = caffe.Net('net.prototxt', caffe.TRAIN); net.forward();"
         "numpy.savez('out.npz', **{name: blob.data for name, blob in net.blobs.items()})"
     )
-    subprocess.run([genuine.command("python"), "-c", script], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run([root.command("python"), "-c", script], cwd=tmp_path, check=True, capture_output=True)
     with contextlib.chdir(tmp_path):
         net = Net(parse(SOURCES, caffe_pb2.NetParameter()), caffe_pb2.TRAIN)
         net.forward()
@@ -192,12 +194,12 @@ def test_programs_print_the_bytes(tmp_path):
 
 
 def test_figures_show_a_sign_for_such_a_byte(tmp_path):
-    figure, axes = style.page()
+    figure, axes = plotting.page()
     axes.plot([0, 1], label="r\udce9")
     axes.set_title("r\udce9")
     axes.legend(title="\udce9")
     figure.suptitle("r\udce9")
-    style.save(figure, tmp_path / "\udce9.png")
+    plotting.save(figure, tmp_path / "\udce9.png")
     assert axes.get_title() == "r\ufffd"
     assert cv2.imdecode(np.fromfile(tmp_path / "\udce9.png", np.uint8), cv2.IMREAD_COLOR).shape[1] == 1400
 

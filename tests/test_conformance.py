@@ -7,13 +7,13 @@ from engine_cases import one
 from oracle import Group, Outcome, layers, refusals, solvers, suite, table
 from oracle.training import train_ours
 
-from pycaffe_ext.engine import solver
 from pycaffe_ext.engine.layers.neuron import ReLU
-from pycaffe_ext.engine.lr_policy import learning_rate
+from pycaffe_ext.engine.solver import solver
+from pycaffe_ext.engine.solver.lr_policy import learning_rate
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.training import genuine
+from pycaffe_ext.genuine import root
 
-needs_genuine = pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed (make caffe)")
+needs_genuine = pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed (make caffe)")
 GROUPS = [group for group in suite.all_groups() if group.chapter != "Layers"]  # test_engine_layers runs them all
 
 

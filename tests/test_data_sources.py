@@ -18,11 +18,11 @@ import pytest
 from solver_lab import datum, images, needs_genuine, reading_threads
 from test_engine_data import batches, genuine_batches
 
-from pycaffe_ext.engine.net import Net
-from pycaffe_ext.engine.random import set_seed
+from pycaffe_ext.engine.core.net import Net
+from pycaffe_ext.engine.core.random import set_seed
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, parse, write_mean
-from pycaffe_ext.training import genuine
 
 
 def write_images(folder: Path, pixels: np.ndarray, labels: np.ndarray, ending: str = "png") -> None:
@@ -39,9 +39,9 @@ def leveldb(tmp_path):
     """A LevelDB `ldb` of 7 images, written by the genuine convert_imageset where it is installed, else here."""
     plyvel = pytest.importorskip("plyvel", reason="plyvel is not installed (pip install 'pycaffe_ext[leveldb]')")
     pixels, labels = images(7)
-    if genuine.installed():
+    if root.installed():
         write_images(tmp_path, pixels, labels)
-        command = [genuine.command("convert_imageset"), "-backend", "leveldb", "img/", "list.txt", "ldb"]
+        command = [root.command("convert_imageset"), "-backend", "leveldb", "img/", "list.txt", "ldb"]
         subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
         return tmp_path
     with plyvel.DB(str(tmp_path / "ldb"), create_if_missing=True) as db:
@@ -176,7 +176,7 @@ def test_names_that_are_no_utf_8_are_read(name, pictures):
     (pictures / "list.txt").write_bytes(b"2.png 1\n" + name + b" 2\n")
     out = batches(pictures, image_data("batch_size: 2"), count=1)
     np.testing.assert_array_equal(out["data"][0, 0], out["data"][0, 1])
-    if genuine.installed():
+    if root.installed():
         assert_genuine(pictures, image_data("batch_size: 2"), count=1)
 
 
@@ -389,7 +389,7 @@ def test_arrays_in_memory_come_as_in_the_genuine_pycaffe(tmp_path):
     given |= {f"labels {name}": np.arange(len(given[name]), dtype=np.float32) for name in ("a", "b")}
     np.savez(tmp_path / "in.npz", **given)
     (tmp_path / "net.prototxt").write_text(MEMORY)
-    subprocess.run([genuine.command("python"), "-c", MEMORY_SCRIPT], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run([root.command("python"), "-c", MEMORY_SCRIPT], cwd=tmp_path, check=True, capture_output=True)
     net = Net(parse(MEMORY, caffe_pb2.NetParameter()), caffe_pb2.TEST)
     out: dict[str, list[np.ndarray]] = {"data": [], "label": []}
     for name in ("a", "b"):

@@ -20,11 +20,11 @@ from solver_lab import (
     run_ours,
 )
 
-from pycaffe_ext.engine import log
-from pycaffe_ext.engine.debug_info import mean_size
-from pycaffe_ext.engine.solver import Solver
+from pycaffe_ext import glog
+from pycaffe_ext.engine.core.debug_info import mean_size
+from pycaffe_ext.engine.solver.solver import Solver
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import blob_to_array, caffe_pb2, read_message, read_solver
-from pycaffe_ext.training import genuine
 
 PARAMS = {
     "all learn": "",
@@ -69,7 +69,7 @@ def test_histories_of_frozen_blobs_are_the_genuine_ones(kind, decay_mult, tmp_pa
 
 
 def test_debug_lines_begin_as_glog_errors_do(capsys):
-    log.error("net.cpp:721", "x")
+    glog.error("net.cpp:721", "x")
     assert capsys.readouterr().err.startswith("E")
 
 
@@ -98,7 +98,7 @@ np.save("seen.npy", seen)
 def test_callbacks_see_what_the_genuine_ones_see(tmp_path):
     """on_start before the first pass of an iteration, gradients cleared; on_gradient with their sum, not yet used."""
     folder = prepare(tmp_path, iter_size=2, clip_gradients=0.1, display=0, test_interval=1)
-    subprocess.run([genuine.command("python"), "-c", CALLBACKS], cwd=folder, check=True, capture_output=True)
+    subprocess.run([root.command("python"), "-c", CALLBACKS], cwd=folder, check=True, capture_output=True)
     seen: list[list[float]] = []
     with contextlib.chdir(folder):
         solver = Solver(read_solver("solver.prototxt"))

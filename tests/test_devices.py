@@ -20,14 +20,14 @@ from oracle.training import solver_param
 from solver_lab import images, write_lmdb
 
 from pycaffe_ext.engine import devices, gpu_errors, lanes
-from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.cache.rows import Rows
 from pycaffe_ext.engine.commands import time as time_command
+from pycaffe_ext.engine.core.blob import Blob
+from pycaffe_ext.engine.core.net import Net
+from pycaffe_ext.engine.core.random import set_seed
 from pycaffe_ext.engine.layers.base import Layer, layer_types, register
-from pycaffe_ext.engine.net import Net
-from pycaffe_ext.engine.random import set_seed
-from pycaffe_ext.engine.rows import Rows
-from pycaffe_ext.engine.solver import Scores, Solver
-from pycaffe_ext.engine.updates import UPDATES
+from pycaffe_ext.engine.solver.solver import Scores, Solver
+from pycaffe_ext.engine.solver.updates import UPDATES
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.nets import ARCHITECTURES, NetSpec
 from pycaffe_ext.nets.layers import layer

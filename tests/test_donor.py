@@ -4,9 +4,9 @@ import numpy as np
 
 from pycaffe_ext import nets
 from pycaffe_ext.donor import DONOR, images, recipe
+from pycaffe_ext.donor.weights import check_transfer, donor_width
 from pycaffe_ext.nets.shapes import parameter_shapes
 from pycaffe_ext.proto import read_blobs, write_text
-from pycaffe_ext.weights import check_transfer, donor_width
 
 
 def test_there_are_sixty_four_classes_and_each_image_is_a_function_of_its_numbers():

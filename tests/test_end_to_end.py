@@ -16,8 +16,8 @@ import pytest
 
 from pycaffe_ext.data import synthetic
 from pycaffe_ext.donor import DONOR
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import read_blobs, read_solver
-from pycaffe_ext.training import genuine
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOL = ROOT / "tools" / "train_and_test.py"
@@ -165,10 +165,10 @@ def test_frames_that_changed_are_noticed(finished, frames, tmp_path):
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed: `make caffe`")
+@pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed: `make caffe`")
 def test_the_genuine_caffe_does_the_same_job_from_the_same_files(finished, frames):
     settings = ("--data", str(frames), "--epochs", "2", *SMALL, "--run", "real")
-    status, _, err = run(finished, "polyp-ft-conv3", *settings, "--caffe", str(genuine.command("caffe")))
+    status, _, err = run(finished, "polyp-ft-conv3", *settings, "--caffe", str(root.command("caffe")))
     assert status == 0, err
     folder, embedded = finished / "runs" / "real", finished / "runs" / "first"
     assert "1.0.0" in json.loads((folder / "run.json").read_text())["versions"]["caffe"]

@@ -23,10 +23,10 @@ from solver_lab import (
     write_lmdb,
 )
 
-from pycaffe_ext.engine.solver import Solver
+from pycaffe_ext.engine.solver.solver import Solver
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, parse, read_message, write_weights
-from pycaffe_ext.training import genuine
 
 COMMAND = [sys.executable, "-m", "pycaffe_ext"]
 
@@ -103,7 +103,7 @@ def _wait_for(path, process) -> None:
 @pytest.mark.parametrize("engine", ["ours", pytest.param("genuine", marks=[needs_genuine, pytest.mark.genuine])])
 def test_sighup_snapshots_and_sigint_stops_with_a_snapshot(engine, tmp_path):
     folder = prepare(tmp_path / "a", max_iter=100_000_000, display=None, test_interval=100_000_000, snapshot=100)
-    program = COMMAND if engine == "ours" else [genuine.command("caffe")]
+    program = COMMAND if engine == "ours" else [root.command("caffe")]
     log = folder / "log"
     with log.open("w") as file:
         one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from solver_lab import datum, images, needs_genuine, reading_threads, write_lmdb
 
-from pycaffe_ext.engine.net import Net
-from pycaffe_ext.engine.random import set_seed
+from pycaffe_ext.engine.core.net import Net
+from pycaffe_ext.engine.core.random import set_seed
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, parse, write_mean
-from pycaffe_ext.training import genuine
 
 LAYER = """layer {{ name: "data" type: "Data" {tops} data_param {{ source: "{source}" backend: LMDB {data} }}
   transform_param {{ {transform} }} }}"""
@@ -42,7 +42,7 @@ def batches(folder: Path, text: str, phase: int = caffe_pb2.TEST, count: int = 4
 def genuine_batches(folder: Path, text: str, phase: int = caffe_pb2.TEST, count: int = 4) -> dict[str, np.ndarray]:
     (folder / "net.prototxt").write_text(text)
     runner = Path(__file__).with_name("data_runner.py").resolve()
-    command = [genuine.command("python"), runner, "net.prototxt", str(phase), str(count), "out.npz"]
+    command = [root.command("python"), runner, "net.prototxt", str(phase), str(count), "out.npz"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return dict(np.load(folder / "out.npz"))
 

@@ -11,10 +11,10 @@ import torch
 from engine_cases import Case, differences, ours, run_genuine
 
 from pycaffe_ext import nets
-from pycaffe_ext.engine.net import Net
+from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, parse, to_text, write_weights, write_weights_h5
-from pycaffe_ext.training import genuine
 
 TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
 DATA = """layer { name: "data" type: "Input" top: "data" top: "label"
@@ -316,7 +316,7 @@ NETS = [
     alexnet("1/8", 3),
 ]
 
-needs_genuine = pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed (make caffe)")
+needs_genuine = pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed (make caffe)")
 
 
 @needs_genuine

@@ -19,7 +19,7 @@ from solver_lab import (
     solver_text,
 )
 
-from pycaffe_ext.engine.lr_policy import learning_rate
+from pycaffe_ext.engine.solver.lr_policy import learning_rate
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2, parse, read_blobs
 

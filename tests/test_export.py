@@ -15,7 +15,7 @@ import torch
 
 from pycaffe_ext import nets
 from pycaffe_ext.donor import DONOR, images, recipe
-from pycaffe_ext.engine.net import Net
+from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.export import safetensors, source
 from pycaffe_ext.export.source import Preparation

@@ -9,9 +9,10 @@ import pytest
 from matplotlib.colors import to_rgb
 from scipy.stats import binomtest
 
+from pycaffe_ext import plotting
 from pycaffe_ext.data.patches import VIEWS, cut
 from pycaffe_ext.evaluation import froc, roc
-from pycaffe_ext.report import depth, figures, filters, matrix, montage, style
+from pycaffe_ext.report import depth, figures, filters, matrix, montage
 from pycaffe_ext.training.table import Row
 
 DRAWING = (figures, depth, matrix, montage, filters)
@@ -22,7 +23,7 @@ def drawn(monkeypatch):
     """The figures that were drawn, which are also written."""
     kept = []
     for module in DRAWING:
-        monkeypatch.setattr(module, "save", lambda figure, path: (kept.append(figure), style.save(figure, path)))
+        monkeypatch.setattr(module, "save", lambda figure, path: (kept.append(figure), plotting.save(figure, path)))
     return kept
 
 
@@ -154,10 +155,10 @@ def test_matplotlib_is_imported_only_to_draw():
 def test_no_two_curves_look_alike(count):
     names = [f"ft-{i}" for i in range(count)]
     scratch = ["scratch", "scratch-xavier", "scratch-msra"]
-    looks = style.styles([*names, *scratch], scratch)
+    looks = plotting.styles([*names, *scratch], scratch)
     assert list(looks) == [*names, *scratch]
-    assert len({(look.colour, look.line) for look in (*looks.values(), style.BASELINE)}) == count + 4
-    assert all(looks[name].colour == style.BLACK for name in scratch)
+    assert len({(look.colour, look.line) for look in (*looks.values(), plotting.BASELINE)}) == count + 4
+    assert all(looks[name].colour == plotting.BLACK for name in scratch)
 
 
 def luminance_and_hue_apart(colour, other):
@@ -222,7 +223,7 @@ def test_depth_figure_has_every_seed_the_mean_and_the_interval(tmp_path, drawn):
         }.items()
     }
     tuned = {"patches": {name: seeds[name] for name in ("ft-fc8", "ft-conv1")}}
-    looks = style.styles(list(seeds), ["scratch"])
+    looks = plotting.styles(list(seeds), ["scratch"])
     depth.depth_figure(tmp_path / "d.png", tuned, {"patches": {"scratch": seeds["scratch"]}}, looks)
     (axes,) = drawn[0].axes
     assert [text.get_text() for text in axes.get_xticklabels()] == ["ft-fc8", "ft-conv1"]

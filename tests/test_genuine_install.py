@@ -9,24 +9,24 @@ from pathlib import Path
 import pytest
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.training import genuine, genuine_source
+from pycaffe_ext.genuine import root, source
 
 ROOT = Path(__file__).parent.parent
 
-needs_caffe = pytest.mark.skipif(not genuine.installed(), reason="`make caffe` has not been run")
+needs_caffe = pytest.mark.skipif(not root.installed(), reason="`make caffe` has not been run")
 
 
 @pytest.fixture
 def empty_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    assert not genuine.installed()
+    assert not root.installed()
     return tmp_path / "cache"
 
 
 @pytest.mark.genuine
 @needs_caffe
 def test_wrapper_runs_the_real_one():
-    run = subprocess.run([genuine.command(), "--version"], capture_output=True, text=True, check=True)
+    run = subprocess.run([root.command(), "--version"], capture_output=True, text=True, check=True)
     assert "caffe version 1.0.0" in run.stdout + run.stderr
 
 
@@ -36,7 +36,7 @@ def test_wrapper_sees_paths_relative_to_the_working_directory(tmp_path):
     (tmp_path / "a folder").mkdir()
     (tmp_path / "a folder" / "solver.prototxt").write_text('net: "not there.prototxt"\n')
     run = subprocess.run(
-        [genuine.command(), "train", "--solver=a folder/solver.prototxt"], cwd=tmp_path, capture_output=True, text=True
+        [root.command(), "train", "--solver=a folder/solver.prototxt"], cwd=tmp_path, capture_output=True, text=True
     )
     assert run.returncode != 0
     assert "File not found: not there.prototxt" in run.stderr
@@ -48,33 +48,33 @@ def test_python_of_the_wrapper_has_pycaffe_whatever_the_caller_has_set(monkeypat
     monkeypatch.setenv("PYTHONPATH", "/nonsense")
     monkeypatch.setenv("LD_LIBRARY_PATH", "/nonsense")
     code = "import caffe; print(caffe.__version__, 'Convolution' in caffe.layer_type_list())"
-    run = subprocess.run([genuine.command("python"), "-c", code], capture_output=True, text=True, check=True)
+    run = subprocess.run([root.command("python"), "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["1.0.0", "True"]
 
 
 @pytest.mark.genuine
 @needs_caffe
 def test_installing_again_changes_nothing():
-    before = genuine.command("caffe").read_bytes()
-    genuine.install()
-    assert genuine.command("caffe").read_bytes() == before
+    before = root.command("caffe").read_bytes()
+    root.install()
+    assert root.command("caffe").read_bytes() == before
 
 
 def test_without_mmdebstrap(empty_cache, monkeypatch):
-    monkeypatch.setattr(genuine.platform, "system", lambda: "Linux")
-    monkeypatch.setattr(genuine.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(root.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(root.platform, "machine", lambda: "x86_64")
     monkeypatch.setenv("PATH", "")
     with pytest.raises(UserError, match="needs mmdebstrap: `apt-get install mmdebstrap`.*leave CAFFE unset"):
-        genuine.install()
+        root.install()
     assert not empty_cache.exists()
 
 
 @pytest.mark.parametrize("system, machine", [("Darwin", "arm64"), ("Windows", "AMD64"), ("Linux", "aarch64")])
 def test_on_another_system(empty_cache, monkeypatch, system, machine):
-    monkeypatch.setattr(genuine.platform, "system", lambda: system)
-    monkeypatch.setattr(genuine.platform, "machine", lambda: machine)
+    monkeypatch.setattr(root.platform, "system", lambda: system)
+    monkeypatch.setattr(root.platform, "machine", lambda: machine)
     with pytest.raises(UserError, match=f"packaged for Linux on x86_64, this is {system} on {machine}; leave CAFFE"):
-        genuine.install()
+        root.install()
     assert not empty_cache.exists()
 
 
@@ -84,12 +84,12 @@ def test_failed_bootstrap_leaves_nothing_and_says_why(empty_cache, tmp_path, mon
     fake = programs / "mmdebstrap"
     fake.write_text('#!/bin/sh\nfor last; do :; done\n/bin/mkdir -p "$last"\necho "E: no network"\nexit 25\n')
     fake.chmod(0o755)
-    monkeypatch.setattr(genuine.platform, "system", lambda: "Linux")
-    monkeypatch.setattr(genuine.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(root.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(root.platform, "machine", lambda: "x86_64")
     monkeypatch.setenv("PATH", str(programs))
     with pytest.raises(UserError, match="could not install Caffe .E: no network.*leave CAFFE unset"):
-        genuine.install()
-    assert not genuine.installed()
+        root.install()
+    assert not root.installed()
     assert list((empty_cache / "pycaffe_ext").iterdir()) == []
 
 
@@ -133,36 +133,36 @@ def test_source_keeps_tests_models_and_examples_only(cache_with_root):
     left = ["src/caffe/net.cpp", "python/caffe/io.py", "examples/mnist/train.sh", "docs/model_zoo.md"]
     archive = source_archive(cache_with_root / "archive.tar.gz", kept + left)
     fake_apt(cache_with_root, f"/bin/cp '{archive}' caffe_1.0.0.orig.tar.gz")
-    genuine_source.install()
-    folder = genuine_source.folder()
+    source.install()
+    folder = source.folder()
     assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()) == sorted(kept)
 
 
 def test_source_is_asked_of_the_archive_that_the_root_came_from(cache_with_root):
     fake_apt(cache_with_root, f"/bin/cat sources.list > '{cache_with_root}/asked'; exit 100")
     with pytest.raises(UserError, match="could not fetch"):
-        genuine_source.install()
+        source.install()
     assert (cache_with_root / "asked").read_text() == "deb-src http://archive.invalid/debian bullseye main\n"
 
 
 def test_source_that_cannot_be_had_leaves_nothing_and_says_why(cache_with_root):
     with pytest.raises(UserError, match="apt-get, which is not here"):
-        genuine_source.install()
+        source.install()
     fake_apt(cache_with_root, "echo 'W: less'; echo 'E: no network'; exit 100")
     with pytest.raises(UserError, match="could not fetch Caffe's source package .E: no network"):
-        genuine_source.install()
+        source.install()
     fake_apt(cache_with_root, "echo not an archive > caffe_1.0.0.orig.tar.gz")
     with pytest.raises(UserError, match="cannot be unpacked"):
-        genuine_source.install()
-    assert not genuine_source.installed()
-    assert not genuine_source.folder().exists()
+        source.install()
+    assert not source.installed()
+    assert not source.folder().exists()
 
 
 def test_source_archive_cannot_write_elsewhere(cache_with_root):
     archive = source_archive(cache_with_root / "archive.tar.gz", ["models/../../../../evil"])
     fake_apt(cache_with_root, f"/bin/cp '{archive}' caffe_1.0.0.orig.tar.gz")
     with pytest.raises(UserError, match="cannot be unpacked"):
-        genuine_source.install()
+        source.install()
     assert not list(cache_with_root.rglob("evil"))
 
 
@@ -170,9 +170,9 @@ def test_programs_stay_usable_without_the_source(cache_with_root, monkeypatch, c
     spec = importlib.util.spec_from_file_location("install_caffe", ROOT / "tools" / "install_caffe.py")
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
-    monkeypatch.setattr(genuine, "install", lambda: None)
+    monkeypatch.setattr(root, "install", lambda: None)
     monkeypatch.setattr("sys.argv", ["install_caffe.py"])
     tool.main()
     out, err = capsys.readouterr()
-    assert out == f"{genuine.command('caffe')}\n"
+    assert out == f"{root.command('caffe')}\n"
     assert err.startswith("note: Caffe's source package") and err.count("\n") == 1

@@ -12,16 +12,18 @@ import lmdb
 import numpy as np
 import pytest
 
-from pycaffe_ext import detector, pipeline
+from pycaffe_ext import detector
 from pycaffe_ext.applications import polyp
 from pycaffe_ext.applications.packed import Packed
-from pycaffe_ext.data import datum, groups, synthetic
+from pycaffe_ext.data import groups, synthetic
 from pycaffe_ext.data.frames import fingerprint
 from pycaffe_ext.data.pack import read_index
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import digest, read_json
 from pycaffe_ext.proto import read_blobs
-from pycaffe_ext.settings import Settings
+from pycaffe_ext.records import datum
+from pycaffe_ext.runs import pipeline
+from pycaffe_ext.runs.settings import Settings
 
 pytestmark = pytest.mark.slow
 SIZE = (144, 176)

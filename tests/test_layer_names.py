@@ -15,7 +15,7 @@ from solver_lab import TRAIN, needs_genuine, prepare, run_genuine, run_ours
 from pycaffe_ext import caffe, proto, strings
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.export import source
-from pycaffe_ext.training import genuine
+from pycaffe_ext.genuine import root
 
 HELD = ("ip", "..", "data", "diff", "ü", "a b", "a.b", "0", "x" * 300)
 REFUSED = ("", ".", "/", "//", "a/b", "a//b", "a/./b", "tail")  # tail: the net's other layer
@@ -41,7 +41,7 @@ def values(net: caffe.Net) -> list[list[float]]:
 
 
 def ask_genuine(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    order = [genuine.command("python"), "-c", "import sys, json, caffe\n" + script, *map(str, arguments)]
+    order = [root.command("python"), "-c", "import sys, json, caffe\n" + script, *map(str, arguments)]
     return subprocess.run(order, capture_output=True, text=True, check=False)
 
 

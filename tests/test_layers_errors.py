@@ -9,16 +9,16 @@ from engine_cases import layer
 from refusals import REFUSED, STRICTER, X
 
 from pycaffe_ext.engine import cli
-from pycaffe_ext.engine.net import Net
-from pycaffe_ext.engine.net_log import build_net
-from pycaffe_ext.engine.solver import Solver
+from pycaffe_ext.engine.core.net import Net
+from pycaffe_ext.engine.core.net_log import build_net
+from pycaffe_ext.engine.solver.solver import Solver
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, parse, read_net
 from pycaffe_ext.proto.lines import layer_lines
-from pycaffe_ext.training import genuine
 
 TRAIN = caffe_pb2.TRAIN
-needs_genuine = pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed (make caffe)")
+needs_genuine = pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed (make caffe)")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_the_genuine_engine_refuses_the_same(tmp_path):
     for path, (text, _) in zip(paths, REFUSED.values(), strict=True):
         path.write_text(text)
     (tmp_path / "good.prototxt").write_text(X + layer("MVN"))
-    order = [genuine.command("python"), "-c", FORKS, *paths, tmp_path / "good.prototxt"]
+    order = [root.command("python"), "-c", FORKS, *paths, tmp_path / "good.prototxt"]
     ends = subprocess.run(order, capture_output=True, text=True, check=True).stdout.splitlines()
     assert ends.pop().endswith("good.prototxt 0")
     accepted = [name for name, end in zip(REFUSED, ends, strict=True) if not end.endswith("aborted")]

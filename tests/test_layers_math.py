@@ -9,13 +9,13 @@ import pytest
 import torch
 from engine_cases import Case, differences, layer, ours, run_genuine
 
-from pycaffe_ext.engine.net import Net
+from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import array_to_blob, caffe_pb2, parse, write_message
-from pycaffe_ext.training import genuine
 
 TRAIN = caffe_pb2.TRAIN
-needs_genuine = pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed (make caffe)")
+needs_genuine = pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed (make caffe)")
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -220,7 +220,7 @@ def test_gradients_of_parameters_over_several_passes(tmp_path, shared):
         net.backward()
     head = layer("Input", "input_param { shape { dim: 3 dim: 4 } }", "", "x")
     (tmp_path / "net.prototxt").write_text("force_backward: true\n" + head + text)
-    order = [genuine.command("python"), "-c", PASSES, *(tmp_path / n for n in ("net.prototxt", "in.npz", "out.npz"))]
+    order = [root.command("python"), "-c", PASSES, *(tmp_path / n for n in ("net.prototxt", "in.npz", "out.npz"))]
     subprocess.run(order, capture_output=True, check=True)
     theirs = np.load(tmp_path / "out.npz")
     assert sorted(theirs.files) == ["high:0", "low:0", "parameter:0"]

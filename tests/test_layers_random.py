@@ -10,14 +10,14 @@ import pytest
 import torch
 from engine_cases import layer
 
-from pycaffe_ext.engine.net import Net
-from pycaffe_ext.engine.random import set_seed
-from pycaffe_ext.engine.solver import Solver
+from pycaffe_ext.engine.core.net import Net
+from pycaffe_ext.engine.core.random import set_seed
+from pycaffe_ext.engine.solver.solver import Solver
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, parse
-from pycaffe_ext.training import genuine
 
 TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
-needs_genuine = pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed (make caffe)")
+needs_genuine = pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed (make caffe)")
 
 
 def net_of(text: str, x: np.ndarray, phase: int = TRAIN) -> Net:
@@ -208,7 +208,7 @@ def test_genuine_dropout_has_the_same_two_values(tmp_path, ratio):
     (tmp_path / "net.prototxt").write_text(
         "force_backward: true " + layer("Input", "input_param { shape { dim: 4000 } }", "", "x") + dropout(ratio, "y")
     )
-    order = [genuine.command("python"), "-c", DROPPED, tmp_path / "net.prototxt"]
+    order = [root.command("python"), "-c", DROPPED, tmp_path / "net.prototxt"]
     said = subprocess.run(order, capture_output=True, text=True, check=True).stdout
     values, rest = said[1:].split("] ")
     share, same = rest.split()

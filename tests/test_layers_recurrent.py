@@ -21,11 +21,11 @@ from solver_lab import (
     run_ours,
 )
 
-from pycaffe_ext.engine.net import Net
-from pycaffe_ext.engine.random import set_seed
+from pycaffe_ext.engine.core.net import Net
+from pycaffe_ext.engine.core.random import set_seed
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, parse, read_blobs, write_weights
-from pycaffe_ext.training import genuine
 
 PASSES = """
 import os, sys
@@ -94,7 +94,7 @@ def test_states_go_on_from_pass_to_pass_and_files_are_exchanged(kind, tmp_path):
     write_weights(tmp_path / "ours.caffemodel", net.to_proto())
     given = passes(tmp_path, [3, 3, 2, 3, 4, 2])  # streams leave and come back
     mine = run(net, given)
-    subprocess.run([genuine.command("python"), "-c", PASSES], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run([root.command("python"), "-c", PASSES], cwd=tmp_path, check=True, capture_output=True)
     theirs = np.load(tmp_path / "out.npz")
     assert set(mine) == set(theirs.files)
     worst = {key: relative_error(mine[key], theirs[key]) for key in mine}
@@ -174,7 +174,7 @@ def test_the_genuine_caffe_refuses_the_same(tmp_path):
     for name in ("x without features", "cont of other steps", "too few tops"):
         text = REFUSED[name][0]
         (tmp_path / "net.prototxt").write_text(text)
-        command = [genuine.command("python"), "-c", 'import caffe; caffe.Net("net.prototxt", 0)']
+        command = [root.command("python"), "-c", 'import caffe; caffe.Net("net.prototxt", 0)']
         died = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
         assert "Check fail" in died.stderr
 

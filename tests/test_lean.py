@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pycaffe_ext.engine.blob import Blob
-from pycaffe_ext.engine.solver import Solver
+from pycaffe_ext.engine.core.blob import Blob
+from pycaffe_ext.engine.solver.solver import Solver
 from pycaffe_ext.proto import caffe_pb2, parse
 
 NET = """

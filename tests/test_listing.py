@@ -16,7 +16,7 @@ from pycaffe_ext.data.frames import SUFFIXES, read_image, read_mask
 from pycaffe_ext.data.sources import listing
 from pycaffe_ext.data.sources.listing import OTHERS, SYSTEM_FOLDERS, UNREAD, ending, left_out
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.settings import Settings
+from pycaffe_ext.runs.settings import Settings
 
 POLYP = np.zeros((16, 16), bool)
 POLYP[4:12, 4:12] = True

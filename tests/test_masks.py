@@ -15,7 +15,7 @@ from pycaffe_ext.data.masks import to_mask
 from pycaffe_ext.data.reading import Reading
 from pycaffe_ext.data.sources import find
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.settings import Settings
+from pycaffe_ext.runs.settings import Settings
 
 KVASIR = Path(__file__).parents[2] / "shared" / "data" / "kvasir-seg" / "masks"
 SIZE = 96, 128

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from pycaffe_ext import proto
+from pycaffe_ext.genuine import root
 from pycaffe_ext.nets import NetSpec, emission, score_net, solver, train_val
 from pycaffe_ext.nets.shapes import blob_shapes, parameter_shapes
 from pycaffe_ext.proto import caffe_pb2
-from pycaffe_ext.training import genuine
 
 ROOT = Path(__file__).resolve().parents[1]
 GENUINE = [
     pytest.mark.genuine,
-    pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed (make caffe)"),
+    pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed (make caffe)"),
 ]
 COUNT = 5  # patches in the small LMDB
 
@@ -44,7 +44,7 @@ print(json.dumps({
 
 
 def ask_genuine(script, *arguments, stdin=""):
-    command = [genuine.command("python"), "-c", script, *arguments]
+    command = [root.command("python"), "-c", script, *arguments]
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
@@ -125,13 +125,13 @@ class TestGenuine:
 
     @staticmethod
     def caffe(*arguments):
-        done = subprocess.run([genuine.command("caffe"), *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run([root.command("caffe"), *arguments], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stderr
 
 
 def embedded_shapes(net, phase):
-    engine = pytest.importorskip("pycaffe_ext.engine.net", reason="the embedded engine cannot be imported")
+    engine = pytest.importorskip("pycaffe_ext.engine.core.net", reason="the embedded engine cannot be imported")
     made = engine.Net(net, phase)
     return {name: tuple(blob.shape) for name, blob in made.blobs.items() if "_split_" not in name}
 

@@ -13,11 +13,11 @@ from cases.sharing import conv
 from engine_cases import Case, layer, ours
 from oracle import overwriting
 
-from pycaffe_ext.engine import log
-from pycaffe_ext.engine.blob import Blob
-from pycaffe_ext.engine.net import Net
-from pycaffe_ext.engine.net_log import build_net
-from pycaffe_ext.engine.overwritten_in_caffe import warnings
+from pycaffe_ext import glog
+from pycaffe_ext.engine.core.blob import Blob
+from pycaffe_ext.engine.core.net import Net
+from pycaffe_ext.engine.core.net_log import build_net
+from pycaffe_ext.engine.core.overwritten_in_caffe import warnings
 from pycaffe_ext.proto import caffe_pb2, parse
 
 TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
@@ -214,11 +214,11 @@ def test_just_what_the_genuine_engine_spoils_is_warned_of():
 def test_the_warning_names_both_layers(capsys):
     text = layer("Sigmoid", "", "x", "y", "squash") + layer("Scale", "", "y", "y", "stretch")
     param = parse(Case("net", {"x": (2, 3)}, text).prototxt(), caffe_pb2.NetParameter())
-    before = log.set_min_level(1)
+    before = glog.set_min_level(1)
     try:
         build_net(param, TRAIN)
     finally:
-        log.set_min_level(before)
+        glog.set_min_level(before)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and lines[0].startswith("W") and "'stretch'" in lines[0] and "'squash'" in lines[0]
 

@@ -12,19 +12,19 @@ import pytest
 from PIL import Image
 
 from pycaffe_ext import proto
-from pycaffe_ext.data import datum
 from pycaffe_ext.data.balance import choose, take_all
 from pycaffe_ext.data.frames import Frame, read_image
-from pycaffe_ext.data.mean import mean_image, write_mean
 from pycaffe_ext.data.pack import BATCH, Candidates, pack, read_index
 from pycaffe_ext.data.patches import VIEWS, cut
 from pycaffe_ext.data.verify import check_index, verify
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import digest, read_json
-from pycaffe_ext.training import genuine
+from pycaffe_ext.genuine import root
+from pycaffe_ext.programs.compute_image_mean import mean_image, write_mean
+from pycaffe_ext.records import datum
 
 SIZE = 32
-needs_caffe = pytest.mark.skipif(not genuine.installed(), reason="no genuine Caffe here: run `make caffe`")
+needs_caffe = pytest.mark.skipif(not root.installed(), reason="no genuine Caffe here: run `make caffe`")
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ def test_genuine_caffe_reads_the_same_pixels(frames, candidates, tmp_path, encod
     selection = choose(candidates.label, limit=400)
     database, _ = pack(frames, candidates, selection, tmp_path, "train", size=SIZE, encoding=encoding, progress=False)
     (tmp_path / "net.prototxt").write_text(NET.format(source=database))
-    order = [genuine.command("python"), "-c", FORWARD, tmp_path / "net.prototxt", tmp_path / "read.npz"]
+    order = [root.command("python"), "-c", FORWARD, tmp_path / "net.prototxt", tmp_path / "read.npz"]
     subprocess.run(order, check=True, capture_output=True)
     read = np.load(tmp_path / "read.npz")
     patches, labels = zip(*((patch, label) for _, patch, label in datum.read(database)), strict=True)
@@ -165,7 +165,7 @@ def test_genuine_caffe_reads_the_same_pixels(frames, candidates, tmp_path, encod
 @pytest.mark.genuine
 @needs_caffe
 def test_mean_equals_compute_image_mean(packed, tmp_path):
-    order = [genuine.command("compute_image_mean"), "--backend=lmdb", packed[0], tmp_path / "theirs.binaryproto"]
+    order = [root.command("compute_image_mean"), "--backend=lmdb", packed[0], tmp_path / "theirs.binaryproto"]
     subprocess.run(order, check=True, capture_output=True)
     theirs = proto.read_mean(tmp_path / "theirs.binaryproto")
     np.testing.assert_allclose(mean_image(packed[0], progress=False), theirs, atol=1e-4)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pycaffe_ext.engine import options
-from pycaffe_ext.engine.net import Net
+from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2, parse
 

@@ -21,9 +21,9 @@ from solver_lab import (
     write_lmdb,
 )
 
-from pycaffe_ext.engine import prefix, rows
-from pycaffe_ext.engine.net import Net
-from pycaffe_ext.engine.solver import Solver
+from pycaffe_ext.engine.cache import prefix, rows
+from pycaffe_ext.engine.core.net import Net
+from pycaffe_ext.engine.solver.solver import Solver
 from pycaffe_ext.proto import caffe_pb2, parse
 
 STILL = " param { lr_mult: 0 decay_mult: 0 }"

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from pycaffe_ext import pipeline, study
 from pycaffe_ext.applications import polyp
 from pycaffe_ext.command_line import run_parser
 from pycaffe_ext.donor import DONOR
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import expanded
-from pycaffe_ext.settings import Settings
-from pycaffe_ext.training import genuine
+from pycaffe_ext.genuine import root
+from pycaffe_ext.runs import pipeline
+from pycaffe_ext.runs.settings import Settings
+from pycaffe_ext.studies import study
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.session import locked
 
@@ -90,9 +91,9 @@ def test_a_folder_in_which_another_process_trains_is_told(place):
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not genuine.installed(), reason="the genuine Caffe is not installed: `make caffe`")
+@pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed: `make caffe`")
 def test_the_genuine_caffe_without_gpus_is_told_first(place):
-    settings = Settings("polyp", "ft-fc8", caffe=str(genuine.command()), gpu="0")
+    settings = Settings("polyp", "ft-fc8", caffe=str(root.command()), gpu="0")
     with pytest.raises(UserError, match="GPU=0 is not for .*caffe: Cannot use GPU in CPU-only Caffe"):
         pipeline.run(settings, place / "runs", say=lambda _: None)
     assert not (place / "runs").exists()

@@ -10,13 +10,13 @@ import pytest
 
 from pycaffe_ext import proto
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2
-from pycaffe_ext.training import genuine
 
 SQUEEZENET = Path(__file__).parents[2] / "shared" / "weights" / "squeezenet_v1.1_imagenet.caffemodel"
 needs_caffe = [
     pytest.mark.genuine,
-    pytest.mark.skipif(not genuine.installed(), reason="needs the genuine Caffe: make caffe"),
+    pytest.mark.skipif(not root.installed(), reason="needs the genuine Caffe: make caffe"),
 ]
 
 NET = """
@@ -245,7 +245,7 @@ def genuine_net(tmp_path_factory):
 
     def run(weights: Path) -> dict[str, list[np.ndarray]]:
         outputs = [folder / "out.caffemodel", folder / "out.caffemodel.h5"]
-        order = [genuine.command("python"), "-c", GENUINE, folder / "net.prototxt", weights, *outputs]
+        order = [root.command("python"), "-c", GENUINE, folder / "net.prototxt", weights, *outputs]
         done = subprocess.run(order, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
         return {n: [np.float32(b) for b in blobs] for n, blobs in json.loads(done.stdout.splitlines()[-1]).items()}
@@ -290,7 +290,7 @@ class TestGenuine:
 
     def test_its_binary_upgrade_is_ours(self, tmp_path):
         proto.write_weights(tmp_path / "v1", v1_net(random_blobs()))
-        order = [genuine.command("upgrade_net_proto_binary"), tmp_path / "v1", tmp_path / "v2"]
+        order = [root.command("upgrade_net_proto_binary"), tmp_path / "v1", tmp_path / "v2"]
         assert subprocess.run(order, capture_output=True, check=False).returncode == 0
         theirs = proto.read_message(tmp_path / "v2", caffe_pb2.NetParameter())
         assert proto.read_weights(tmp_path / "v1") == theirs

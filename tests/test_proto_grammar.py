@@ -12,10 +12,10 @@ from text_tokens import ACCEPTED, KINDS, REFUSED
 
 from pycaffe_ext import strings
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, encoding, parse, text_parser
 from pycaffe_ext.proto.plain import plain_block
 from pycaffe_ext.proto.text_parser import Parser
-from pycaffe_ext.training import genuine
 
 TOKENS = [text % token for text, _, accepted, refused in KINDS.values() for token in [*accepted, *refused]]
 MIXED = b"""name: "net" # c
@@ -52,7 +52,7 @@ def theirs(texts: list[bytes], folder: Path) -> list[bytes | None]:
     for i, text in enumerate(texts):
         (folder / f"{i:06}.txt").write_bytes(text)
     driver = Path(__file__).with_name("genuine_text.py")
-    subprocess.run([genuine.command("python"), driver, folder, "Net"], check=True, capture_output=True)
+    subprocess.run([root.command("python"), driver, folder, "Net"], check=True, capture_output=True)
     made = [folder / f"{i:06}.bin" for i in range(len(texts))]
     return [path.read_bytes() if path.exists() else None for path in made]
 
@@ -99,7 +99,7 @@ def mutated(count: int) -> list[bytes]:
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not genuine.installed(), reason="needs the genuine Caffe: make caffe")
+@pytest.mark.skipif(not root.installed(), reason="needs the genuine Caffe: make caffe")
 def test_the_genuine_parser_takes_and_refuses_the_same(tmp_path):
     texts = [*TOKENS, *ACCEPTED, *ACCEPTED.values(), *REFUSED, *mutated(1000)]
     found = [ours(text) for text in texts]

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pycaffe_ext.engine.net import Net
-from pycaffe_ext.engine.net_log import build_net
+from pycaffe_ext.engine.core.net import Net
+from pycaffe_ext.engine.core.net_log import build_net
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.genuine import root
 from pycaffe_ext.nets.shapes import blob_shapes
 from pycaffe_ext.proto import caffe_pb2, forks, parse, read_net, read_solver, to_text
 from pycaffe_ext.proto.mistakes import LAYER
-from pycaffe_ext.training import genuine
 
 X = 'layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 1 dim: 1 dim: 6 dim: 6 } } }\n'
 POOL = X + 'layer { name: "p" type: "Pooling" bottom: "x" top: "y" pooling_param { kernel_size: 3 stride: 2 %s } }'
@@ -191,11 +191,11 @@ def test_ceil_mode_is_the_rounding_of_pooling(setting):
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not genuine.installed(), reason="needs the genuine Caffe: make caffe")
+@pytest.mark.skipif(not root.installed(), reason="needs the genuine Caffe: make caffe")
 @pytest.mark.parametrize("setting", ["ceil_mode: true", "ceil_mode: false"])
 def test_what_is_written_the_genuine_engine_rounds_alike(setting, tmp_path):
     (tmp_path / "net").write_text(to_text(parse(POOL % setting, caffe_pb2.NetParameter())))
-    order = [genuine.command("caffe"), "time", f"-model={tmp_path}/net", "-iterations=1"]
+    order = [root.command("caffe"), "time", f"-model={tmp_path}/net", "-iterations=1"]
     log = subprocess.run(order, capture_output=True, text=True, check=True).stderr
     side = 3 if setting.endswith("true") else 2
     assert f"Top shape: 1 1 {side} {side}" in log

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from google.protobuf import descriptor_pb2, json_format
 
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2
-from pycaffe_ext.training import genuine
 
 DUMP = """
 import json
@@ -50,9 +50,9 @@ def flat(schema: dict) -> dict:
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not genuine.installed(), reason="needs the genuine Caffe: make caffe")
+@pytest.mark.skipif(not root.installed(), reason="needs the genuine Caffe: make caffe")
 def test_every_field_is_the_genuine_one():
-    run = subprocess.run([genuine.command("python"), "-c", DUMP], capture_output=True, text=True, check=True)
+    run = subprocess.run([root.command("python"), "-c", DUMP], capture_output=True, text=True, check=True)
     theirs, ours = flat(json.loads(run.stdout)), flat(own_schema())
     assert sorted(ours) == sorted(theirs)
     assert {name: ours[name] for name in ours if ours[name] != theirs[name]} == {}

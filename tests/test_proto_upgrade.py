@@ -8,13 +8,13 @@ from google.protobuf.message import Message
 
 from pycaffe_ext import proto
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.proto.upgrade import SOLVER_TYPES, V0_TYPES, V1_TYPES
-from pycaffe_ext.training import genuine
 
 needs_caffe = [
     pytest.mark.genuine,
-    pytest.mark.skipif(not genuine.installed(), reason="needs the genuine Caffe: make caffe"),
+    pytest.mark.skipif(not root.installed(), reason="needs the genuine Caffe: make caffe"),
 ]
 
 V0_NET = """
@@ -135,7 +135,7 @@ NETS |= {"every field of every V0 type": everything_v0(), "every field of every 
 def their_upgrade(tool: str, text: str, folder: Path) -> str | None:
     """The genuine tool's output, None where it died."""
     (folder / "old").write_text(text)
-    subprocess.run([genuine.command(tool), folder / "old", folder / "new"], capture_output=True, check=False)
+    subprocess.run([root.command(tool), folder / "old", folder / "new"], capture_output=True, check=False)
     return (folder / "new").read_text() if (folder / "new").exists() else None
 
 

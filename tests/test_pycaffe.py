@@ -14,7 +14,7 @@ import torch
 
 from pycaffe_ext import caffe
 from pycaffe_ext.caffe import alias, arrays
-from pycaffe_ext.engine.blob import Blob as EngineBlob
+from pycaffe_ext.engine.core.blob import Blob as EngineBlob
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pycaffe_ext.training import genuine
+from pycaffe_ext.genuine import root
 
 HERE = Path(__file__).parent
 SCRIPT, SURFACE = HERE / "pycaffe_script.py", HERE / "pycaffe_surface.py"
-GENUINE = [str(genuine.command("python"))]
+GENUINE = [str(root.command("python"))]
 OURS = [sys.executable, "-m", "pycaffe_ext.caffe"]
 SETTINGS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "GLOG_minloglevel": "2"}
 TOLERANCE, AFTER_UPDATES = 1e-5, 1e-4  # of the largest value
@@ -32,7 +32,7 @@ NOT_HERE = {
     "proto": {"enum_type_wrapper": IMPORTED},
 }
 
-pytestmark = [pytest.mark.genuine, pytest.mark.skipif(not genuine.installed(), reason="`make caffe` has not been run")]
+pytestmark = [pytest.mark.genuine, pytest.mark.skipif(not root.installed(), reason="`make caffe` has not been run")]
 
 
 def run(engine, *order, cwd):

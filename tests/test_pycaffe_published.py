@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from pycaffe_ext.genuine import root, source
 from pycaffe_ext.proto import read_net
-from pycaffe_ext.training import genuine, genuine_source
 
 RUNNER = Path(__file__).with_name("published_runner.py")
-FOLDER = genuine_source.folder() / "python/caffe/test"
+FOLDER = source.folder() / "python/caffe/test"
 PUBLISHED = {  # module -> number of tests in it
     "test_coord_map": 11,
     "test_draw": 1,
@@ -31,7 +31,7 @@ PUBLISHED = {  # module -> number of tests in it
 
 pytestmark = [
     pytest.mark.genuine,
-    pytest.mark.skipif(not genuine_source.installed(), reason="`make caffe` has not fetched Caffe's tests"),
+    pytest.mark.skipif(not source.installed(), reason="`make caffe` has not fetched Caffe's tests"),
 ]
 
 
@@ -62,9 +62,9 @@ def test_every_published_file_is_run():
 
 def test_published_script_writes_the_same_nets(tmp_path):
     """examples/pycaffe/caffenet.py, unchanged, on both."""
-    script = str(genuine_source.folder() / "examples/pycaffe/caffenet.py")
+    script = str(source.folder() / "examples/pycaffe/caffenet.py")
     nets = []
-    for engine in ([str(genuine.command("python"))], [sys.executable, "-m", "pycaffe_ext.caffe"]):
+    for engine in ([str(root.command("python"))], [sys.executable, "-m", "pycaffe_ext.caffe"]):
         subprocess.run([*engine, script], cwd=tmp_path, check=True, capture_output=True)
         nets.append([read_net(tmp_path / name) for name in ("train.prototxt", "test.prototxt")])
     assert nets[0] == nets[1]
@@ -72,7 +72,7 @@ def test_published_script_writes_the_same_nets(tmp_path):
 
 def test_published_python_layer_trains(tmp_path):
     """examples/pycaffe: a net whose loss is a Python layer; the gradients are those of the loss that Caffe has."""
-    folder = genuine_source.folder() / "examples/pycaffe"
+    folder = source.folder() / "examples/pycaffe"
     code = f"""
 import sys, numpy
 sys.path.append({str(folder / "layers")!r})

@@ -11,11 +11,11 @@ import torch
 from engine_cases import layer
 from solver_lab import needs_genuine, run_ours
 
-from pycaffe_ext.engine.net import Net
-from pycaffe_ext.engine.python_layer import ArrayBlob, Layer, caffe_is_ours
+from pycaffe_ext.engine.core.net import Net
+from pycaffe_ext.engine.core.python_layer import ArrayBlob, Layer, caffe_is_ours
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, parse, read_blobs
-from pycaffe_ext.training import genuine
 
 MODULE = '''
 import json
@@ -144,7 +144,7 @@ def make(text: str = NET, phase: int = caffe_pb2.TRAIN) -> Net:
 @needs_genuine
 @pytest.mark.genuine
 def test_the_same_module_computes_and_learns_the_same_in_both_engines(folder):
-    subprocess.run([genuine.command("python"), "-c", GENUINE], cwd=folder, check=True, capture_output=True)
+    subprocess.run([root.command("python"), "-c", GENUINE], cwd=folder, check=True, capture_output=True)
     net = make()
     net.forward()
     net.backward()
@@ -182,7 +182,7 @@ def test_a_test_net_sees_the_parameters_it_shares(folder):
 
 def test_blobs_elsewhere_take_back_what_was_written():
     """As on a GPU, here with another number format: arrays are copies until flush."""
-    from pycaffe_ext.engine.blob import Blob
+    from pycaffe_ext.engine.core.blob import Blob
 
     blob = Blob((2, 3))
     blob.data = torch.zeros(2, 3, dtype=torch.bfloat16)

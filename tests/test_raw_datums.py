@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pycaffe_ext.engine.database import datum_image
-from pycaffe_ext.engine.raw_datums import RawDatums
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.records.cursor import datum_image
+from pycaffe_ext.records.raw_datums import RawDatums
 
 SHAPE = (3, 5, 4)
 

@@ -12,15 +12,16 @@ import pytest
 import torch
 from solver_lab import images, reading_threads, write_lmdb
 
-from pycaffe_ext.engine import database, options
+from pycaffe_ext.engine import options
+from pycaffe_ext.engine.core.net import Net
+from pycaffe_ext.engine.core.random import set_seed
+from pycaffe_ext.engine.io.prefetch import Arrays, Prefetcher
+from pycaffe_ext.engine.io.reading import Reader
+from pycaffe_ext.engine.io.transform import Transformer
 from pycaffe_ext.engine.layers.data import DataLayer
-from pycaffe_ext.engine.net import Net
-from pycaffe_ext.engine.prefetch import Arrays, Prefetcher
-from pycaffe_ext.engine.random import set_seed
-from pycaffe_ext.engine.reading import Reader
-from pycaffe_ext.engine.transform import Transformer
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2, parse, write_mean
+from pycaffe_ext.records import cursor
 
 SHAPE = (3, 9, 12)
 TRANSFORMS = {
@@ -45,7 +46,7 @@ def folder(request, tmp_path):
 def reader(transform: str, size: int = 4, workers: int = 1, seed: int = 1, device: str = "cpu") -> Reader:
     param = parse(transform, caffe_pb2.TransformationParameter())
     transformer = Transformer(param, caffe_pb2.TRAIN, np.random.default_rng(seed))
-    return Reader(database.open_lmdb("db"), "db", size, transformer, torch.device(device), workers)
+    return Reader(cursor.open_lmdb("db"), "db", size, transformer, torch.device(device), workers)
 
 
 def expected(transform: str, count: int, seed: int = 1) -> np.ndarray:
@@ -80,7 +81,7 @@ def test_batches_are_those_of_one_image_after_the_other(transform, workers, fold
 def test_the_way_of_a_gpu_gives_the_same_batches(transform, folder):
     """Stored images are gathered first and transformed together; here on the CPU."""
     one, other = reader(transform, size=10), reader(transform, size=10)
-    records = list(islice(database.endless_records(database.open_lmdb("db")), 10))
+    records = list(islice(cursor.endless_records(cursor.open_lmdb("db")), 10))
     for _ in range(3):
         a, b = one.transformed(records), other.transformed_at_once(records)
         assert torch.equal(a.pixels, b.pixels) and torch.equal(a.labels, b.labels)

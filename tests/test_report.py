@@ -17,9 +17,10 @@ from scipy.stats import binomtest, sem, t
 from sklearn.metrics import roc_auc_score
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.report import claims, examples, report_page, run_summary, runs, study_report, table_s1
+from pycaffe_ext.report import claims, examples, report_page, study_report, table_s1
 from pycaffe_ext.report.figures import DETECTOR
 from pycaffe_ext.report.study_report import RATES, write_report
+from pycaffe_ext.runs import finished, summary
 from tests.report_lab import SKILLS, write_study
 
 ROOT = Path(__file__).parents[1]
@@ -28,8 +29,8 @@ RESAMPLES = 200
 
 
 def report(folders, out, **options):
-    finished, missing = study_report.loaded(folders)
-    return write_report(finished, out, missing, resamples=RESAMPLES, progress=False, **options)
+    done, missing = study_report.loaded(folders)
+    return write_report(done, out, missing, resamples=RESAMPLES, progress=False, **options)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,7 @@ def test_the_page_shows_every_file_and_every_file_is_there(out):
 
 
 def test_curves_stand_in_the_order_of_table_two_from_shallow_to_deep(study):
-    found = runs.study(study_report.loaded(study)[0])
+    found = finished.study(study_report.loaded(study)[0])
     assert found.names == ORDER and found.depths == ORDER[:4] and found.scratch == ["scratch"]
     assert study_report.representative(found) == ["ft-fc8", "ft-fc7", "ft-conv3", "ft-conv1", "scratch"]
 
@@ -177,7 +178,7 @@ def test_pictures_are_described_by_a_whole_sentence(out):
 
 
 def test_a_table_in_which_nothing_can_be_shown_says_so(study):
-    material = study_report.Material(runs.study(study_report.loaded(study)[0]), resamples=RESAMPLES)
+    material = study_report.Material(finished.study(study_report.loaded(study)[0]), resamples=RESAMPLES)
     few = {seed: [replace(row, groups=8) for row in rows] for seed, rows in material.comparisons.items()}
     tests = sum(row.difference is not None for row in few[0])
     assert f"seed 0: 8 groups with polyps, {tests} comparisons" in report_page.hopeless(few)
@@ -197,7 +198,7 @@ def test_the_page_has_sensitivities_with_both_intervals(out):
 
 
 def test_the_matrix_says_what_the_table_says(study):
-    material = study_report.Material(runs.study(study_report.loaded(study)[0]), resamples=RESAMPLES)
+    material = study_report.Material(finished.study(study_report.loaded(study)[0]), resamples=RESAMPLES)
     names = [*ORDER, DETECTOR]
     for rate in RATES:
         tested, paper = table_s1.verdicts(names, material.comparisons[0], rate)
@@ -276,7 +277,7 @@ def test_results_are_means_over_seeds_with_t_intervals(study, out):
 
 
 def test_claims_are_judged_by_the_tests_of_all_seeds(study, out):
-    material = study_report.Material(runs.study(study_report.loaded(study)[0]), resamples=RESAMPLES)
+    material = study_report.Material(finished.study(study_report.loaded(study)[0]), resamples=RESAMPLES)
     rows = [row for seed in (0, 1) for row in material.comparisons[seed]]
     tally = claims.tally([(name, DETECTOR) for name in ORDER], rows)
     assert tally.tests > 0
@@ -307,7 +308,7 @@ def test_best_and_worst_candidates(study, out):
 
 
 def test_shown_frames_are_spread_over_the_test_and_some_have_no_polyp(study):
-    run = runs.load(run_of(study, "ft-conv1"))
+    run = finished.load(run_of(study, "ft-conv1"))
     names = examples.shown_frames(run)
     lesions = {r["frame"]: int(r["lesions"]) for r in table(run.packed.folder / "lesions.csv") if r["split"] == "test"}
     assert len(set(names)) == examples.SCENES and set(names) <= lesions.keys()
@@ -339,9 +340,9 @@ def test_a_moved_study_finds_its_data_beside_its_runs(study, tmp_path):
         record = json.loads((folder / "run.json").read_text())
         record["resolved"]["data"] = record["resolved"]["data"].replace(str(study[0].parent), "/gone")
         (folder / "run.json").write_text(json.dumps(record))
-    assert runs.load(moved / run_of(study, "scratch").name).packed.folder == moved / "data" / "polyp-frames-0"
+    assert finished.load(moved / run_of(study, "scratch").name).packed.folder == moved / "data" / "polyp-frames-0"
     with pytest.raises(UserError, match="the packed data of .* are gone"):
-        _ = runs.load(moved / run_of(study, "scratch", 1).name).packed
+        _ = finished.load(moved / run_of(study, "scratch", 1).name).packed
 
 
 def test_unfinished_runs_are_named(study, tmp_path, tables_only):
@@ -398,7 +399,7 @@ def test_patches_of_another_size_are_the_same_test(study, tmp_path):
         record["resolved"]["data"] = str(large)
 
     other = changed(run_of(study, "scratch"), tmp_path / "run", "run.json", other_net)
-    found = runs.study(study_report.loaded([run_of(study, "ft-fc8"), other])[0])
+    found = finished.study(study_report.loaded([run_of(study, "ft-fc8"), other])[0])
     assert found.names == ["ft-fc8", "caffenet scratch"] and found.scratch == ["caffenet scratch"]
 
 
@@ -496,20 +497,20 @@ def test_resumed_runs_are_said(study, out, tmp_path, tables_only):
     ) in page
     told = {row["name"]: row["resumed_at"] for row in table(tmp_path / "out" / "runs.csv")}
     assert told == {"ft-fc8": "", "ft-conv1": "10 20", "ft-fc7": "not recorded"}
-    title = study_report.Material(runs.study(study_report.loaded([run_of(study, "ft-fc8"), own])[0])).title
+    title = study_report.Material(finished.study(study_report.loaded([run_of(study, "ft-fc8"), own])[0])).title
     assert title == "frames, 1 of 2 runs resumed, seed 0"
 
 
 def test_single_pictures_say_what_they_must_not_be_taken_for(study, tmp_path):
-    donor = run_summary.donor_text(True, embedded=True, file=tmp_path)
+    donor = summary.donor_text(True, embedded=True, file=tmp_path)
     own = changed(run_of(study, "ft-conv1"), tmp_path / "run", "result.json", lambda result: result.update(donor=donor))
     record = json.loads((own / "run.json").read_text())
     record["settings"]["precision"] = "bf16"
     (own / "run.json").write_text(json.dumps(record))
-    found = runs.study(study_report.loaded([run_of(study, "ft-fc8"), own])[0])
+    found = finished.study(study_report.loaded([run_of(study, "ft-fc8"), own])[0])
     title = study_report.Material(found).title
     assert title == "frames, embedded donor (not ImageNet), bf16: not faithful to Caffe, seed 0"
-    plain = study_report.Material(runs.study(study_report.loaded(study[:5])[0])).title
+    plain = study_report.Material(finished.study(study_report.loaded(study[:5])[0])).title
     assert plain == "frames, seed 0"
 
 
@@ -542,7 +543,7 @@ def test_a_study_without_depths_has_no_figure_of_them(study, tmp_path, tables_on
 
 def test_figures_of_single_runs_show_the_seed_that_has_most_schemes(study):
     some = [run_of(study, "ft-fc8", 0), *(run_of(study, name, 1) for name in ("ft-fc8", "scratch"))]
-    found = runs.study(study_report.loaded(some)[0])
+    found = finished.study(study_report.loaded(some)[0])
     assert found.seeds == [0, 1] and found.main_seed == 1 and list(found.main) == ["ft-fc8", "scratch"]
 
 

@@ -13,15 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pycaffe_ext import pipeline
 from pycaffe_ext.applications import packed, polyp, slices
 from pycaffe_ext.applications.slices import PatchScores, score_slices
-from pycaffe_ext.data import datum, groups, synthetic
-from pycaffe_ext.data.database import WINDOW, window
+from pycaffe_ext.data import groups, synthetic
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.pack import database_path, index_path
 from pycaffe_ext.files import read_json
-from pycaffe_ext.settings import Settings
+from pycaffe_ext.records import datum
+from pycaffe_ext.records.database import WINDOW, window
+from pycaffe_ext.runs import pipeline
+from pycaffe_ext.runs.settings import Settings
 
 LIMIT = 450  # MiB at most, for stages that would take more than 1 GB if they kept what they have seen
 

@@ -45,8 +45,8 @@ LIGHT = [  # (command, packages that it may not load beside the heavy ones)
 ]
 PACKING = [
     "data.pack",
-    "data.mean",
-    "data.convert",
+    "programs.compute_image_mean",
+    "programs.convert_imageset",
     "data.frames",
     "detector",
     "data.balance",
@@ -55,8 +55,8 @@ PACKING = [
     "data.synthetic",
     "nets",
     "schemes",
-    "settings",
-    "weights",
+    "runs.settings",
+    "donor.weights",
     "caffe",
     "caffe.draw",
     "export.source",

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pycaffe_ext import strings
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, encoding, read_net, read_solver, read_weights, write_text
-from pycaffe_ext.training import genuine
 
 ROOT = Path(__file__).parents[1]
 GBK, LATIN = "数据".encode("gbk"), "couché".encode("latin-1")
@@ -103,11 +103,11 @@ def test_training_reads_and_writes_such_names(folder, tmp_path):
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not genuine.installed(), reason="needs the genuine Caffe: make caffe")
+@pytest.mark.skipif(not root.installed(), reason="needs the genuine Caffe: make caffe")
 def test_the_genuine_program_reads_the_same_net(folder, tmp_path):
     write_text(tmp_path / "ours", read_net(folder / "net.prototxt"))
     for source, target in ((folder / "net.prototxt", "a"), (tmp_path / "ours", "b")):
-        order = [genuine.command("upgrade_net_proto_text"), source, tmp_path / target]
+        order = [root.command("upgrade_net_proto_text"), source, tmp_path / target]
         subprocess.run(order, capture_output=True, check=True)
     theirs = (tmp_path / "a").read_bytes()
     assert theirs == (tmp_path / "b").read_bytes() and rb'"couch\351"' in theirs

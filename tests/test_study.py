@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pycaffe_ext import pipeline, study
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.runs import pipeline
 from pycaffe_ext.schemes import FINE_TUNING, compared
+from pycaffe_ext.studies import study
 
 
 def test_the_paper_compares_nine_schemes_from_the_last_layer_to_all_then_scratch():

@@ -15,12 +15,12 @@ import lmdb
 import numpy as np
 import pytest
 
-from pycaffe_ext import flags
-from pycaffe_ext.data import convert, database
-from pycaffe_ext.data.datum import open_database
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.genuine import root
+from pycaffe_ext.programs import convert_imageset, flags
 from pycaffe_ext.proto.caffe_pb2 import Datum
-from pycaffe_ext.training import genuine
+from pycaffe_ext.records import database
+from pycaffe_ext.records.datum import open_database
 
 TOOL = Path(__file__).parents[1] / "tools" / "convert_imageset.py"
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -74,11 +74,11 @@ def records(folder: Path) -> list[tuple[str, Datum]]:
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not genuine.installed(), reason="needs `make caffe`")
+@pytest.mark.skipif(not root.installed(), reason="needs `make caffe`")
 @pytest.mark.parametrize("arguments", FLAGS)
 def test_same_records_as_the_genuine_program(arguments: str, images: Path, tmp_path: Path) -> None:
     backend = "leveldb" if "leveldb" in arguments else "lmdb"
-    order = [genuine.command("convert_imageset"), *arguments.split(), f"{images}/", images / "list.txt", tmp_path / "g"]
+    order = [root.command("convert_imageset"), *arguments.split(), f"{images}/", images / "list.txt", tmp_path / "g"]
     subprocess.run(list(map(str, order)), check=True, capture_output=True)
     ours = run(images, tmp_path / "ours", *arguments.split())
     assert ours.returncode == 0, ours.stderr
@@ -104,7 +104,7 @@ def test_unreadable_images_are_logged_and_keep_their_number(images: Path, tmp_pa
 
 
 def test_raw_datum_holds_planes_in_bgr(images: Path) -> None:
-    datum = convert.read_datum(str(images / "a.png"), 3, convert.Options())
+    datum = convert_imageset.read_datum(str(images / "a.png"), 3, convert_imageset.Options())
     pixels = np.frombuffer(datum.data, np.uint8).reshape(datum.channels, datum.height, datum.width)
     np.testing.assert_array_equal(pixels, cv2.imread(str(images / "a.png")).transpose(2, 0, 1))
 
@@ -116,7 +116,7 @@ def test_a_header_that_opencv_raises_for_costs_one_image(images: Path, tmp_path:
     for name in ("huge.png", "a.png", "b.jpg"):
         (tmp_path / name).write_bytes((images / name).read_bytes() if name != "huge.png" else PNG + chunk)
     (tmp_path / "list.txt").write_text("a.png 3\nhuge.png 4\nb.jpg 5\n")
-    assert convert.convert(f"{tmp_path}/", tmp_path / "list.txt", tmp_path / "db") == 2
+    assert convert_imageset.convert(f"{tmp_path}/", tmp_path / "list.txt", tmp_path / "db") == 2
     assert [key for key, _ in records(tmp_path / "db")] == ["00000000_a.png", "00000002_b.jpg"]
 
 
@@ -128,15 +128,15 @@ def test_names_that_are_no_utf_8_are_read(arguments: str, images: Path, tmp_path
         with open(os.fsencode(tmp_path) + b"/" + name, "wb") as file:
             file.write((images / "a.png").read_bytes())
     (tmp_path / "list.txt").write_bytes(b"".join(name + b" 1\n" for name in names))
-    options = convert.Options(encoded=bool(arguments))
-    assert convert.convert(f"{tmp_path}/", tmp_path / "list.txt", tmp_path / "db", options) == 2
+    options = convert_imageset.Options(encoded=bool(arguments))
+    assert convert_imageset.convert(f"{tmp_path}/", tmp_path / "list.txt", tmp_path / "db", options) == 2
     with open_database(tmp_path / "db") as found:
         entries = list(found.cursor())
     assert [key for key, _ in entries] == [b"%08d_%b" % (i, name) for i, name in enumerate(names)]
-    wanted = convert.read_datum(str(images / "a.png"), 1, options).SerializeToString()
+    wanted = convert_imageset.read_datum(str(images / "a.png"), 1, options).SerializeToString()
     assert [value for _, value in entries] == [wanted, wanted]
-    if genuine.installed():
-        order = [genuine.command("convert_imageset"), *arguments.split(), f"{tmp_path}/", tmp_path / "list.txt"]
+    if root.installed():
+        order = [root.command("convert_imageset"), *arguments.split(), f"{tmp_path}/", tmp_path / "list.txt"]
         subprocess.run([*map(str, order), str(tmp_path / "g")], check=True, capture_output=True)
         with open_database(tmp_path / "g") as theirs:
             assert list(theirs.cursor()) == entries
@@ -147,7 +147,9 @@ def test_shuffle_renumbers_the_same_images(images: Path, tmp_path: Path) -> None
     for name in names:
         (tmp_path / name).write_bytes((images / "a.png").read_bytes())
     (tmp_path / "list.txt").write_text("".join(f"{name} {i}\n" for i, name in enumerate(names)))
-    convert.convert(f"{tmp_path}/", tmp_path / "list.txt", tmp_path / "db", convert.Options(shuffle=True))
+    convert_imageset.convert(
+        f"{tmp_path}/", tmp_path / "list.txt", tmp_path / "db", convert_imageset.Options(shuffle=True)
+    )
     found = records(tmp_path / "db")
     order = [key.split("_")[1] for key, _ in found]
     assert [int(key.split("_")[0]) for key, _ in found] == list(range(40))
@@ -158,7 +160,7 @@ def test_shuffle_renumbers_the_same_images(images: Path, tmp_path: Path) -> None
 def test_order_does_not_depend_on_the_number_of_threads(images: Path, tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("".join(f"a.png {i}\n" for i in range(200)))
     for workers in (1, 5):
-        convert.convert(f"{images}/", tmp_path / "list.txt", tmp_path / f"{workers}", workers=workers)
+        convert_imageset.convert(f"{images}/", tmp_path / "list.txt", tmp_path / f"{workers}", workers=workers)
     assert records(tmp_path / "1") == records(tmp_path / "5")
     assert [datum.label for _, datum in records(tmp_path / "5")] == list(range(200))
 
@@ -214,7 +216,7 @@ def test_an_interruption_leaves_nothing(images: Path, tmp_path: Path) -> None:
 
 def test_missing_list_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="list.txt: can't read this list"):
-        convert.convert("", tmp_path / "list.txt", tmp_path / "db")
+        convert_imageset.convert("", tmp_path / "list.txt", tmp_path / "db")
 
 
 def test_flags_are_read_as_gflags_reads_them() -> None:

@@ -11,10 +11,10 @@ import lmdb
 import numpy as np
 import pytest
 
-from pycaffe_ext.data import database
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import array_to_blob, caffe_pb2, write_weights
 from pycaffe_ext.proto.caffe_pb2 import Datum
-from pycaffe_ext.training import genuine
+from pycaffe_ext.records import database
 
 TOOLS = Path(__file__).parents[1] / "tools"
 NET = """
@@ -58,10 +58,10 @@ def records(folder: Path) -> list[tuple[bytes, Datum]]:
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not genuine.installed(), reason="needs `make caffe`")
+@pytest.mark.skipif(not root.installed(), reason="needs `make caffe`")
 def test_same_keys_shapes_and_features_as_the_genuine_program(trained: Path) -> None:
     names = {who: ",".join(str(trained / f"{who}_{blob}") for blob in ("conv", "fc")) for who in ("theirs", "ours")}
-    done = extract([genuine.command("extract_features")], trained, "conv,fc", names["theirs"], 4, "lmdb")
+    done = extract([root.command("extract_features")], trained, "conv,fc", names["theirs"], 4, "lmdb")
     assert done.returncode == 0, done.stderr
     done = ours(trained, "conv,fc", names["ours"], 4, "lmdb", "CPU")
     assert done.returncode == 0, done.stderr

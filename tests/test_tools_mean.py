@@ -11,14 +11,15 @@ import cv2
 import numpy as np
 import pytest
 
-from pycaffe_ext.data import database, mean
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.genuine import root
+from pycaffe_ext.programs import compute_image_mean
 from pycaffe_ext.proto import read_mean
 from pycaffe_ext.proto.caffe_pb2 import Datum
-from pycaffe_ext.training import genuine
+from pycaffe_ext.records import database
 
 TOOL = Path(__file__).parents[1] / "tools" / "compute_image_mean.py"
-needs_caffe = pytest.mark.skipif(not genuine.installed(), reason="needs `make caffe`")
+needs_caffe = pytest.mark.skipif(not root.installed(), reason="needs `make caffe`")
 LOGGED = {"GLOG_logtostderr": "1"}
 CHANNEL = re.compile(r"mean_value channel \[\d\]: ?(\S+)")
 
@@ -72,7 +73,7 @@ def run(program: object, *arguments: object) -> str:
 def test_same_bytes_and_channels_as_the_genuine_program(kind: str, backend: str, tmp_path: Path) -> None:
     folder = pack(tmp_path / "db", KINDS[kind], backend)
     flag = f"-backend={backend}"
-    theirs = run(genuine.command("compute_image_mean"), flag, folder, tmp_path / "theirs")
+    theirs = run(root.command("compute_image_mean"), flag, folder, tmp_path / "theirs")
     ours = run(TOOL, flag, folder, tmp_path / "ours")
     assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
     assert CHANNEL.findall(ours) == CHANNEL.findall(theirs) != []
@@ -84,7 +85,7 @@ def test_sums_beyond_the_exact_ones_round_as_the_genuine_program_does(tmp_path: 
     rng = np.random.default_rng(0)
     datums = [raw(rng.integers(200, 256, (1, 3, 4), dtype=np.uint8)) for _ in range(80_000)]
     folder = pack(tmp_path / "db", datums)
-    theirs = run(genuine.command("compute_image_mean"), folder, tmp_path / "theirs")
+    theirs = run(root.command("compute_image_mean"), folder, tmp_path / "theirs")
     ours = run(TOOL, folder, tmp_path / "ours")
     exact = np.mean([np.frombuffer(datum.data, np.uint8) for datum in datums], axis=0)
     assert not np.array_equal(read_mean(tmp_path / "theirs").ravel(), exact.astype(np.float32))
@@ -94,7 +95,7 @@ def test_sums_beyond_the_exact_ones_round_as_the_genuine_program_does(tmp_path: 
 
 def test_mean_is_that_of_the_pixels(tmp_path: Path) -> None:
     folder = pack(tmp_path / "db", KINDS["raw"])
-    np.testing.assert_array_equal(mean.mean_image(folder), np.mean(images(70), axis=0))
+    np.testing.assert_array_equal(compute_image_mean.mean_image(folder), np.mean(images(70), axis=0))
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_mean_is_that_of_the_pixels(tmp_path: Path) -> None:
 )
 def test_what_has_no_mean_is_refused(datums: list[Datum], message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message):
-        mean.compute(pack(tmp_path / "db", datums), tmp_path / "mean")
+        compute_image_mean.compute(pack(tmp_path / "db", datums), tmp_path / "mean")
     assert not (tmp_path / "mean").exists()
 
 
@@ -117,10 +118,10 @@ def test_a_value_cut_short_is_refused(tmp_path: Path) -> None:
     with database.creating(tmp_path / "db") as put:
         put([(b"0", whole), (b"1", whole[:-10])])
     with pytest.raises(UserError, match="no Datum"):
-        mean.compute(tmp_path / "db")
+        compute_image_mean.compute(tmp_path / "db")
 
 
 def test_a_missing_database_is_named(tmp_path: Path) -> None:
     for backend in database.BACKENDS:
         with pytest.raises(UserError, match="nowhere"):
-            mean.compute(tmp_path / "nowhere", backend=backend)
+            compute_image_mean.compute(tmp_path / "nowhere", backend=backend)

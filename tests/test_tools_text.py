@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, parse, read_message
-from pycaffe_ext.training import genuine
 from pycaffe_ext.training.log_rows import read_rows
 
 ROOT = Path(__file__).parents[1]
 LOGS = Path(__file__).parent / "logs"
-needs_caffe = pytest.mark.skipif(not genuine.installed(), reason="needs `make caffe`")
+needs_caffe = pytest.mark.skipif(not root.installed(), reason="needs `make caffe`")
 
 V0 = """
 name: "V0" input: "data" input_dim: 1 input_dim: 3 input_dim: 20 input_dim: 20 force_backward: true
@@ -57,7 +57,7 @@ def run(program: object, *arguments: object) -> subprocess.CompletedProcess[str]
 @pytest.mark.parametrize("text", [V0, V1, TODAY], ids=["V0", "V1", "today"])
 def test_nets_become_what_the_genuine_program_makes(text: str, tmp_path: Path) -> None:
     (tmp_path / "old").write_text(text)
-    assert run(genuine.command("upgrade_net_proto_text"), tmp_path / "old", tmp_path / "theirs").returncode == 0
+    assert run(root.command("upgrade_net_proto_text"), tmp_path / "old", tmp_path / "theirs").returncode == 0
     ours = run("upgrade_net_proto_text.py", tmp_path / "old", tmp_path / "ours")
     assert ours.returncode == 0, ours.stderr
     found, wanted = ((tmp_path / name).read_text() for name in ("ours", "theirs"))
@@ -74,7 +74,7 @@ def test_binary_nets_keep_their_blobs(text: str, tmp_path: Path) -> None:
     layer = net.layers[1].layer if text is V0 else net.layers[1]
     layer.blobs.add(num=1, channels=1, height=1, width=3, data=[1.0, 2.5, -3.0])
     (tmp_path / "old").write_bytes(net.SerializeToString())
-    assert run(genuine.command("upgrade_net_proto_binary"), tmp_path / "old", tmp_path / "theirs").returncode == 0
+    assert run(root.command("upgrade_net_proto_binary"), tmp_path / "old", tmp_path / "theirs").returncode == 0
     ours = run("upgrade_net_proto_binary.py", tmp_path / "old", tmp_path / "ours")
     assert ours.returncode == 0, ours.stderr
     found, wanted = (read_message(tmp_path / name, caffe_pb2.NetParameter()) for name in ("ours", "theirs"))
@@ -87,7 +87,7 @@ def test_binary_nets_keep_their_blobs(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["SGD", "NESTEROV", "ADAGRAD", "RMSPROP", "ADADELTA", "ADAM"])
 def test_solvers_become_what_the_genuine_program_makes(kind: str, tmp_path: Path) -> None:
     (tmp_path / "old").write_text(SOLVER.format(kind))
-    assert run(genuine.command("upgrade_solver_proto_text"), tmp_path / "old", tmp_path / "theirs").returncode == 0
+    assert run(root.command("upgrade_solver_proto_text"), tmp_path / "old", tmp_path / "theirs").returncode == 0
     assert run("upgrade_solver_proto_text.py", tmp_path / "old", tmp_path / "ours").returncode == 0
     found, wanted = (parse((tmp_path / n).read_text(), caffe_pb2.SolverParameter()) for n in ("ours", "theirs"))
     assert found == wanted and not found.HasField("snapshot_prefix")
@@ -121,8 +121,8 @@ def test_what_is_dropped_of_an_old_net_is_an_exit_status(form: str, tmp_path: Pa
     done = run(f"upgrade_net_proto_{form}.py", tmp_path / "old", tmp_path / "new")
     assert done.returncode == 1 and "has no concat_dim; dropped" in done.stderr
     assert "Encountered error(s) while upgrading" in done.stderr and (tmp_path / "new").exists()
-    if genuine.installed():
-        theirs = run(genuine.command(f"upgrade_net_proto_{form}"), tmp_path / "old", tmp_path / "theirs")
+    if root.installed():
+        theirs = run(root.command(f"upgrade_net_proto_{form}"), tmp_path / "old", tmp_path / "theirs")
         assert theirs.returncode == 1 and "Encountered error(s) while upgrading" in theirs.stderr
         assert (tmp_path / "theirs").exists()
 

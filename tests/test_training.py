@@ -13,10 +13,11 @@ import training_lab as lab
 from scipy.special import softmax
 
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, read_net, to_text, write_text, write_weights_h5
-from pycaffe_ext.report import run_summary
-from pycaffe_ext.settings import Settings
-from pycaffe_ext.training import early_stopping, genuine, snapshots
+from pycaffe_ext.runs import summary
+from pycaffe_ext.runs.settings import Settings
+from pycaffe_ext.training import early_stopping, snapshots
 from pycaffe_ext.training.command import EMBEDDED, Caffe, stop
 from pycaffe_ext.training.resumes import resume
 from pycaffe_ext.training.score_model import describe, entries, from_train_val
@@ -59,7 +60,7 @@ def test_a_bound_of_the_store_that_is_none_is_refused_before_any_work(bound):
 @pytest.mark.parametrize("precision, marked", [("fp32", False), ("bf16", True), (None, False)])
 def test_a_summary_says_when_the_numbers_are_not_caffes(precision, marked):
     point = {"sensitivity": 0.5, "exact_95": [0.4, 0.6], "group_bootstrap_95": None}
-    points = {"lesion": [{"at_most_false_positives_per_frame": rate, **point} for rate in run_summary.QUOTED_RATES]}
+    points = {"lesion": [{"at_most_false_positives_per_frame": rate, **point} for rate in summary.QUOTED_RATES]}
     test = {"patch_auc_95_delong": [0.7, 0.9], "patch_auc": 0.8, "lesions": 1, "frames": 2, "candidates": 3}
     result = {
         "name": "polyp-ft-fc8",
@@ -71,12 +72,12 @@ def test_a_summary_says_when_the_numbers_are_not_caffes(precision, marked):
     }
     if precision:
         result["precision"] = precision
-    assert ("NOT FAITHFUL TO CAFFE" in run_summary.text(result, Path("runs"))) == marked
-    assert "interrupted" not in run_summary.text(result, Path("runs"))
+    assert ("NOT FAITHFUL TO CAFFE" in summary.text(result, Path("runs"))) == marked
+    assert "interrupted" not in summary.text(result, Path("runs"))
     result["resumes"] = [resume(at, state, "lab") for at, state in ((9, Path("s_iter_9.solverstate")), (0, None))]
-    assert "\ninterrupted: begun again from iteration 0 once\n" in run_summary.text(result, Path("runs"))
+    assert "\ninterrupted: begun again from iteration 0 once\n" in summary.text(result, Path("runs"))
     result["resumes"] += result["resumes"][:1] * 2
-    assert "once; resumed 2 times at iteration 9 and 9: the numbers need not be" in run_summary.text(result, Path("r"))
+    assert "once; resumed 2 times at iteration 9 and 9: the numbers need not be" in summary.text(result, Path("r"))
 
 
 def test_a_record_from_before_a_setting_had_its_default():
@@ -361,7 +362,7 @@ def test_tool_scores_what_any_caffe_wrote(tmp_path, command):
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not genuine.installed(), reason="`make caffe` has not been run")
+@pytest.mark.skipif(not root.installed(), reason="`make caffe` has not been run")
 @pytest.mark.parametrize("command", lab.ENGINES)
 def test_probabilities_equal_those_of_pycaffe(tmp_path, command):
     labels = lab.write_net(tmp_path)
@@ -378,7 +379,7 @@ net = caffe.Net({str(tmp_path / "score.prototxt")!r}, {str(weights)!r}, caffe.TE
 numpy.save({str(tmp_path / "oracle.npy")!r}, numpy.concatenate(
     [net.forward()["fc8_polyp"].copy() for _ in range(7)]))
 """
-    subprocess.run([genuine.command("python"), "-c", oracle], check=True, capture_output=True)
+    subprocess.run([root.command("python"), "-c", oracle], check=True, capture_output=True)
     raw = np.load(tmp_path / "oracle.npy")[:50].astype(np.float64)
     np.testing.assert_allclose(probabilities, softmax(raw, axis=1), rtol=1e-4)
 

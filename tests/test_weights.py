@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pycaffe_ext import proto, weights
+from pycaffe_ext import proto
+from pycaffe_ext.donor import weights
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.nets import NetSpec, train_val
 from pycaffe_ext.nets.shapes import parameter_shapes

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from pycaffe_ext import weights
+from pycaffe_ext.donor import weights
 from pycaffe_ext.errors import UserError
 
 CONTENT = bytes(range(256)) * 4000

@@ -6,9 +6,10 @@ import pickle
 import numpy as np
 import pytest
 
-from pycaffe_ext import proto, weights
+from pycaffe_ext import proto
+from pycaffe_ext.donor import weights
+from pycaffe_ext.donor.npy_weights import read_npy
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.npy_weights import read_npy
 
 RNG = np.random.default_rng(0)
 

@@ -13,7 +13,7 @@ from solver_lab import needs_genuine
 from test_data_sources import side_by_side
 from test_engine_data import batches, genuine_batches
 
-from pycaffe_ext.engine.random import set_seed
+from pycaffe_ext.engine.core.random import set_seed
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import write_mean
 

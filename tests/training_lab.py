@@ -10,17 +10,17 @@ import lmdb
 import numpy as np
 import pytest
 
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2
-from pycaffe_ext.training import genuine
 from pycaffe_ext.training.command import EMBEDDED
 
 WITH_GENUINE = [
     pytest.mark.genuine,
-    pytest.mark.skipif(not genuine.installed(), reason="`make caffe` has not been run"),
+    pytest.mark.skipif(not root.installed(), reason="`make caffe` has not been run"),
 ]
 ENGINES = [
     pytest.param(EMBEDDED, id="embedded"),
-    pytest.param((str(genuine.command()),), id="genuine", marks=WITH_GENUINE),
+    pytest.param((str(root.command()),), id="genuine", marks=WITH_GENUINE),
 ]
 
 NET = """

@@ -16,10 +16,10 @@ sys.path.insert(0, str(ROOT / "tests"))  # the cases belong to the tests, not to
 from oracle import suite  # noqa: E402
 from oracle.table import Result, markdown  # noqa: E402
 
-from pycaffe_ext.engine import log  # noqa: E402
+from pycaffe_ext import glog  # noqa: E402
 from pycaffe_ext.errors import UserError, run_cli  # noqa: E402
 from pycaffe_ext.files import writing  # noqa: E402
-from pycaffe_ext.training import genuine  # noqa: E402
+from pycaffe_ext.genuine import root  # noqa: E402
 
 
 def main() -> int:
@@ -28,9 +28,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="only the rows that `make test` runs")
     parser.add_argument("--output", type=Path, help="where to write the table [CONFORMANCE.md when all rows are run]")
     args = parser.parse_args()
-    if not genuine.installed():
+    if not root.installed():
         raise UserError("the genuine Caffe is not installed; `make caffe` installs it")
-    log.set_min_level(ERROR)
+    glog.set_min_level(ERROR)
     groups = suite.chosen(args.groups)
     results = []
     with tqdm(total=sum(len(_rows(group, args.quick)) for group in groups), unit="row", disable=None) as bar:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pycaffe_ext.errors import run_cli
 from pycaffe_ext.files import writing
-from pycaffe_ext.training import container, genuine
+from pycaffe_ext.genuine import root
+from pycaffe_ext.training import container
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,7 +24,7 @@ def main() -> None:
     parser.add_argument("--cpu", action="store_true", help="without the machine's GPUs")
     parser.add_argument("--out", type=Path, default=Path("container-caffe"), help="the wrapper")
     args = parser.parse_args()
-    own = [folder for folder in (ROOT, genuine.cache_folder()) if folder.is_dir()]
+    own = [folder for folder in (ROOT, root.cache_folder()) if folder.is_dir()]
     runtime = container.find_runtime(args.runtime)
     with writing(args.out) as file:
         file.write(container.wrapper(args.image, runtime, [*own, *args.folder], not args.cpu))

@@ -8,7 +8,7 @@ LISTFILE has a line for each image: its path below ROOTFOLDER, a space, its labe
 from __future__ import annotations
 
 from pycaffe_ext.errors import run_cli
-from pycaffe_ext.flags import Flag, parse
+from pycaffe_ext.programs.flags import Flag, parse
 
 FLAGS = {
     "gray": Flag(False, "read images as grey ones"),
@@ -26,9 +26,9 @@ def main() -> None:
     given = parse(__doc__, FLAGS, [3])
     if given:
         flags, (root, list_file, database) = given
-        from pycaffe_ext.data import convert
+        from pycaffe_ext.programs import convert_imageset
 
-        convert.convert(root, list_file, database, convert.Options(**flags))
+        convert_imageset.convert(root, list_file, database, convert_imageset.Options(**flags))
 
 
 if __name__ == "__main__":

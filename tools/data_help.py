@@ -10,7 +10,7 @@ from pycaffe_ext.data.frames import damaged_frames
 from pycaffe_ext.data.reading import HELP, Reading
 from pycaffe_ext.errors import known, run_cli
 from pycaffe_ext.files import user_path
-from pycaffe_ext.report.run_summary import damage_text
+from pycaffe_ext.runs.summary import damage_text
 
 
 def main() -> None:

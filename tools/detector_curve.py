@@ -18,7 +18,7 @@ def main() -> None:
     from pycaffe_ext.applications import polyp
     from pycaffe_ext.detector import curves, pictures
     from pycaffe_ext.files import write_csv
-    from pycaffe_ext.settings import Settings
+    from pycaffe_ext.runs.settings import Settings
 
     out = given.out or given.runs / f"detector-{given.seed}"
     options = {name: value for name in ("data", "dataset", "mask", "damaged") if (value := getattr(given, name))}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pycaffe_ext.errors import known, run_cli
-from pycaffe_ext.flags import Flag, parse
+from pycaffe_ext.programs.flags import Flag, parse
 
 FLAGS = {
     "mean_file": Flag("", "the mean image that is subtracted, a binaryproto"),

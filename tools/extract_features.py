@@ -7,7 +7,7 @@ Usage: extract_features.py PRETRAINED_NET_PARAM FEATURE_EXTRACTION_PROTO_FILE BL
 from __future__ import annotations
 
 from pycaffe_ext.errors import UserError, known, run_cli
-from pycaffe_ext.flags import parse
+from pycaffe_ext.programs.flags import parse
 
 
 def main() -> None:
@@ -20,10 +20,10 @@ def main() -> None:
     for name, number in (("NUM_MINI_BATCHES", batches), ("DEVICE_ID", device)):
         if not number.isdigit():
             raise UserError(f"{name} must be a whole number, not {number!r}")
-    from pycaffe_ext.data import features
+    from pycaffe_ext.programs import extract_features
 
     gpu = int(device) if on_gpu else None
-    features.extract(weights, model, blobs.split(","), databases.split(","), int(batches), backend, gpu)
+    extract_features.extract(weights, model, blobs.split(","), databases.split(","), int(batches), backend, gpu)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pycaffe_ext import weights
+from pycaffe_ext.donor import weights
 from pycaffe_ext.errors import run_cli
 
 

@@ -9,7 +9,7 @@ import argparse
 import sys
 
 from pycaffe_ext.errors import UserError, run_cli
-from pycaffe_ext.training import genuine, genuine_source
+from pycaffe_ext.genuine import root, source
 
 
 def main() -> None:
@@ -17,15 +17,15 @@ def main() -> None:
     parser.add_argument("--where", action="store_true", help="only print where the `caffe` command lies (or would)")
     args = parser.parse_args()
     if not args.where:
-        genuine.install()
+        root.install()
         _install_source()
-    print(genuine.command("caffe"))
+    print(root.command("caffe"))
 
 
 def _install_source() -> None:
     """What comes with Caffe is a bonus: the programs work without it."""
     try:
-        genuine_source.install()
+        source.install()
     except UserError as error:
         print(f"note: {error}", file=sys.stderr)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pycaffe_ext import study
 from pycaffe_ext.command_line import add_cache, add_study, run_parser, study_jobs
 from pycaffe_ext.errors import run_cli
+from pycaffe_ext.studies import study
 
 
 def main() -> None:

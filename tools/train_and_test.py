@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pycaffe_ext.command_line import add_cache, run_parser, settings_options
 from pycaffe_ext.errors import run_cli
-from pycaffe_ext.settings import Settings, parse_name
+from pycaffe_ext.runs.settings import Settings, parse_name
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
     options = vars(parser.parse_args())
     app, scheme = parse_name(options["name"], options["arch"])
     settings = Settings(app, scheme, **settings_options(options))
-    from pycaffe_ext import pipeline  # late: a misspelt name must be told at once
+    from pycaffe_ext.runs import pipeline  # late: a misspelt name must be told at once
 
     pipeline.run(settings, Path(options["runs"]), options["run"], cache_gb=options["cache_gb"])
 

@@ -6,13 +6,13 @@ Usage: upgrade_net_proto_text.py old_net_proto_file_in net_proto_file_out
 from __future__ import annotations
 
 from pycaffe_ext.errors import run_cli
-from pycaffe_ext.flags import parse
+from pycaffe_ext.programs.flags import parse
 
 
 def main() -> int:
     given = parse(__doc__, {}, [2])
     if given:
-        from pycaffe_ext.proto import upgrade_files
+        from pycaffe_ext.programs import upgrade_files
 
         return upgrade_files.net_text(*given[1])
     return 0

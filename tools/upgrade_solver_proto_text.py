@@ -6,13 +6,13 @@ Usage: upgrade_solver_proto_text.py old_solver_proto_file_in solver_proto_file_o
 from __future__ import annotations
 
 from pycaffe_ext.errors import run_cli
-from pycaffe_ext.flags import parse
+from pycaffe_ext.programs.flags import parse
 
 
 def main() -> int:
     given = parse(__doc__, {}, [2])
     if given:
-        from pycaffe_ext.proto import upgrade_files
+        from pycaffe_ext.programs import upgrade_files
 
         return upgrade_files.solver_text(*given[1])
     return 0

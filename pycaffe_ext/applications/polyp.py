@@ -21,7 +21,7 @@ from pycaffe_ext.applications.packed import Packed, TestSet
 from pycaffe_ext.applications.results import Evaluation, tested_frames
 from pycaffe_ext.applications.slices import PatchScores
 from pycaffe_ext.data import frames as frame_files
-from pycaffe_ext.data import mean, pack, sources, splits, synthetic, verify
+from pycaffe_ext.data import pack, sources, splits, synthetic, verify
 from pycaffe_ext.data.balance import Selection, choose, take_all
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.groups import check_near_duplicates, join_near_duplicates
@@ -29,7 +29,8 @@ from pycaffe_ext.data.sources import plain
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.evaluation import froc
 from pycaffe_ext.nets import emission
-from pycaffe_ext.settings import Settings, short_hash
+from pycaffe_ext.programs import compute_image_mean
+from pycaffe_ext.runs.settings import Settings, short_hash
 
 SLUG = "polyp"
 MODEL = "detector.npz"  # the detector that was trained on the training frames
@@ -178,7 +179,7 @@ def _pack(settings: Settings, found: Cases, fingerprint: str, folder: Path, dama
             patches += np.bincount(selection.candidate, minlength=len(patches))
         if split in todo:
             _pack_split(settings, found, selection, folder, split)
-    mean.write_mean(pack.database_path(folder, "train"), folder)
+    compute_image_mean.write_mean(pack.database_path(folder, "train"), folder)
     counts = {split: int(patches[found.of(split)].sum()) for split in splits.SPLITS}
     model = detector.Model.load(folder / MODEL).digest()
     done = Packed(folder, fingerprint, counts, cases.facts(found, patches), len(slices), model, tuple(damaged))

@@ -15,8 +15,8 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from pycaffe_ext.engine.blob import Blob
-from pycaffe_ext.engine.transfer import SharedValues
+from pycaffe_ext.engine.core.blob import Blob
+from pycaffe_ext.engine.core.transfer import SharedValues
 
 T = TypeVar("T")
 

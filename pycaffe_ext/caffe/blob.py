@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from pycaffe_ext.caffe.arrays import array_of
-from pycaffe_ext.engine.blob import Blob as EngineBlob
+from pycaffe_ext.engine.core.blob import Blob as EngineBlob
+from pycaffe_ext.engine.core.legacy_axes import LegacyAxes
 from pycaffe_ext.engine.layers import Layer as EngineLayer
-from pycaffe_ext.engine.legacy_axes import LegacyAxes
 
 
 class Blob(LegacyAxes):

@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from pycaffe_ext import proto
+from pycaffe_ext import glog, proto
 from pycaffe_ext.caffe import batches, runtime
 from pycaffe_ext.caffe.arrays import called_back, changes_in_place, synchronised
 from pycaffe_ext.caffe.blob import Blob, BlobVec, LayerView
 from pycaffe_ext.caffe.mistakes import BadValue, NoSuchName, RunError
 from pycaffe_ext.collector import paused
-from pycaffe_ext.engine import log, snapshot, transfer
-from pycaffe_ext.engine.net import Net as EngineNet
-from pycaffe_ext.engine.net_log import build_net
-from pycaffe_ext.engine.overwriting import writes_in_place
+from pycaffe_ext.engine.core import transfer
+from pycaffe_ext.engine.core.net import Net as EngineNet
+from pycaffe_ext.engine.core.net_log import build_net
+from pycaffe_ext.engine.core.overwriting import writes_in_place
+from pycaffe_ext.engine.solver import snapshot
 from pycaffe_ext.errors import UserError, known
 
 PHASES = (proto.caffe_pb2.TRAIN, proto.caffe_pb2.TEST)
@@ -44,7 +45,7 @@ class Net:
         runtime.obey_log_level()
         if isinstance(phase, (str, os.PathLike)):
             phase, weights, level = level, phase, 0
-            log.warning(
+            glog.warning(
                 "_caffe.cpp:139",
                 "DEPRECATION WARNING - deprecated use of Python interface",
                 f"Use this instead: Net({str(network_file)!r}, {phase}, weights={str(weights)!r})",

@@ -1,5 +1,5 @@
 """The base class of layers written in Python, where `caffe.Layer` finds it."""
 
-from pycaffe_ext.engine.python_layer import Layer
+from pycaffe_ext.engine.core.python_layer import Layer
 
 __all__ = ["Layer"]

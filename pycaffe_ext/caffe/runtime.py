@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
-from pycaffe_ext.engine import devices, random
-from pycaffe_ext.engine import log as engine_log
+from pycaffe_ext import glog as engine_log
+from pycaffe_ext.engine import devices
+from pycaffe_ext.engine.core import random
 from pycaffe_ext.engine.layers import layer_types
 from pycaffe_ext.errors import UserError
 

@@ -9,8 +9,8 @@ from pycaffe_ext.caffe import runtime
 from pycaffe_ext.caffe.arrays import called_back, synchronised
 from pycaffe_ext.caffe.mistakes import RunError
 from pycaffe_ext.caffe.net import Net, _check_file
-from pycaffe_ext.engine.lr_policy import advance_step, learning_rate
-from pycaffe_ext.engine.updating import UpdatingSolver
+from pycaffe_ext.engine.solver.lr_policy import advance_step, learning_rate
+from pycaffe_ext.engine.solver.updating import UpdatingSolver
 from pycaffe_ext.errors import UserError, known
 
 

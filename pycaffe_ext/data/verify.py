@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from pycaffe_ext.data.balance import Selection
-from pycaffe_ext.data.database import window
-from pycaffe_ext.data.datum import open_database, parse, to_bytes
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.pack import Candidates, cut_rows, read_index
 from pycaffe_ext.data.patches import VIEWS
-from pycaffe_ext.engine.raw_datums import RawDatums
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.records.database import window
+from pycaffe_ext.records.datum import open_database, parse, to_bytes
+from pycaffe_ext.records.raw_datums import RawDatums
 
 SAMPLE = 50  # patches of a database that are cut again
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from pycaffe_ext import plotting
 from pycaffe_ext.data.frames import Frame, read_frame, read_mask
 from pycaffe_ext.detector.candidates import detect, resized
 from pycaffe_ext.detector.curves import MOST, Point
@@ -16,7 +17,6 @@ from pycaffe_ext.detector.edges import Edges, View, both_ways, find_edges, look
 from pycaffe_ext.detector.model import Model, first_stage
 from pycaffe_ext.detector.oriented import describe
 from pycaffe_ext.detector.voting import cast, radii
-from pycaffe_ext.report import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,9 +29,9 @@ BRIGHT = 0.5  # of a vote
 
 def draw_curves(points: Sequence[Point], path: Path) -> None:
     """Share of polyps hit against candidates per frame: by number with bars, and swept by threshold; a PNG."""
-    figure, (left, right) = style.page(1, 2, height=3.9, sharey=True)
+    figure, (left, right) = plotting.page(1, 2, height=3.9, sharey=True)
     names = list(dict.fromkeys((point.detector, point.part) for point in points))
-    looks = style.styles([f"{detector}, {part}" for detector, part in names])
+    looks = plotting.styles([f"{detector}, {part}" for detector, part in names])
     for i, name in enumerate(names):
         own, label = [point for point in points if point[:2] == name], ", ".join(name)
         bars, line = ([point for point in own if point.sweep == sweep] for sweep in ("number", "threshold"))
@@ -58,20 +58,20 @@ def draw_curves(points: Sequence[Point], path: Path) -> None:
     left.set(xlabel="first candidates of every frame", ylabel="share of polyps hit", xlim=(0, MOST + 1))
     left.set_ylim(np.floor(10 * min(point.low for point in points if point.sweep == "number")) / 10, 1.005)
     right.set(xlabel="candidates per frame on average, by score", xlim=(0, MOST))
-    left.set_title("by number, with exact 95 % intervals", fontsize=style.SMALL)
-    right.set_title("by one threshold for all frames", fontsize=style.SMALL)
-    style.legend_below(figure, left, columns=3)
-    style.save(figure, path)
+    left.set_title("by number, with exact 95 % intervals", fontsize=plotting.SMALL)
+    right.set_title("by one threshold for all frames", fontsize=plotting.SMALL)
+    plotting.legend_below(figure, left, columns=3)
+    plotting.save(figure, path)
 
 
 def draw_stages(frames: Sequence[Frame], model: Model, path: Path) -> None:
     """A row for each frame: its edges, what passes each stage (the darker the more probable), vote, candidates."""
-    figure, axes = style.page(len(frames), len(COLUMNS), height=1.05 * len(frames) + 0.3, grid=False, squeeze=False)
+    figure, axes = plotting.page(len(frames), len(COLUMNS), height=1.05 * len(frames) + 0.3, grid=False, squeeze=False)
     for title, top in zip(COLUMNS, axes[0], strict=True):
-        top.set_title(title, fontsize=style.SMALL)
+        top.set_title(title, fontsize=plotting.SMALL)
     for frame, row in zip(frames, axes, strict=True):
         _row(frame, model, row)
-    style.save(figure, path)
+    plotting.save(figure, path)
 
 
 def _row(frame: Frame, model: Model, row: Sequence[Axes]) -> None:
@@ -81,16 +81,16 @@ def _row(frame: Frame, model: Model, row: Sequence[Axes]) -> None:
     grey = np.repeat(cv2.cvtColor(view.image, cv2.COLOR_BGR2GRAY)[..., None] // 4 + 190, 3, axis=2)
     voters = model.voters(view)
     passed = first_stage(edges, describe(view, edges), model.first)[0] if model.first else voters
-    style.picture(row[0], rgb)
+    plotting.picture(row[0], rgb)
     mask = cv2.resize(read_mask(frame).astype(np.uint8), view.scene.shape[1::-1])
     if mask.any():
         row[0].contour(mask, [0.5], colors="#56B4E9", linewidths=1)
     for axes, shown in zip(row[1:4], (both_ways(edges, np.tile(edges.weight, 2)), passed, voters), strict=True):
-        style.picture(axes, grey)
+        plotting.picture(axes, grey)
         shown = shown.at(np.argsort(shown.weight))  # the two ways of a pixel lie upon each other: the stronger on top
         axes.scatter(shown.x, shown.y, c=shown.weight, cmap="Purples", vmin=0, vmax=0.8, s=0.5, lw=0)
-    style.picture(row[4], _vote(view, voters, model))
-    style.picture(row[5], rgb)
+    plotting.picture(row[4], _vote(view, voters, model))
+    plotting.picture(row[5], rgb)
     scale = view.scene.shape[1] / image.shape[1]
     for i, (x, y, w, h, _) in enumerate(detect(image, model)[:SHOWN] * scale):
         row[5].add_patch(_box(x, y, w, h, "#F0E442" if i == 0 else "#ffffff"))

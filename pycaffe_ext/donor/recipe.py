@@ -16,13 +16,13 @@ import lmdb
 import numpy as np
 
 from pycaffe_ext import nets
-from pycaffe_ext.data.datum import to_bytes
-from pycaffe_ext.data.mean import write_mean
 from pycaffe_ext.donor import DONOR, images
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import copy, writing_folder
 from pycaffe_ext.processes import map_processes
+from pycaffe_ext.programs.compute_image_mean import write_mean
 from pycaffe_ext.proto import caffe_pb2, write_text
+from pycaffe_ext.records.datum import to_bytes
 from pycaffe_ext.tether import Tethered
 
 WIDTH = Fraction(1, 8)

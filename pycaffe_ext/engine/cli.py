@@ -85,9 +85,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0 if flags.help else 1
     command = COMMANDS[known(flags.command[0], COMMANDS, "command")]
     _check(flags)
-    from pycaffe_ext.engine import log
+    from pycaffe_ext import glog
 
-    log.set_min_level(flags.minloglevel)
+    glog.set_min_level(flags.minloglevel)
     command(flags)
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from pycaffe_ext.engine import options
-from pycaffe_ext.engine.memory import keep_freed_memory
+from pycaffe_ext.engine.cache.memory import keep_freed_memory
 from pycaffe_ext.errors import UserError
 
 

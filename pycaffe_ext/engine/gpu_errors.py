@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import torch
 
 from pycaffe_ext.engine import devices
-from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.core.blob import Blob
+from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.engine.layers import Layer
-from pycaffe_ext.engine.net import Net
 from pycaffe_ext.errors import UserError
 
 USABLE = 0.85  # of the memory: workspaces and gaps take the rest

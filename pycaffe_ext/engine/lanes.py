@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from pycaffe_ext.engine.prefetch import Arrays
+from pycaffe_ext.engine.io.prefetch import Arrays
 
 T = TypeVar("T")
 AHEAD = 2  # iterations that may be queued: the GPU never runs dry, and batches that it has yet to read are few

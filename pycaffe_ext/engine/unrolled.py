@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from pycaffe_ext.engine.blob import Blob
-from pycaffe_ext.engine.net import Net
+from pycaffe_ext.engine.core.blob import Blob
+from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.proto import caffe_pb2, parse
 
 Tensors = list[torch.Tensor]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pycaffe_ext.engine.graph import filter_layers, with_state
+from pycaffe_ext.engine.core.graph import filter_layers, with_state
 from pycaffe_ext.errors import LayerError, UserError
 from pycaffe_ext.proto import caffe_pb2, read_blobs, read_mean, read_net, to_text
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pycaffe_ext.evaluation.seeds import SeedInterval, seed_interval
+from pycaffe_ext.plotting import BASELINE, COLOURS, MARKERS, SMALL, TITLE, Style, legend_below, page, save
 from pycaffe_ext.report.figures import DETECTOR
-from pycaffe_ext.report.style import BASELINE, COLOURS, MARKERS, SMALL, TITLE, Style, legend_below, page, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

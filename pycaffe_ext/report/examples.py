@@ -16,7 +16,7 @@ from pycaffe_ext.data.frames import Frame, read_frame, read_mask
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import reading
 from pycaffe_ext.report.montage import CloseUp, Scene
-from pycaffe_ext.report.runs import RunFiles
+from pycaffe_ext.runs.finished import RunFiles
 
 SCENES, BARE = 6, 2  # frames that are shown, and how many of them without a polyp
 SHOWN = 6  # candidates in a frame, or of a kind

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pycaffe_ext.evaluation import froc, intervals, roc
-from pycaffe_ext.report.style import BASELINE, BLACK, COLOURS, HEIGHT, TITLE, Style, legend_below, page, save, styles
+from pycaffe_ext.plotting import BASELINE, BLACK, COLOURS, HEIGHT, TITLE, Style, legend_below, page, save, styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pycaffe_ext.report.style import SMALL, TITLE, WIDTH, page, picture, save
+from pycaffe_ext.plotting import SMALL, TITLE, WIDTH, page, picture, save
 
 
 def first_filters(blobs: Mapping[str, Sequence[np.ndarray | None]]) -> tuple[str, np.ndarray] | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pycaffe_ext.report.style import SMALL, TITLE, page, save
+from pycaffe_ext.plotting import SMALL, TITLE, page, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pycaffe_ext.data.patches import ORIENTATIONS, SCALES, SHIFTS, VIEWS, View, crop_box, cut
-from pycaffe_ext.report.style import BLACK, COLOURS, DPI, SMALL, TITLE, WIDTH, empty_page, page, picture, save
+from pycaffe_ext.plotting import BLACK, COLOURS, DPI, SMALL, TITLE, WIDTH, empty_page, page, picture, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

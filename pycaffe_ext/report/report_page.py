@@ -12,8 +12,8 @@ from pycaffe_ext.engine.options import FAITHFUL
 from pycaffe_ext.evaluation.comparison import LEVEL, Comparison, least_adjusted_p
 from pycaffe_ext.report import claims, examples, markdown, study_tables, table_s1
 from pycaffe_ext.report.figures import DETECTOR
-from pycaffe_ext.report.run_summary import EMBEDDED, damage_text
-from pycaffe_ext.report.runs import RunFiles, Study
+from pycaffe_ext.runs.finished import RunFiles, Study
+from pycaffe_ext.runs.summary import EMBEDDED, damage_text
 from pycaffe_ext.schemes import BASE_LR
 from pycaffe_ext.training.resumes import EFFECT
 

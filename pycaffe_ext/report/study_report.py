@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pycaffe_ext import pipeline
+from pycaffe_ext import plotting
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import comparison, froc
 from pycaffe_ext.evaluation.seeds import SeedInterval
@@ -24,13 +24,12 @@ from pycaffe_ext.report import (
     matrix,
     montage,
     report_page,
-    runs,
     study_tables,
-    style,
     table_s1,
 )
 from pycaffe_ext.report.figures import DETECTOR
-from pycaffe_ext.report.runs import RunFiles, Study
+from pycaffe_ext.runs import finished, pipeline
+from pycaffe_ext.runs.finished import RunFiles, Study
 from pycaffe_ext.schemes import STAGES
 
 RATES = (0.5, 1.0, 2.0)  # false positives per frame of Table S1; the paper's three are not in the text at hand
@@ -47,8 +46,8 @@ class Material:
     resamples: int = RESAMPLES
 
     @cached_property
-    def looks(self) -> dict[str, style.Style]:
-        return style.styles(self.study.names, self.study.scratch)
+    def looks(self) -> dict[str, plotting.Style]:
+        return plotting.styles(self.study.names, self.study.scratch)
 
     @property
     def title(self) -> str:
@@ -123,21 +122,21 @@ class Material:
 
 
 def write_report(
-    finished: Sequence[RunFiles],
+    done: Sequence[RunFiles],
     out: Path,
     missing: Sequence[str] = (),
     rates: Sequence[float] = RATES,
     resamples: int = RESAMPLES,
     progress: bool = True,
 ) -> Path:
-    """Write all figures and tables of `finished` runs into the folder `out` and return its report.md.
+    """Write all figures and tables of the finished runs `done` into the folder `out` and return its report.md.
 
     missing : runs that belong to the study and are not finished; the report names them.  An earlier report in `out` is
     replaced, at once and only when all is written.  Raises UserError if there is no finished run, if `out` holds
     anything but a report, and where `runs.study` or the data refuse.
     """
     _check_replaceable(out)
-    material = Material(runs.study(finished), tuple(rates), resamples)
+    material = Material(finished.study(done), tuple(rates), resamples)
     with writing_folder(out) as folder:
         for step in bar(PARTS, "report", unit="part", progress=progress):
             step(folder, material)
@@ -298,7 +297,7 @@ def donor_file(run: RunFiles) -> Path | None:
 
 def loaded(folders: Sequence[Path]) -> tuple[list[RunFiles], list[str]]:
     """Finished runs of `folders`, and the names of the others; UserError if none is finished."""
-    found: dict[Path, Any] = {folder: runs.load(folder) for folder in folders}
+    found: dict[Path, Any] = {folder: finished.load(folder) for folder in folders}
     missing = [folder.name for folder, run in found.items() if run is None]
     if len(missing) == len(found):
         raise UserError(

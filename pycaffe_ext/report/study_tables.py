@@ -14,7 +14,7 @@ from pycaffe_ext.evaluation.seeds import SeedInterval, seed_interval
 from pycaffe_ext.report import markdown
 from pycaffe_ext.report.depth import Seeds, shown
 from pycaffe_ext.report.figures import DETECTOR
-from pycaffe_ext.report.runs import RunFiles, Study
+from pycaffe_ext.runs.finished import RunFiles, Study
 
 Rows = list[tuple[Any, ...]]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pycaffe_ext.data.datum import open_database
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.records.datum import open_database
 from pycaffe_ext.strings import native, portable
 
 DATA = "Data"

@@ -14,7 +14,7 @@ from refusals import STRICTER
 
 from oracle import Group, Outcome, nonfinite, overwriting, refusals
 from oracle.training import params, solver_param, train_genuine, train_ours
-from pycaffe_ext.engine.net import Net
+from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2, parse, write_text, write_weights
 

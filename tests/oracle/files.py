@@ -20,12 +20,12 @@ from test_proto_upgrade import their_upgrade
 from oracle import Group, Outcome, outcome
 from oracle.training import norm_errors
 from pycaffe_ext import proto
-from pycaffe_ext.engine import snapshot
-from pycaffe_ext.engine.net import Net
-from pycaffe_ext.engine.random import set_seed
+from pycaffe_ext.engine.core.net import Net
+from pycaffe_ext.engine.core.random import set_seed
+from pycaffe_ext.engine.solver import snapshot
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.proto.upgrade import SOLVER_TYPES
-from pycaffe_ext.training import genuine
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 BATCHES = Path(__file__).resolve().parents[1] / "data_runner.py"
@@ -175,7 +175,7 @@ def _without_data(lab: Path) -> str:
 
 
 def ask_genuine(script: str, *arguments: Path) -> None:
-    order = [genuine.command("python"), "-c", script, *map(str, arguments)]
+    order = [root.command("python"), "-c", script, *map(str, arguments)]
     done = subprocess.run(order, capture_output=True, text=True, check=False)
     if done.returncode:
         raise AssertionError(f"the genuine Caffe died: {done.stderr[-300:]}")
@@ -215,7 +215,7 @@ def databases() -> list[Row]:
         Row(f"mean file of {name}", partial(_mean_file, program=program))
         for name, program in (
             ("ours, subtracted by both", [sys.executable, str(TOOLS / "compute_image_mean.py")]),
-            ("the genuine compute_image_mean, subtracted by both", [str(genuine.command("compute_image_mean"))]),
+            ("the genuine compute_image_mean, subtracted by both", [str(root.command("compute_image_mean"))]),
         )
     ]
     return [*rows, Row("compute_image_mean of both", _same_mean)]
@@ -233,7 +233,7 @@ def _their_database(folder: Path, flags: tuple[str, ...]) -> dict[str, float]:
         cv2.imwrite(str(folder / f"{i}.png"), image.transpose(1, 2, 0))
         lines.append(f"{i}.png {label}")
     (folder / "list").write_text("\n".join(lines) + "\n")
-    order = [genuine.command("convert_imageset"), *flags, f"{folder}/", folder / "list", folder / "db"]
+    order = [root.command("convert_imageset"), *flags, f"{folder}/", folder / "list", folder / "db"]
     subprocess.run(order, check=True, capture_output=True)
     return _read_by_both(folder, "crop_size: 5" if "--encode_type=jpg" not in flags else "")
 
@@ -247,7 +247,7 @@ def _mean_file(folder: Path, program: list[str]) -> dict[str, float]:
 def _same_mean(folder: Path) -> dict[str, float]:
     write_lmdb(folder / "db", *images(40, (3, 9, 12)))
     ours = [sys.executable, TOOLS / "compute_image_mean.py"]
-    programs = {"ours": ours, "theirs": [genuine.command("compute_image_mean")]}
+    programs = {"ours": ours, "theirs": [root.command("compute_image_mean")]}
     for name, program in programs.items():
         subprocess.run([*program, folder / "db", folder / name], check=True, capture_output=True)
     return {"mean": same(*(proto.read_mean(folder / name) for name in programs))}
@@ -260,7 +260,7 @@ def _read_by_both(folder: Path, transform: str, count: int = 3) -> dict[str, flo
         f' data_param {{ source: "{folder / "db"}" backend: LMDB batch_size: 4 }} }}'
     )
     (folder / "net.prototxt").write_text(text)
-    order = [genuine.command("python"), BATCHES, folder / "net.prototxt", str(caffe_pb2.TEST), str(count)]
+    order = [root.command("python"), BATCHES, folder / "net.prototxt", str(caffe_pb2.TEST), str(count)]
     subprocess.run([*order, folder / "out.npz"], check=True, capture_output=True)
     net, ours = Net(proto.parse(text, caffe_pb2.NetParameter()), caffe_pb2.TEST), []
     for _ in range(count):
@@ -286,7 +286,7 @@ def _old_net(folder: Path, text: str, binary: bool = False) -> dict[str, float]:
     ours = proto.parse(text, caffe_pb2.NetParameter())
     if binary:
         (folder / "old").write_bytes(ours.SerializeToString())
-        order = [genuine.command("upgrade_net_proto_binary"), folder / "old", folder / "new"]
+        order = [root.command("upgrade_net_proto_binary"), folder / "old", folder / "new"]
         subprocess.run(order, capture_output=True, check=False)  # it complains of fields that it leaves out
         theirs = caffe_pb2.NetParameter.FromString((folder / "new").read_bytes())
     else:

@@ -18,10 +18,10 @@ from engine_cases import relative_error
 
 from oracle import Group, Outcome, exceeding, outcome
 from oracle.training import norm_errors, params, solver_param, train_genuine, train_ours
-from pycaffe_ext.engine.net import Net
+from pycaffe_ext.engine.core.net import Net
+from pycaffe_ext.genuine import root
 from pycaffe_ext.nets import ARCHITECTURES, NetSpec
 from pycaffe_ext.proto import caffe_pb2, read_net, write_text, write_weights
-from pycaffe_ext.training import genuine
 
 RUNNER = Path(__file__).with_name("genuine_forward.py").resolve()
 SHARED = Path(__file__).resolve().parents[3] / "shared"  # beside the checkout
@@ -142,7 +142,7 @@ def _forward_errors(folder: Path, arch: str) -> dict[str, float]:
 
 def _forward_both(folder: Path, weights: Path, given: np.ndarray | None = None) -> dict[str, float]:
     """Blob -> relative error of a forward pass in TEST phase; `given` is put into the blob `data`."""
-    order = [genuine.command("python"), RUNNER, folder / "net.prototxt", weights, folder / "out.npz"]
+    order = [root.command("python"), RUNNER, folder / "net.prototxt", weights, folder / "out.npz"]
     if given is not None:
         np.save(folder / "x.npy", given)
         order.append(folder / "x.npy")

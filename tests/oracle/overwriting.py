@@ -16,8 +16,8 @@ from cases.sharing import conv, fc
 from engine_cases import TOLERANCE, Case, layer, ours, relative_error, run_genuine_each
 
 from oracle import Group, Outcome, layers, outcome
-from pycaffe_ext.engine import log
-from pycaffe_ext.engine.net import Net
+from pycaffe_ext import glog
+from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.proto import caffe_pb2, parse
 
 IMAGE, MANY, FLAT, TIME = (2, 3, 4, 6), (6, 3, 4, 6), (3, 6), (2, 3, 4)
@@ -49,9 +49,9 @@ class Maker:
     def top(self) -> tuple[int, ...]:
         """The shape of y."""
         described = parse(self.case("", "", "TRAIN").prototxt(), caffe_pb2.NetParameter())
-        before = log.set_min_level(2)  # LSTM and RNN say what they make
+        before = glog.set_min_level(2)  # LSTM and RNN say what they make
         shape = Net(described, caffe_pb2.TRAIN).blobs["y"].shape
-        log.set_min_level(before)
+        glog.set_min_level(before)
         return shape
 
     def text(self) -> str:

@@ -15,8 +15,8 @@ from solver_lab import prepare, run_ours, solver_text
 
 from oracle import Group, Outcome
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import write_mean
-from pycaffe_ext.training import genuine
 from pycaffe_ext.training.log import last_words
 
 TIME = ("time", "-model=net.prototxt", "-iterations=1")
@@ -245,7 +245,7 @@ def try_both(row: Row, folder: Path) -> tuple[Exception | None, str]:
         place = Path(name) / "lab"
         shutil.copytree(folder / "lab", place)
         spoil(place, row)
-        order = [genuine.command("caffe"), *row.command]
+        order = [root.command("caffe"), *row.command]
         run = subprocess.run(order, cwd=place, capture_output=True, text=True, timeout=SECONDS, check=False)
         return _ours(place, row), last_words(run.stderr.splitlines()) if run.returncode else ""
 

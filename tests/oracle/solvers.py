@@ -12,7 +12,7 @@ import numpy as np
 
 from oracle import Group, Outcome, outcome
 from oracle.training import norm_errors, solver_param, train_genuine, train_ours
-from pycaffe_ext.engine.net import Net
+from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.proto import caffe_pb2, parse, write_text, write_weights
 
 ITERATIONS, TOLERANCE, BATCH, ROWS, AT_ONCE = 20, 1e-4, 5, 35, 84

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pycaffe_ext.engine.net import Net
-from pycaffe_ext.engine.solver import Solver
+from pycaffe_ext.engine.core.net import Net
+from pycaffe_ext.engine.solver.solver import Solver
+from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, read_solver
-from pycaffe_ext.training import genuine
 from pycaffe_ext.training.log import last_words
 
 RUNNER = Path(__file__).with_name("genuine_solvers.py").resolve()
@@ -45,7 +45,7 @@ def train_genuine(folders: list[Path], iterations: int) -> dict[Path, str]:
 
 
 def _process(folders: list[Path], iterations: int) -> subprocess.CompletedProcess[str]:
-    order = [genuine.command("python"), RUNNER, str(iterations)]
+    order = [root.command("python"), RUNNER, str(iterations)]
     names = "\n".join(str(folder) for folder in folders)
     return subprocess.run(order, input=names, capture_output=True, text=True, check=False)
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from pycaffe_ext.engine.blob import Blob
-from pycaffe_ext.engine.fillers import fill, is_zero
+from pycaffe_ext.engine.core.blob import Blob
+from pycaffe_ext.engine.core.fillers import fill, is_zero
 from pycaffe_ext.engine.parallel import one_thread
 from pycaffe_ext.errors import LayerError, UserError
 from pycaffe_ext.proto import caffe_pb2

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from pycaffe_ext.engine import options
-from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.core.blob import Blob
 from pycaffe_ext.engine.layers.base import Layer, register
 
 aten = torch.ops.aten

@@ -6,15 +6,16 @@ from functools import partial
 
 import torch
 
-from pycaffe_ext.engine import database, log
-from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext import glog
+from pycaffe_ext.engine.core.blob import Blob
+from pycaffe_ext.engine.core.random import own_generator
+from pycaffe_ext.engine.io.prefetch import Prefetcher
+from pycaffe_ext.engine.io.reading import Reader
+from pycaffe_ext.engine.io.transform import Transformer
 from pycaffe_ext.engine.layers.base import register
 from pycaffe_ext.engine.layers.reading_ahead import ReadingAhead
-from pycaffe_ext.engine.prefetch import Prefetcher
-from pycaffe_ext.engine.random import own_generator
-from pycaffe_ext.engine.reading import Reader
-from pycaffe_ext.engine.transform import Transformer
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.records import cursor
 from pycaffe_ext.strings import native
 
 IN_USE = 2  # batches that exist beside those that wait: the net's own and the one that is being read
@@ -39,25 +40,25 @@ class DataLayer(ReadingAhead):
         param = self.param.data_param
         self.check(param.batch_size > 0, "needs data_param.batch_size > 0")
         if param.rand_skip:
-            log.warning("data_layer.cpp:45", f"{self.name}: rand_skip is ignored, as Caffe 1.0 ignores it")
+            glog.warning("data_layer.cpp:45", f"{self.name}: rand_skip is ignored, as Caffe 1.0 ignores it")
         try:
             stored, shape = self._open()
         except UserError as error:
             self.fail(str(error))
-        self.records = database.count_records(self._store)
+        self.records = cursor.count_records(self._store)
         self.position = 0
         self.repeats = not self._transformer.is_random(stored)
         self._passed = 0
         self._shape = (param.batch_size, *shape)
-        log.info("data_layer.cpp:45", f"output data size: {','.join(map(str, self._shape))}")
+        glog.info("data_layer.cpp:45", f"output data size: {','.join(map(str, self._shape))}")
 
     def _open(self) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
         """Open the database and prepare to read it; shapes of an image as stored and as it comes out."""
         param = self.param.data_param
         rng = own_generator()
-        self._store = database.open_database(native(param.source), param.backend)
-        kind = "leveldb" if param.backend == database.LEVELDB else "lmdb"
-        log.info(f"db_{kind}.cpp:{18 if kind == 'leveldb' else 35}", f"Opened {kind} {param.source}")
+        self._store = cursor.open_database(native(param.source), param.backend)
+        kind = "leveldb" if param.backend == cursor.LEVELDB else "lmdb"
+        glog.info(f"db_{kind}.cpp:{18 if kind == 'leveldb' else 35}", f"Opened {kind} {param.source}")
         self._transformer = Transformer(self.param.transform_param, self.phase, rng)
         self._reader = Reader(
             self._store, param.source, param.batch_size, self._transformer, self.device, torch.get_num_threads()
@@ -68,7 +69,7 @@ class DataLayer(ReadingAhead):
     @property
     def state(self) -> tuple[object, ...]:
         """What changes when the records may have changed."""
-        return self.param.data_param.source, *database.state_of(self._store)
+        return self.param.data_param.source, *cursor.state_of(self._store)
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         top[0].reshape(self._shape)
@@ -96,4 +97,4 @@ class DataLayer(ReadingAhead):
         before, self._passed = self._passed, self._passed + self.param.data_param.batch_size
         self.position = self._passed % self.records
         for _ in range(before // self.records, self._passed // self.records):
-            database.log_restart()
+            cursor.log_restart()

@@ -7,7 +7,7 @@ import math
 import torch
 from torch.nn import functional
 
-from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.core.blob import Blob
 from pycaffe_ext.engine.layers.base import AutogradLayer, NeuronLayer, register
 from pycaffe_ext.proto import caffe_pb2
 

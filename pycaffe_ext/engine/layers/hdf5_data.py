@@ -8,11 +8,11 @@ import h5py
 import numpy as np
 import torch
 
-from pycaffe_ext.engine import log
-from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext import glog
+from pycaffe_ext.engine.core.blob import Blob
+from pycaffe_ext.engine.core.random import own_generator
 from pycaffe_ext.engine.lanes import Lane, hand_over
 from pycaffe_ext.engine.layers.base import Layer, register
-from pycaffe_ext.engine.random import own_generator
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import read_words, writing
 from pycaffe_ext.strings import native
@@ -34,12 +34,12 @@ class HDF5Data(Layer):
         self.check(not self.param.HasField("transform_param"), "does not transform data; remove transform_param")
         self.check(param.batch_size > 0, "needs hdf5_data_param.batch_size > 0")
         self._rng, self._lane = own_generator(), Lane(self.device)
-        log.info("hdf5_data_layer.cpp:81", f"Loading list of HDF5 filenames from: {param.source}")
+        glog.info("hdf5_data_layer.cpp:81", f"Loading list of HDF5 filenames from: {param.source}")
         try:
             self._files = read_words(native(param.source))
         except OSError as error:
             self.fail(f"{param.source}: cannot be read ({error.strerror}); it is to list HDF5 files, one a line")
-        log.info("hdf5_data_layer.cpp:95", f"Number of HDF5 files: {len(self._files)}")
+        glog.info("hdf5_data_layer.cpp:95", f"Number of HDF5 files: {len(self._files)}")
         self.check(bool(self._files), f"{param.source}: lists no HDF5 file; write one a line")
         if param.shuffle:
             self._rng.shuffle(self._files)
@@ -139,14 +139,14 @@ class HDF5Output(Layer):
         )
         data, label = (blob.data.detach().cpu().numpy().reshape(self.legacy_shape(blob)) for blob in bottom)
         self.check(len(data) == len(label), f"its bottoms have {len(data)} and {len(label)} items; they need as many")
-        log.info("hdf5_output_layer.cpp:33", f"Saving HDF5 file {name}")
+        glog.info("hdf5_output_layer.cpp:33", f"Saving HDF5 file {name}")
         try:
             with writing(name, "w+b") as stream, h5py.File(stream, "w") as file:
                 file["data"], file["label"] = data, label
         except OSError as error:
             raise UserError(f"layer {self.name!r} (HDF5Output): cannot write {name} ({error.strerror})") from error
         self._written = True
-        log.info("hdf5_output_layer.cpp:38", f"Successfully saved {len(data)} rows")
+        glog.info("hdf5_output_layer.cpp:38", f"Successfully saved {len(data)} rows")
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         """There is no gradient, and none is asked for that matters: the bottoms' stay as they are."""

@@ -11,18 +11,18 @@ import cv2
 import numpy as np
 import torch
 
-from pycaffe_ext.data.convert import read_list
-from pycaffe_ext.engine import log
-from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext import glog
+from pycaffe_ext.engine.core.blob import Blob
+from pycaffe_ext.engine.core.random import own_generator
+from pycaffe_ext.engine.io.prefetch import Prefetcher
+from pycaffe_ext.engine.io.reading import Batch
+from pycaffe_ext.engine.io.transform import Shape, Transformer
 from pycaffe_ext.engine.lanes import Lane
 from pycaffe_ext.engine.layers.base import register
 from pycaffe_ext.engine.layers.reading_ahead import ReadingAhead
-from pycaffe_ext.engine.prefetch import Prefetcher
-from pycaffe_ext.engine.random import own_generator
-from pycaffe_ext.engine.reading import Batch
-from pycaffe_ext.engine.transform import Shape, Transformer
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.pictures import opencv
+from pycaffe_ext.programs.convert_imageset import read_list
 from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.strings import native
 
@@ -53,7 +53,7 @@ class ImageData(ReadingAhead):
         except UserError as error:
             self.fail(str(error))
         self._ahead = Prefetcher(reader.batches, AHEAD)  # knows the reader only, so that the layer can go
-        log.info("image_data_layer.cpp:90", f"output data size: {','.join(map(str, self._shape))}")
+        glog.info("image_data_layer.cpp:90", f"output data size: {','.join(map(str, self._shape))}")
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         top[0].reshape(self._shape)
@@ -72,17 +72,17 @@ class ImageReader:
         self, param: caffe_pb2.ImageDataParameter, transformer: Transformer, rng: np.random.Generator, lane: Lane
     ) -> None:
         self._param, self._transformer, self._rng, self._lane = param, transformer, rng, lane
-        log.info("image_data_layer.cpp:38", f"Opening file {param.source}")
+        glog.info("image_data_layer.cpp:38", f"Opening file {param.source}")
         self._lines = read_list(native(param.source))
         if not self._lines:
             raise UserError(f"{param.source}: the list is empty; write a line for each image: path, space, label")
         if param.shuffle:
-            log.info("image_data_layer.cpp:53", "Shuffling data")
+            glog.info("image_data_layer.cpp:53", "Shuffling data")
             rng.shuffle(self._lines)
-        log.info("image_data_layer.cpp:63", f"A total of {len(self._lines)} images.")
+        glog.info("image_data_layer.cpp:63", f"A total of {len(self._lines)} images.")
         self._skip = int(rng.integers(param.rand_skip)) if param.rand_skip else 0
         if param.rand_skip:
-            log.info("image_data_layer.cpp:70", f"Skipping first {self._skip} data points.")
+            glog.info("image_data_layer.cpp:70", f"Skipping first {self._skip} data points.")
         if self._skip >= len(self._lines):
             raise UserError(f"{param.source}: too few images to skip {self._skip}; lower rand_skip")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.core.blob import Blob
 from pycaffe_ext.engine.layers.base import Layer, register
 
 

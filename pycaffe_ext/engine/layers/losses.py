@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.core.blob import Blob
 from pycaffe_ext.engine.layers.base import AutogradLayer, register
 from pycaffe_ext.engine.layers.softmax import normalization, normalizer
 from pycaffe_ext.proto import caffe_pb2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import avg_pool2d
 
-from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.core.blob import Blob
 from pycaffe_ext.engine.layers.base import AutogradLayer, Layer, register
 from pycaffe_ext.engine.parallel import for_each_item
 from pycaffe_ext.proto import caffe_pb2

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from pycaffe_ext.engine import log
-from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext import glog
+from pycaffe_ext.engine.core.blob import Blob
+from pycaffe_ext.engine.io.transform import mean_of
 from pycaffe_ext.engine.lanes import Lane, hand_over
 from pycaffe_ext.engine.layers.base import Layer, register
-from pycaffe_ext.engine.transform import mean_of
 from pycaffe_ext.errors import UserError
 
 
@@ -60,7 +60,7 @@ class MemoryData(Layer):
             f"takes a multiple of its batch size {self.batch_size}, not {items} items",
         )
         if self.param.HasField("transform_param"):
-            log.warning("memory_data_layer.cpp:90", "MemoryData does not transform array data on Reset()")
+            glog.warning("memory_data_layer.cpp:90", "MemoryData does not transform array data on Reset()")
         self._data, self._labels, self._position = data, labels.reshape(-1), 0
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import relu
 
-from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.core.blob import Blob
 from pycaffe_ext.engine.layers.base import Layer, register
 
 SMALL_DISTANCE = 1e-4  # what Caffe adds to a distance that it divides by

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.core.blob import Blob
 from pycaffe_ext.engine.layers.base import Layer, register
 
 

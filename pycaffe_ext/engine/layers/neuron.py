@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.core.blob import Blob
+from pycaffe_ext.engine.core.random import dropout_mask
 from pycaffe_ext.engine.layers.base import NeuronLayer, register
-from pycaffe_ext.engine.random import dropout_mask
 
 aten = torch.ops.aten
 

@@ -8,7 +8,7 @@ from functools import reduce
 import torch
 from torch.nn.functional import avg_pool2d, pad
 
-from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.core.blob import Blob
 from pycaffe_ext.engine.layers.base import Layer
 from pycaffe_ext.engine.parallel import for_each_item
 from pycaffe_ext.proto import caffe_pb2

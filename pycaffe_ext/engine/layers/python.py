@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.core.blob import Blob
+from pycaffe_ext.engine.core.python_layer import ArrayBlob, ParamBlobs, caffe_is_ours, load_class
 from pycaffe_ext.engine.layers.base import Layer, register
 from pycaffe_ext.engine.parallel import FEW
-from pycaffe_ext.engine.python_layer import ArrayBlob, ParamBlobs, caffe_is_ours, load_class
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from pycaffe_ext.engine.io.prefetch import Prefetcher
+from pycaffe_ext.engine.io.reading import Batch
 from pycaffe_ext.engine.lanes import hand_over
 from pycaffe_ext.engine.layers.base import Layer
-from pycaffe_ext.engine.prefetch import Prefetcher
-from pycaffe_ext.engine.reading import Batch
 from pycaffe_ext.errors import UserError
 
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from pycaffe_ext.engine import log
-from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext import glog
+from pycaffe_ext.engine.core.blob import Blob
 from pycaffe_ext.engine.layers.base import Layer, register
 
 Tensor = torch.Tensor
@@ -59,7 +59,7 @@ class Recurrent(Layer):
         self.static = len(bottom) > 2 + self._exposed
         self._check_bottoms(bottom)
         self._memory: list[Tensor] = []  # states at the end of the last pass, for the most streams there were
-        log.info(
+        glog.info(
             "recurrent_layer.cpp:20",
             "Initializing recurrent layer: assuming input batch contains "
             f"{x[0]} timesteps of {x[1]} independent streams.",
@@ -85,7 +85,7 @@ class Recurrent(Layer):
         shapes += self.recurrent_shapes()
         for i, (shape, name) in enumerate(zip(shapes, self._names(), strict=True)):
             self.add_blob(shape, param.weight_filler if len(shape) > 1 else param.bias_filler)
-            log.info("recurrent_layer.cpp:150", f"Adding parameter {i}: {name}")
+            glog.info("recurrent_layer.cpp:150", f"Adding parameter {i}: {name}")
 
     def _check_bottoms(self, bottom: list[Blob]) -> None:
         x, cont = bottom[0].shape, bottom[1].shape

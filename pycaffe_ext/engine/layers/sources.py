@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pycaffe_ext.engine.blob import Blob
-from pycaffe_ext.engine.fillers import fill
+from pycaffe_ext.engine.core.blob import Blob
+from pycaffe_ext.engine.core.fillers import fill
 from pycaffe_ext.engine.layers.base import Layer, register
 from pycaffe_ext.proto import caffe_pb2
 

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.core.blob import Blob
 from pycaffe_ext.engine.layers.base import Layer, layer_class, register
 from pycaffe_ext.proto import caffe_pb2
 

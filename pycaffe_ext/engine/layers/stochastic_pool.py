@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import fold, pad, unfold
 
-from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.core.blob import Blob
 from pycaffe_ext.engine.layers.base import Layer, register
 from pycaffe_ext.engine.layers.pool import POOL, Pooling
 from pycaffe_ext.proto import caffe_pb2

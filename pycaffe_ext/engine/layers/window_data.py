@@ -12,14 +12,14 @@ import cv2
 import numpy as np
 import torch
 
-from pycaffe_ext.engine.blob import Blob
+from pycaffe_ext.engine.core.blob import Blob
+from pycaffe_ext.engine.core.random import own_generator
+from pycaffe_ext.engine.io.prefetch import Prefetcher
+from pycaffe_ext.engine.io.reading import Batch
+from pycaffe_ext.engine.io.transform import Transformer
 from pycaffe_ext.engine.lanes import Lane
 from pycaffe_ext.engine.layers.base import register
 from pycaffe_ext.engine.layers.reading_ahead import ReadingAhead
-from pycaffe_ext.engine.prefetch import Prefetcher
-from pycaffe_ext.engine.random import own_generator
-from pycaffe_ext.engine.reading import Batch
-from pycaffe_ext.engine.transform import Transformer
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import read_words
 from pycaffe_ext.pictures import opencv

@@ -1,0 +1,201 @@
+"""Donor weights: finding them, and proving the transfer into a net before its first step."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from pycaffe_ext import proto
+from pycaffe_ext.donor import npy_weights
+from pycaffe_ext.donor.download import fetch
+from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.files import digest
+
+Blobs = Mapping[str, Sequence[np.ndarray]]
+Shapes = Mapping[str, Sequence[tuple[int, ...]]]
+
+SHOWN = 12  # names in an error
+SUFFIXES = (".caffemodel", ".caffemodel.h5", ".npy")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A published file: what it must be, and where it has been seen."""
+
+    file: str
+    sha1: str
+    size: int  # bytes, about: only to tell a person what is coming
+    urls: tuple[str, ...]
+    arch: str = "alexnet"  # what ARCH= calls its net
+
+
+KNOWN = {
+    "bvlc_alexnet": Source(
+        file="bvlc_alexnet.caffemodel",
+        sha1="9116a64c0fbe4459d18f4bb6b56d647b63920377",
+        size=243_862_414,
+        urls=(
+            "https://dl.caffe.berkeleyvision.org/bvlc_alexnet.caffemodel",
+            "http://dl.caffe.berkeleyvision.org/bvlc_alexnet.caffemodel",
+            "https://nvidia.box.com/shared/static/5j264j7mky11q8emy4q14w3r8hl5v6zh.caffemodel",
+            "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/caffe/models/bvlc_alexnet/bvlc_alexnet.caffemodel",
+        ),
+    ),
+    "bvlc_reference_caffenet": Source(
+        file="bvlc_reference_caffenet.caffemodel",
+        sha1="4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46",
+        size=243_862_418,
+        urls=(
+            "https://dl.caffe.berkeleyvision.org/bvlc_reference_caffenet.caffemodel",
+            "http://dl.caffe.berkeleyvision.org/bvlc_reference_caffenet.caffemodel",
+        ),
+        arch="caffenet",
+    ),
+    "bvlc_googlenet": Source(
+        file="bvlc_googlenet.caffemodel",
+        sha1="405fc5acd08a3bb12de8ee5e23a96bec22f08204",
+        size=53_533_754,
+        urls=(
+            "https://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel",
+            "http://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel",
+        ),
+        arch="googlenet",
+    ),
+    "vgg_ilsvrc_16_layers": Source(
+        file="VGG_ILSVRC_16_layers.caffemodel",
+        sha1="9363e1f6d65f7dba68c4f27a1e62105cdf6c4e24",
+        size=553_432_081,
+        urls=("http://www.robots.ox.ac.uk/~vgg/software/very_deep/caffe/VGG_ILSVRC_16_layers.caffemodel",),
+        arch="vgg16",
+    ),
+    "squeezenet_v1.1": Source(
+        file="squeezenet_v1.1.caffemodel",
+        sha1="3397f026368a45ae236403ccc81cfcbe8ebe1bd0",
+        size=4_950_000,
+        urls=(
+            "https://github.com/DeepScale/SqueezeNet/raw/master/SqueezeNet_v1.1/squeezenet_v1.1.caffemodel",
+            "https://raw.githubusercontent.com/DeepScale/SqueezeNet/b5c3f1a23713c8b3fd7b801d229f6b04c64374a5/"
+            "SqueezeNet_v1.1/squeezenet_v1.1.caffemodel",
+        ),
+        arch="squeezenet",
+    ),
+    "resnet_50": Source(
+        file="ResNet-50-model.caffemodel",
+        sha1="b7c79ccc21ad0479cddc0dd78b1d20c4d722908d",
+        size=102_000_000,
+        urls=(
+            "https://onedrive.live.com/download?cid=4006CBB8476FF777&resid=4006CBB8476FF777%2117895"
+            "&authkey=%21AAFW2%2DFVoxeVRck",
+        ),
+        arch="resnet50",
+    ),
+}
+
+
+def published(arch: str) -> list[str]:
+    """The names of KNOWN whose net is `arch`."""
+    return [name for name, source in KNOWN.items() if source.arch == arch]
+
+
+def resolve(weights: str | os.PathLike[str], folder: Path) -> Path:
+    """The file that WEIGHTS= means: an existing .caffemodel (any age), .caffemodel.h5 or bvlc_alexnet.npy (converted
+    into `folder`), or a name of KNOWN, downloaded into `folder` unless it is there already."""
+    text = os.fspath(weights)
+    if text in KNOWN:
+        return get(text, folder)
+    path = Path(text)
+    if not path.is_file():
+        if "/" in text or text.endswith(SUFFIXES):
+            raise UserError(f"{text}: no such weights file; check WEIGHTS=")
+        known(text, KNOWN, "weights")
+    if not text.endswith(SUFFIXES):
+        raise UserError(f"{text}: weights are a file ending in {', '.join(SUFFIXES)} or one of: {', '.join(KNOWN)}")
+    return _converted(path, folder) if path.suffix == ".npy" else path
+
+
+def get(name: str, folder: Path) -> Path:
+    """Download weights of KNOWN into `folder`, once; a file already there must be right.
+
+    UserError if the file there is another one, or if no source delivers the right one.
+    """
+    source = KNOWN[known(name, KNOWN, "weights")]
+    path = folder / source.file
+    if not path.exists():
+        return fetch(source.urls, path, source.sha1, source.size)
+    if (found := digest(path, "sha1")) != source.sha1:
+        raise UserError(f"{path}: sha1 is {found}, {name} has {source.sha1}; move the file away and try again")
+    return path
+
+
+def _converted(path: Path, folder: Path) -> Path:
+    out = folder / f"{path.stem}-{digest(path)[:12]}.caffemodel"
+    if not out.exists():
+        net = proto.caffe_pb2.NetParameter(name=path.stem)
+        for name, arrays in npy_weights.read_npy(path).items():
+            layer = net.layer.add(name=name, type="Convolution" if arrays[0].ndim == 4 else "InnerProduct")
+            layer.blobs.extend(proto.array_to_blob(array) for array in arrays)
+        folder.mkdir(parents=True, exist_ok=True)
+        proto.write_weights(out, net)
+    return out
+
+
+def check_transfer(donor: Blobs, net: Shapes, fresh: Iterable[str]) -> None:
+    """Prove that exactly the layers `fresh` start from their fillers and every other one from the donor.
+
+    donor : layer name -> blobs; net : layer name -> shapes of its parameters (`nets.shapes.parameter_shapes`).
+    Caffe skips a layer that the donor lacks without a word and dies on a shape that differs; here both are a
+    UserError with the two lists, and so is a donor that holds NaN or infinity.
+    """
+    broken = [name for name, blobs in donor.items() if not all(np.isfinite(blob).all() for blob in blobs)]
+    if broken:
+        raise UserError(f"the donor's weights are not finite in {_names(broken)}; take another donor")
+    wanted = sorted(fresh)
+    absent = sorted(name for name in net if name not in donor)
+    differing = [_mismatch(name, donor[name], net[name]) for name in net if name in donor]
+    differing = [text for text in differing if text]
+    if absent != wanted or differing:
+        raise UserError(
+            f"the donor does not fit: layers that would start from their fillers: {_names(absent)}; wanted:"
+            f" {_names(wanted)}; shapes that differ: {_names(differing)}; choose another WEIGHTS= or width"
+        )
+
+
+def _names(names: Sequence[str]) -> str:
+    """The names in one line; of many, the first and how many there are."""
+    more = f", ... ({len(names)} in all)" if len(names) > SHOWN else ""
+    return (", ".join(names[:SHOWN]) or "none") + more
+
+
+def _mismatch(name: str, blobs: Sequence[np.ndarray], shapes: Sequence[tuple[int, ...]]) -> str:
+    """What Caffe would refuse about a layer of that name, or nothing."""
+    have = [blob.shape for blob in blobs]
+    if len(have) == len(shapes) and all(map(_accepted, have, map(tuple, shapes))):
+        return ""
+    return f"{name} (donor {_text(have)}, net {_text(shapes)})"
+
+
+def _accepted(donor: tuple[int, ...], net: tuple[int, ...]) -> bool:
+    """Equal, or a legacy (num, channels, height, width) shape that is equal but for leading ones."""
+    return donor == net or (len(donor) == 4 and donor == (1,) * (4 - len(net)) + net)
+
+
+def _text(shapes: Sequence[tuple[int, ...]]) -> str:
+    return " and ".join("x".join(map(str, shape)) for shape in shapes) or "nothing"
+
+
+def donor_width(donor: Blobs) -> Fraction:
+    """Width multiplier of an AlexNet donor, from its fc6 (4096 outputs at width 1).
+
+    UserError if it has none or more than 4096; whether all other layers agree, `check_transfer` proves.
+    """
+    if not donor.get("fc6"):
+        raise UserError(f"the donor is no AlexNet: it has no weights of a layer fc6 (layers: {_names(list(donor))})")
+    outputs = donor["fc6"][-1].size  # the bias has one value per output
+    if not 0 < outputs <= 4096:
+        raise UserError(f"the donor's fc6 has {outputs} outputs; AlexNet's has 1 to 4096")
+    return Fraction(outputs, 4096)

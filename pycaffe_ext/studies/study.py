@@ -1,0 +1,144 @@
+"""Runs that belong together: the schemes that are compared, each with several seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from pycaffe_ext.applications import APPLICATIONS
+from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.files import read_json
+from pycaffe_ext.nets.spec import SCALABLE
+from pycaffe_ext.report.tables import layout
+from pycaffe_ext.runs.settings import Settings
+from pycaffe_ext.schemes import STAGES, compared
+from pycaffe_ext.training import resumes
+
+# what a single scheme may have its own of: the data stay the same
+ADJUSTABLE = {"epochs": int, "patience": int, "batch": int, "base_lr": float}
+
+
+def jobs(app: str, schemes: Sequence[str], seeds: Sequence[int], **options: Any) -> tuple[Settings, ...]:
+    """Settings of every scheme with every seed, seed by seed, so that the first seed is complete first.
+
+    schemes : as `parse_scheme` takes them; none = those that the paper compares, of options["arch"].
+    options : other settings of a run.  weights and width go to the nets that they can be for: weights to those of
+    options["arch"], width to AlexNet.  Raises UserError for an unknown name, a repeated scheme or seed.
+    """
+    known(app, APPLICATIONS, "application")
+    arch = options.pop("arch", Settings.arch)
+    chosen = [parse_scheme(text, arch) for text in (schemes or compared(known(arch, STAGES, "ARCH")))]
+    _check_distinct([f"{one}:{scheme}" for one, scheme, _ in chosen], "scheme")
+    _check_distinct(list(map(str, seeds)), "seed")
+    nets = {one for one, _, _ in chosen}
+    return tuple(
+        Settings(app, scheme, arch=one, seed=seed, **{**_fitting(options, one, arch, nets), **own})
+        for seed in seeds
+        for one, scheme, own in chosen
+    )
+
+
+def parse_scheme(text: str, arch: str) -> tuple[str, str, dict[str, float]]:
+    """`[ARCH:]SCHEME[:NAME=n[,NAME=n]]` -> (arch, scheme, own settings): `ft-conv3`, `alexnet:scratch:epochs=60`.
+
+    `arch` is that of a scheme without one.  NAME is one of ADJUSTABLE.  Raises UserError for anything else.
+    """
+    words = text.split(":")
+    own = _own(words.pop(), text) if "=" in words[-1] else {}
+    if not 1 <= len(words) <= 2:
+        raise UserError(f"SCHEMES: {text!r} is not [ARCH:]SCHEME[:NAME=n,...], e.g. ft-fc7, alexnet:scratch:epochs=60")
+    return (known(words[0], STAGES, "ARCH") if len(words) == 2 else arch), words[-1], own
+
+
+def _own(text: str, whole: str) -> dict[str, float]:
+    pairs = dict(part.partition("=")[::2] for part in text.lower().split(","))
+    try:
+        return {
+            name: ADJUSTABLE[known(name, ADJUSTABLE, "setting of a single scheme")](value)
+            for name, value in pairs.items()
+        }
+    except ValueError:
+        raise UserError(f"SCHEMES: {whole!r}: {', '.join(pairs)} must be numbers, whole ones but for base_lr") from None
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """`0,1,2` or `0 1 2` -> (0, 1, 2); UserError if that is no list of whole numbers."""
+    words = text.replace(",", " ").split()
+    if not words or not all(word.isdecimal() for word in words):
+        raise UserError(f"SEEDS={text}: must be whole numbers from 0, e.g. SEEDS=0,1,2")
+    return tuple(map(int, words))
+
+
+def _fitting(options: dict[str, Any], arch: str, main: str, nets: Collection[str]) -> dict[str, Any]:
+    """The options without those that are for another of the `nets`."""
+    other = [name for name, owner in (("weights", main), ("width", SCALABLE)) if owner in nets and arch != owner]
+    return {name: value for name, value in options.items() if name not in other}
+
+
+def _check_distinct(names: Sequence[str], kind: str) -> None:
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"{kind} {repeated[0]} is asked for twice")
+
+
+def finished(job: Settings, runs: Path) -> bool:
+    return (runs / job.name() / "result.json").exists()
+
+
+def run_all(
+    jobs: Sequence[Settings], runs: Path, say: Callable[[str], None] = print, cache_gb: float | None = None
+) -> None:
+    """Carry out the runs that are not finished, one after the other, and say what has come out of all.
+
+    A run that fails is told at once and does not keep the others from running, unless it is the first: what is wrong
+    with that one is mostly wrong with all.  What can be known before is checked for all, before the first.
+    Raises UserError at the end if some failed.
+    """
+    from pycaffe_ext.runs import pipeline  # late: it loads what the settings need not
+
+    if todo := [job for job in jobs if not finished(job, runs)]:
+        pipeline.check(todo, runs, cache_gb)
+    failed = []
+    for number, job in enumerate(jobs):
+        label = f"[{number + 1}/{len(jobs)}] {job.title}, seed {job.seed}"
+        if finished(job, runs):
+            say(f"{label}: finished")
+            continue
+        say(label)
+        try:
+            pipeline.run(job, runs, say=say, cache_gb=cache_gb)
+        except UserError as error:
+            if number == 0:
+                raise
+            failed.append(f"{job.title}, seed {job.seed}")
+            say(f"error: {label}: {error}")
+    say(overview(jobs, runs))
+    if failed:
+        raise UserError(f"{len(failed)} of {len(jobs)} runs failed, see above: {'; '.join(failed)}")
+
+
+HEADER = ("run", "seed", "epoch", "validation AUC", "test AUC (patches)", "sensitivity at 1 false positive a frame")
+
+
+def overview(jobs: Sequence[Settings], runs: Path) -> str:
+    """A table of the finished runs: a line for each, in the order of `jobs`, with the detector alone for each seed.
+
+    Below it a line for each run that was interrupted.
+    """
+    rows, notes = [], []
+    for job in (job for job in jobs if finished(job, runs)):
+        result = read_json(runs / job.name() / "result.json")
+        best, test = result["best"], result["test"]
+        if not any(row[1] == str(job.seed) for row in rows):
+            rows.append(("detector alone", str(job.seed), "", "", "", _at_one(test["detector"])))
+        aucs = f"{best['validation_auc']:.4f}", f"{test['patch_auc']:.4f}"
+        rows.append((job.title, str(job.seed), f"{best['epoch']:g}", *aucs, _at_one(test["network"])))
+        if said := resumes.text(result.get("resumes", [])):
+            notes.append(f"{job.title}, seed {job.seed}, was interrupted: {said}")
+    return "\n".join([layout(HEADER, rows), *notes])
+
+
+def _at_one(points: dict[str, Any]) -> str:
+    point = next(p for p in points["lesion"] if p["at_most_false_positives_per_frame"] == 1)
+    low, high = point["exact_95"]
+    return f"{point['sensitivity']:.3f} [{low:.3f}, {high:.3f}]"
