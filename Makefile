@@ -29,7 +29,7 @@ flags    = $(call options,$(filter-out $(1),$(OPTIONS)))
 unexport $(OPTIONS)
 
 # What a user gives arrives as given: `value` leaves $ alone, a ' is quoted for the shell.
-ARGUMENTS := $(OPTIONS) NAME APP ROWS REPETITIONS CHECKS FOR WITHOUT
+ARGUMENTS := $(OPTIONS) NAME APP ROWS REPETITIONS STUDIES MARGIN AUC_MARGIN CHECKS FOR WITHOUT
 quote    = '$(subst ','\'',$(1))'
 quoted   = $(call quote,$(value $(1)))
 options  = $(foreach v,$(1),$(if $(value $(v)),--$(call lower,$(v))=$(call quoted,$(v))))
@@ -66,6 +66,8 @@ help:  ## this list
 	@echo '  BASE_LR=r         rate of a layer with lr_mult 1 [0.001, Table II; other nets may need less]'
 	@echo '  SCHEMES="a b"     of make APP: [ARCH:]SCHEME[:epochs=n,...] each [Table II, or the like of ARCH]'
 	@echo '  SEEDS=0,1,2       of make APP: every scheme once with each [0]'
+	@echo '  MARGIN=m          of make APP-tables: sensitivity that deep tuning may lose and still be as good as scratch [0.05]'
+	@echo '                    AUC_MARGIN=m  the same of the AUC [0.02]'
 	@echo '  SEED=n            of everything random [0]      ENCODING=raw|png|jpg  of the LMDB [raw]'
 	@echo '  CAFFE=command     the caffe to drive [the embedded engine; after `make caffe`: CAFFE=$$(make -s where-caffe)]'
 	@echo '  GPU=id            hand --gpu to that caffe [none]'
@@ -87,7 +89,7 @@ $(APPS): $(READY)
 	@$(PY) tools/run_study.py $@ $(call flags,SEED RUN OUT)
 
 $(TABLES): $(READY)
-	@$(PY) tools/write_report.py $(@:%-tables=%) $(call flags,SEED RUN CACHE_GB)
+	@$(PY) tools/write_report.py $(@:%-tables=%) $(call flags,SEED RUN CACHE_GB) $(call options,MARGIN AUC_MARGIN)
 
 .DEFAULT:
 	@echo 'error: no target' $(call quote,$@)'; a job is APP-SCHEME with APP one of: $(APPS); SCHEME one of: $(TUNINGS);' \
@@ -155,8 +157,8 @@ conformance: $(READY)  ## every case in both engines, after `make caffe`; writes
 	@$(PY) tools/conformance.py
 
 .PHONY: coverage
-coverage: $(READY)  ## what the 95 % intervals cover and how often the tests err, on scores of known truth (REPETITIONS=1000)
-	@$(PY) tools/coverage.py $(call options,REPETITIONS)
+coverage: $(READY)  ## what the 95 % intervals cover and how often the tests err, on scores of known truth (REPETITIONS=1000 STUDIES=400)
+	@$(PY) tools/coverage.py $(call options,REPETITIONS STUDIES)
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pycaffe_ext.command_line import add_study, run_parser, study_jobs
 from pycaffe_ext.errors import run_cli
+from pycaffe_ext.evaluation.endpoints import MARGINS, checked_margins
 from pycaffe_ext.files import expanded
 
 
@@ -13,12 +14,17 @@ def main() -> None:
     parser = run_parser(__doc__, without=("seed",))
     add_study(parser)
     parser.add_argument("--out", type=expanded, help="folder of the report; unset: reports/APP")
+    for name, figure, margin in (("margin", "sensitivity", MARGINS.sensitivity), ("auc-margin", "AUC", MARGINS.auc)):
+        text = f"of {figure}: by how much deep tuning may be worse and still count as good as training from scratch"
+        parser.add_argument(f"--{name}", type=float, default=margin, help=text)
     options = vars(parser.parse_args())
+    margins = checked_margins(options["margin"], options["auc_margin"])
     jobs, runs = study_jobs(options), Path(options["runs"])
     from pycaffe_ext.report import study_report  # late: a misspelt name must be told at once
 
     finished, missing = study_report.loaded([runs / job.name() for job in jobs])
-    page = study_report.write_report(finished, Path(options["out"] or f"reports/{options['app']}"), missing)
+    out = Path(options["out"] or f"reports/{options['app']}")
+    page = study_report.write_report(finished, out, missing, margins=margins)
     if missing:
         print(f"incomplete: {len(missing)} of {len(jobs)} runs are not finished: {', '.join(missing)}")
     print(f"{page}: {len(finished)} runs")

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from pycaffe_ext import plotting
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import comparison, froc
-from pycaffe_ext.evaluation.seeds import SeedInterval
+from pycaffe_ext.evaluation.convergence import Course
+from pycaffe_ext.evaluation.endpoints import MARGINS, Margins
+from pycaffe_ext.evaluation.seeds import Overlap, SeedInterval, group_overlap, scheme_interval
+from pycaffe_ext.evaluation.study_figures import StudyFigures, study_figures
 from pycaffe_ext.files import read_json, write_csv, write_json, writing, writing_folder
 from pycaffe_ext.progress import bar
 from pycaffe_ext.proto import read_blobs
 from pycaffe_ext.report import (
     claims,
+    claims_table,
     depth,
     examples,
     figures,
@@ -39,11 +44,16 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Material:
-    """What the parts of a report share.  rates, resamples : of Table S1."""
+    """What the parts of a report share.
+
+    rates, resamples : of Table S1 and the claims        margins : of non-inferiority
+    """
 
     study: Study
     rates: tuple[float, ...] = RATES
     resamples: int = RESAMPLES
+    margins: Margins = MARGINS
+    progress: bool = True
 
     @cached_property
     def looks(self) -> dict[str, plotting.Style]:
@@ -93,8 +103,38 @@ class Material:
         return {run.settings.seed: study_tables.counts(run) for run in study_tables.one_run_each_seed(self.study)}
 
     @cached_property
+    def groups(self) -> dict[int, list[str]]:
+        """seed -> group of each test frame; synthetic groups are other ones with every seed, whatever their names."""
+        own = {seed: next(iter(self.study.of_seed(seed).values())) for seed in self.study.seeds}
+        return {
+            seed: [str(name) if run.settings.data else f"{seed} {name}" for name in run.evaluation.group]
+            for seed, run in own.items()
+        }
+
+    @cached_property
+    def overlap(self) -> Overlap | None:
+        """Of the seeds' test sets; None for a single seed."""
+        return group_overlap(list(self.groups.values()))
+
+    @property
+    def mean_overlap(self) -> float:
+        return self.overlap.mean if self.overlap else 0.0
+
+    @cached_property
+    def figures(self) -> StudyFigures:
+        """Of every net and seed, the detector last."""
+        return study_figures(
+            {seed: self.cases(seed) for seed in self.study.seeds},
+            self.groups,
+            self.rates,
+            "lesion",
+            self.resamples,
+            progress=self.progress,
+        )
+
+    @cached_property
     def results(self) -> dict[str, dict[str, SeedInterval]]:
-        return study_tables.results(self.study, self.rates)
+        return study_tables.results(self.study, self.figures, self.mean_overlap)
 
     @cached_property
     def examples(self) -> dict[str, list[examples.Example]]:
@@ -102,23 +142,21 @@ class Material:
 
     @cached_property
     def claims(self) -> list[claims.Claim]:
-        methods = {
-            self.study.name(run): claims.Method(self.study.name(run), run.settings.scheme, run.settings.arch)
-            for run in self.study.runs
-        }
-        aucs = self.study.over_seeds(lambda run: run.result["test"]["patch_auc"])
-        courses = {
-            name: [
-                [(row.epoch, row.auc) for row in run.snapshots]
-                for run in self.study.runs
-                if self.study.name(run) == name
-            ]
-            for name in methods
-        }
-        rows = [row for own in self.comparisons.values() for row in own]
-        return claims.claims(
-            list(methods.values()), DETECTOR, rows, {name: list(own.values()) for name, own in aucs.items()}, courses
-        )
+        methods = {self.study.name(run): _method(self.study.name(run), run) for run in self.study.runs}
+        courses: dict[str, dict[int, Course]] = {name: {} for name in methods}
+        for run in self.study.runs:
+            courses[self.study.name(run)][run.settings.seed] = _course(run)
+        return claims.claims(list(methods.values()), DETECTOR, self.figures, courses, self.margins)
+
+
+def _method(name: str, run: RunFiles) -> claims.Method:
+    donor = str(run.result["donor"]) if run.tuned else ""
+    return claims.Method(name, run.settings.scheme, run.settings.arch, str(run.record["resolved"]["width"]), donor)
+
+
+def _course(run: RunFiles) -> Course:
+    points = tuple((row.epoch, row.auc) for row in run.snapshots)
+    return Course(points, run.settings.epochs, run.result["stopped_by"] == "patience")
 
 
 def write_report(
@@ -128,15 +166,17 @@ def write_report(
     rates: Sequence[float] = RATES,
     resamples: int = RESAMPLES,
     progress: bool = True,
+    margins: Margins = MARGINS,
 ) -> Path:
     """Write all figures and tables of the finished runs `done` into the folder `out` and return its report.md.
 
-    missing : runs that belong to the study and are not finished; the report names them.  An earlier report in `out` is
+    missing : runs that belong to the study and are not finished; the report names them.
+    margins : of non-inferiority, see `claims`.  An earlier report in `out` is
     replaced, at once and only when all is written.  Raises UserError if there is no finished run, if `out` holds
     anything but a report, and where `runs.study` or the data refuse.
     """
     _check_replaceable(out)
-    material = Material(finished.study(done), tuple(rates), resamples)
+    material = Material(finished.study(done), tuple(rates), resamples, margins, progress)
     with writing_folder(out) as folder:
         for step in bar(PARTS, "report", unit="part", progress=progress):
             step(folder, material)
@@ -168,11 +208,7 @@ def _tables(folder: Path, material: Material) -> None:
     write_csv(folder / "counts.csv", ("seed", "split", *study_tables.STAGES), study_tables.count_rows(material.counts))
     write_csv(folder / "runs.csv", study_tables.RUN_HEADER, study_tables.run_rows(study))
     write_csv(folder / "results.csv", study_tables.RESULT_HEADER, study_tables.result_rows(material.results))
-    write_csv(
-        folder / "claims.csv",
-        ("claim", "verdict", "evidence"),
-        [(claim.statement, claim.verdict, claim.evidence) for claim in material.claims],
-    )
+    write_csv(folder / "claims.csv", claims_table.HEADER, claims_table.rows(material.claims))
 
 
 def _curves(folder: Path, material: Material) -> None:
@@ -227,15 +263,11 @@ def _table_s1(folder: Path, material: Material) -> None:
 def _depth(folder: Path, material: Material) -> None:
     """AUC by depth; nothing where the study has no depths."""
     study = material.study
-    levels = {"patches": lambda run: run.result["test"]["patch_auc"], "candidates": study_tables.candidate_auc}
+    patches = study.over_seeds(lambda run: run.result["test"]["patch_auc"])
     found = {
-        level: {name: depth.over_seeds(own) for name, own in study.over_seeds(value).items()}
-        for level, value in levels.items()
+        "patches": {name: depth.over_seeds(own, material.mean_overlap) for name, own in patches.items()},
+        "candidates": _candidate_aucs(material),
     }
-    detector = {
-        run.settings.seed: study_tables.candidate_auc(run, "detector") for run in study_tables.one_run_each_seed(study)
-    }
-    found["candidates"][DETECTOR] = depth.over_seeds(detector)
     write_csv(folder / "auc_by_depth.csv", study_tables.AUC_HEADER, study_tables.auc_rows(found))
     if study.depths:
         tuned = {level: {name: own[name] for name in study.depths} for level, own in found.items()}
@@ -244,6 +276,17 @@ def _depth(folder: Path, material: Material) -> None:
             for level, own in found.items()
         }
         depth.depth_figure(folder / "auc_by_depth.png", tuned, others, material.looks, report_page.setting_text(study))
+
+
+def _candidate_aucs(material: Material) -> dict[str, depth.Seeds]:
+    """name -> AUC of the candidates over seeds, the detector's last."""
+    figures, found = material.figures, {}
+    for name in [*material.study.names, DETECTOR]:
+        place = figures.schemes.index(name)
+        values = dict(zip(figures.seeds, figures.auc.values[:, place].tolist(), strict=True))
+        run = {seed: value for seed, value in values.items() if isfinite(value)}
+        found[name] = depth.Seeds(run, scheme_interval(figures.auc, place, material.mean_overlap))
+    return found
 
 
 def _convergence(folder: Path, material: Material) -> None:
