@@ -73,26 +73,26 @@ def seed_interval(
     nothing, and for equal test sets without `cases`.
     Raises UserError for values that are not finite or none at all, and for an overlap outside 0 to 1.
     """
-    values = _finite(values)
+    own = _finite(values)
     if not 0 <= overlap <= 1:
         raise UserError(f"overlap {overlap}: must lie between 0 and 1")
-    mean = float(values.mean())
-    if values.size < 2 or np.ptp(values) < 1e-12:
-        return SeedInterval(mean, None, None, values.size)
+    mean, seeds = float(own.mean()), int(own.size)
+    if seeds < 2 or np.ptp(own) < 1e-12:
+        return SeedInterval(mean, None, None, seeds)
     if cases is not None and np.isfinite(cases.covariance).all() and cases.groups > 1:
-        low, high = contrasts.estimate(values, *cases).interval(confidence)
+        low, high = contrasts.estimate(own, *cases).interval(confidence)
     elif overlap < 1 - 1e-9:
-        reach = _corrected_reach(values, overlap, confidence)
+        reach = _corrected_reach(own, overlap, confidence)
         low, high = mean - reach, mean + reach
     else:
-        return SeedInterval(mean, None, None, values.size)
-    return SeedInterval(mean, max(low, limits[0]), min(high, limits[1]), values.size)
+        return SeedInterval(mean, None, None, seeds)
+    return SeedInterval(mean, max(low, limits[0]), min(high, limits[1]), seeds)
 
 
 def scheme_interval(figure: contrasts.Figure, scheme: int, overlap: float) -> SeedInterval:
     """`seed_interval` of one scheme, over the seeds with which it was run; scheme : its column in the figure."""
     seeds = np.flatnonzero(np.isfinite(figure.values[:, scheme]))
-    cases = Cases(figure.covariance[np.ix_(seeds, [scheme], seeds, [scheme])][:, 0, :, 0], figure.groups)
+    cases = Cases(figure.covariance[:, scheme, :, scheme][np.ix_(seeds, seeds)], figure.groups)
     return seed_interval(figure.values[seeds, scheme].tolist(), overlap, cases)
 
 

@@ -12,6 +12,7 @@ from pycaffe_ext.evaluation.contrasts import Figure
 from pycaffe_ext.progress import bar
 
 RESAMPLES = 1000
+CELLS = 4_000_000  # bounds the memory of the resamples of a net
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class StudyFigures:
     auc: Figure
 
     def chosen(self, schemes: Sequence[str]) -> np.ndarray:
-        """(schemes,) bool"""
+        """(schemes,) bool, which of all schemes these are"""
         return np.isin(self.schemes, list(schemes))
 
     @property
@@ -61,12 +62,14 @@ def study_figures(
     shape = len(seeds), len(schemes)
     sensitivity, area = np.full((*shape, len(rates)), np.nan), np.full(shape, np.nan)
     drawn, influence = np.full((resamples, *shape, len(rates)), np.nan), np.full((len(numbers), *shape), np.nan)
+    chances = np.full(len(numbers), 1 / len(numbers))
+    weights = np.random.default_rng(seed).multinomial(len(numbers), chances, resamples).T.astype(np.int32, order="C")
     places = [(i, j) for i, key in enumerate(seeds) for j, name in enumerate(schemes) if name in cases[key]]
     for i, j in bar(places, "resampling", unit="net", progress=progress):
         own, at = cases[seeds[i]][schemes[j]], member[seeds[i]]
         curve = froc.curve(own)
         sensitivity[i, j] = [froc.sensitivity_at(curve, rate, by) for rate in rates]
-        drawn[:, i, j] = _resampled(own, at, len(numbers), rates, by, resamples, seed)
+        drawn[:, i, j] = resampled(own, at, weights, rates, by)
         label = (own.lesion > 0).astype(np.int64)
         area[i, j] = roc.auc(label, own.score)
         influence[:, i, j] = auc_influence(label, own.score, at[own.frame], len(numbers))
@@ -100,15 +103,41 @@ def auc_influence(label: np.ndarray, score: np.ndarray, member: np.ndarray, grou
     return np.bincount(member, won - area / count, groups)
 
 
-def _resampled(
-    cases: froc.Cases, member: np.ndarray, groups: int, rates: Sequence[float], by: str, resamples: int, seed: int
+def resampled(
+    cases: froc.Cases, member: np.ndarray, weights: np.ndarray, rates: Sequence[float], by: str
 ) -> np.ndarray:
-    """(resamples, rates); the groups of all seeds' test sets are drawn, the same for every seed and scheme."""
-    false, found = cases.false_scores(), cases.best_scores(by)
-    size = np.bincount(member, minlength=groups)
-    return froc.resampled_sensitivities(
-        (false[0], member[false[1]]), (found[0], member[found[1]]), size, rates, resamples, seed
-    )
+    """(resamples, rates) sensitivities where each group counts as often as it was drawn; nan without a lesion.
+
+    member : (frames,) int, group of each frame        weights : (groups, resamples) int32
+    The same as `froc.resampled_sensitivities` of these draws, many resamples at a time.
+    """
+    false, best = cases.false_scores(), cases.best_scores(by)
+    order = np.argsort(-best[0], kind="stable")
+    above = np.searchsorted(-best[0][order], np.r_[-false[0], np.inf], side="left")
+    false_group, found_group = member[false[1]], member[best[1]][order]
+    step = max(1, CELLS // max(false_group.size, found_group.size, 1))
+    values = np.empty((weights.shape[1], len(rates)))
+    for start in range(0, len(values), step):
+        part = weights[:, start : start + step]
+        hits = np.zeros((found_group.size + 1, part.shape[1]), np.int32)
+        np.cumsum(part[found_group], axis=0, out=hits[1:])
+        false_count = np.cumsum(part[false_group], axis=0, dtype=np.int32)
+        drawn = np.add.reduce(part[member], axis=0)  # frames
+        for k, rate in enumerate(rates):
+            allowed = froc.allowance(rate, drawn).astype(np.int32)
+            values[start : start + step, k] = _share(hits, above, (false_count <= allowed).sum(axis=0))
+    return values
+
+
+def _share(hits: np.ndarray, above: np.ndarray, too_many: np.ndarray) -> np.ndarray:
+    """(resamples,) the share that scores above the first false positive that is one too many.
+
+    hits : (targets + 1, resamples) how many are found among the best 0, 1, ...
+    above : (false positives + 1,) how many targets score above each false positive, and above none
+    too_many : (resamples,) that false positive
+    """
+    found = hits[above[too_many], np.arange(hits.shape[1])]
+    return np.divide(found, hits[-1], out=np.full(found.shape, np.nan), where=hits[-1] > 0)
 
 
 def _deviations(drawn: np.ndarray, groups: int) -> np.ndarray:
@@ -128,4 +157,5 @@ def _deviations(drawn: np.ndarray, groups: int) -> np.ndarray:
 def _covariance(deviation: np.ndarray) -> np.ndarray:
     """(seeds, schemes, seeds, schemes) from (draws, seeds, schemes)."""
     flat = deviation.reshape(len(deviation), -1)
-    return (flat.T @ flat).reshape(*deviation.shape[1:], *deviation.shape[1:])
+    covariance: np.ndarray = (flat.T @ flat).reshape(*deviation.shape[1:], *deviation.shape[1:])
+    return covariance
