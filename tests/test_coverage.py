@@ -10,6 +10,8 @@ import pytest
 
 from pycaffe_ext.evaluation import froc, roc
 from pycaffe_ext.evaluation.simulation import MEANINGS, WORLDS, World, draw, shares
+from pycaffe_ext.report import claims_worlds
+from pycaffe_ext.report.claims_worlds import INTERVALS
 
 TOOL = Path(__file__).resolve().parents[1] / "tools" / "coverage.py"
 
@@ -55,8 +57,8 @@ def test_videos():
 
 
 def test_the_tool_prints_every_figure():
-    command = [sys.executable, TOOL, "--repetitions", "1", "--resamples", "100"]
+    command = [sys.executable, TOOL, "--repetitions", "1", "--resamples", "100", "--studies", "1"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert all(text in printed for text in (*WORLDS, *MEANINGS.values()))
+    assert all(text in printed for text in (*WORLDS, *MEANINGS.values(), *INTERVALS, *claims_worlds.WORLDS))
     wrong = subprocess.run([*command, "--repetitions", "0"], capture_output=True, text=True)
-    assert wrong.returncode == 1 and wrong.stderr.startswith("error: --repetitions must be 1 or more")
+    assert wrong.returncode == 1 and wrong.stderr.startswith("error: --repetitions and --studies must be 1 or more")
