@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pycaffe_ext.evaluation import class_intervals
-from pycaffe_ext.evaluation.class_intervals import Estimate, Resampled
+from pycaffe_ext.evaluation import class_intervals, class_resampling
+from pycaffe_ext.evaluation.class_intervals import Estimate
+from pycaffe_ext.evaluation.class_resampling import Resampled
 from pycaffe_ext.evaluation.classes import Floats, Images
 from pycaffe_ext.evaluation.intervals import clopper_pearson
 
@@ -75,14 +76,14 @@ def _resampled(
     images: Images, place: NDArray[Any], true: NDArray[Any], bins: int, seed: int
 ) -> tuple[Floats, NDArray[Any]]:
     """(resamples, bins) observed shares, and (bins,) groups with images in each."""
-    member, groups = class_intervals.members(images)
+    member, groups = class_resampling.members(images)
     total, hits = (np.zeros((groups, bins)) for _ in range(2))
     np.add.at(total, (member, place), 1)
     np.add.at(hits, (member, place), true)
-    count = class_intervals.resamples(images)
+    count = class_resampling.resamples(images)
     if groups < 2:
         return np.full((count, bins), np.nan), (total > 0).sum(axis=0)
-    return class_intervals.resampled_shares(hits, total, count, seed), (total > 0).sum(axis=0)
+    return class_resampling.shares(hits, total, count, seed), (total > 0).sum(axis=0)
 
 
 def expected_error(bins: list[Bin]) -> float:

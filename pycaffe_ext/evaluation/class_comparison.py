@@ -14,16 +14,16 @@ from itertools import combinations
 import numpy as np
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation import class_intervals, classes
-from pycaffe_ext.evaluation.class_intervals import Resampled
+from pycaffe_ext.evaluation import class_resampling, classes
+from pycaffe_ext.evaluation.class_resampling import Resampled
 from pycaffe_ext.evaluation.classes import Images
 from pycaffe_ext.evaluation.comparison import LEVEL, NO_DIFFERENCE, NOT_TESTED, holm
 from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS, Difference, paired_difference
 
 AUC, BALANCED = "AUC", "balanced accuracy"
 FIGURES: dict[str, tuple[Callable[[Images], float], Callable[[Images, int], Resampled]]] = {
-    AUC: (classes.macro_auc, class_intervals.macro_resampled),
-    BALANCED: (classes.balanced_accuracy, class_intervals.balanced_resampled),
+    AUC: (classes.macro_auc, class_resampling.macro_aucs),
+    BALANCED: (classes.balanced_accuracy, class_resampling.balanced_accuracies),
 }
 
 

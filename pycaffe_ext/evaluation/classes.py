@@ -178,3 +178,21 @@ def extremes(images: Images, kind: int, count: int, best: bool, names: Sequence[
     first = np.sort(np.unique(images.group[ordered], return_index=True)[1])
     chosen: list[int] = ordered[first][:count].tolist()
     return chosen
+
+
+def roc_curve(images: Images, kind: int) -> tuple[Floats, Floats]:
+    """(corners,) shares of the other images and of a class's images at or above falling thresholds, from (0, 0)."""
+    from sklearn.metrics import roc_curve as corners
+
+    false, true, _ = corners(images.label == kind, images.probability[:, kind])
+    return np.asarray(false, np.float64), np.asarray(true, np.float64)
+
+
+def sensitivities_along(images: Images, rates: Floats) -> Floats:
+    """(classes in `Images.present`, rates) the highest sensitivity for each class with at most these shares of false
+    positives."""
+    rows = []
+    for kind in images.present:
+        false, true = roc_curve(images, kind)
+        rows.append(true[np.searchsorted(false, rates + 1e-12, side="right") - 1])
+    return np.array(rows)

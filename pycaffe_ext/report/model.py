@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 
 from pycaffe_ext.plotting import printable
 
-MARKS = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])|<(?=[A-Za-z/!?])|&(?=#?\w+;)")
-LINE_START = re.compile(r"(#{1,6}|[-+])(?= |$)|>|\d{1,9}(?=[.)]( |$))|=+$|-+$")
-NUMBER = re.compile(r"[-+−<>≥≤ ]*\d[\d ,.]*(e[-+]?\d+)?( ?%)?( \[[^\]]*\])?( / \d+)?|[-–]?")
+MARKS = re.compile(r"[\\`*|~$]|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])|<(?=[A-Za-z/!?])|&(?=#?\w+;)")
+LINE_START = re.compile(r"(#{1,6}|[-+])(?= |$)|[>\[]|\d{1,9}(?=[.)]( |$))|=+$|-+$")
+NUMBER = re.compile(r"[-+−<>≥≤ ]*\d[\d ,.]*(e[-+]?\d+)?( ?%)?( \[[^\]]*\])?( / \d+)?|\[[-+−\d., ]*\]|[-–]?")
 STYLE = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -68,6 +68,13 @@ class Bullets:
 
 
 @dataclass(frozen=True)
+class Links:
+    """A list of files beside the page."""
+
+    files: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Note:
     """A text that a reader must not miss."""
 
@@ -82,7 +89,7 @@ class Folded:
     blocks: Sequence[Block]
 
 
-Block: TypeAlias = str | Table | Figure | Bullets | Note | Folded
+Block: TypeAlias = str | Table | Figure | Bullets | Links | Note | Folded
 
 
 @dataclass(frozen=True)
@@ -132,6 +139,8 @@ def _markdown_block(block: Block) -> str:
             return _escaped(block)
         case Bullets():
             return "\n".join(f"- {_escaped(text)}" for text in block.texts)
+        case Links():
+            return "\n".join(f"- [{_escaped(file)}]({_link(file)})" for file in block.files)
         case Note():
             return f"> **{_escaped(block.text)}**"
         case Figure():
@@ -156,7 +165,9 @@ def _html_block(block: Block, pictures: Path | None) -> str:
         case str():
             return f"<p>{_html(block)}</p>"
         case Bullets():
-            return "<ul>\n" + "\n".join(f"<li>{_html(text)}</li>" for text in block.texts) + "\n</ul>"
+            return _html_list([_html(text) for text in block.texts])
+        case Links():
+            return _html_list([f'<a href="{_link(file)}">{_html(file)}</a>' for file in block.files])
         case Note():
             return f'<p class="note">{_html(block.text)}</p>'
         case Figure():
@@ -168,6 +179,10 @@ def _html_block(block: Block, pictures: Path | None) -> str:
         case Folded():
             inside = "\n".join(_html_block(inner, pictures) for inner in block.blocks)
             return f"<details>\n<summary>{_html(block.title)}</summary>\n{inside}\n</details>"
+
+
+def _html_list(items: Sequence[str]) -> str:
+    return "<ul>\n" + "\n".join(f"<li>{item}</li>" for item in items) + "\n</ul>"
 
 
 def _html_table(table: Table) -> str:

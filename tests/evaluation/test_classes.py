@@ -9,7 +9,16 @@ from scipy.stats import binomtest
 from sklearn import metrics
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation import calibration, class_comparison, class_intervals, classes, comparison, intervals, roc
+from pycaffe_ext.evaluation import (
+    calibration,
+    class_comparison,
+    class_intervals,
+    class_resampling,
+    classes,
+    comparison,
+    intervals,
+    roc,
+)
 from pycaffe_ext.evaluation.classes import Images
 
 
@@ -146,7 +155,7 @@ def test_with_two_classes_intervals_are_delongs_and_the_bootstraps():
     own = class_intervals.macro_auc(images)
     label, score = images.label, images.probability[:, 1]
     assert own.image == roc.auc_interval(label, score)
-    drawn = roc.bootstrap_aucs(label, score, images.group, class_intervals.RESAMPLES, 0)
+    drawn = roc.bootstrap_aucs(label, score, images.group, class_resampling.RESAMPLES, 0)
     assert own.group == intervals.area_interval(own.value, drawn, roc.class_groups(label, images.group))
     assert (class_intervals.auc_contributions(images) ** 2).sum() == pytest.approx(delong_variance(label, score))
 
@@ -156,9 +165,16 @@ def delong_variance(label, score):
     return below.mean(axis=1).var(ddof=1) / label.sum() + below.mean(axis=0).var(ddof=1) / (label == 0).sum()
 
 
+def test_curves_along_shares_of_false_positives():
+    images, rates = drawn_images(3), np.linspace(0, 1, 11)
+    along = classes.sensitivities_along(images, rates)
+    for kind, row in zip(images.present, along, strict=True):
+        assert row == pytest.approx([brute_sensitivity(images, kind, 1 - rate) for rate in rates])
+
+
 def test_the_bootstrap_of_a_macro_auc_by_brute_force():
     images = drawn_images(3, n=90, groups=12)
-    drawn = class_intervals.macro_resampled(images, seed=3)
+    drawn = class_resampling.macro_aucs(images, seed=3)
     for value, weights in zip(drawn.value[:25], intervals.group_resamples(images.group, 25, 3), strict=True):
         rows = np.repeat(np.arange(90), weights)
         again = metrics.roc_auc_score(images.label[rows], images.probability[rows], multi_class="ovr")
@@ -170,13 +186,13 @@ def test_spread_by_group_is_that_of_the_sums_of_contributions():
     """Obuchowski's variance for clustered data, which needs no resamples."""
     images = drawn_images(4, n=600, groups=60, spread=1.0)
     sums = np.bincount(images.group, class_intervals.auc_contributions(images))
-    drawn = class_intervals.macro_resampled(images)
+    drawn = class_resampling.macro_aucs(images)
     assert drawn.value.std() == pytest.approx(sqrt((sums**2).sum()), rel=0.1)
 
 
 def test_the_bootstrap_of_balanced_accuracy_by_brute_force():
     images = drawn_images(3, n=90, groups=12)
-    drawn = class_intervals.balanced_resampled(images, seed=3)
+    drawn = class_resampling.balanced_accuracies(images, seed=3)
     for value, weights in zip(drawn.value[:25], intervals.group_resamples(np.arange(12), 25, 3), strict=True):
         rows = np.repeat(np.arange(90), weights[np.unique(images.group, return_inverse=True)[1]])
         assert value == pytest.approx(metrics.balanced_accuracy_score(images.label[rows], images.predicted[rows]))
@@ -184,7 +200,7 @@ def test_the_bootstrap_of_balanced_accuracy_by_brute_force():
 
 def test_a_resample_without_a_class_deviates_by_the_others():
     drawn = np.array([[0.9, 0.5], [0.8, np.nan], [np.nan, np.nan]])
-    found = class_intervals.mean_over_classes(np.array([0.7, 0.6]), drawn, [5, 5], 10)
+    found = class_resampling.mean_over_classes(np.array([0.7, 0.6]), drawn, [5, 5], 10)
     assert found.value[:2] == pytest.approx([0.7, 0.75])
     assert np.isnan(found.value[2])
 
@@ -194,7 +210,12 @@ def test_a_resample_without_a_class_deviates_by_the_others():
     [([1, 1], [6, 6], 11), ([1, 0], [6, 100], 6), ([0, 0], [6, 9], 6), ([1, 1], [1, 9], 1)],
 )
 def test_degrees_of_freedom(variance, groups, expected):
-    assert class_intervals.satterthwaite(np.array(variance, float), groups) == expected
+    assert class_resampling.satterthwaite(np.array(variance, float), groups) == expected
+
+
+@pytest.mark.parametrize(("images", "expected"), [([5, 5, 5], 3), ([100, 1, 1, 1], 2), ([4], 1), ([2, 2, 1, 1], 3)])
+def test_unequal_groups_count_as_fewer(images, expected):
+    assert class_resampling.effective(np.array(images)) == expected
 
 
 def test_accuracy_is_exact_by_image_and_never_narrower_by_group():
@@ -355,7 +376,7 @@ def test_pairs_that_can_not_be_tested():
 
 def test_intervals_by_group_cover_and_the_test_keeps_its_level(monkeypatch):
     """A small simulation; the truth is the mean over its studies, which a thousand more did not move."""
-    monkeypatch.setattr(class_intervals, "RESAMPLES", 100)
+    monkeypatch.setattr(class_resampling, "RESAMPLES", 100)
     figures = {"macro": class_intervals.macro_auc, "balanced": class_intervals.balanced_accuracy}
     found = {name: [] for name in figures}
     false = 0

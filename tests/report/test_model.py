@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import pytest
 
 from pycaffe_ext.report import model
-from pycaffe_ext.report.model import Bullets, Figure, Folded, Note, Section, Table
+from pycaffe_ext.report.model import Bullets, Figure, Folded, Links, Note, Section, Table
 
 HOSTILE = "<script>alert(1)</script> a|b *c* _d_ `e` [f](g) &amp; \"h\" 'i' ~j~ k_l $m$ \\n"
 PAGE = [
@@ -41,7 +41,7 @@ class Texts(HTMLParser):
 def test_markdown_page():
     assert model.markdown(PAGE, "A study") == (
         "# A study\n\n## Results\n\nTwo nets.\n\n"
-        "| net | AUC |\n| --- | ---: |\n| ft-fc6 | 0.91 \\[0.88, 0.93\\] |\n| scratch | 0.8 |\n\n"
+        "| net | AUC |\n| --- | ---: |\n| ft-fc6 | 0.91 [0.88, 0.93] |\n| scratch | 0.8 |\n\n"
         "All numbers: [r.csv](r.csv)\n\n## Curves\n\n"
         "![ROC as Fig. 2 has it](roc.png)\n\n*ROC as Fig. 2 has it. One line a class.*\n\n"
         "> **Few groups.**\n\n- a\n- b\n\n## All\n\n"
@@ -65,6 +65,9 @@ def test_markdown_page():
         ("Müller & Söhne &lt;", "Müller & Söhne \\&lt;"),
         ("two\n\nlines", "two lines"),
         ("a|b", "a\\|b"),
+        ("0.9 [0.8, 1.0]", "0.9 [0.8, 1.0]"),
+        ("[a](b) and [a][b]", "\\[a\\](b) and [a\\][b]"),
+        ("[x] no task", "\\[x] no task"),
         ("---", "\\---"),
     ],
 )
@@ -93,6 +96,7 @@ def test_numbers_are_aligned_right_in_html():
     [
         (["1", "-2.5", "−3"], True),
         (["0.9 [0.8, 1.0]", "-"], True),
+        (["[-0.1, +0.2]", ""], True),
         (["1 234", "12 %", "1e-05", "<0.001"], True),
         ([None, ""], False),
         (["1", "one"], False),
@@ -111,6 +115,12 @@ def test_pictures_become_part_of_the_page(tmp_path):
     images = [attributes for tag, attributes in Texts(model.html(PAGE, pictures=tmp_path)).tags if tag == "img"]
     assert base64.b64decode(images[0]["src"].removeprefix("data:image/png;base64,")) == b"\x89PNG picture"
     assert images[0]["alt"] == "ROC as Fig. 2 has it"
+
+
+def test_a_list_of_files():
+    section = Section("s", [Links(["a b.csv", "c_d.csv"])])
+    assert model.markdown([section]) == "## s\n\n- [a b.csv](a%20b.csv)\n- [c_d.csv](c_d.csv)\n"
+    assert '<li><a href="a%20b.csv">a b.csv</a></li>' in model.html([section])
 
 
 def test_names_of_files_are_quoted_in_links():
