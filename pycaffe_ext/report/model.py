@@ -22,7 +22,8 @@ h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #
 .scroll { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid #8884; text-align: left; vertical-align: top; }
-th { border-bottom: 2px solid #888a; vertical-align: bottom; } .n { text-align: right; white-space: nowrap; }
+th { border-bottom: 2px solid #888a; vertical-align: bottom; } .n { text-align: right; }
+.n, td:first-child { white-space: nowrap; }
 figure { margin: 1.5rem 0; } figure img { max-width: 100%; height: auto; background: white; }
 figcaption { font-size: .9rem; opacity: .85; }
 .note { border-left: .3rem solid #D55E00; padding: .3rem 1rem; font-weight: 600; }
