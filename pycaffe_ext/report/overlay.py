@@ -15,7 +15,7 @@ INK, PAPER = (255, 255, 255), (40, 40, 40)
 def draw_boxes(picture: Picture, boxes: NDArray[np.float32], score: Floats, shown: float) -> Picture:
     """A copy of a BGR picture with the boxes (m, 4: x, y, w, h in pixels) whose score reaches `shown`.
 
-    The box with the highest score is drawn in any case, dashed corners' thickness showing that it stays below.
+    The box with the highest score is drawn in any case, thin where it stays below.
     """
     drawn = picture.copy()
     order = np.argsort(-np.asarray(score), kind="stable")
