@@ -103,7 +103,6 @@ def test_training_reads_and_writes_such_names(folder, tmp_path):
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not root.installed(), reason="needs the genuine Caffe: make caffe")
 def test_the_genuine_program_reads_the_same_net(folder, tmp_path):
     write_text(tmp_path / "ours", read_net(folder / "net.prototxt"))
     for source, target in ((folder / "net.prototxt", "a"), (tmp_path / "ours", "b")):

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import cv2
+import genuine_python
 import lmdb
 import numpy as np
 import pytest
@@ -24,7 +25,6 @@ from pycaffe_ext.programs.compute_image_mean import mean_image, write_mean
 from pycaffe_ext.records import datum
 
 SIZE = 32
-needs_caffe = pytest.mark.skipif(not root.installed(), reason="no genuine Caffe here: run `make caffe`")
 
 
 @pytest.fixture(scope="module")
@@ -148,14 +148,12 @@ numpy.savez(sys.argv[2], data=numpy.concatenate(data), label=numpy.concatenate(l
 
 
 @pytest.mark.genuine
-@needs_caffe
 @pytest.mark.parametrize("encoding", ["raw", "png"])
 def test_genuine_caffe_reads_the_same_pixels(frames, candidates, tmp_path, encoding):
     selection = choose(candidates.label, limit=400)
     database, _ = pack(frames, candidates, selection, tmp_path, "train", size=SIZE, encoding=encoding, progress=False)
     (tmp_path / "net.prototxt").write_text(NET.format(source=database))
-    order = [root.command("python"), "-c", FORWARD, tmp_path / "net.prototxt", tmp_path / "read.npz"]
-    subprocess.run(order, check=True, capture_output=True)
+    genuine_python.run("-c", FORWARD, tmp_path / "net.prototxt", tmp_path / "read.npz")
     read = np.load(tmp_path / "read.npz")
     patches, labels = zip(*((patch, label) for _, patch, label in datum.read(database)), strict=True)
     np.testing.assert_array_equal(read["data"], np.stack(patches))
@@ -163,7 +161,6 @@ def test_genuine_caffe_reads_the_same_pixels(frames, candidates, tmp_path, encod
 
 
 @pytest.mark.genuine
-@needs_caffe
 def test_mean_equals_compute_image_mean(packed, tmp_path):
     order = [root.command("compute_image_mean"), "--backend=lmdb", packed[0], tmp_path / "theirs.binaryproto"]
     subprocess.run(order, check=True, capture_output=True)

@@ -15,7 +15,6 @@ from solver_lab import (
     assert_same_messages,
     images,
     messages,
-    needs_genuine,
     prepare,
     run_genuine,
     run_ours,
@@ -31,7 +30,6 @@ from pycaffe_ext.proto import caffe_pb2, parse, read_message, write_weights
 COMMAND = [sys.executable, "-m", "pycaffe_ext"]
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_the_whole_training_log_says_the_same(tmp_path):
     """From reading the solver to the end; what Caffe's factory says twice and its filter's remarks are left out."""
@@ -48,7 +46,6 @@ def test_the_whole_training_log_says_the_same(tmp_path):
         assert texts[0] == texts[1]
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_caffe_test_says_the_same(tmp_path):
     folder = prepare(tmp_path / "a")
@@ -62,7 +59,6 @@ def test_caffe_test_says_the_same(tmp_path):
     assert sum("p = " in line for line in messages(ours, "Running")) == 9 * 12 + 12
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_caffe_time_says_the_same_but_for_the_times(tmp_path):
     folder = prepare(tmp_path / "a")
@@ -75,7 +71,6 @@ def test_caffe_time_says_the_same_but_for_the_times(tmp_path):
     assert any("conv\tbackward" in line for line in lines[0])
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_resuming_and_fine_tuning_say_the_same(tmp_path):
     folder = prepare(tmp_path / "a", test_interval=5)
@@ -100,7 +95,7 @@ def _wait_for(path, process) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("engine", ["ours", pytest.param("genuine", marks=[needs_genuine, pytest.mark.genuine])])
+@pytest.mark.parametrize("engine", ["ours", pytest.param("genuine", marks=pytest.mark.genuine)])
 def test_sighup_snapshots_and_sigint_stops_with_a_snapshot(engine, tmp_path):
     folder = prepare(tmp_path / "a", max_iter=100_000_000, display=None, test_interval=100_000_000, snapshot=100)
     program = COMMAND if engine == "ours" else [root.command("caffe")]

@@ -13,14 +13,11 @@ from pathlib import Path
 import cv2
 import lmdb
 import numpy as np
-import pytest
 
 from pycaffe_ext import glog
 from pycaffe_ext.engine.cli import main
 from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import blob_to_array, caffe_pb2, read_blobs, read_message
-
-needs_genuine = pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed (make caffe)")
 
 TRAIN = ("train", "--solver=solver.prototxt", "--weights=init.caffemodel")
 NET = """name: "tiny"

@@ -14,10 +14,7 @@ from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.training.command import EMBEDDED
 
-WITH_GENUINE = [
-    pytest.mark.genuine,
-    pytest.mark.skipif(not root.installed(), reason="`make caffe` has not been run"),
-]
+WITH_GENUINE = pytest.mark.genuine
 ENGINES = [
     pytest.param(EMBEDDED, id="embedded"),
     pytest.param((str(root.command()),), id="genuine", marks=WITH_GENUINE),

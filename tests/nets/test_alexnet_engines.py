@@ -29,11 +29,7 @@ from pycaffe_ext.engine.core.random import set_seed
 from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, read_blobs, write_mean, write_text, write_weights
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.genuine,
-    pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed: `make caffe`"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.genuine]
 SIDE, COUNT, STEPS = 227, 120, 50
 ENGINES = {"ours": [sys.executable, "-m", "pycaffe_ext"], "genuine": [str(root.command("caffe"))]}
 ZERO_START = {("conv1", 1), ("conv3", 1)}  # biases that BVLC AlexNet starts at 0 below the pooling

@@ -19,7 +19,6 @@ from pycaffe_ext.proto.caffe_pb2 import Datum
 from pycaffe_ext.records import database
 
 TOOL = Path(__file__).parents[2] / "tools" / "compute_image_mean.py"
-needs_caffe = pytest.mark.skipif(not root.installed(), reason="needs `make caffe`")
 LOGGED = {"GLOG_logtostderr": "1"}
 CHANNEL = re.compile(r"mean_value channel \[\d\]: ?(\S+)")
 
@@ -67,7 +66,6 @@ def run(program: object, *arguments: object) -> str:
 
 
 @pytest.mark.genuine
-@needs_caffe
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("backend", ["lmdb", "leveldb"])
 def test_same_bytes_and_channels_as_the_genuine_program(kind: str, backend: str, tmp_path: Path) -> None:
@@ -80,7 +78,6 @@ def test_same_bytes_and_channels_as_the_genuine_program(kind: str, backend: str,
 
 
 @pytest.mark.genuine
-@needs_caffe
 def test_sums_beyond_the_exact_ones_round_as_the_genuine_program_does(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     datums = [raw(rng.integers(200, 256, (1, 3, 4), dtype=np.uint8)) for _ in range(80_000)]

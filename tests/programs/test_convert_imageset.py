@@ -74,7 +74,6 @@ def records(folder: Path) -> list[tuple[str, Datum]]:
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not root.installed(), reason="needs `make caffe`")
 @pytest.mark.parametrize("arguments", FLAGS)
 def test_same_records_as_the_genuine_program(arguments: str, images: Path, tmp_path: Path) -> None:
     backend = "leveldb" if "leveldb" in arguments else "lmdb"

@@ -58,7 +58,6 @@ def records(folder: Path) -> list[tuple[bytes, Datum]]:
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not root.installed(), reason="needs `make caffe`")
 def test_same_keys_shapes_and_features_as_the_genuine_program(trained: Path) -> None:
     names = {who: ",".join(str(trained / f"{who}_{blob}") for blob in ("conv", "fc")) for who in ("theirs", "ours")}
     done = extract([root.command("extract_features")], trained, "conv,fc", names["theirs"], 4, "lmdb")

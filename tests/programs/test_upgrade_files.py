@@ -18,7 +18,6 @@ from pycaffe_ext.training.log_rows import read_rows
 
 ROOT = Path(__file__).parents[2]
 LOGS = Path(__file__).parents[1] / "lab" / "logs"
-needs_caffe = pytest.mark.skipif(not root.installed(), reason="needs `make caffe`")
 
 V0 = """
 name: "V0" input: "data" input_dim: 1 input_dim: 3 input_dim: 20 input_dim: 20 force_backward: true
@@ -53,7 +52,6 @@ def run(program: object, *arguments: object) -> subprocess.CompletedProcess[str]
 
 
 @pytest.mark.genuine
-@needs_caffe
 @pytest.mark.parametrize("text", [V0, V1, TODAY], ids=["V0", "V1", "today"])
 def test_nets_become_what_the_genuine_program_makes(text: str, tmp_path: Path) -> None:
     (tmp_path / "old").write_text(text)
@@ -67,7 +65,6 @@ def test_nets_become_what_the_genuine_program_makes(text: str, tmp_path: Path) -
 
 
 @pytest.mark.genuine
-@needs_caffe
 @pytest.mark.parametrize("text", [V0, V1], ids=["V0", "V1"])
 def test_binary_nets_keep_their_blobs(text: str, tmp_path: Path) -> None:
     net = parse(text, caffe_pb2.NetParameter())
@@ -83,7 +80,6 @@ def test_binary_nets_keep_their_blobs(text: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.genuine
-@needs_caffe
 @pytest.mark.parametrize("kind", ["SGD", "NESTEROV", "ADAGRAD", "RMSPROP", "ADADELTA", "ADAM"])
 def test_solvers_become_what_the_genuine_program_makes(kind: str, tmp_path: Path) -> None:
     (tmp_path / "old").write_text(SOLVER.format(kind))

@@ -165,7 +165,6 @@ def test_frames_that_changed_are_noticed(finished, frames, tmp_path):
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed: `make caffe`")
 def test_the_genuine_caffe_does_the_same_job_from_the_same_files(finished, frames):
     settings = ("--data", str(frames), "--epochs", "2", *SMALL, "--run", "real")
     status, _, err = run(finished, "polyp-ft-conv3", *settings, "--caffe", str(root.command("caffe")))

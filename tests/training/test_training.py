@@ -7,13 +7,13 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import genuine_python
 import numpy as np
 import pytest
 import training_lab as lab
 from scipy.special import softmax
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, read_net, to_text, write_text, write_weights_h5
 from pycaffe_ext.runs import summary
 from pycaffe_ext.runs.settings import Settings
@@ -362,7 +362,6 @@ def test_tool_scores_what_any_caffe_wrote(tmp_path, command):
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not root.installed(), reason="`make caffe` has not been run")
 @pytest.mark.parametrize("command", lab.ENGINES)
 def test_probabilities_equal_those_of_pycaffe(tmp_path, command):
     labels = lab.write_net(tmp_path)
@@ -379,7 +378,7 @@ net = caffe.Net({str(tmp_path / "score.prototxt")!r}, {str(weights)!r}, caffe.TE
 numpy.save({str(tmp_path / "oracle.npy")!r}, numpy.concatenate(
     [net.forward()["fc8_polyp"].copy() for _ in range(7)]))
 """
-    subprocess.run([root.command("python"), "-c", oracle], check=True, capture_output=True)
+    genuine_python.run("-c", oracle)
     raw = np.load(tmp_path / "oracle.npy")[:50].astype(np.float64)
     np.testing.assert_allclose(probabilities, softmax(raw, axis=1), rtol=1e-4)
 
