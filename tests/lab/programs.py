@@ -12,8 +12,10 @@ from unittest import mock
 
 from pycaffe_ext.errors import run_cli
 
+ROOT = Path(__file__).resolve().parents[2]
 
-def run_tool(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+
+def run_tool(name: str, *arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """What `python tools/NAME.py ARGUMENTS` does in the folder `cwd`: its exit status, what it prints, its errors."""
     tool = importlib.import_module(f"tools.{name}")
     argv, out, err = [f"tools/{name}.py", *map(str, arguments)], io.StringIO(), io.StringIO()

@@ -6,11 +6,12 @@ import csv
 import math
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from programs import run_tool
+from solver_lab import run_ours
 
 from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, parse, read_message
@@ -47,8 +48,9 @@ SOLVER = 'net: "n" base_lr: 0.01 lr_policy: "fixed" solver_type: {} max_iter: 3'
 
 
 def run(program: object, *arguments: object) -> subprocess.CompletedProcess[str]:
-    order = [sys.executable, ROOT / "tools" / program] if str(program).endswith(".py") else [program]
-    return subprocess.run(list(map(str, [*order, *arguments])), capture_output=True, text=True, check=False)
+    if str(program).endswith(".py"):
+        return run_tool(Path(str(program)).stem, *arguments)
+    return subprocess.run(list(map(str, [program, *arguments])), capture_output=True, text=True, check=False)
 
 
 @pytest.mark.genuine
@@ -256,9 +258,7 @@ def test_the_embedded_engine_s_log_parses_the_same(tmp_path: Path) -> None:
         f'net: "{tmp_path}/net" base_lr: 0.1 lr_policy: "fixed" max_iter: 6 display: 2 test_iter: 1 test_interval: 3'
         f' snapshot_after_train: false snapshot_prefix: "{tmp_path}/s" solver_mode: CPU'
     )
-    order = [sys.executable, "-m", "pycaffe_ext", "train", f"-solver={tmp_path}/solver"]
-    done = subprocess.run(order, capture_output=True, text=True, check=True)
-    (tmp_path / "log").write_text(done.stderr)
+    (tmp_path / "log").write_text(run_ours(tmp_path, "train", f"-solver={tmp_path}/solver"))
     assert run("parse_log.py", tmp_path / "log", tmp_path).returncode == 0
     train, test = (table(tmp_path / f"log.{kind}") for kind in ("train", "test"))
     assert [row["NumIters"] for row in train] == [0, 2, 4] and [row["NumIters"] for row in test] == [0, 3, 6]

@@ -26,18 +26,20 @@ from pycaffe_ext.runs import pipeline
 from pycaffe_ext.runs.settings import Settings
 
 pytestmark = pytest.mark.slow
-SIZE = (144, 176)
 ASKED = Settings("polyp", "ft-fc6", patches=120, test_views=2, batch=16, epochs=2)
 
 
-def sequences(folder: Path, seed: int) -> Path:
-    synthetic.write_sequences(folder, videos=8, frames=3, size=SIZE, seed=seed, workers=1, progress=False)
-    return folder
+@pytest.fixture(scope="module")
+def frames(miniature) -> Path:
+    return miniature
 
 
 @pytest.fixture(scope="module")
-def frames(tmp_path_factory) -> Path:
-    return sequences(tmp_path_factory.mktemp("one") / "frames", 0)
+def others(tmp_path_factory) -> Path:
+    """Frames of the same names that show something else."""
+    folder = tmp_path_factory.mktemp("others")
+    synthetic.write_sequences(folder, videos=8, frames=3, size=(144, 176), seed=9, workers=1, progress=False)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -68,16 +70,15 @@ def write_rows(table: Path, rows: list[dict[str, str]]) -> None:
         writer.writerows(rows)
 
 
-def other_pictures(frames: Path, packed: Packed, split: str, folder: Path) -> Path:
+def other_pictures(frames: Path, others: Path, packed: Packed, split: str, folder: Path) -> Path:
     """The same frames with other pictures and masks under the names of a split."""
     shutil.copytree(frames, folder)
-    other = sequences(folder.parent / "other", 9)
     for row in rows_of(packed.folder / "splits.csv"):
         if row["split"] == split:
             for part, suffix in (("images", "jpg"), ("masks", "png")):
                 name = f"{part}/{row['frame']}.{suffix}"
-                assert (other / name).read_bytes() != (folder / name).read_bytes() or part == "masks"
-                shutil.copy(other / name, folder / name)
+                assert (others / name).read_bytes() != (folder / name).read_bytes() or part == "masks"
+                shutil.copy(others / name, folder / name)
     return folder
 
 
@@ -107,11 +108,11 @@ LEARNED_FROM = (
 )
 
 
-def test_other_test_frames_change_nothing_but_the_test(frames, packed, tmp_path):
+def test_other_test_frames_change_nothing_but_the_test(frames, others, packed, tmp_path):
     """Detector, mean, balance, training and the choice of snapshot are the same to the last bit."""
     said: list[list[str]] = [[], []]
     first = pipeline.run(replace(ASKED, data=str(frames)), packed.folder.parent.parent, "run", said[0].append)
-    data = other_pictures(frames, packed, "test", tmp_path / "frames")
+    data = other_pictures(frames, others, packed, "test", tmp_path / "frames")
     settings = with_same_splits(data, packed, tmp_path / "runs")
     second = pipeline.run(settings, tmp_path / "runs", "run", said[1].append)
     (folder,) = (tmp_path / "runs" / "data").glob("polyp-*")
@@ -133,9 +134,9 @@ def test_other_test_frames_change_nothing_but_the_test(frames, packed, tmp_path)
     assert (first / "scores.csv").read_bytes() != (second / "scores.csv").read_bytes()
 
 
-def test_other_training_frames_change_what_is_learned_from_them(frames, packed, tmp_path):
+def test_other_training_frames_change_what_is_learned_from_them(frames, others, packed, tmp_path):
     """The comparison above can fail: here it does, for all that is made of training frames."""
-    data = other_pictures(frames, packed, "train", tmp_path / "frames")
+    data = other_pictures(frames, others, packed, "train", tmp_path / "frames")
     done = polyp.prepare(with_same_splits(data, packed, tmp_path / "runs"), tmp_path / "runs")
     for name in ("detector.npz", "mean.binaryproto", "train_lmdb/data.mdb"):
         assert digest(done.folder / name) != digest(packed.folder / name), name

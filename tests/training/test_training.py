@@ -1,9 +1,7 @@
 """The caffe command, scoring, snapshots on disk, the stopping rule, and the tool for finished snapshot folders."""
 
 import math
-import subprocess
 import sys
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -11,6 +9,8 @@ import genuine_python
 import numpy as np
 import pytest
 import training_lab as lab
+from patience import wait_until
+from programs import run_tool
 from scipy.special import softmax
 
 from pycaffe_ext.errors import UserError
@@ -114,13 +114,15 @@ def test_train_appends_its_log_and_passes_caffes_flags(tmp_path):
 
 
 def test_stop_asks_first_and_kills_a_deaf_one(tmp_path):
-    polite = python("import time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: print('saved')")
-    deaf = python("import signal, time; signal.signal(2, signal.SIG_IGN); print('up'); time.sleep(60)")
+    polite = python(
+        "import time\ntry: print('up', flush=True); time.sleep(600)\nexcept KeyboardInterrupt: print('saved')"
+    )
+    deaf = python("import signal, time; signal.signal(2, signal.SIG_IGN); print('up', flush=True); time.sleep(600)")
     process = polite.train(Path("s"), None, None, tmp_path / "polite")
-    time.sleep(0.5)
-    assert stop(process) == 0 and (tmp_path / "polite").read_text() == "saved\n"
+    wait_until(lambda: (tmp_path / "polite").read_text())
+    assert stop(process) == 0 and (tmp_path / "polite").read_text() == "up\nsaved\n"
     process = deaf.train(Path("s"), None, None, tmp_path / "deaf")
-    time.sleep(0.5)
+    wait_until(lambda: (tmp_path / "deaf").read_text())
     assert stop(process, patience=0.2) == -9
     assert process.end() == -9
 
@@ -138,7 +140,7 @@ def test_test_streams_and_fails_with_the_last_words(tmp_path):
 
 
 def test_a_dropped_test_ends_its_process(tmp_path):
-    code = f"import os, time; print(os.getpid()); time.sleep(60)  # {tmp_path}"
+    code = f"import os, time; print(os.getpid()); time.sleep(600)  # {tmp_path}"
     lines = python(code).test(Path("m"), Path("w"), 1)
     pid = next(lines).strip()
     lines.close()
@@ -329,8 +331,7 @@ def test_score_net_of_a_train_val_net(tmp_path):
 
 
 def tool(*arguments):
-    run = [sys.executable, str(TOOL), *map(str, arguments)]
-    return subprocess.run(run, capture_output=True, text=True, check=False)
+    return run_tool("score_snapshots", *arguments)
 
 
 def test_tool_needs_snapshots(tmp_path):
