@@ -82,10 +82,33 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callab
 
 @pytest.fixture(scope="session")
 def miniature(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
-    """Synthetic sequences, 8 videos of 3 frames of 144 x 176: the least that is split, learned from and tested."""
+    """Synthetic sequences, 8 videos of 3 frames of 144 x 176: the least that is split, learned from and tested.
+
+    A picture beside them is of no kind that is read.
+    """
     from pycaffe_ext.data import synthetic
 
     def make(folder: Path) -> None:
         synthetic.write_sequences(folder / "frames", videos=8, frames=3, size=(144, 176), workers=1, progress=False)
+        (folder / "frames" / "spare").mkdir()
+        (folder / "frames" / "spare" / "x.heic").touch()
 
     return made_once("miniature", make) / "frames"
+
+
+@pytest.fixture(scope="session")
+def miniature_run(miniature: Path, made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """A folder in which `polyp-ft-conv3` of the miniature ran once by the embedded engine, as runs/first.
+
+    What the program printed is in `out`. Its settings: see training_lab.SMALL, and two epochs.
+    """
+    from programs import run_tool
+    from training_lab import SMALL
+
+    def make(folder: Path) -> None:
+        order = ("polyp-ft-conv3", "--data", miniature, "--epochs", "2", *SMALL, "--run", "first")
+        done = run_tool("train_and_test", *order, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        (folder / "out").write_text(done.stdout)
+
+    return made_once("run", make)

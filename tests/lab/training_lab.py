@@ -20,6 +20,7 @@ ENGINES = [
     pytest.param((str(root.command()),), id="genuine", marks=WITH_GENUINE),
 ]
 
+SMALL = ("--patches", "120", "--test-views", "1", "--batch", "16")  # of a run of the miniature
 NET = """
 name: "tiny"
 layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: TRAIN }}
