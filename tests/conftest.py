@@ -13,14 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from pycaffe_ext import threads
 from pycaffe_ext.genuine import root
 
 # A shell that starts tests in the background has them ignore SIGINT, and every process that they start inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Two processes run tests on two cores: what takes a worker for each core takes none beside this process. Tests whose
-# subject is work by several ask for them.
-os.cpu_count = lambda: 1
+# Two processes run tests on two cores: what takes a thread or process for each core takes one. Tests whose subject is
+# work by several ask for them.
+os.environ.setdefault(threads.LIMIT, "1")
 
 MISSING = "needs the genuine Caffe: `make caffe`"
 

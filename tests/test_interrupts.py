@@ -13,6 +13,7 @@ import pytest
 import training_lab as lab
 from patience import LONG, wait_until
 
+from pycaffe_ext import threads
 from pycaffe_ext.interrupts import status_of, terminated_as_interrupted
 from pycaffe_ext.tether import Tethered
 
@@ -147,9 +148,10 @@ def test_a_run_that_is_ended_at_every_stage_leaves_nothing_and_goes_on(miniature
         f"RUNS={runs}",
         *RUN,
     )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", threads.LIMIT: "2"}
     left = []
     for begun, number in STAGES:
-        process = start(tmp_path, *order, env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
+        process = start(tmp_path, *order, env=environment)
         wait_until(lambda: process.poll() is not None or begun(runs, members(process.pid)))  # noqa: B023
         assert process.poll() is None, _text(tmp_path / "said")
         if number == signal.SIGINT:

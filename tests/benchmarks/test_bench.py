@@ -300,8 +300,7 @@ def test_versions_are_read_from_a_package_list():
     assert machine.debian_versions(status) == {"libopenblas0-pthread": "0.3.13", "liblmdb0": "0.9.24-1"}
 
 
-def test_work_of_other_programs_is_told_from_ours(monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: os.sysconf("SC_NPROCESSORS_ONLN"))  # conftest says one
+def test_work_of_other_programs_is_told_from_ours():
     burn = "import time; t = time.process_time()\nwhile time.process_time() - t < 0.5: sum(range(10000))"
 
     def check():

@@ -16,7 +16,7 @@ SERVER = Path(__file__).with_name("genuine_server.py")
 
 
 def run(
-    *arguments: object, cwd: Path | None = None, input: str = "", check: bool = True, timeout: float = 300
+    *arguments: object, cwd: Path | None = None, input: str = "", check: bool = True, timeout: float = 3000
 ) -> subprocess.CompletedProcess[str]:
     """`python ARGUMENTS` ("-c" and code, or a script's file) with the genuine caffe, whose log is quiet below errors.
 

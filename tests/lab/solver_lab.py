@@ -109,7 +109,7 @@ def prepare(folder: Path, params: str = "", **changes: object) -> Path:
 def run_genuine(folder: Path, *arguments: str, check: bool = True) -> str:
     """Run the genuine caffe in `folder`; its log.  With check=False the log may be that of a refusal."""
     command = [root.command("caffe"), *arguments]
-    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=3000, check=False)
     assert not check or run.returncode == 0, run.stderr[-2000:]
     return run.stderr
 
