@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.export import require
 from pycaffe_ext.export.source import Preparation, Source
 from pycaffe_ext.files import writing
 
@@ -28,10 +29,7 @@ def graph_of(source: Source) -> Graph:
     Raises UserError, naming the layer, for a type or a setting that has no ONNX form here, a missing or misshapen
     blob, or a layer that wants more bottoms; and without the package onnx.
     """
-    try:
-        import onnx  # noqa: F401  whether it is there
-    except ImportError:
-        raise UserError("this needs the package onnx: pip install 'pycaffe_ext[export]'") from None
+    require("onnx")
     from pycaffe_ext.export.graph import Graph
     from pycaffe_ext.export.layers import emit
 
@@ -87,10 +85,9 @@ def write(
 
 def load(path: str | Path) -> Callable[[np.ndarray], np.ndarray]:
     """What ONNX Runtime computes on the CPU: the input's float32 values -> the first output's."""
-    try:
-        import onnxruntime
-    except ImportError:
-        raise UserError("this needs the package onnxruntime: pip install 'pycaffe_ext[export]'") from None
+    require("onnxruntime")
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only: it warns of constants that it folds
     session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])

@@ -10,8 +10,9 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from onnx import NodeProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pycaffe_ext.errors import UserError
 from pycaffe_ext.export.graph import Graph
 from pycaffe_ext.export.onnx import graph_of
 from pycaffe_ext.export.source import Preparation, Source
@@ -63,7 +65,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "Tanh": torch.tanh,
     "Tile": lambda x, times: x.repeat(times),
 }
-CONVOLUTIONS = {
+CONVOLUTIONS: dict[str, dict[int, Callable[..., Tensor]]] = {
     "Conv": {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d},
     "ConvTranspose": {1: functional.conv_transpose1d, 2: functional.conv_transpose2d, 3: functional.conv_transpose3d},
 }
@@ -77,20 +79,12 @@ def _operator(name: str) -> Callable[[Callable[..., Tensor]], Callable[..., Tens
     return register
 
 
-@_operator("Conv")
-def _conv(x: Tensor, weight: Tensor, bias: Tensor | None = None, **attributes: Any) -> Tensor:
-    return _convolved("Conv", x, weight, bias, **attributes)
-
-
-@_operator("ConvTranspose")
-def _conv_transpose(x: Tensor, weight: Tensor, bias: Tensor | None = None, **attributes: Any) -> Tensor:
-    return _convolved("ConvTranspose", x, weight, bias, **attributes)
-
-
-def _convolved(op: str, x: Tensor, weight: Tensor, bias: Tensor | None, **attributes: Any) -> Tensor:
-    """The emitters pad both ends of an axis alike."""
-    function, axes = CONVOLUTIONS[op][x.dim() - 2], x.dim() - 2
-    return function(
+def _convolution(op: str, x: Tensor, weight: Tensor, bias: Tensor | None = None, **attributes: Any) -> Tensor:
+    """The emitters pad both ends of an axis alike.  UserError for more axes than PyTorch's convolutions have."""
+    axes = x.dim() - 2
+    if axes not in CONVOLUTIONS[op]:
+        raise UserError(f"a convolution over {axes} axes has no form in PyTorch, which has 1 to 3; write .onnx")
+    return CONVOLUTIONS[op][axes](
         x,
         weight,
         bias,
@@ -99,6 +93,9 @@ def _convolved(op: str, x: Tensor, weight: Tensor, bias: Tensor | None, **attrib
         dilation=attributes["dilations"],
         groups=attributes["group"],
     )
+
+
+OPERATORS |= {op: partial(_convolution, op) for op in CONVOLUTIONS}
 
 
 @_operator("Gemm")
@@ -112,30 +109,32 @@ def _batch_norm(x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, variance: 
 
 
 @_operator("Pad")
-def _pad(x: Tensor, pads: Sequence[int], value: float) -> Tensor:
+def _pad(x: Tensor, pads: list[int], value: float) -> Tensor:
     """ONNX gives the begins of all axes, then their ends; PyTorch begin and end of each axis, the last axis first."""
     ends = zip(pads[: x.dim()], pads[x.dim() :], strict=True)
     return functional.pad(x, [n for pair in reversed(list(ends)) for n in pair], value=value)
 
 
-def _padded(x: Tensor, pads: Sequence[int], value: float) -> Tensor:
+def _padded(x: Tensor, pads: list[int], value: float) -> Tensor:
     return _pad(x, [0, 0, *pads[:2], 0, 0, *pads[2:]], value) if any(pads) else x
 
 
 @_operator("MaxPool")
-def _max_pool(x: Tensor, kernel_shape: Sequence[int], strides: Sequence[int], pads: Sequence[int]) -> Tensor:
+def _max_pool(x: Tensor, kernel_shape: list[int], strides: list[int], pads: list[int]) -> Tensor:
     return functional.max_pool2d(_padded(x, pads, -math.inf), kernel_shape, strides)
 
 
 @_operator("AveragePool")
 def _average_pool(
     x: Tensor,
-    kernel_shape: Sequence[int],
-    pads: Sequence[int],
-    strides: Sequence[int] = (1, 1),
+    kernel_shape: list[int],
+    pads: list[int],
+    strides: list[int] | None = None,
     count_include_pad: int = 0,
 ) -> Tensor:
-    """Windows that are cut by the padding are divided by what they hold of `x`, unless the padding counts."""
+    """Windows that are cut by the padding are divided by what they hold of `x`, unless the padding counts.  ONNX's
+    default stride is 1, PyTorch's the window."""
+    strides = strides or [1, 1]
     if count_include_pad or not any(pads):
         return functional.avg_pool2d(_padded(x, pads, 0), kernel_shape, strides)
     total, held = (
@@ -146,7 +145,7 @@ def _average_pool(
 
 
 @_operator("Slice")
-def _slice(x: Tensor, starts: Sequence[int], ends: Sequence[int], axes: Sequence[int]) -> Tensor:
+def _slice(x: Tensor, starts: list[int], ends: list[int], axes: list[int]) -> Tensor:
     for axis, start, end in zip(axes, starts, ends, strict=True):
         x = x.narrow(axis, start, end - start)
     return x
@@ -242,7 +241,8 @@ def runs(net: nn.Module) -> Callable[[np.ndarray], np.ndarray]:
 
     def run(values: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            return net(torch.from_numpy(values)).numpy()
+            result: Tensor = net(torch.from_numpy(values))
+        return result.numpy()
 
     return run
 
@@ -251,4 +251,5 @@ def read_about(path: str | Path) -> dict[str, str]:
     """The metadata in a .pt2 file."""
     files = {ABOUT: ""}
     torch.export.load(os.fspath(path), extra_files=files)
-    return json.loads(files[ABOUT])
+    found: dict[str, str] = json.loads(files[ABOUT])
+    return found

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.export import require
 from pycaffe_ext.export.source import LayerParameter, Preparation, Source, of
 from pycaffe_ext.files import writing
 from pycaffe_ext.proto import caffe_pb2, parse
@@ -32,10 +33,9 @@ def tensors(source: Source) -> dict[str, np.ndarray]:
 
 def write(source: Source, path: str | Path, preparation: Preparation, about: Mapping[str, str] | None = None) -> None:
     """Write the file, whole or not at all.  Metadata: format, name, prototxt, how the input is prepared, `about`."""
-    try:
-        from safetensors.numpy import save
-    except ImportError:
-        raise UserError("this needs the package safetensors: pip install 'pycaffe_ext[export]'") from None
+    require("safetensors")
+    from safetensors.numpy import save
+
     metadata = {"format": "caffe", "name": source.name, "prototxt": source.prototxt, **preparation.metadata()}
     with writing(path, "wb") as file:
         file.write(save(tensors(source), {**metadata, **(about or {})}))
