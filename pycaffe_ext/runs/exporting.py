@@ -22,6 +22,7 @@ from pycaffe_ext.proto import caffe_pb2, read_blobs, read_mean, read_net, write_
 from pycaffe_ext.records.datum import read
 from pycaffe_ext.runs import finished
 from pycaffe_ext.runs.finished import RunFiles
+from pycaffe_ext.runs.records import RESULT, RUN
 from pycaffe_ext.strings import portable
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.scoring import score
@@ -29,7 +30,6 @@ from pycaffe_ext.training.scoring import score
 FOLDER = "export"  # in the run's, if no other is given
 PATCHES = 100  # compared by default
 SPLIT = "val"  # whose patches are compared: they lie with every run, test patches may be packed by slices
-CLASSES = {"polyp": ("no polyp", "polyp")}  # in the order of labels
 
 
 @dataclass(frozen=True)
@@ -67,24 +67,19 @@ def export(
     preparation = preparation_of(scoring, mean)
     weights = run.folder / "best.caffemodel"
     source, head = source_of(deploy, read_blobs(weights), preparation)
-    names = class_names(run, blob_shapes(deploy)[head][1])
     count = min(count, run.packed.patches[SPLIT])
     patches = np.stack([patch for _, patch, _ in islice(read(run.packed.lmdb(SPLIT)), count)])
-    command = Caffe.from_setting(caffe or run.settings.caffe, gpu)
-    probabilities = own_scores(command, scoring, run.packed, weights, head, len(names), count)
-    return Exported(
-        out, count, checked.write(source, about(run, source, preparation, names), out, patches, probabilities)
-    )
+    command = Caffe.from_setting(caffe or run.record.machine["caffe"], gpu)
+    probabilities = own_scores(command, scoring, run.packed, weights, head, len(run.packed.classes), count)
+    return Exported(out, count, checked.write(source, about(run, source, preparation), out, patches, probabilities))
 
 
 def load(folder: Path) -> RunFiles:
     """A finished run; UserError if the folder is not one, or its training has not ended."""
-    if not (folder / "run.json").is_file():
-        raise UserError(f"{folder} is not a run's folder (it has no run.json); give one, such as runs/polyp-ft-conv3")
+    if not (folder / RUN).is_file():
+        raise UserError(f"{folder} is not a run's folder (it has no {RUN}); give one, such as runs/polyp-ft-conv3")
     if (run := finished.load(folder)) is None:
-        raise UserError(
-            f"{folder} is not finished (it has no result.json); repeat its command to go on, then export it"
-        )
+        raise UserError(f"{folder} is not finished (it has no {RESULT}); repeat its command to go on, then export it")
     return run
 
 
@@ -93,7 +88,7 @@ def read_own_mean(run: RunFiles) -> np.ndarray:
     path = run.packed.mean_file
     if not path.is_file():
         raise UserError(f"{path} is missing, and the net needs it; remove {run.packed.folder} and run again")
-    then = run.record.get("inputs", {}).get(path.name)
+    then = run.record.inputs.get(path.name)
     if then and digest(path) != then:
         raise UserError(f"{path} has changed since {run.folder} was trained; remove the run and run it again")
     return read_mean(path)
@@ -144,21 +139,15 @@ def own_scores(
         return score(caffe, model, weights, count, layer.data_param.batch_size, head, classes)[0]
 
 
-def class_names(run: RunFiles, classes: int) -> tuple[str, ...]:
-    """Names of the classes in the order of the output's columns."""
-    names = CLASSES.get(run.settings.app, ())
-    return names if len(names) == classes else tuple(f"class {i}" for i in range(classes))
-
-
-def about(run: RunFiles, source: Source, preparation: Preparation, classes: tuple[str, ...]) -> dict[str, Any]:
+def about(run: RunFiles, source: Source, preparation: Preparation) -> dict[str, Any]:
     """What a user of the exported files must know, JSON-able."""
-    (first, *_), settings = source.layers, run.settings
+    (first, *_), training, classes = source.layers, run.settings.training, run.packed.classes
     return {
         "run": run.folder.resolve().name,
-        "title": run.result["name"],
-        "architecture": settings.arch,
-        "scheme": settings.scheme,
-        "trained_in_precision": settings.precision,
+        "title": run.result.name,
+        "architecture": training.arch,
+        "scheme": training.scheme,
+        "trained_in_precision": training.precision,
         "input": {
             "name": first.top[0],
             "shape": ["N", *first.input_param.shape[0].dim[1:]],
@@ -174,7 +163,7 @@ def about(run: RunFiles, source: Source, preparation: Preparation, classes: tupl
         },
         "output": {"name": source.layers[-1].top[0], "shape": ["N", len(classes)], "values": "class probabilities"},
         "classes": list(classes),
-        "versions": {"pycaffe_ext": __version__, "trained_with": run.record["versions"]},
+        "versions": {"pycaffe_ext": __version__, "trained_with": run.record.versions},
     }
 
 

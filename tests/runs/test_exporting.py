@@ -24,8 +24,9 @@ from pycaffe_ext.files import digest, write_json
 from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import array_to_blob, caffe_pb2, read_mean, write_mean, write_text, write_weights
 from pycaffe_ext.records.datum import to_bytes
-from pycaffe_ext.runs import exporting
-from pycaffe_ext.runs.settings import Settings
+from pycaffe_ext.runs import exporting, records
+from pycaffe_ext.runs.records import Best, ResultRecord, RunRecord
+from pycaffe_ext.runs.settings import Machine, Settings
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -34,6 +35,7 @@ stored = pytest.importorskip("safetensors")
 from pycaffe_ext.export import pytorch  # noqa: E402
 
 PATCHES = 7
+DATA = Path("data", "polyp-1", "packed")  # beside the run
 Blobs = dict[str, list[np.ndarray]]
 
 
@@ -57,8 +59,8 @@ def random_blobs(net: Net, rng: np.random.Generator) -> Blobs:
 
 def write_run(runs: Path, arch: str = "lenet", **options: Any) -> Path:
     """A finished run of an untrained net, its validation patches and their mean, as runs.pipeline leaves them."""
-    settings = Settings("polyp", "scratch", arch=arch, **options)
-    folder, data = runs / settings.name(), runs / "data" / "polyp-1"
+    settings = Settings.of("polyp", "scratch", arch=arch, **options)
+    folder, data = runs / settings.name(), runs / DATA
     folder.mkdir(parents=True)
     data.mkdir(parents=True)
     spec = nets.NetSpec("polyp", "scratch", 2, arch=arch, mean_file=str(data / "mean.binaryproto"))
@@ -66,7 +68,10 @@ def write_run(runs: Path, arch: str = "lenet", **options: Any) -> Path:
     patches = rng.integers(0, 256, (PATCHES, *nets.architecture(arch).input)).astype(np.uint8)
     write_lmdb(data / "val_lmdb", patches)
     write_mean(data / "mean.binaryproto", patches.mean(axis=0, dtype=np.float64).astype(np.float32))
-    write_json(data / "data.json", {"fingerprint": "f", "patches": {"train": 9, "val": PATCHES}, "facts": {}})
+    write_json(
+        data / "data.json",
+        {"fingerprint": "f", "patches": {"train": 9, "val": PATCHES}, "facts": {}, "classes": ["no polyp", "polyp"]},
+    )
     deploy = nets.deploy(spec)
     write_text(folder / "deploy.prototxt", deploy)
     write_text(folder / "score_val.prototxt", nets.score_net(spec, str(data / "val_lmdb"), 4))
@@ -88,13 +93,10 @@ def write_lmdb(folder: Path, patches: np.ndarray) -> None:
 
 def write_records(folder: Path, data: Path, settings: Settings) -> None:
     resolved = {"width": "1", "batch": 16, "data": str(data), "donor": None}
-    inputs = {"mean.binaryproto": digest(data / "mean.binaryproto")}
-    versions = {"caffe": "caffe version 1.0.0"}
-    record = {"settings": asdict(settings), "resolved": resolved, "inputs": inputs, "versions": versions}
-    write_json(folder / "run.json", record)
-    best = {"iteration": 1, "epoch": 1.0, "validation_auc": 0.5}
-    result = {"name": settings.title, "donor": "none", "best": best, "snapshots": 1, "stopped_by": "epochs"}
-    write_json(folder / "result.json", {**result, "test": {"patch_auc": 0.5}})
+    inputs, versions = {"mean.binaryproto": digest(data / "mean.binaryproto")}, {"caffe": "caffe version 1.0.0"}
+    records.write_run(folder, RunRecord(settings.record(), asdict(Machine()), resolved, {}, [], [], inputs, versions))
+    best = Best(iteration=1, epoch=1.0, validation_auc=0.5)
+    records.write_result(folder, ResultRecord(settings.title, "none", best, 1, "epochs", {}, {}, [], {}, []))
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +110,7 @@ def exported(folder: Path) -> exporting.Exported:
 
 
 def patches_of(folder: Path) -> np.ndarray:
-    data = folder.parent / "data" / "polyp-1"
+    data = folder.parent / DATA
     return np.stack([patch for _, patch, _ in exporting.read(data / "val_lmdb")])
 
 
@@ -122,7 +124,7 @@ def engine_probabilities(folder: Path) -> np.ndarray:
             layer.blobs, exporting.read_blobs(folder / "best.caffemodel").get(layer.name, []), strict=True
         ):
             blob.data.copy_(torch.from_numpy(array))
-    mean = read_mean(folder.parent / "data" / "polyp-1" / "mean.binaryproto")
+    mean = read_mean(folder.parent / DATA / "mean.binaryproto")
     net.blobs["data"].data = torch.from_numpy((patches_of(folder) - mean) * np.float32(1 / 256))
     net.forward()
     return net.blobs["prob"].data.numpy()
@@ -192,7 +194,7 @@ def test_a_moved_run_is_scored_on_the_data_beside_it_and_an_export_is_replaced(
 ) -> None:
     moved = shutil.copytree(folder.parent, tmp_path / "elsewhere") / folder.name
     record = json.loads((moved / "run.json").read_text())
-    record["resolved"]["data"] = str(tmp_path / "gone" / "polyp-1")
+    record["resolved"]["data"] = str(tmp_path / "gone" / "polyp-1" / "packed")
     write_json(moved / "run.json", record)
     files = []
 
@@ -205,14 +207,14 @@ def test_a_moved_run_is_scored_on_the_data_beside_it_and_an_export_is_replaced(
     (moved / "export").mkdir(exist_ok=True)
     again = exporting.export(moved, count=3)
     assert again.patches == 3 and len(list(again.folder.iterdir())) == 4
-    assert files == [str(moved.parent / "data" / "polyp-1" / name) for name in ("val_lmdb", "mean.binaryproto")]
+    assert files == [str(moved.parent / DATA / name) for name in ("val_lmdb", "mean.binaryproto")]
 
 
 @pytest.fixture
 def copied(folder: Path, tmp_path: Path) -> Path:
     shutil.copytree(folder.parent, tmp_path / "runs")
     record = json.loads((folder / "run.json").read_text())
-    record["resolved"]["data"] = str(tmp_path / "runs" / "data" / "polyp-1")
+    record["resolved"]["data"] = str(tmp_path / "runs" / DATA)
     write_json(tmp_path / "runs" / folder.name / "run.json", record)
     return tmp_path / "runs" / folder.name
 
@@ -224,9 +226,9 @@ def copied(folder: Path, tmp_path: Path) -> Path:
         ("result.json", "is not finished"),
         ("deploy.prototxt", "deploy.prototxt"),
         ("best.caffemodel", "best.caffemodel"),
-        ("../data/polyp-1/data.json", "packed data of .* are gone"),
-        ("../data/polyp-1/mean.binaryproto", "mean.binaryproto is missing"),
-        ("../data/polyp-1/val_lmdb/data.mdb", "val_lmdb"),
+        ("../data/polyp-1/packed/data.json", "packed data of .* are gone"),
+        ("../data/polyp-1/packed/mean.binaryproto", "mean.binaryproto is missing"),
+        ("../data/polyp-1/packed/val_lmdb/data.mdb", "val_lmdb"),
     ],
 )
 def test_what_is_missing_is_named_in_one_line(broken: str, message: str, copied: Path, tmp_path: Path) -> None:
@@ -237,7 +239,7 @@ def test_what_is_missing_is_named_in_one_line(broken: str, message: str, copied:
 
 
 def test_a_mean_that_changed_is_refused(copied: Path, tmp_path: Path) -> None:
-    write_mean(copied.parent / "data" / "polyp-1" / "mean.binaryproto", np.zeros((3, 28, 28), np.float32))
+    write_mean(copied.parent / DATA / "mean.binaryproto", np.zeros((3, 28, 28), np.float32))
     with pytest.raises(UserError, match="mean.binaryproto has changed since .* was trained"):
         exporting.export(copied, tmp_path / "out")
 
