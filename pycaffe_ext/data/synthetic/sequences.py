@@ -1,0 +1,111 @@
+"""Sequences of frames of which half are degraded, in runs as in real videos: semi-synthetic data for `frames`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pycaffe_ext.data.synthetic.degrade import KINDS, degrade
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.files import write_csv, writing_folder
+from pycaffe_ext.pictures.shown import shown
+from pycaffe_ext.processes import map_processes
+
+HEADER = ("frame", "label", "group", "degradation", "severity")
+LABELS = ("uninformative", "informative")
+TABLE = "frames.csv"
+LONGEST = 12  # frames of a run
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A sharp frame.  name : unique.   path : its picture.   group : its video; its shots are given in their order."""
+
+    name: str
+    path: Path
+    group: str
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What happens to a frame: one of KINDS at a severity of 0..1, or "" for none."""
+
+    kind: str = ""
+    severity: float = 0.0
+
+
+def fates(groups: Sequence[str], rng: np.random.Generator) -> list[Fate]:
+    """What happens to each frame; frames of a group, equal neighbours in `groups`, are in the order of their video.
+
+    Half of the frames of each group are degraded, in runs of one kind whose severity swells and fades; a group with an
+    odd number of frames, also a single one, gets the larger half at random. So every group of two or more has both.
+    """
+    starts = np.flatnonzero(np.r_[True, np.array(groups[1:], str) != np.array(groups[:-1], str)])
+    ends = np.r_[starts[1:], len(groups)]
+    return [fate for n in (ends - starts).tolist() for fate in _video(n, rng)]
+
+
+def write(folder: Path, shots: Sequence[Shot], seed: int, workers: int = 2, progress: bool = True) -> None:
+    """Write the frames, degraded as `fates` says, and frames.csv, whole or not at all; the same seed, the same bytes.
+
+    FOLDER/NAME.png; frames.csv has the columns of HEADER.   Raises UserError for a frame that can't be read, and if
+    there are fewer than two.
+    """
+    if len(shots) < 2:
+        raise UserError(f"{len(shots)} frames to degrade; at least 2 are needed, one of each class")
+    found = fates([shot.group for shot in shots], np.random.default_rng(seed))
+    with writing_folder(folder) as part:
+        jobs = [(shot, fate, number) for number, (shot, fate) in enumerate(zip(shots, found, strict=True))]
+        work = partial(_write_one, part, seed)
+        list(map_processes(work, jobs, "semi-synthetic frames", workers, progress, unit="frame", chunk=8))
+        rows = [(s.name, LABELS[not f.kind], s.group, f.kind, f"{f.severity:.3f}") for s, f, _ in jobs]
+        write_csv(part / TABLE, HEADER, rows)
+
+
+def _video(count: int, rng: np.random.Generator) -> list[Fate]:
+    bad = count // 2 + (int(rng.integers(2)) if count % 2 else 0)
+    runs = _parts(bad, rng)
+    gaps = _gaps(count - bad, len(runs), rng)
+    found: list[Fate] = [Fate()] * gaps[0]
+    for run, gap in zip(runs, gaps[1:], strict=True):
+        found += _run(run, rng) + [Fate()] * gap
+    return found
+
+
+def _parts(total: int, rng: np.random.Generator) -> list[int]:
+    """Lengths of runs that together have `total` frames."""
+    parts = []
+    while total:
+        parts.append(min(int(rng.integers(2, LONGEST + 1)), total))
+        total -= parts[-1]
+    return parts
+
+
+def _gaps(total: int, runs: int, rng: np.random.Generator) -> list[int]:
+    """Sharp frames before, between and after the runs."""
+    cuts = np.sort(rng.integers(0, total + 1, runs))
+    return np.diff(np.r_[0, cuts, total]).tolist() if runs else [total]
+
+
+def _run(length: int, rng: np.random.Generator) -> list[Fate]:
+    """One kind, most severe in the middle."""
+    kind = str(rng.choice(list(KINDS)))
+    low, high = np.sort(rng.uniform(0, 1, 2))
+    swell = np.sin(np.pi * (np.arange(length) + 0.5) / length)
+    return [Fate(kind, float(low + (high - low) * s)) for s in swell]
+
+
+def _write_one(folder: Path, seed: int, job: tuple[Shot, Fate, int]) -> None:
+    shot, fate, number = job
+    image: NDArray[np.uint8] = shown(shot.path)
+    rng = np.random.default_rng([seed, number])
+    picture = degrade(image, fate.kind, fate.severity, rng)
+    path = folder / f"{shot.name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].tobytes())
