@@ -58,7 +58,7 @@ def read(folder: str | Path, keep_damaged: bool = False) -> ClassFolders:
     ]
     images = sorted(images, key=lambda image: image.name)
     by_identifier((image.name for image in images), "picture")
-    _check_no_other_table(home, images, Path(folder))
+    check_no_other_table(home, images, Path(folder))
     images = grouped(home, images)
     if not (home / SPLITS_TABLE).exists():
         check_enough(home, tuple(classes), images)
@@ -154,27 +154,31 @@ def _listed(folders: Iterable[Path]) -> str:
 
 
 def _pictures(place: Path, class_name: str) -> dict[str, tuple[Path, str]]:
-    """name -> (path, group) of the pictures of a class; two of one name keep their endings."""
+    """name -> (path, group) of the pictures of a class."""
     top = _looked_through(place)
+    pictures = {}
+    for name, path in named_pictures(top).items():
+        folders = path.relative_to(top).parts[:-1]
+        pictures[name] = (path, identifier(folders[0]) if folders else f"{class_name}/{name}")
+    return pictures
+
+
+def named_pictures(top: Path) -> dict[str, Path]:
+    """The pictures below `top` by their path in it, without ending; two of one name keep theirs.
+
+    Raises UserError for a file that may be a picture and is not read.
+    """
     found = []
     for path in walk(top, None):
         if ending(path) in SUFFIXES:
             found.append(path)
         else:
             refuse_unread(path, SUFFIXES)
-    bare = Counter(_name(path, top, bare=True) for path in found)
-    pictures: dict[str, tuple[Path, str]] = {}
-    for path in found:
-        short = _name(path, top, bare=True)
-        name = short if bare[short] == 1 else _name(path, top, bare=False)
-        folders = path.relative_to(top).parts[:-1]
-        pictures[name] = (path, identifier(folders[0]) if folders else f"{class_name}/{name}")
-    return pictures
-
-
-def _name(path: Path, top: Path, bare: bool) -> str:
-    inside = path.relative_to(top)
-    return identifier((inside.with_suffix("") if bare else inside).as_posix())
+    inside = [path.relative_to(top) for path in found]
+    bare = [identifier(path.with_suffix("").as_posix()) for path in inside]
+    count = Counter(bare)
+    names = (name if count[name] == 1 else identifier(path.as_posix()) for name, path in zip(bare, inside, strict=True))
+    return dict(zip(names, found, strict=True))
 
 
 def _looked_through(place: Path) -> Path:
@@ -183,7 +187,7 @@ def _looked_through(place: Path) -> Path:
     return place
 
 
-def _check_no_other_table(home: Path, images: Sequence[Image], given: Path) -> None:
+def check_no_other_table(home: Path, images: Sequence[Image], given: Path) -> None:
     """Raise UserError if a groups.csv lies where it is not read."""
     for place in dict.fromkeys([given, *sorted({image.path.parent for image in images})]):
         if place != home and place.is_dir() and not left_by_system(place.name) and (table := groups_table(place)):
