@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from pycaffe_ext.data import class_folders
+from pycaffe_ext.data.images import fixed_splits
 from pycaffe_ext.data.sources.listing import not_taken
 from pycaffe_ext.errors import UserError
 
@@ -140,7 +142,7 @@ def test_splits_are_fixed_by_the_table(tmp_path):
     words = ("Train", "validation", "test")
     splits(make(tmp_path, "a", "b"), "file,split", [f"{name}.png,{words[int(name[-1])]}" for name in names])
     found = class_folders.read(tmp_path)
-    fixed = class_folders.fixed_splits(found.folder, found.images)
+    fixed = fixed_splits(found.images)
     assert {split: [image.name for image in part] for split, part in fixed.items()} == {
         split: [f"a/{i}", f"b/{i}"] for i, split in enumerate(("train", "val", "test"))
     }
@@ -156,10 +158,20 @@ def test_splits_are_fixed_by_the_table(tmp_path):
 def test_splits_that_do_not_do(word, words, tmp_path):
     lines = [f"{kind}/{i},{('train', 'val', 'train')[i]}" for kind in "ab" for i in range(3)]
     splits(make(tmp_path, "a", "b"), "frame,split", [*lines[:-1], f"b/2,{word}"])
-    found = class_folders.read(tmp_path)
     with pytest.raises(UserError, match=words):
-        class_folders.fixed_splits(found.folder, found.images)
-    assert class_folders.fixed_splits(tmp_path / "a", found.images) is None
+        class_folders.read(tmp_path)
+
+
+def test_without_a_table_no_split_is_fixed(tmp_path):
+    assert fixed_splits(class_folders.read(make(tmp_path, "a", "b")).images) is None
+
+
+def test_what_a_run_depends_on_is_in_the_content(tmp_path):
+    image = class_folders.read(make(tmp_path, "a", "b")).images[0]
+    changed = [replace(image, **one) for one in ({"name": "x"}, {"group": "x"}, {"label": 5}, {"split": "test"})]
+    assert len({one.content() for one in (image, *changed)}) == 5
+    image.path.write_bytes(PNG + b"x")
+    assert image.content() != replace(image, path=tmp_path / "a" / "1.png").content()
 
 
 def test_a_class_with_too_few_groups_is_named(tmp_path):

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from test_class_folders import fill
+from tools import data_help
 
-from pycaffe_ext.data.class_folders import fixed_splits
 from pycaffe_ext.data.frame_sets import SOURCES, find, label_of
+from pycaffe_ext.data.images import fixed_splits
 from pycaffe_ext.data.sources import describe
 from pycaffe_ext.errors import UserError
 
@@ -120,7 +121,7 @@ def test_the_users_groups_and_splits_win(tmp_path):
     assert {image.group for image in find(tmp_path).images} == {"p0", "p1", "p2", "p3"}
     lines = [f"{name},{('train', 'val', 'test', 'test')[i % 4]}" for i, name in enumerate(names)]
     (home / "splits.csv").write_text("\n".join(["frame,split", *lines]))
-    fixed = fixed_splits(home, find(tmp_path).images)
+    fixed = fixed_splits(find(tmp_path).images)
     assert {split: len(part) for split, part in fixed.items()} == {"train": 4, "val": 4, "test": 8}
 
 
@@ -146,3 +147,14 @@ def test_every_source_is_described():
         lines = describe(source).splitlines()
         assert lines[0].startswith(slug)
         assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize(("folder", "kind"), [("a", "class-folders"), ("good", "frame-folders")])
+def test_data_help_says_which_classes_a_folder_holds(folder, kind, tmp_path, capsys, monkeypatch):
+    fill(tmp_path / kind, *(f"{name}/{i}.png" for name in (folder, "bad") for i in range(3)), "loose.png")
+    monkeypatch.setattr("sys.argv", ["data_help.py", "--data", str(tmp_path / kind)])
+    data_help.main()
+    text = capsys.readouterr().out
+    assert text.startswith(f"{kind}: ")
+    assert f"{kind} is {kind}:\n6 pictures, 3 " in text
+    assert text.endswith("left out of pictures and videos: 1 in the folder itself (loose.png)\n")

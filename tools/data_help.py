@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from pycaffe_ext.data import frame_sets, images, sources
+from pycaffe_ext.data import class_folders, frame_sets, images, sources
 from pycaffe_ext.data.frames import damaged_frames
 from pycaffe_ext.data.reading import HELP, Reading
 from pycaffe_ext.data.sources.listing import not_taken
@@ -16,15 +16,15 @@ from pycaffe_ext.errors import UserError, known, run_cli
 from pycaffe_ext.files import user_path
 from pycaffe_ext.runs.summary import damage_text
 
-FOLDERS = """For `make folder`: any folder with a sub-folder for each of 2 to 100 classes
-  layout  FOLDER/
-            CLASS/NAME.jpg           or CLASS/PATIENT/NAME.jpg; every picture that OpenCV or Pillow reads
-            groups.csv               if wanted: frame,group (a patient) and a line for every picture
-            splits.csv               if wanted: frame,split (train, val, test) and a line for every picture"""
+SETS = (
+    ("polyp", "frames with masks of their polyps", tuple(sources.SOURCES.values())),
+    ("frames", "frames that are informative or not", tuple(frame_sets.SOURCES.values())),
+    ("folder", "pictures of 2 to 100 classes", (class_folders.CLASS_FOLDERS,)),
+)
 
 
 def main() -> None:
-    every = {**sources.SOURCES, **frame_sets.SOURCES}
+    every = {about.slug: about for _, _, known_sets in SETS for about in known_sets}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dataset", help=f"one of {', '.join(every)}")
     parser.add_argument("--data", type=user_path, help="a folder: say what it is recognised as, and count its frames")
@@ -38,25 +38,25 @@ def main() -> None:
     elif slugs:
         print(sources.describe(every[slugs[0]]), sources.NOTE, sep="\n\n")
     else:
-        print(
-            "For `make polyp`: frames with masks of their polyps",
-            *map(sources.describe, sources.SOURCES.values()),
-            sep="\n\n",
-        )
-        print(
-            "\nFor `make frames`: frames that are informative or not",
-            *map(sources.describe, frame_sets.SOURCES.values()),
-            sep="\n\n",
-        )
-        print("", FOLDERS, sources.NOTE, sep="\n\n")
+        for job, what, known_sets in SETS:
+            print(f"For `make {job}`: {what}", *map(sources.describe, known_sets), "", sep="\n\n")
+        print(sources.NOTE)
 
 
 def say_what_it_is(args: argparse.Namespace) -> None:
-    """Print which layout a folder has and what is in it, as polyp frames, or else as informative and other frames."""
-    of_frames = args.dataset in frame_sets.SOURCES
-    if args.dataset is None and not _recognised(sources.recognise, args.data):
-        of_frames = _recognised(frame_sets.recognise, args.data)
-    (say_of_frames if of_frames else say_of_polyps)(args)
+    """Print which layout a folder has and what is in it; what nothing recognises is an error of the polyps' layouts."""
+    kinds: dict[Callable[[argparse.Namespace], None], Callable[[Path], object]] = {
+        say_of_polyps: sources.recognise,
+        say_of_frames: frame_sets.recognise,
+        say_of_class_folders: class_folders.class_names,
+    }
+    if args.dataset:
+        named = next(
+            say for say, kind in zip(kinds, SETS, strict=True) if args.dataset in [one.slug for one in kind[2]]
+        )
+        named(args)
+        return
+    next((say for say, recognise in kinds.items() if _recognised(recognise, args.data)), say_of_polyps)(args)
 
 
 def _recognised(recognise: Callable[[Path], object], folder: Path) -> bool:
@@ -69,13 +69,24 @@ def _recognised(recognise: Callable[[Path], object], folder: Path) -> bool:
 
 def say_of_frames(args: argparse.Namespace) -> None:
     found = frame_sets.find(args.data, args.dataset, args.damaged == "keep")
-    count = np.bincount([image.label for image in found.images], minlength=len(frame_sets.CLASSES))
-    counts = ", ".join(f"{n} {name}" for n, name in zip(count, frame_sets.CLASSES, strict=True))
     print(sources.describe(found.source))
     print(f"\n{found.folder} is {found.source.slug}:")
-    print(f"{len(found.images)} frames, {counts}; {len({image.group for image in found.images})} groups")
-    print(sources.left_out_text(not_taken(args.data, [image.path for image in found.images])))
-    if damaged := images.damaged(found.images):
+    say_of_images(args, found.images, frame_sets.CLASSES)
+
+
+def say_of_class_folders(args: argparse.Namespace) -> None:
+    found = class_folders.read(args.data, args.damaged == "keep")
+    print(sources.describe(class_folders.CLASS_FOLDERS))
+    print(f"\n{found.folder} is {class_folders.CLASS_FOLDERS.slug}:")
+    say_of_images(args, found.images, found.classes)
+
+
+def say_of_images(args: argparse.Namespace, found: Sequence[images.Image], classes: Sequence[str]) -> None:
+    count = np.bincount([image.label for image in found], minlength=len(classes))
+    counts = ", ".join(f"{n} {name}" for n, name in zip(count, classes, strict=True))
+    print(f"{len(found)} pictures, {counts}; {len({image.group for image in found})} groups")
+    print(sources.left_out_text(not_taken(args.data, [image.path for image in found])))
+    if damaged := images.damaged(found):
         print(damage_text(damaged))
 
 

@@ -20,6 +20,7 @@ from pycaffe_ext.data.names import by_identifier, check_look, identifier, some
 from pycaffe_ext.data.sources.folders import plain_name, subfolders
 from pycaffe_ext.data.sources.grouping import groups_table
 from pycaffe_ext.data.sources.listing import ending, left_by_system, refuse_unread, walk
+from pycaffe_ext.data.sources.source import About
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.pictures.shown import SUFFIXES
 
@@ -52,49 +53,36 @@ def read(folder: str | Path, keep_damaged: bool = False) -> ClassFolders:
     home = _home(Path(folder))
     classes = _class_folders(home)
     images = [
-        Image(f"{name}/{stem}", group, home.resolve().name, path, label, keep_damaged)
+        Image(f"{name}/{stem}", group, home.resolve().name, path, label, keep_damaged=keep_damaged)
         for label, (name, place) in enumerate(classes.items())
         for stem, (path, group) in _pictures(place, name).items()
     ]
     images = sorted(images, key=lambda image: image.name)
     by_identifier((image.name for image in images), "picture")
     check_no_other_table(home, images, Path(folder))
-    images = grouped(home, images)
-    if not (home / SPLITS_TABLE).exists():
-        check_enough(home, tuple(classes), images)
+    images = with_tables(home, images, tuple(classes))
     return ClassFolders(home, tuple(classes), tuple(images))
 
 
-def grouped(home: Path, images: Sequence[Image]) -> list[Image]:
-    """The images with the groups of groups.csv in `home`, else of splits.csv where that has a column for them."""
-    table = groups_table(home)
+def with_tables(home: Path, images: Sequence[Image], classes: Sequence[str]) -> list[Image]:
+    """The images with the groups of groups.csv in `home`, and with the splits of splits.csv, where these are there.
+
+    Groups may also be a column of splits.csv.  Raises UserError that names the file that does not fit, or a class with
+    too few groups for three splits.
+    """
     names = {image.name: image.path for image in images}
-    if table:
-        groups = {name: row["group"] for name, row in assigned(table, ("group",), names).items()}
-    elif (home / SPLITS_TABLE).exists():
-        rows = assigned(home / SPLITS_TABLE, ("split",), names)
-        groups = {name: row["group"] for name, row in rows.items() if row.get("group")}
-    else:
-        groups = {}
+    table, fixed = groups_table(home), home / SPLITS_TABLE
+    splits = assigned(fixed, ("split",), names) if fixed.exists() else {}
+    rows = assigned(table, ("group",), names) if table else splits
+    groups = {name: row["group"] for name, row in rows.items() if row.get("group")}
     found = [replace(image, group=identifier(groups.get(image.name, image.group))) for image in images]
     check_look((image.group, f"picture {image.name}") for image in found if image.group != image.name)
-    return found
-
-
-def fixed_splits(home: Path, images: Sequence[Image]) -> dict[str, list[Image]] | None:
-    """split -> its images, as splits.csv in `home` fixes them; None without that file.
-
-    Raises UserError that names the file, e.g. if it leaves a split empty.
-    """
-    table = home / SPLITS_TABLE
-    if not table.exists():
-        return None
-    rows = assigned(table, ("split",), {image.name: image.path for image in images})
-    found: dict[str, list[Image]] = {split: [] for split in SPLITS}
-    for image in images:
-        found[split_of(table, rows[image.name])].append(image)
-    if empty := [split for split, part in found.items() if not part]:
-        raise UserError(f"{table}: no picture in {empty[0]}; training, validation and test need some each")
+    if not splits:
+        check_enough(home, classes, found)
+        return found
+    found = [replace(image, split=split_of(fixed, splits[image.name])) for image in found]
+    if empty := [split for split in SPLITS if split not in {image.split for image in found}]:
+        raise UserError(f"{fixed}: no picture in {empty[0]}; training, validation and test need some each")
     return found
 
 
@@ -192,3 +180,19 @@ def check_no_other_table(home: Path, images: Sequence[Image], given: Path) -> No
     for place in dict.fromkeys([given, *sorted({image.path.parent for image in images})]):
         if place != home and place.is_dir() and not left_by_system(place.name) and (table := groups_table(place)):
             raise UserError(f"{table}: is not read there; move it to {home / 'groups.csv'}")
+
+
+CLASS_FOLDERS = About(
+    slug="class-folders",
+    title="Any folder with a sub-folder for each class",
+    counts="whatever is in it: every picture that OpenCV or Pillow reads",
+    groups="the sub-folder in a class folder (a patient), or the line of the picture in groups.csv; else each picture"
+    " by itself",
+    terms="those of the data",
+    where="yours",
+    layout="""
+FOLDER/
+  CLASS/NAME.jpg           or CLASS/PATIENT/NAME.jpg
+  groups.csv               if wanted: frame,group and a line for every picture
+  splits.csv               if wanted: frame,split with a line for every picture""",
+)

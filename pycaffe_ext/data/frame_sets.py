@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pycaffe_ext.data.assigned import KEYS, assigned
-from pycaffe_ext.data.class_folders import SPLITS_TABLE, check_enough, check_no_other_table, grouped, named_pictures
+from pycaffe_ext.data.class_folders import SPLITS_TABLE, check_no_other_table, named_pictures, with_tables
 from pycaffe_ext.data.images import Image
 from pycaffe_ext.data.names import by_identifier, identifier, some
 from pycaffe_ext.data.sources.folders import child, plain_name, subfolders
@@ -63,10 +63,7 @@ def find(folder: str | Path, dataset: str | None = None, keep_damaged: bool = Fa
     images = sorted(source.read(home, keep_damaged), key=lambda image: image.name)
     by_identifier((image.name for image in images), "frame")
     check_no_other_table(home, images, Path(folder))
-    images = grouped(home, images)
-    if not (home / SPLITS_TABLE).exists():
-        check_enough(home, CLASSES, images)
-    return FrameSet(source, home, tuple(images))
+    return FrameSet(source, home, tuple(with_tables(home, images, CLASSES)))
 
 
 def recognise(folder: str | Path, dataset: str | None = None) -> tuple[FrameSource, Path]:
@@ -110,7 +107,9 @@ def _of_folders(folders: dict[Path, int], slug: str, keep_damaged: bool) -> list
         for inside, path in named_pictures(place).items():
             name = f"{identifier(place.name)}/{inside}"
             parts = path.relative_to(place).parts[:-1]
-            images.append(Image(name, identifier(parts[0]) if parts else name, slug, path, label, keep_damaged))
+            images.append(
+                Image(name, identifier(parts[0]) if parts else name, slug, path, label, keep_damaged=keep_damaged)
+            )
     return images
 
 
@@ -165,7 +164,7 @@ def _read_nerthus(folder: Path, keep_damaged: bool) -> list[Image]:
             match = NERTHUS_NAME.fullmatch(path.stem)
             if not match or match[2] != place.name:
                 raise UserError(f"{path}: frames in {place.name}/ are called bowel_N_score_{place.name}-N_NUMBER")
-            images.append(Image(f"{place.name}/{name}", match[1], NERTHUS.slug, path, label, keep_damaged))
+            images.append(Image(f"{place.name}/{name}", match[1], NERTHUS.slug, path, label, keep_damaged=keep_damaged))
     return images
 
 
@@ -215,7 +214,7 @@ FOLDERS = FrameSource(
     where="yours",
     layout="""
 FOLDER/
-  informative/NAME.jpg     or informative/VIDEO/NAME.jpg; also good, clear, sharp, adequate
+  informative/NAME.jpg     or informative/VIDEO/NAME.jpg; also good, clear, sharp
   uninformative/NAME.jpg   also non-informative, bad, blurred, unclear, inadequate
   groups.csv               if wanted: frame,group and a line for every frame
   splits.csv               if wanted: frame,split with a line for every frame""",
@@ -250,7 +249,7 @@ def _read_table(folder: Path, keep_damaged: bool) -> list[Image]:
         label = label_of(row["label"], f"{table}: line {row[LINE]}")
         parts = paths[name].relative_to(folder).parts[:-1]
         group = row.get("group") or (identifier(parts[0]) if parts else name)
-        images.append(Image(name, group, TABLE.slug, paths[name], label, keep_damaged))
+        images.append(Image(name, group, TABLE.slug, paths[name], label, keep_damaged=keep_damaged))
     return images
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pycaffe_ext.data.items import SPLITS
 from pycaffe_ext.files import digest
 from pycaffe_ext.pictures import stored
 from pycaffe_ext.pictures.shown import shown
@@ -17,7 +18,8 @@ from pycaffe_ext.pictures.shown import shown
 @dataclass(frozen=True)
 class Image:
     """name : unique in its data set.   group : patient or video; never on two sides of a split.
-    source : the data set.   label : class, from 0.   keep_damaged : take what is left of a damaged JPEG.
+    source : the data set.   label : class, from 0.   split : "train", "val" or "test" where the user fixed it, else "".
+    keep_damaged : take what is left of a damaged JPEG.
     pristine : of a semi-synthetic picture, the one that it was made from: two of one place are near-duplicates
     whatever was done to them.
     """
@@ -27,6 +29,7 @@ class Image:
     source: str
     path: Path
     label: int
+    split: str = ""
     keep_damaged: bool = False
     pristine: Path | None = None
 
@@ -39,8 +42,15 @@ class Image:
         return shown(self.path, self.keep_damaged)
 
     def content(self) -> str:
-        """A line that changes with the name, the group, the class or the bytes of the file."""
-        return f"{self.name}\0{self.group}\0{self.label}\0{digest(self.path)}\n"
+        """A line that changes with the name, the group, the class, the fixed split or the bytes of the file."""
+        return f"{self.name}\0{self.group}\0{self.label}\0{self.split}\0{digest(self.path)}\n"
+
+
+def fixed_splits(images: Sequence[Image]) -> dict[str, list[Image]] | None:
+    """split -> its images where the user fixed the splits; None where they are to be drawn."""
+    if not any(image.split for image in images):
+        return None
+    return {split: [image for image in images if image.split == split] for split in SPLITS}
 
 
 def damaged(images: Sequence[Image]) -> list[str]:
