@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from test_class_folders import fill
-from tools import data_help
 
 from pycaffe_ext.data.frame_sets import SOURCES, find, label_of
 from pycaffe_ext.data.images import fixed_splits
 from pycaffe_ext.data.sources import describe
 from pycaffe_ext.errors import UserError
+from tools import data_help
 
 TRACT = "labeled-images/lower-gi-tract"
 

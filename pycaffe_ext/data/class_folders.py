@@ -53,7 +53,7 @@ def read(folder: str | Path, keep_damaged: bool = False) -> ClassFolders:
     home = _home(Path(folder))
     classes = _class_folders(home)
     images = [
-        Image(f"{name}/{stem}", group, home.resolve().name, path, label, keep_damaged=keep_damaged)
+        Image(f"{name}/{stem}", group, home.resolve().name, path, label, name, keep_damaged=keep_damaged)
         for label, (name, place) in enumerate(classes.items())
         for stem, (path, group) in _pictures(place, name).items()
     ]

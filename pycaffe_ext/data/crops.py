@@ -34,6 +34,20 @@ class Crop:
 CROPS = tuple(Crop(*place) for place in product(GRID, GRID, (False, True)))  # the plain centre is the first
 
 
+class CropViews:
+    """CROPS, as the shared stages see them."""
+
+    columns = ("dy", "dx", "mirror")
+
+    def __len__(self) -> int:
+        return len(CROPS)
+
+    def row(self, view: int) -> tuple[float, float, int]:
+        """Columns of the index."""
+        crop = CROPS[view]
+        return crop.dy, crop.dx, int(crop.mirror)
+
+
 def square_side(size: int) -> int:
     """Rows and columns of the resized picture for patches of `size`."""
     return round(size * RESIZED / INPUT)

@@ -108,7 +108,15 @@ def _of_folders(folders: dict[Path, int], slug: str, keep_damaged: bool) -> list
             name = f"{identifier(place.name)}/{inside}"
             parts = path.relative_to(place).parts[:-1]
             images.append(
-                Image(name, identifier(parts[0]) if parts else name, slug, path, label, keep_damaged=keep_damaged)
+                Image(
+                    name,
+                    identifier(parts[0]) if parts else name,
+                    slug,
+                    path,
+                    label,
+                    CLASSES[label],
+                    keep_damaged=keep_damaged,
+                )
             )
     return images
 
@@ -164,7 +172,17 @@ def _read_nerthus(folder: Path, keep_damaged: bool) -> list[Image]:
             match = NERTHUS_NAME.fullmatch(path.stem)
             if not match or match[2] != place.name:
                 raise UserError(f"{path}: frames in {place.name}/ are called bowel_N_score_{place.name}-N_NUMBER")
-            images.append(Image(f"{place.name}/{name}", match[1], NERTHUS.slug, path, label, keep_damaged=keep_damaged))
+            images.append(
+                Image(
+                    f"{place.name}/{name}",
+                    match[1],
+                    NERTHUS.slug,
+                    path,
+                    label,
+                    CLASSES[label],
+                    keep_damaged=keep_damaged,
+                )
+            )
     return images
 
 
@@ -249,7 +267,7 @@ def _read_table(folder: Path, keep_damaged: bool) -> list[Image]:
         label = label_of(row["label"], f"{table}: line {row[LINE]}")
         parts = paths[name].relative_to(folder).parts[:-1]
         group = row.get("group") or (identifier(parts[0]) if parts else name)
-        images.append(Image(name, group, TABLE.slug, paths[name], label, keep_damaged=keep_damaged))
+        images.append(Image(name, group, TABLE.slug, paths[name], label, CLASSES[label], keep_damaged=keep_damaged))
     return images
 
 

@@ -18,8 +18,9 @@ from pycaffe_ext.pictures.shown import shown
 @dataclass(frozen=True)
 class Image:
     """name : unique in its data set.   group : patient or video; never on two sides of a split.
-    source : the data set.   label : class, from 0.   split : "train", "val" or "test" where the user fixed it, else "".
-    keep_damaged : take what is left of a damaged JPEG.
+    source : the data set.   label : class, from 0, called `kind`.
+    split : "train", "val" or "test" where the user fixed it, else "".
+    keep_damaged : take what is left of a damaged JPEG.   resize : how it is made square, see `pictures.resize`.
     pristine : of a semi-synthetic picture, the one that it was made from: two of one place are near-duplicates
     whatever was done to them.
     """
@@ -29,8 +30,10 @@ class Image:
     source: str
     path: Path
     label: int
+    kind: str
     split: str = ""
     keep_damaged: bool = False
+    resize: str = "squash"
     pristine: Path | None = None
 
     def picture(self) -> NDArray[np.uint8]:

@@ -11,7 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pycaffe_ext.data.images import Image
+from pycaffe_ext.data.names import identifier
 from pycaffe_ext.data.synthetic.degrade import KINDS, degrade
+from pycaffe_ext.data.tables import read_table
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import write_csv, writing_folder
 from pycaffe_ext.pictures.shown import shown
@@ -66,6 +69,17 @@ def write(folder: Path, shots: Sequence[Shot], seed: int, workers: int = 2, prog
         list(map_processes(work, jobs, "semi-synthetic frames", workers, progress, unit="frame", chunk=8))
         rows = [(s.name, LABELS[not f.kind], s.group, f.kind, f"{f.severity:.3f}") for s, f, _ in jobs]
         write_csv(part / TABLE, HEADER, rows)
+
+
+def read(folder: Path, shots: Sequence[Shot], source: str) -> list[Image]:
+    """The frames that `write` left in `folder` for the same `shots`, sorted by name; `source` names the data set."""
+    labels = {row["frame"]: LABELS.index(row["label"]) for row in read_table(folder / TABLE, HEADER)}
+    images = [
+        Image(shot.name, shot.group, source, folder / f"{shot.name}.png", label, LABELS[label], pristine=shot.path)
+        for shot in shots
+        for label in (labels[identifier(shot.name)],)
+    ]
+    return sorted(images, key=lambda image: image.name)
 
 
 def _video(count: int, rng: np.random.Generator) -> list[Fate]:
