@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from test_class_folders import fill
+from class_folders_lab import fill
 
 from pycaffe_ext.data.frame_sets import SOURCES, find, label_of
 from pycaffe_ext.data.images import fixed_splits

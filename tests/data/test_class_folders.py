@@ -6,25 +6,16 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
+from class_folders_lab import PNG, fill
 
 from pycaffe_ext.data import class_folders
 from pycaffe_ext.data.images import fixed_splits
 from pycaffe_ext.data.sources.listing import not_taken
 from pycaffe_ext.errors import UserError
 
-RADIOGRAPHS = Path(__file__).parents[2] / "shared" / "data" / "chest-xray"
-PNG = cv2.imencode(".png", np.zeros((2, 2), np.uint8))[1].tobytes()
-
-
-def fill(folder: Path, *files: str) -> Path:
-    for name in files:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(PNG)
-    return folder
+RADIOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "chest-xray"
 
 
 def make(folder: Path, *classes: str, each: int = 3) -> Path:
@@ -211,7 +202,7 @@ def test_files_that_can_not_be_read_are_refused(tmp_path):
     assert "a/scan.xyz: files ending in .xyz are not read here" in refused(tmp_path)
 
 
-@pytest.mark.skipif(not RADIOGRAPHS.exists(), reason="chest-xray is not beside the checkout (../shared/data)")
+@pytest.mark.skipif(not RADIOGRAPHS.exists(), reason="needs shared/data/chest-xray beside the project")
 def test_the_radiographs():
     found = class_folders.read(RADIOGRAPHS)
     assert found.classes == ("NORMAL", "PNEUMONIA")
