@@ -1,8 +1,9 @@
 """What makes a colonoscopy frame uninformative, as physics on a sharp frame: semi-synthetic frames.
 
 Each degradation acts on linear light between a lens and a sensor: a frame is linearised, degraded, and recorded again
-with sensor noise, clipping and the black border of the endoscope's picture, which stays sharp. `severity` runs from 0,
-just uninformative, to 1, hardly anything to be seen. Lengths are fractions of the frame's shorter side.
+with sensor noise, clipping and the black border of the endoscope's picture, which stays sharp. `severity` runs from
+0, a trace as in most good frames, to 1, where hardly anything is to be seen. From LIMIT on a frame counts as
+uninformative, a choice made by looking at frames. Lengths are fractions of the frame's shorter side.
 
 The frames are for trying the programs and for controlled comparisons. They are not real uninformative frames; results
 on them are called semi-synthetic.
@@ -21,6 +22,7 @@ from pycaffe_ext.errors import known
 
 Light: TypeAlias = NDArray[np.float32]
 GAMMA = 2.2
+LIMIT = 0.3  # of severity
 HIGHLIGHT = 0.85  # of linear light: what is above was clipped by the sensor, and is restored up to BRIGHTEST
 BRIGHTEST = 4.0
 DARK = 18  # grey levels of the border at most
@@ -72,7 +74,7 @@ def aperture(image: NDArray[np.uint8]) -> Light:
 
 def defocus(light: Light, severity: float, rng: np.random.Generator) -> Light:
     """Out of focus: every point of light becomes a disc."""
-    radius = _unit(light) * (0.020 + 0.028 * severity) * rng.uniform(0.9, 1.1)
+    radius = _unit(light) * (0.006 + 0.042 * severity) * rng.uniform(0.9, 1.1)
     reach = int(np.ceil(radius)) + 1
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     return _filter(light, np.clip(radius + 0.5 - np.hypot(x, y), 0, 1))
@@ -84,7 +86,7 @@ def motion(light: Light, severity: float, rng: np.random.Generator) -> Light:
     In half of the frames the lamp shines red, green and blue one after the other, as in many video endoscopes, so that
     each colour is smeared along its part of the path.
     """
-    path = _camera_path(_unit(light) * (0.11 + 0.16 * severity) * rng.uniform(0.85, 1.15), rng)
+    path = _camera_path(_unit(light) * (0.03 + 0.24 * severity) * rng.uniform(0.85, 1.15), rng)
     if rng.uniform() < 0.5:
         return _filter(light, _smear(path, path))
     thirds = np.array_split(path, 3)
@@ -97,7 +99,7 @@ def bubbles(light: Light, severity: float, rng: np.random.Generator) -> Light:
     foam = light.copy()
     centres = rng.uniform((0.1, 0.1), (0.9, 0.9), (2 + round(3 * severity), 2)) * (height, width)
     lamp = float(np.percentile(light.max(axis=2), 80)) + 0.25
-    count = round(200 + 330 * severity)
+    count = round(35 + 495 * severity)
     radii = np.sort(_unit(light) * np.clip(rng.lognormal(np.log(0.026), 0.5, count), 0.008, 0.10))[::-1]
     for radius in radii:  # small ones lie over large ones
         spread = _unit(light) * (0.13 + 0.14 * severity)
@@ -110,7 +112,7 @@ def fluid(light: Light, severity: float, rng: np.random.Generator) -> Light:
     """Water and residue on the lens: an uneven film that bends, blurs and colours what is behind it."""
     height, width = light.shape[:2]
     film = _smooth_noise(light.shape[:2], 0.24, rng) + 0.2 * _smooth_noise(light.shape[:2], 0.09, rng)
-    down, across = (slope * _unit(light) ** 2 * (0.004 + 0.004 * severity) for slope in np.gradient(film))
+    down, across = (slope * _unit(light) ** 2 * (0.002 + 0.006 * severity) for slope in np.gradient(film))
     y, x = np.mgrid[:height, :width].astype(np.float32)
     bent = cv2.remap(
         light,
@@ -119,11 +121,11 @@ def fluid(light: Light, severity: float, rng: np.random.Generator) -> Light:
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REFLECT,
     )
-    soft = cv2.GaussianBlur(bent, (0, 0), _unit(light) * (0.012 + 0.024 * severity))
-    thick = np.clip(0.55 + 0.45 * film + 0.5 * severity, 0, 1.6)[..., None]
+    soft = cv2.GaussianBlur(bent, (0, 0), _unit(light) * (0.004 + 0.032 * severity))
+    thick = np.clip(0.3 + 0.45 * film + 0.75 * severity, 0, 1.6)[..., None]
     mixed = bent + np.minimum(thick, 1) * (soft - bent)
     tint = np.array([rng.uniform(0.10, 0.22), rng.uniform(0.40, 0.52), 0.62], np.float32)  # bile, or stirred residue
-    passes = np.exp(-thick * (0.25 + 0.9 * severity) * (1.1 - tint))
+    passes = np.exp(-thick * (0.03 + 1.1 * severity) * (1.1 - tint))
     lit = cv2.GaussianBlur(light.mean(axis=2), (0, 0), _unit(light) * 0.15)[..., None]
     return np.asarray(mixed * passes + (1 - passes) * tint * (0.3 + 0.5 * lit), np.float32)
 
@@ -133,8 +135,8 @@ def contact(light: Light, severity: float, rng: np.random.Generator) -> Light:
     size = light.shape[:2]
     turn, lamp = rng.uniform(0, 2 * np.pi, 2)
     near = _ramp(size, turn)
-    covered = 1 / (1 + np.exp(-(near + 1.3 * severity - 0.1) / 0.16))[..., None]
-    soft = cv2.GaussianBlur(light, (0, 0), _unit(light) * (0.05 + 0.10 * severity))
+    covered = 1 / (1 + np.exp(-(near + 1.95 * severity - 0.75) / 0.16))[..., None]
+    soft = cv2.GaussianBlur(light, (0, 0), _unit(light) * (0.004 + 0.146 * severity**2))
     glow = np.exp(0.8 * _ramp(size, lamp) + 0.12 * _smooth_noise(size, 0.2, rng))[..., None]
     tissue = np.array([rng.uniform(0.03, 0.07), rng.uniform(0.05, 0.11), rng.uniform(0.5, 0.75)], np.float32)
     red = glow * (0.8 * tissue + 0.2 * soft * np.array([0.4, 0.5, 1], np.float32))
@@ -144,18 +146,18 @@ def contact(light: Light, severity: float, rng: np.random.Generator) -> Light:
 def overexposure(light: Light, severity: float, rng: np.random.Generator) -> Light:
     """Too much light, as close to a wet wall: gain, and glare that spreads from what is clipped."""
     spot = _ramp(light.shape[:2], rng.uniform(0, 2 * np.pi))[..., None]
-    bright = light * 2 ** np.float32(1.9 + 1.9 * severity) * np.exp(0.4 * spot)
+    bright = light * 2 ** np.float32(0.5 + 3.3 * severity) * np.exp(0.4 * spot)
     clipped = np.clip(bright - 0.9, 0, 3)
     glare = sum(cv2.GaussianBlur(clipped, (0, 0), _unit(light) * s) for s in (0.02, 0.08))
-    return np.asarray(bright + (0.12 + 0.15 * severity) * glare, np.float32)
+    return np.asarray(bright + (0.045 + 0.225 * severity) * glare, np.float32)
 
 
 def underexposure(light: Light, severity: float, rng: np.random.Generator) -> Light:
     """Too little light: few photons, and an amplifier that raises them together with their noise."""
-    dim = np.clip(light, 0, 1) * 2 ** np.float32(-3.0 - 2.2 * severity)
+    dim = np.clip(light, 0, 1) * 2 ** np.float32(-1.0 - 4.2 * severity)
     photons = 1200 * 2 ** (-1.2 * severity)
     counted = rng.poisson(dim * photons).astype(np.float32) / photons
-    noise = rng.standard_normal(light.shape, dtype=np.float32) * np.float32(0.003 + 0.003 * severity)
+    noise = rng.standard_normal(light.shape, dtype=np.float32) * np.float32(0.0015 + 0.0045 * severity)
     return np.asarray(np.clip(counted + noise, 0, None) * np.float32(1.4), np.float32)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pycaffe_ext.data.images import Image
 from pycaffe_ext.data.names import identifier
-from pycaffe_ext.data.synthetic.degrade import KINDS, degrade
+from pycaffe_ext.data.synthetic.degrade import KINDS, LIMIT, degrade
 from pycaffe_ext.data.tables import read_table
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import write_csv, writing_folder
@@ -24,6 +24,7 @@ HEADER = ("frame", "label", "group", "degradation", "severity")
 LABELS = ("uninformative", "informative")
 TABLE = "frames.csv"
 LONGEST = 12  # frames of a run
+TRACES, BAD = (0.0, LIMIT - 0.1), (LIMIT + 0.1, 1.0)  # severities of informative and of uninformative frames
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,18 @@ class Fate:
     kind: str = ""
     severity: float = 0.0
 
+    @property
+    def label(self) -> int:
+        """As LABELS."""
+        return int(not self.kind or self.severity < LIMIT)
+
 
 def fates(groups: Sequence[str], rng: np.random.Generator) -> list[Fate]:
     """What happens to each frame; frames of a group, equal neighbours in `groups`, are in the order of their video.
 
-    Half of the frames of each group are degraded, in runs of one kind whose severity swells and fades; a group with an
-    odd number of frames, also a single one, gets the larger half at random. So every group of two or more has both.
+    Half of the frames of each group are made uninformative, in runs of one kind whose severity swells and fades; a
+    group with an odd number of frames, also a single one, gets the larger half at random. So every group of two or more
+    has both. Of the others half have a trace of something, as real good frames do.
     """
     starts = np.flatnonzero(np.r_[True, np.array(groups[1:], str) != np.array(groups[:-1], str)])
     ends = np.r_[starts[1:], len(groups)]
@@ -67,7 +74,7 @@ def write(folder: Path, shots: Sequence[Shot], seed: int, workers: int = 2, prog
         jobs = [(shot, fate, number) for number, (shot, fate) in enumerate(zip(shots, found, strict=True))]
         work = partial(_write_one, part, seed)
         list(map_processes(work, jobs, "semi-synthetic frames", workers, progress, unit="frame", chunk=8))
-        rows = [(s.name, LABELS[not f.kind], s.group, f.kind, f"{f.severity:.3f}") for s, f, _ in jobs]
+        rows = [(s.name, LABELS[f.label], s.group, f.kind, f"{f.severity:.3f}") for s, f, _ in jobs]
         write_csv(part / TABLE, HEADER, rows)
 
 
@@ -86,9 +93,9 @@ def _video(count: int, rng: np.random.Generator) -> list[Fate]:
     bad = count // 2 + (int(rng.integers(2)) if count % 2 else 0)
     runs = _parts(bad, rng)
     gaps = _gaps(count - bad, len(runs), rng)
-    found: list[Fate] = [Fate()] * gaps[0]
+    found = _run(gaps[0], TRACES, rng)
     for run, gap in zip(runs, gaps[1:], strict=True):
-        found += _run(run, rng) + [Fate()] * gap
+        found += _run(run, BAD, rng) + _run(gap, TRACES, rng)
     return found
 
 
@@ -107,10 +114,12 @@ def _gaps(total: int, runs: int, rng: np.random.Generator) -> list[int]:
     return np.diff(np.r_[0, cuts, total]).tolist() if runs else [total]
 
 
-def _run(length: int, rng: np.random.Generator) -> list[Fate]:
-    """One kind, most severe in the middle."""
+def _run(length: int, span: tuple[float, float], rng: np.random.Generator) -> list[Fate]:
+    """One kind of a severity in `span`, the most severe in the middle; traces are left out of every other run."""
+    if span == TRACES and rng.uniform() < 0.5:
+        return [Fate()] * length
     kind = str(rng.choice(list(KINDS)))
-    low, high = np.sort(rng.uniform(0, 1, 2))
+    low, high = np.sort(rng.uniform(*span, 2))
     swell = np.sin(np.pi * (np.arange(length) + 0.5) / length)
     return [Fate(kind, float(low + (high - low) * s)) for s in swell]
 
