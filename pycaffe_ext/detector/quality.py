@@ -26,7 +26,7 @@ from pycaffe_ext.files import writing
 SIDE = 128  # features are of the frame at this size: larger frames cost time and tell no more
 CELLS = 4  # of each axis, where the local sharpness is measured
 BANDS = (1, 2, 4, 8, 16, 32, 64)  # radii of the spectrum's rings, periods a frame
-TREES, LEAF, FOLDS = 200, 3, 5
+TREES, LEAF, FOLDS = 100, 3, 5
 
 FEATURES = (
     *(f"spectrum_{low}_{high}" for low, high in zip(BANDS[:-1], BANDS[1:], strict=True)),
