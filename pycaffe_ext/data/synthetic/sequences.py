@@ -61,7 +61,7 @@ def fates(groups: Sequence[str], rng: np.random.Generator) -> list[Fate]:
     return [fate for n in (ends - starts).tolist() for fate in _video(n, rng)]
 
 
-def write(folder: Path, shots: Sequence[Shot], seed: int, workers: int = 2, progress: bool = True) -> None:
+def write(folder: Path, shots: Sequence[Shot], seed: int, workers: int | None = None, progress: bool = True) -> None:
     """Write the frames, degraded as `fates` says, and frames.csv, whole or not at all; the same seed, the same bytes.
 
     FOLDER/NAME.png; frames.csv has the columns of HEADER.   Raises UserError for a frame that can't be read, and if
