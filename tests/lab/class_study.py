@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import numpy as np
 from class_lab import data, patches
-from pycaffe_ext.runs.records import Best, ResultRecord, RunRecord
 
 from pycaffe_ext.applications.packed import Packed
 from pycaffe_ext.errors import UserError
@@ -14,6 +13,7 @@ from pycaffe_ext.files import write_csv
 from pycaffe_ext.proto import array_to_blob, caffe_pb2, write_weights
 from pycaffe_ext.runs import finished
 from pycaffe_ext.runs.finished import RunFiles, Study
+from pycaffe_ext.runs.records import Best, ResultRecord, RunRecord
 from pycaffe_ext.runs.settings import Settings
 from pycaffe_ext.schemes import SCRATCH
 from pycaffe_ext.training.table import Row, write_rows
