@@ -20,6 +20,7 @@ from pycaffe_ext.data import synthetic
 from pycaffe_ext.donor import DONOR
 from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import read_blobs, read_solver
+from pycaffe_ext.runs import exporting
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / "tools" / "train_and_test.py"
@@ -89,6 +90,12 @@ def test_every_promised_file_is_there_and_agrees_with_the_others(finished, frame
     assert 0 < sum(int(row["lesion"]) > 0 for row in scores) < len(scores)
     for name in ("froc.png", "convergence.png"):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_finished_run_is_exported(finished, tmp_path):
+    pytest.importorskip("onnxruntime")
+    found = exporting.export(finished / "runs" / "first", tmp_path / "out", count=10)
+    assert len(found.differences) == 3 and all(value < 1e-5 for value in found.differences.values())
 
 
 def test_frozen_layers_stay_the_donors_and_the_others_learn(finished):
