@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pycaffe_ext.command_line import add_study, run_parser, study_jobs
 from pycaffe_ext.errors import run_cli
-from pycaffe_ext.evaluation.endpoints import MARGINS, checked_margins
+from pycaffe_ext.evaluation.margins import MARGINS, checked_margins
 from pycaffe_ext.files import expanded
 
 
@@ -18,13 +18,14 @@ def main() -> None:
         text = f"of {figure}: by how much deep tuning may be worse and still count as good as training from scratch"
         parser.add_argument(f"--{name}", type=float, default=margin, help=text)
     options = vars(parser.parse_args())
-    margins = checked_margins(options["margin"], options["auc_margin"])
+    checked_margins(options["margin"], options["auc_margin"])  # before anything is read
     jobs, runs = study_jobs(options), Path(options["runs"])
-    from pycaffe_ext.report import study_report  # late: a misspelt name must be told at once
+    from pycaffe_ext.report import report  # late: a misspelt name must be told at once
 
-    finished, missing = study_report.loaded([runs / job.name() for job in jobs])
+    finished, missing = report.loaded([runs / job.name() for job in jobs])
     out = Path(options["out"] or f"reports/{options['app']}")
-    page = study_report.write_report(finished, out, missing, margins=margins)
+    margins = {name: options[name] for name in ("margin", "auc_margin")}
+    page = report.write_report(finished, out, missing, **margins)
     if missing:
         print(f"incomplete: {len(missing)} of {len(jobs)} runs are not finished: {', '.join(missing)}")
     print(f"{page}: {len(finished)} runs")

@@ -32,8 +32,8 @@ from pycaffe_ext.evaluation.contrasts import (
     verdict,
 )
 from pycaffe_ext.evaluation.convergence import Course, SignTest, converged, least_pairs, sign_test
-from pycaffe_ext.evaluation.endpoints import MARGINS, Margins
 from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS
+from pycaffe_ext.evaluation.margins import MARGINS, Margins
 from pycaffe_ext.evaluation.study_figures import StudyFigures
 from pycaffe_ext.schemes import SCRATCH, STAGES
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pycaffe_ext import plotting
-from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import comparison, froc
 from pycaffe_ext.evaluation.convergence import Course
-from pycaffe_ext.evaluation.endpoints import MARGINS, Margins
-from pycaffe_ext.evaluation.seeds import Overlap, SeedInterval, group_overlap, scheme_interval
+from pycaffe_ext.evaluation.margins import MARGINS, Margins, checked_margins
+from pycaffe_ext.evaluation.seeds import SeedInterval, scheme_interval
 from pycaffe_ext.evaluation.study_figures import StudyFigures, study_figures
-from pycaffe_ext.files import read_json, write_csv, write_json, writing, writing_folder
+from pycaffe_ext.files import write_csv, writing
 from pycaffe_ext.progress import bar
 from pycaffe_ext.proto import read_blobs
 from pycaffe_ext.report import (
@@ -29,11 +28,11 @@ from pycaffe_ext.report import (
     matrix,
     montage,
     report_page,
+    study_parts,
     study_tables,
     table_s1,
 )
 from pycaffe_ext.report.figures import DETECTOR
-from pycaffe_ext.runs import finished, pipeline
 from pycaffe_ext.runs.finished import RunFiles, Study
 from pycaffe_ext.schemes import STAGES
 
@@ -103,29 +102,17 @@ class Material:
         return {run.settings.seed: study_tables.counts(run) for run in study_tables.one_run_each_seed(self.study)}
 
     @cached_property
-    def groups(self) -> dict[int, list[str]]:
-        """seed -> group of each test frame; synthetic groups are other ones with every seed, whatever their names."""
-        own = {seed: next(iter(self.study.of_seed(seed).values())) for seed in self.study.seeds}
-        return {
-            seed: [str(name) if run.settings.data else f"{seed} {name}" for name in run.evaluation.group]
-            for seed, run in own.items()
-        }
-
-    @cached_property
-    def overlap(self) -> Overlap | None:
-        """Of the seeds' test sets; None for a single seed."""
-        return group_overlap(list(self.groups.values()))
-
-    @property
     def mean_overlap(self) -> float:
-        return self.overlap.mean if self.overlap else 0.0
+        """Of the seeds' test sets."""
+        overlap = study_parts.overlap(self.study)
+        return overlap.mean if overlap else 0.0
 
     @cached_property
     def figures(self) -> StudyFigures:
         """Of every net and seed, the detector last."""
         return study_figures(
             {seed: self.cases(seed) for seed in self.study.seeds},
-            self.groups,
+            study_parts.test_groups(self.study),
             self.rates,
             "lesion",
             self.resamples,
@@ -150,57 +137,30 @@ class Material:
 
 
 def _method(name: str, run: RunFiles) -> claims.Method:
-    donor = str(run.result["donor"]) if run.tuned else ""
-    return claims.Method(name, run.settings.scheme, run.settings.arch, str(run.record["resolved"]["width"]), donor)
+    donor = str(run.result.donor) if run.tuned else ""
+    return claims.Method(
+        name, run.settings.scheme, run.settings.training.arch, str(run.record.resolved["width"]), donor
+    )
 
 
 def _course(run: RunFiles) -> Course:
     points = tuple((row.epoch, row.auc) for row in run.snapshots)
-    return Course(points, run.settings.epochs, run.result["stopped_by"] == "patience")
+    return Course(points, run.settings.training.epochs, run.result.stopped_by == "patience")
 
 
-def write_report(
-    done: Sequence[RunFiles],
-    out: Path,
-    missing: Sequence[str] = (),
-    rates: Sequence[float] = RATES,
-    resamples: int = RESAMPLES,
-    progress: bool = True,
-    margins: Margins = MARGINS,
-) -> Path:
-    """Write all figures and tables of the finished runs `done` into the folder `out` and return its report.md.
+def write_parts(folder: Path, study: Study, missing: Sequence[str], options: Mapping[str, Any]) -> None:
+    """Write all figures and tables of a study that detects lesions, and report.md, into `folder`.
 
-    missing : runs that belong to the study and are not finished; the report names them.
-    margins : of non-inferiority, see `claims`.  An earlier report in `out` is
-    replaced, at once and only when all is written.  Raises UserError if there is no finished run, if `out` holds
-    anything but a report, and where `runs.study` or the data refuse.
+    missing : runs that belong to the study and are not finished; the report names them.   options : rates, resamples
+    (of Table S1 and the claims), margin and auc_margin (of non-inferiority), progress.
     """
-    _check_replaceable(out)
-    material = Material(finished.study(done), tuple(rates), resamples, margins, progress)
-    with writing_folder(out) as folder:
-        for step in bar(PARTS, "report", unit="part", progress=progress):
-            step(folder, material)
-        with writing(folder / "report.md") as file:
-            file.write(report_page.text(material, missing, {path.name for path in folder.iterdir()}))
-        names = [run.folder.name for run in material.study.runs]
-        files = sorted(path.name for path in folder.iterdir())
-        write_json(folder / RECORD, {"runs": names, "missing": list(missing), "files": [*files, RECORD]})
-    return out / "report.md"
-
-
-def _check_replaceable(out: Path) -> None:
-    """A folder of the user's own must not be taken for a report of ours, which may be thrown away."""
-    if not out.exists():
-        return
-    found = {path.name for path in out.iterdir()} if out.is_dir() else {out.name}
-    if not found:
-        return
-    try:
-        known = set(read_json(out / RECORD)["files"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{out} is there already and is no report; choose another OUT= or remove it") from None
-    if foreign := sorted(found - known):
-        raise UserError(f"{out} has files that are no report's ({', '.join(foreign[:3])}); choose another OUT=")
+    margins = checked_margins(options.get("margin", MARGINS.sensitivity), options.get("auc_margin", MARGINS.auc))
+    rates, resamples = tuple(options.get("rates", RATES)), options.get("resamples", RESAMPLES)
+    material = Material(study, rates, resamples, margins, options.get("progress", True))
+    for step in bar(PARTS, "report", unit="part", progress=options.get("progress", True)):
+        step(folder, material)
+    with writing(folder / "report.md") as file:
+        file.write(report_page.text(material, missing, {path.name for path in folder.iterdir()}))
 
 
 def _tables(folder: Path, material: Material) -> None:
@@ -263,7 +223,7 @@ def _table_s1(folder: Path, material: Material) -> None:
 def _depth(folder: Path, material: Material) -> None:
     """AUC by depth; nothing where the study has no depths."""
     study = material.study
-    patches = study.over_seeds(lambda run: run.result["test"]["patch_auc"])
+    patches = study.over_seeds(lambda run: run.result.test["patch_auc"])
     found = {
         "patches": {name: depth.over_seeds(own, material.mean_overlap) for name, own in patches.items()},
         "candidates": _candidate_aucs(material),
@@ -290,13 +250,13 @@ def _candidate_aucs(material: Material) -> dict[str, depth.Seeds]:
 
 
 def _convergence(folder: Path, material: Material) -> None:
-    trainings = {name: (run.snapshots, run.result["best"]["iteration"]) for name, run in material.study.main.items()}
+    trainings = {name: (run.snapshots, run.result.best.iteration) for name, run in material.study.main.items()}
     figures.convergences_figure(folder / "convergence.png", trainings, material.title, material.looks)
 
 
 def _data_pictures(folder: Path, material: Material) -> None:
     run = material.deepest
-    source = pipeline.load(run.settings.app).frames_of(run.settings, run.packed.folder.parent.parent)
+    source = run.application.items(run.settings.request, run.packed.found.parent.parent).items
     names = examples.shown_frames(run)
     found = material.examples
     wanted = {*names, *(one.frame for kind in found.values() for one in kind)}
@@ -314,13 +274,18 @@ def _data_pictures(folder: Path, material: Material) -> None:
 def _filters(folder: Path, material: Material) -> None:
     """conv1 before and after, of the run that tunes it; nothing where none does or its donor is gone."""
     run = tuned_from_the_input(material.study)
-    if run is None or (donor := donor_file(run)) is None:
+    if run is None or (donor := run.donor) is None or not donor.exists():
         return
     before, after = (filters.first_filters(read_blobs(path)) for path in (donor, run.folder / "best.caffemodel"))
     if before is None or after is None:
         return
     scratch = next(
-        (r for r in material.study.main.values() if not r.tuned and r.settings.arch == run.settings.arch), None
+        (
+            r
+            for r in material.study.main.values()
+            if not r.tuned and r.settings.training.arch == run.settings.training.arch
+        ),
+        None,
     )
     own = filters.first_filters(read_blobs(scratch.folder / "best.caffemodel")) if scratch else None
     title = f"{before[0]} of {material.study.name(run)}, {material.title}"
@@ -330,23 +295,6 @@ def _filters(folder: Path, material: Material) -> None:
 def tuned_from_the_input(study: Study) -> RunFiles | None:
     """The main seed's run of the main net in which every layer learns from the donor's weights."""
     return study.main.get(f"ft-{STAGES[study.arch][0]}")
-
-
-def donor_file(run: RunFiles) -> Path | None:
-    """Where the donor lay when the run was made, if it is still there."""
-    named = run.record["resolved"]["donor"]
-    return Path(named) if named and Path(named).exists() else None
-
-
-def loaded(folders: Sequence[Path]) -> tuple[list[RunFiles], list[str]]:
-    """Finished runs of `folders`, and the names of the others; UserError if none is finished."""
-    found: dict[Path, Any] = {folder: finished.load(folder) for folder in folders}
-    missing = [folder.name for folder, run in found.items() if run is None]
-    if len(missing) == len(found):
-        raise UserError(
-            f"none of {len(found)} runs is finished, e.g. {folders[0]}; the same make command without -tables runs them"
-        )
-    return [run for run in found.values() if run is not None], missing
 
 
 PARTS = (_tables, _curves, _table_s1, _depth, _convergence, _data_pictures, _filters)

@@ -11,7 +11,7 @@ from pycaffe_ext.applications.packed import RECORD
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import roc
 from pycaffe_ext.evaluation.contrasts import Figure
-from pycaffe_ext.evaluation.endpoints import PRIMARY
+from pycaffe_ext.evaluation.metrics.detection import ENDPOINT_RATE
 from pycaffe_ext.evaluation.seeds import SeedInterval, scheme_interval, seed_interval
 from pycaffe_ext.evaluation.study_figures import StudyFigures
 from pycaffe_ext.report import markdown
@@ -118,21 +118,21 @@ def run_rows(study: Study) -> Rows:
         (
             study.name(run),
             run.settings.seed,
-            run.settings.arch,
+            run.settings.training.arch,
             run.settings.scheme,
             run.folder.name,
-            run.result["donor"],
-            run.settings.precision,
-            run.record["resolved"]["width"],
-            run.record["resolved"]["batch"],
-            run.settings.epochs,
-            run.settings.patience,
-            run.result["snapshots"],
-            run.result["stopped_by"],
-            run.result["best"]["epoch"],
-            run.result["best"]["iteration"],
-            run.result["best"]["validation_auc"],
-            run.result["test"]["patch_auc"],
+            run.result.donor,
+            run.settings.training.precision,
+            run.record.resolved["width"],
+            run.record.resolved["batch"],
+            run.settings.training.epochs,
+            run.settings.training.patience,
+            run.result.snapshots,
+            run.result.stopped_by,
+            run.result.best.epoch,
+            run.result.best.iteration,
+            run.result.best.validation_auc,
+            run.result.test["patch_auc"],
             candidate_auc(run),
             resumed_text(run),
         )
@@ -142,7 +142,7 @@ def run_rows(study: Study) -> Rows:
 
 def resumed_text(run: RunFiles) -> str:
     """The iterations at which a run was resumed, "" for an undisturbed one."""
-    return "not recorded" if run.resumed_at is None else " ".join(map(str, run.resumed_at))
+    return " ".join(map(str, run.resumed_at))
 
 
 def one_run_each_seed(study: Study) -> list[RunFiles]:
@@ -156,15 +156,14 @@ def results(study: Study, figures: StudyFigures, overlap: float) -> dict[str, di
     figures : of the study's nets and the detector        overlap : of the seeds' test sets
     The intervals of "patch AUC" know the test groups by their overlap alone: the scores of patches are not kept.
     """
-    primary = PRIMARY[study.runs[0].settings.app].rate
-    rates = sorted(figures.rates, key=lambda rate: (rate != primary, rate))
+    rates = sorted(figures.rates, key=lambda rate: (rate != ENDPOINT_RATE, rate))
     columns: dict[str, Figure] = {f"sensitivity at {rate:g} FP a frame": figures.sensitivity[rate] for rate in rates}
     columns["candidate AUC"] = figures.auc
     found = {
         name: {text: scheme_interval(figure, place, overlap) for text, figure in columns.items()}
         for place, name in enumerate(figures.schemes)
     }
-    for name, values in study.over_seeds(lambda run: run.result["test"]["patch_auc"]).items():
+    for name, values in study.over_seeds(lambda run: run.result.test["patch_auc"]).items():
         found[name]["patch AUC"] = seed_interval(list(values.values()), overlap)
     return {name: found[name] for name in [*study.names, DETECTOR]}
 

@@ -1,0 +1,277 @@
+"""FROC: from scored candidates to the numbers, tables and figures of a run that detects lesions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pycaffe_ext.data.columns import read_columns
+from pycaffe_ext.data.items import Floats, Ints
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.evaluation import froc, intervals, operating, roc
+from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS
+from pycaffe_ext.evaluation.metrics.base import Headline, Metric, PatchScores, Table, TestData, patch_auc, positive
+
+if TYPE_CHECKING:
+    from pycaffe_ext.runs.finished import Study
+
+RATES = (0.5, 1.0, 2.0, 4.0)  # false positives per frame at which sensitivity is reported
+RESAMPLES = operating.RESAMPLES
+SCORE_HEADER = ("frame", "candidate", "lesion", "probability", "detector")
+SCORE_KINDS = dict(zip(SCORE_HEADER, (str, int, int, float, float), strict=True))
+# False positives per frame of the primary endpoint: the middle of the three operating points of Table S1 here (0.5, 1,
+# 2).  Below it a short test set allows a handful of false positives and sensitivity is ragged; above it the curves of
+# good nets run together.  By lesion, as a physician counts, and over all lesions, those without a candidate included.
+ENDPOINT_RATE = 1.0
+ENDPOINT = "sensitivity at 1 false positive a frame"
+QUOTED_RATES = (1.0, 2.0)  # on the terminal
+WHO = ("network", "detector")
+ENDS = ("", "_exact_low", "_exact_high", "_group_low", "_group_high")
+CURVE_HEADER = (
+    "scores",
+    "threshold",
+    "false_positives_per_frame",
+    *(f"{by}_sensitivity{end}" for by in froc.SENSITIVITIES for end in ENDS),
+)
+ROC_HEADER = ("scores", "threshold", "false_positive_share", *(f"sensitivity{end}" for end in ENDS))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The test of one net.
+
+    cases : its candidates with their mean probability.  baseline : the same candidates with the detector's own score.
+    group : (frames,) video or patient of each test frame.  frames : their names.  number : (candidates,) rank of each
+    candidate in its frame.   patch_label : (patches,) 1 = polyp; patch_candidate : (patches,) int, the candidate that
+    each patch shows; patch_probability : (patches,) of being positive.  These three are None in an evaluation that was
+    read back: the scores of single patches are not kept.
+    """
+
+    cases: froc.Cases
+    baseline: froc.Cases
+    group: np.ndarray
+    frames: tuple[str, ...]
+    number: np.ndarray
+    patch_label: np.ndarray | None = None
+    patch_candidate: np.ndarray | None = None
+    patch_probability: np.ndarray | None = None
+
+    def of(self, who: str) -> froc.Cases:
+        """The candidates as the "network" or the "detector" scores them."""
+        return dict(zip(WHO, (self.cases, self.baseline), strict=True))[who]
+
+    def name(self, row: int) -> tuple[str, int]:
+        """(frame, rank) of a candidate."""
+        return self.frames[self.cases.frame[row]], int(self.number[row])
+
+    @property
+    def label(self) -> np.ndarray:
+        """(candidates,) 1 = hits a lesion."""
+        return (self.cases.lesion > 0).astype(np.int64)
+
+    @property
+    def candidate_group(self) -> np.ndarray:
+        """(candidates,) group of each candidate's frame."""
+        return np.asarray(self.group)[self.cases.frame]
+
+
+class Detection(Metric[Evaluation]):
+    """FROC over candidates, each scored by the mean probability of its patches (paper, section 6)."""
+
+    baseline = "detector"
+
+    def validation(self, probability: Floats, label: Ints) -> float:
+        """AUC of patches; anything but class 0 is positive."""
+        return patch_auc(probability, label)
+
+    def evaluate(self, test: TestData, scores: PatchScores) -> Evaluation:
+        samples, probability = test.samples, positive(scores.probability)
+        network = froc.candidate_scores(scores.sample, probability, len(samples))
+        return _evaluation(
+            test,
+            network,
+            patch_label=(scores.label > 0).astype(np.int8),
+            patch_candidate=scores.sample,
+            patch_probability=probability,
+        )
+
+    def result(self, evaluation: Evaluation, seed: int) -> dict[str, Any]:
+        return summary(evaluation, seed)
+
+    def headline(self, result: Mapping[str, Any], of_baseline: bool = False) -> Headline:
+        points = result["detector" if of_baseline else "network"]["lesion"]
+        point = next(p for p in points if p["at_most_false_positives_per_frame"] == ENDPOINT_RATE)
+        low, high = point["exact_95"]
+        return Headline(ENDPOINT, point["sensitivity"], low, high)
+
+    def text(self, result: Mapping[str, Any]) -> list[str]:
+        low, high = result["patch_auc_95_delong"]
+        lines = [
+            f"test: patch AUC {result['patch_auc']:.4f} [{low:.4f}, {high:.4f}],"
+            f" {result['lesions']} polyps in {result['frames']} frames, {result['candidates']} candidates"
+        ]
+        for rate in QUOTED_RATES:
+            for who in WHO:
+                point = next(p for p in result[who]["lesion"] if p["at_most_false_positives_per_frame"] == rate)
+                lines.append(f"  sensitivity at {rate:g} false positives a frame, {who:8s}: {point_text(point)}")
+        return lines
+
+    def tables(self, evaluation: Evaluation, seed: int) -> Iterator[Table]:
+        yield Table("scores.csv", SCORE_HEADER, score_rows(evaluation))
+        for file, header, rows in (("froc.csv", CURVE_HEADER, curve_rows), ("roc.csv", ROC_HEADER, roc_rows)):
+            yield Table(file, header, [row for who in WHO for row in rows(evaluation, who, seed)])
+
+    def figures(self, folder: Path, evaluation: Evaluation, name: str, title: str) -> list[str]:
+        from pycaffe_ext.report import figures
+
+        curve, baseline = froc.curve(evaluation.cases), froc.curve(evaluation.baseline)
+        figures.froc_figure(folder / "froc.png", {name: curve}, baseline, title=title)
+        return ["froc.png"]
+
+    def read(self, run: Path, test: TestData) -> Evaluation:
+        scores = read_columns(run / "scores.csv", SCORE_KINDS)
+        samples = test.samples
+        known = len(scores["candidate"]) == len(samples) and (
+            np.array_equal(scores["candidate"], samples.number)
+            and np.array_equal(scores["lesion"], samples.target)
+            and np.array_equal(scores["frame"], np.array(test.items)[samples.item])
+        )
+        if not known:
+            raise UserError(f"{run / 'scores.csv'}: not the candidates that were tested; remove the run and repeat it")
+        return _evaluation(test, scores["probability"])
+
+    def report(self, folder: Path, study: Study, missing: Sequence[str], options: Mapping[str, Any]) -> None:
+        from pycaffe_ext.report import study_report
+
+        study_report.write_parts(folder, study, missing, options)
+
+
+def _evaluation(test: TestData, score: np.ndarray, **patches: np.ndarray) -> Evaluation:
+    samples = test.samples
+    both = (froc.Cases(samples.item, own, samples.target, samples.targets) for own in (score, samples.score))
+    return Evaluation(*both, test.group, test.items, samples.number, **patches)
+
+
+def summary(evaluation: Evaluation, seed: int) -> dict[str, Any]:
+    """What result.json says of the test: AUCs by patch and by candidate, sensitivities with each kind of interval.
+
+    Patches of a candidate are alike, and so are candidates of a video: DeLong's intervals, which take them as
+    independent, are too narrow; those by group are not.  Raises UserError if all patches are of one class.
+    """
+    frames = int(evaluation.cases.lesions.size)
+    numbers = np.unique(evaluation.group, return_inverse=True)[1].astype(np.int32)  # names would fill the memory
+    patch_group = numbers[evaluation.cases.frame][evaluation.patch_candidate]
+    groups = froc.lesion_groups(evaluation.cases, evaluation.group)
+    return {
+        **_area("patch_auc", evaluation.patch_label, evaluation.patch_probability, patch_group, seed),
+        **_area("candidate_auc", evaluation.label, evaluation.cases.score, evaluation.candidate_group, seed),
+        **_area("detector_auc", evaluation.label, evaluation.baseline.score, evaluation.candidate_group, seed),
+        "frames": frames,
+        "groups": int(np.unique(evaluation.group).size),
+        "groups_with_lesions": groups,
+        "enough_groups": groups >= ENOUGH_GROUPS,  # else intervals by group are unreliable
+        "lesions": int(evaluation.cases.lesions.sum()),
+        "candidates": int(evaluation.cases.score.size),
+        # candidates that share one score: a curve cannot be operated between all and none of them
+        "largest_ties": {who: int(np.unique(evaluation.of(who).score, return_counts=True)[1].max()) for who in WHO},
+        "false_positives_per_frame_at_most": float((evaluation.cases.lesion == 0).sum() / frames),
+        **{
+            who: {by: points(evaluation.of(who), evaluation.group, by, seed) for by in froc.SENSITIVITIES}
+            for who in WHO
+        },
+    }
+
+
+def _area(name: str, label: np.ndarray, score: np.ndarray, group: np.ndarray, seed: int) -> dict[str, Any]:
+    """An AUC with DeLong's interval (None for fewer than two cases of a class) and the bootstrap's by group."""
+    area = roc.auc(label, score)
+    return {
+        name: area,
+        f"{name}_95_delong": _or_none(lambda: roc.auc_interval(label, score)),
+        f"{name}_95_group": _or_none(
+            lambda: intervals.area_interval(
+                area, roc.bootstrap_aucs(label, score, group, RESAMPLES, seed), roc.class_groups(label, group)
+            )
+        ),
+    }
+
+
+def _or_none(interval: Callable[[], Sequence[float]]) -> list[float] | None:
+    """An interval as JSON has it; None where the cases or groups are too few for one."""
+    try:
+        return list(interval())
+    except UserError:
+        return None
+
+
+def points(cases: froc.Cases, group: np.ndarray, by: str, seed: int) -> list[dict[str, Any]]:
+    """The operating points at RATES: sensitivity, exact and Wilson binomial intervals, bootstrap by group.
+
+    The bootstrap is None where there are too few groups for one; the binomial intervals take lesions as independent.
+    """
+    curve, band = froc.curve(cases), operating.group_intervals(cases, group, RATES, by, RESAMPLES, seed)
+    bootstrap = [None] * len(RATES) if band is None else np.transpose(band).tolist()
+    return [_point(curve, rate, by, interval) for rate, interval in zip(RATES, bootstrap, strict=True)]
+
+
+def _point(curve: froc.Curve, rate: float, by: str, bootstrap: list[float] | None) -> dict[str, Any]:
+    point = froc.operating_point(curve, rate, by)
+    return {
+        "at_most_false_positives_per_frame": rate,
+        "reached": froc.reaches(curve, rate),  # else the candidates end before: all of them are detections
+        "false_positives_per_frame": point.false_positives_per_frame,
+        "threshold": point.threshold if np.isfinite(point.threshold) else None,  # None: nothing is detected
+        "hits": point.hits,
+        "of": point.total,
+        "sensitivity": point.sensitivity,
+        "exact_95": list(intervals.clopper_pearson(point.hits, point.total)),
+        "wilson_95": list(intervals.wilson(point.hits, point.total)),
+        "group_bootstrap_95": bootstrap,
+    }
+
+
+def score_rows(evaluation: Evaluation) -> list[tuple[Any, ...]]:
+    """Rows of scores.csv (SCORE_HEADER): lesion 0 = none, the network's probability, the detector's own score."""
+    columns = evaluation.cases.lesion, evaluation.cases.score, evaluation.baseline.score
+    return [
+        (*evaluation.name(row), int(lesion), repr(float(score)), repr(float(own)))
+        for row, (lesion, score, own) in enumerate(zip(*columns, strict=True))
+    ]
+
+
+def point_text(point: Mapping[str, Any]) -> str:
+    """A sensitivity with its exact binomial interval, and the bootstrap by group where there is one."""
+    low, high = point["exact_95"]
+    text = f"{point['sensitivity']:.3f}, exact 95 % [{low:.3f}, {high:.3f}]"
+    if point["group_bootstrap_95"]:
+        low, high = point["group_bootstrap_95"]
+        text += f", by group [{low:.3f}, {high:.3f}]"
+    return text
+
+
+def curve_rows(evaluation: Evaluation, who: str = "network", seed: int = 0) -> list[tuple[Any, ...]]:
+    """Rows of froc.csv (CURVE_HEADER): every point at which the curve can be operated, from the highest threshold.
+
+    who : "network" or "detector".  Threshold inf = nothing detected; intervals by group are empty where there are too
+    few groups.
+    """
+    found = operating.froc_points(evaluation.of(who), evaluation.group, RESAMPLES, seed)
+    return list(_rows(who, found))
+
+
+def roc_rows(evaluation: Evaluation, who: str = "network", seed: int = 0) -> list[tuple[Any, ...]]:
+    """Rows of roc.csv (ROC_HEADER): every corner of the ROC curve over candidates; as `curve_rows`."""
+    score, group = evaluation.of(who).score, evaluation.candidate_group
+    return list(_rows(who, operating.roc_points(evaluation.label, score, group, RESAMPLES, seed)))
+
+
+def _rows(who: str, found: operating.Points) -> Iterator[tuple[Any, ...]]:
+    columns: list[Iterable[Any]] = [found.threshold, found.rate]
+    for estimates in found.estimates.values():
+        columns += [[None] * found.rate.size if column is None else column for column in estimates]
+    for values in zip(*columns, strict=True):
+        yield who, *("" if value is None else repr(float(value)) for value in values)

@@ -1,0 +1,133 @@
+"""A small study as its run folders: frames with round polyps, packed data, and runs whose scores are random."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zlib import crc32
+
+import cv2
+import numpy as np
+
+from pycaffe_ext.applications.polyp import MODEL, Polyp, labelled
+from pycaffe_ext.applications.preparation import Prepared, prepare
+from pycaffe_ext.data.items import Samples
+from pycaffe_ext.detector import UNTRAINED_MODEL
+from pycaffe_ext.files import write_csv
+from pycaffe_ext.proto import array_to_blob, caffe_pb2, write_weights
+from pycaffe_ext.runs.records import Best, ResultRecord, RunRecord, write_result
+from pycaffe_ext.runs.records import write_run as write_record
+from pycaffe_ext.runs.settings import DataRequest, Settings
+from pycaffe_ext.schemes import SCRATCH
+from pycaffe_ext.training.table import Row, write_rows
+
+GROUPS, PER_GROUP = 12, 3  # two thirds of the groups are for the test
+SIDE = 64
+LESIONS = 2  # at most, in a frame
+
+
+def write_frames(folder: Path) -> None:
+    """Frames of GROUPS groups, every third of a group without a polyp."""
+    rng = np.random.default_rng(0)
+    for group in range(GROUPS):
+        for i in range(PER_GROUP):
+            image = rng.integers(60, 120, (SIDE, SIDE + 16, 3), np.uint8)
+            mask = np.zeros(image.shape[:2], np.uint8)
+            for centre in ((20, 20), (50, 40))[: i % (LESIONS + 1)]:
+                cv2.circle(mask, centre, 9, 255, -1)
+            for part, content in (("images", image), ("masks", mask)):
+                path = folder / part / f"video{group:02d}" / f"{i}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(path), content)
+
+
+def split_of(group: int) -> str:
+    return "train" if group < 3 else "val" if group < 4 else "test"
+
+
+class Scripted(Polyp):
+    """Candidates at the polyps (but for one in five) and at two places beside; splits by the number of the video."""
+
+    test_views = 2
+
+    def fixed_splits(self, request: DataRequest) -> Path:
+        frames, table = self.items(request, Path()).items, Path(request.data).parent / "splits.csv"
+        rows = [(frame.name, frame.group, split_of(int(frame.group[-2:]))) for frame in frames]
+        write_csv(table, ("frame", "group", "split"), rows)
+        return table
+
+    def propose(self, parts, workspace: Path, request: DataRequest) -> Samples:
+        UNTRAINED_MODEL.save(workspace / MODEL)
+        rng = np.random.default_rng(request.seed)
+        frames, found = [frame for part in parts.values() for frame in part], {}
+        for frame in sorted(frames, key=lambda frame: frame.name):
+            count = int(frame.name[-1]) % (LESIONS + 1)
+            places = [(x - 9, y - 9) for x, y in ((20, 20), (50, 40))[:count] if rng.random() > 0.2]
+            places += [(60, 2), (2, 44)]
+            scores = np.sort(rng.random(len(places)))[::-1]
+            found[frame.name] = np.array(
+                [(x, y, 18, 18, s) for (x, y), s in zip(places, scores, strict=True)], np.float32
+            )
+        return labelled(frames, [found[frame.name] for frame in frames])
+
+
+def write_packed(runs: Path, settings: Settings) -> Prepared:
+    return prepare(Scripted(), settings.request, 8, runs)
+
+
+def write_run(runs: Path, settings: Settings, prepared: Prepared, skill: float, donor: Path) -> Path:
+    """A finished run whose net tells polyps by `skill` standard deviations."""
+    folder = runs / settings.name()
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(crc32(f"{settings.scheme} {settings.seed}".encode()))
+    test = prepared.test
+    lesion, score = test.samples.target, test.samples.score
+    probability = 1 / (1 + np.exp(-rng.normal(skill * (lesion > 0))))
+    rows = zip(test.samples.item, test.samples.number, lesion, probability.tolist(), score.tolist(), strict=True)
+    scores = [(test.items[i], rank, hit, repr(chance), repr(own)) for i, rank, hit, chance, own in rows]
+    write_csv(folder / "scores.csv", ("frame", "candidate", "lesion", "probability", "detector"), scores)
+    write_rows(folder / "auc.csv", [Row(10 * i, float(i), 0.5, 0.6, 0.6 + 0.1 * (i == 2)) for i in (1, 2, 3)])
+    tuned = settings.scheme not in SCRATCH
+    write_weights(folder / "best.caffemodel", net_of(np.random.default_rng(int(10 * skill))))
+    data = str(prepared.packed.folder)
+    resolved = {"width": "1", "batch": 16, "data": data, "donor": str(donor) if tuned else None}
+    versions = {"caffe": "caffe version 1.0.0 (lab)"}
+    write_result_and_record(folder, settings, resolved, versions, tuned, donor, skill, len(scores))
+    return folder
+
+
+def write_result_and_record(folder, settings, resolved, versions, tuned, donor, skill, candidates):
+    write_record(folder, RunRecord(settings.record(), {}, resolved, {}, [], [], {}, versions))
+    test = {
+        "patch_auc": round(0.5 + skill / 10 + settings.seed / 100, 6),
+        "frames": 24,
+        "lesions": 24,
+        "candidates": candidates,
+    }
+    text = str(donor) if tuned else "none, trained from scratch"
+    precision = settings.training.precision
+    result = ResultRecord(
+        settings.title, text, Best(20, 2.0, 0.7), 3, "patience", {}, {}, [], test, [], precision=precision
+    )
+    write_result(folder, result)
+
+
+def net_of(rng: np.random.Generator) -> caffe_pb2.NetParameter:
+    blobs = [array_to_blob(rng.normal(size=shape).astype(np.float32)) for shape in ((6, 3, 5, 5), (6,))]
+    return caffe_pb2.NetParameter(layer=[caffe_pb2.LayerParameter(name="conv1", type="Convolution", blobs=blobs)])
+
+
+SKILLS = {"ft-fc8": 0.5, "ft-fc7": 1.0, "ft-conv3": 2.0, "ft-conv1": 3.0, "scratch": 1.5}
+
+
+def write_study(root: Path, schemes=tuple(SKILLS), seeds=(0, 1), **options) -> list[Path]:
+    """Folders of the runs of every scheme and seed below root/runs; the frames are in root/frames."""
+    frames, runs, donor = root / "frames", root / "runs", root / "donor.caffemodel"
+    if not frames.exists():
+        write_frames(frames)
+        write_weights(donor, net_of(np.random.default_rng(7)))
+    folders = []
+    for seed in seeds:
+        jobs = [Settings.of("polyp", scheme, data=str(frames), seed=seed, **options) for scheme in schemes]
+        prepared = write_packed(runs, jobs[0])
+        folders += [write_run(runs, job, prepared, SKILLS[job.scheme], donor) for job in jobs]
+    return folders

@@ -1,0 +1,122 @@
+"""Several runs of one question: which jobs there are, what is not repeated, what a failure does to the others."""
+
+from pathlib import Path
+
+import pytest
+
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.runs import pipeline
+from pycaffe_ext.runs.records import Best, ResultRecord, write_result
+from pycaffe_ext.runs.settings import Machine
+from pycaffe_ext.schemes import FINE_TUNING, compared
+from pycaffe_ext.studies import study
+
+
+def test_the_paper_compares_nine_schemes_from_the_last_layer_to_all_then_scratch():
+    names = compared("alexnet")
+    assert len(names) == 9
+    assert names[0] == "ft-fc8" and names[-2:] == ("ft-conv1", "scratch")
+    assert set(names[:-1]) == set(FINE_TUNING)
+
+
+def test_jobs_are_seed_by_seed_every_scheme_once_with_each():
+    jobs = study.jobs("polyp", (), (3, 5), patches=400)
+    assert [job.seed for job in jobs] == [3] * 9 + [5] * 9
+    assert [job.scheme for job in jobs[:9]] == list(compared("alexnet"))
+    assert {job.request.patches for job in jobs} == {400}
+    assert len({job.name() for job in jobs}) == 18
+
+
+def test_a_scheme_may_be_of_another_net_and_have_its_own_epochs():
+    deep, shallow = study.jobs(
+        "polyp",
+        ("ft-fire5", "alexnet:scratch:epochs=60,base_lr=0.01"),
+        (0,),
+        arch="squeezenet",
+        weights="a.caffemodel",
+        width="1/4",
+        epochs=4,
+    )
+    one, other = deep.training, shallow.training
+    assert (one.arch, one.scheme, one.epochs, one.weights, one.width) == (
+        "squeezenet",
+        "ft-fire5",
+        4,
+        "a.caffemodel",
+        None,
+    )
+    assert (other.arch, other.epochs, other.base_lr, other.weights, other.width) == (
+        "alexnet",
+        60,
+        0.01,
+        None,
+        "1/4",
+    )
+
+
+def test_a_width_that_no_net_of_the_study_can_have_is_refused():
+    with pytest.raises(UserError, match="width"):
+        study.jobs("polyp", ("ft-fire5",), (0,), arch="squeezenet", width="1/4")
+
+
+@pytest.mark.parametrize(
+    ("schemes", "seeds", "said"),
+    [
+        (("ft-conv9",), (0,), "unknown scheme 'ft-conv9'"),
+        (("alexnet:ft-conv3:epoch=3",), (0,), "did you mean 'epochs'"),
+        (("ft-conv3:epochs=many",), (0,), "must be numbers"),
+        (("ft-conv3:epochs=1.5",), (0,), "must be numbers"),
+        (("ft-conv3:base_lr=nan",), (0,), "BASE_LR=nan is out of range"),
+        (("ft-conv3:base_lr=0",), (0,), "BASE_LR=0.0 is out of range"),
+        (("a:b:c",), (0,), "is not"),
+        (("ft-conv3", "alexnet:ft-conv3"), (0,), "asked for twice"),
+        (("ft-conv3",), (1, 1), "seed 1 is asked for twice"),
+        (("ft-conv3:epochs=0",), (0,), "EPOCHS=0 is out of range"),
+    ],
+)
+def test_what_cannot_be_run_is_named(schemes, seeds, said):
+    with pytest.raises(UserError, match=said):
+        study.jobs("polyp", schemes, seeds)
+
+
+@pytest.mark.parametrize("text", ["", "1.5", "0,-1", "0;1"])
+def test_seeds_are_whole_numbers(text):
+    with pytest.raises(UserError, match="SEEDS"):
+        study.parse_seeds(text)
+    assert study.parse_seeds("0, 1 2") == (0, 1, 2)
+
+
+def finish(job, runs: Path, sensitivity: float = 0.5) -> None:
+    point = {"at_most_false_positives_per_frame": 1.0, "sensitivity": sensitivity, "exact_95": [0.25, 0.75]}
+    test = {"network": {"lesion": [point]}, "detector": {"lesion": [point]}}
+    result = ResultRecord(job.title, "none", Best(9, 2.0, 0.8), 1, "patience", {}, {}, [], test, [])
+    write_result(runs / job.name(), result)
+
+
+def test_finished_runs_are_not_repeated_and_a_failed_one_does_not_stop_the_rest(tmp_path, monkeypatch):
+    jobs = study.jobs("polyp", ("ft-fc8", "ft-fc7", "ft-fc6"), (0,))
+    finish(jobs[0], tmp_path)
+    started, said = [], []
+
+    def run(job, runs, machine, say):
+        started.append(job.scheme)
+        if job.scheme == "ft-fc7":
+            raise UserError("training has diverged")
+        finish(job, runs, 0.8125)
+
+    monkeypatch.setattr(pipeline, "run", run)
+    with pytest.raises(UserError, match="1 of 3 runs failed.*polyp-ft-fc7, seed 0"):
+        study.run_all(jobs, tmp_path, Machine(), said.append)
+    assert started == ["ft-fc7", "ft-fc6"]
+    text = "\n".join(said)
+    assert "[1/3] polyp-ft-fc8, seed 0: finished" in text and "diverged" in text
+    assert "0.812 [0.250, 0.750]" in text and "detector alone" in text
+
+
+def test_what_is_wrong_with_the_first_run_is_told_at_once(tmp_path, monkeypatch):
+    def run(job, runs, machine, say):
+        raise UserError("no such folder")
+
+    monkeypatch.setattr(pipeline, "run", run)
+    with pytest.raises(UserError, match="no such folder"):
+        study.run_all(study.jobs("polyp", (), (0,)), tmp_path, Machine(), lambda _: None)
