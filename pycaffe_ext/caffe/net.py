@@ -119,7 +119,7 @@ class Net:
 
     def forward_all(self, blobs: Iterable[str] | None = None, **inputs: np.ndarray) -> Arrays:
         """Forward in batches over any number of items; the last batch is filled up with zeros and cut again."""
-        return batches.forward_all(self, list(blobs or ()), inputs)
+        return batches.forward_all(self, self._batch, list(blobs or ()), inputs)
 
     def forward_backward_all(
         self, blobs: Iterable[str] | None = None, diffs: Iterable[str] | None = None, **given: np.ndarray
@@ -128,7 +128,7 @@ class Net:
 
         Returns (blobs, gradients) by name, each over all items.
         """
-        return batches.forward_backward_all(self, list(blobs or ()), list(diffs or ()), given)
+        return batches.forward_backward_all(self, self._batch, list(blobs or ()), list(diffs or ()), given)
 
     def _batch(self, blobs: Arrays) -> Iterable[Arrays]:
         return batches.batches(blobs, next(iter(self.blobs.values())).shape[0])

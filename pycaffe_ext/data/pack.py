@@ -16,7 +16,6 @@ from pathlib import Path
 import lmdb
 import numpy as np
 
-from pycaffe_ext.data import ENCODINGS
 from pycaffe_ext.data.balance import Selection
 from pycaffe_ext.data.frames import Frame, read_frame
 from pycaffe_ext.data.patches import SIZE, VIEWS, cut
@@ -24,6 +23,7 @@ from pycaffe_ext.data.threads import in_order, one_thread_each
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.files import reading, write_csv, writing_folder
 from pycaffe_ext.progress import bar
+from pycaffe_ext.records import ENCODINGS
 from pycaffe_ext.records.datum import QUALITY, to_bytes
 from pycaffe_ext.sizes import check_space
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from pycaffe_ext.engine.core.blob import Blob
+from pycaffe_ext.engine.core.debug_info import DebugInfo
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.proto import caffe_pb2, parse
 
@@ -36,7 +37,7 @@ class Unrolled:
         for layer in described.layer:
             layer.name = f"{name}_{layer.name}"
         self._net = Net(described, phase, device=device)
-        self._net.debug_info = True
+        self._net.observer = DebugInfo()
         self._last = len(self._net.layers) - 2  # all but the loss that makes the gradients run
 
     def use(self, params: dict[str, Blob]) -> None:

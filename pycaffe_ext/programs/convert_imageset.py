@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,10 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.pictures import opencv
 from pycaffe_ext.proto.caffe_pb2 import Datum
 from pycaffe_ext.records.database import creating
+from pycaffe_ext.records.image_list import read_list
 
 BATCH = 16  # images a thread reads at a time
 REPORT = 1000  # images between two lines of the log
-NUMBER = re.compile(r"\s*[+-]?\d+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -82,27 +81,6 @@ def convert(
         if count % REPORT:
             glog.info("convert_imageset.cpp:153", f"Processed {count} files.")
     return count
-
-
-def read_list(path: str | Path) -> list[tuple[str, int]]:
-    """(name, label) of each line: what stands before and behind its last space, as Caffe reads it.
-
-    A label is the whole number that the text begins with, 0 if there is none, kept to 32 bits.  Raises UserError
-    for a list that can't be read.
-    """
-    try:
-        text = os.fsdecode(Path(path).read_bytes())
-    except OSError as error:
-        raise UserError(f"{path}: can't read this list of images ({error.strerror})") from None
-    lines = text.removesuffix("\n").split("\n") if text else []
-    return [_entry(line) for line in lines]
-
-
-def _entry(line: str) -> tuple[str, int]:
-    name, space, text = line.rpartition(" ")
-    found = NUMBER.match(text)
-    label = int(found[0]) if found else 0
-    return (name if space else line), (label + (1 << 31)) % (1 << 32) - (1 << 31)
 
 
 def _images(list_file: str | Path, shuffle: bool) -> list[Image]:

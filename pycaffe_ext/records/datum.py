@@ -12,10 +12,10 @@ import lmdb
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from pycaffe_ext.data import ENCODINGS
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.pictures import opencv
 from pycaffe_ext.proto.caffe_pb2 import Datum
+from pycaffe_ext.records import ENCODINGS
 
 QUALITY = 95
 

@@ -2,9 +2,9 @@
 
 A layer belongs to it when it neither learns nor counts as a loss, when its forward pass treats each item of the batch
 by itself and gives the same values every time, and when everything that it reads comes from the prefix.  The values
-that other layers read of it, its boundary, are stored as one row for each record of the database (see engine.rows),
-for as long as the prefix's weights and the database stay what they are.  A batch whose rows are all there is read
-back instead of computed, and the layers of the prefix do not run, the Data layer included.
+that other layers read of it, its boundary, are stored as one row for each record of the database (see
+engine.cache.rows), for as long as the prefix's weights and the database stay what they are.  A batch whose rows are
+all there is read back instead of computed, and the layers of the prefix do not run, the Data layer included.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ class _Tier:
 
 
 class FrozenPrefix:
-    """Brings a net's boundary up to date, from rows or by computing; for `Net.prefix`.
+    """Brings a net's boundary up to date, from rows or by computing; a `Net.planner`.
 
     tiers : where rows are kept.  Each is used once reading a batch from it has been measured to take less time than
     computing it, and is given up where it does not.
@@ -276,7 +276,7 @@ class FrozenPrefix:
                 if len(tier.computed) == SAMPLES:
                     self._choose(tier, now)
         if not self._tiers:
-            net.prefix = None
+            net.planner = None
 
     def _choose(self, tier: _Tier, now: list[Piece]) -> None:
         tier.rows.send_to_disk()
@@ -329,7 +329,7 @@ def attach(solver: Solver, cache_gb: float | None) -> None:
         for rows in tiers:
             rows.pin_for(net.device)
         if tiers:
-            net.prefix = FrozenPrefix(name, boundary, tiers)
+            net.planner = FrozenPrefix(name, boundary, tiers)
 
 
 def _bounds(cache_gb: float | None) -> tuple[int, int]:

@@ -27,7 +27,7 @@ class Product:
 
 
 class Values:
-    """What a blob's `data` is bound to; several blobs may have one together (see engine.overwriting)."""
+    """What a blob's `data` is bound to; several blobs may have one together (see engine.core.overwriting)."""
 
     __slots__ = ("tensor",)
 

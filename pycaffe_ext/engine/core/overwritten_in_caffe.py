@@ -1,19 +1,16 @@
 """Where Caffe computes a gradient from values that a layer in place has written over, and this engine does not.
 
-Measured on the genuine engine, pair by pair (tests/oracle/overwriting.py); engine.overwriting says what is done here.
+Measured on the genuine engine, pair by pair (tests/oracle/overwriting.py); what is done here: engine.core.overwriting.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from pycaffe_ext.engine.core.overwriting import Reading, overwritten
+from pycaffe_ext.engine.core.wiring import Wiring
+from pycaffe_ext.engine.layers import Layer
 from pycaffe_ext.proto import caffe_pb2
-
-if TYPE_CHECKING:
-    from pycaffe_ext.engine.core.net import Net
-    from pycaffe_ext.engine.layers import Layer
 
 PROD = caffe_pb2.EltwiseParameter.PROD
 READ_BOTTOMS = frozenset(
@@ -60,7 +57,7 @@ POSITIVE = frozenset(("Exp", "Sigmoid", "Softmax"))
 KEEP_SIGNS = frozenset(("Dropout", "ELU", "PReLU", "ReLU", "TanH"))
 
 
-def warnings(net: Net) -> Iterator[str]:
+def warnings(net: Wiring) -> Iterator[str]:
     """One line for each layer in place that spoils a gradient in Caffe; none in a TEST net without force_backward."""
     if net.phase != caffe_pb2.TRAIN and not net.param.force_backward:
         return
@@ -78,7 +75,7 @@ def warnings(net: Net) -> Iterator[str]:
             )
 
 
-def _spoils(net: Net, writer: int, reading: Reading) -> bool:
+def _spoils(net: Wiring, writer: int, reading: Reading) -> bool:
     reader, over = net.layers[reading.layer], net.layers[writer]
     if not net.needs_backward(reading.layer):
         return False

@@ -40,7 +40,7 @@ class Layer:
     reads_bottoms = True  # whether the backward pass reads the bottoms' values, or they are held for it
     reads_tops = False  # the same of the tops' values
     changes_values = True  # whether the values of a layer in place differ from those that it finds
-    may_overwrite = True  # whether a layer in place may write into the tensor that it finds; see engine.overwriting
+    may_overwrite = True  # whether a layer in place may write into the tensor it finds (engine.core.overwriting)
 
     def __init__(self, param: caffe_pb2.LayerParameter, phase: int, device: torch.device) -> None:
         self.param = caffe_pb2.LayerParameter()

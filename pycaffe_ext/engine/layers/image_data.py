@@ -22,8 +22,8 @@ from pycaffe_ext.engine.layers.base import register
 from pycaffe_ext.engine.layers.reading_ahead import ReadingAhead
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.pictures import opencv
-from pycaffe_ext.programs.convert_imageset import read_list
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.records.image_list import read_list
 from pycaffe_ext.strings import native
 
 AHEAD = 2  # batches that wait; image_data_param has no field for it

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from pycaffe_ext import glog
+from pycaffe_ext.engine.core.debug_info import DebugInfo
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.engine.core.net_log import build_net
 from pycaffe_ext.engine.core.random import set_seed
@@ -49,9 +50,10 @@ class Solver:
             with naming_lines(source):
                 check_names(snapshot.owned_blobs(self.net))  # now: the first snapshot may be hours away
         tests = zip(test_net_params(param), test_net_files(param), strict=True)
+        self._debug_info = DebugInfo() if param.debug_info else None
         self.test_nets = [self._make_net(net, file) for net, file in tests]
         for net in self.test_nets:
-            net.debug_info = param.debug_info
+            net.observer = self._debug_info
         self.update = UPDATES[param.type]
         self.history: list[torch.Tensor | None] = [None] * (len(self.net.learnable_params) * self.update.histories)
         self.iter = 0
@@ -152,7 +154,7 @@ class Solver:
     def _iterate(self, start: int) -> None:
         for on_start, _ in self.callbacks:
             on_start()
-        self.net.debug_info = self.param.debug_info and _due(self.iter, self.param.display)
+        self.net.observer = self._debug_info if _due(self.iter, self.param.display) else None
         losses = []
         for _ in range(self.param.iter_size):
             losses.append(self.net.forward_losses())
