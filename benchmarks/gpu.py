@@ -51,7 +51,7 @@ def scoring(*flags: str, batch: int = BATCH) -> Arguments:
 
 def plain(how: str = "compile", batch: int = BATCH, steps: int = STEPS) -> Arguments:
     """The same training written in PyTorch."""
-    return lambda lab: (sys.executable, ROOT / "benchmarks" / "plain_torch.py", batch, steps, nets.CLASSES, how)
+    return lambda _lab: (sys.executable, ROOT / "benchmarks" / "plain_torch.py", batch, steps, nets.CLASSES, how)
 
 
 def rate(command: Arguments, lab: Lab, images: int, line: str = TRAINED, lines: int = 1) -> float:

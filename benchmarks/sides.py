@@ -57,7 +57,7 @@ def in_turns(command: Arguments, pattern: str, skip: int, count: int, value: Cal
     return side
 
 
-def whole_run(command: Arguments, before: Callable[[Lab], None] = lambda lab: None) -> Side:
+def whole_run(command: Arguments, before: Callable[[Lab], None] = lambda _lab: None) -> Side:
     """Each sample is the wall time of the whole program, (seconds,); `before` clears the way, untimed."""
 
     def sample(lab: Lab) -> tuple[float, ...]:

@@ -27,10 +27,10 @@ from pycaffe_ext.training.log import parse as parse_log
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from cases import families  # noqa: E402
-from engine_cases import errors_against, run_on  # noqa: E402
-from oracle import exceeding, networks, solvers  # noqa: E402
-from oracle.training import norm_errors, params, solver_param, train_ours  # noqa: E402
+from cases import families
+from engine_cases import errors_against, run_on
+from oracle import exceeding, networks, solvers
+from oracle.training import norm_errors, params, solver_param, train_ours
 
 LAYERS, SOLVERS, FORWARD, STEP, RESUMED = 1e-4, 1e-4, 1e-4, 1e-3, 1e-4
 EVERY_SOLVER = 23  # of 1 900 combinations of settings
@@ -137,9 +137,9 @@ def _unwaited(bench: Bench, arch: str) -> Errors:
     solver = Solver(solver_param(net_param=noise_net(2, arch), base_lr=1e-6, lr_policy="fixed"), bench.device)
     solver.be_lean()
     with torch.no_grad():
-        solver._iterate(0)  # the first one allocates, and fills histories
+        solver.iterate(0)  # the first one allocates, and fills histories
         with _refusing_to_wait(bench.device):
-            solver._iterate(0)
+            solver.iterate(0)
     return {"waits": 0.0}
 
 

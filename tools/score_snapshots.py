@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from pycaffe_ext.errors import run_cli
-from pycaffe_ext.training.afterwards import score_folder
+from pycaffe_ext.training.afterwards import Patches, score_folder
 from pycaffe_ext.training.command import Caffe
 
 
@@ -31,15 +31,12 @@ def main() -> None:
         result = score_folder(
             Caffe.from_setting(args.caffe, args.gpu),
             args.snapshots,
-            args.name,
+            Patches(args.model or args.net, args.lmdb, args.head, args.count),
             args.out or args.snapshots,
-            args.model or args.net,
-            args.lmdb,
-            args.head,
-            args.count,
-            args.epoch,
-            args.patience,
             Path(scratch),
+            name=args.name,
+            epoch=args.epoch,
+            patience=args.patience,
         )
     print(f"best: iteration {result.best.iteration}, AUC {result.best.auc:.4f}, {result.weights}")
 

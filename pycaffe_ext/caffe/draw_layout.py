@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 Point = tuple[float, float]  # (along the ranks, across them)
 Edge = tuple[int, int]
@@ -60,7 +61,7 @@ class _Ranked:
         self.before: list[list[int]] = [[] for _ in range(count)]
         self.after: list[list[int]] = [[] for _ in range(count)]
         for chain in self.chains:
-            for u, v in zip(chain, chain[1:], strict=False):
+            for u, v in pairwise(chain):
                 self.after[u].append(v)
                 self.before[v].append(u)
         self.ranks: list[list[int]] = [[] for _ in range(max(self.rank, default=-1) + 1)]

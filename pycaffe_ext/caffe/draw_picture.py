@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from pycaffe_ext.caffe.draw_graph import Graph, Node
 from pycaffe_ext.caffe.draw_layout import Point, layout
 
@@ -69,7 +71,7 @@ def _size(node: Node) -> Point:
 def _curve(way: list[Point]) -> list[Point]:
     """Control points of cubic curves through the points of a way (along, across), leaving along the ranks."""
     points = way[:1]
-    for (a, x), (b, y) in zip(way, way[1:], strict=False):
+    for (a, x), (b, y) in pairwise(way):
         points += [((a + b) / 2, x), ((a + b) / 2, y), (b, y)]
     return points
 

@@ -77,7 +77,8 @@ class Net:
         self.blob_loss_weights = OrderedDict((name, net.loss_weights[name]) for name in net.blobs)
 
     @classmethod
-    def _of(cls, net: EngineNet) -> Net:
+    def wrapping(cls, net: EngineNet) -> Net:
+        """The pycaffe side of a net that the engine has made."""
         self = cls.__new__(cls)
         self._bind(net)
         return self

@@ -31,6 +31,9 @@ THREADS = 4
 DIGESTS = "decoded.sha256"  # of the files beside it, as sha256sum writes them; in folders of decoded videos only
 
 
+PLAIN = Reading()
+
+
 @dataclass(frozen=True)
 class Frame:
     """One frame on disk.
@@ -48,7 +51,7 @@ class Frame:
     group: str
     source: str = ""
     videos: tuple[Path, ...] = ()
-    reading: Reading = Reading()
+    reading: Reading = PLAIN
 
 
 def check_sizes(frames: Sequence[Frame], progress: bool = True) -> None:

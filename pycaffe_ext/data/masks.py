@@ -30,7 +30,7 @@ def polyps(picture: Picture, reading: Reading) -> np.ndarray:
     grey = over_black(picture)
     if reading.mask == "auto":
         mask = to_mask(grey, picture.lossy, picture.full)
-        _check_transparency(picture, grey)
+        _check_transparency(picture)
         _check_something(picture, mask)
         return mask
     if reading.mask == "nonzero":
@@ -127,7 +127,7 @@ def _check_border(mask: np.ndarray) -> None:
         raise ValueError("it is white all along its border and black inside, as if it were inverted")
 
 
-def _check_transparency(picture: Picture, grey: np.ndarray) -> None:
+def _check_transparency(picture: Picture) -> None:
     """Raise ValueError if what is bright is transparent, in a file that tells polyps by colours."""
     if picture.alpha is None:
         return

@@ -112,13 +112,13 @@ def _dome(r: np.ndarray) -> np.ndarray:
 RELIEFS: tuple[Callable[[np.ndarray, np.ndarray], np.ndarray], ...] = (  # height over coordinates in -2..2
     lambda x, y: _dome(np.hypot(x, y)),
     lambda x, y: -_dome(np.hypot(x, y)),
-    lambda x, y: np.exp(-3 * x**2),
-    lambda x, y: -np.exp(-3 * x**2),
+    lambda x, _y: np.exp(-3 * x**2),
+    lambda x, _y: -np.exp(-3 * x**2),
     lambda x, y: np.clip(1 - np.hypot(x, y), 0, None) * 1.3,
     lambda x, y: _dome(np.hypot(x - 0.8, y) / 0.75) + _dome(np.hypot(x + 0.8, y) / 0.75),
     lambda x, y: np.exp(-8 * (np.hypot(x, y) - 1) ** 2),
     lambda x, y: 0.5 * np.exp(-3 * x**2) + _dome(np.hypot(x, y) / 0.8),
-    lambda x, y: 0.35 * np.sin(3 * x),
+    lambda x, _y: 0.35 * np.sin(3 * x),
 )
 
 CLASSES = FRACTALS + len(fields.TEXTURES) + len(SHAPES) + len(RELIEFS)

@@ -7,8 +7,8 @@ from pycaffe_ext.nets.spec import NetSpec, parse_width
 
 __all__ = [
     "ARCHITECTURES",
-    "Architecture",
     "INPUT",
+    "Architecture",
     "NetSpec",
     "architecture",
     "deploy",

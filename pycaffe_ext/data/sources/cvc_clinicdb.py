@@ -58,7 +58,7 @@ def look(folder: Path) -> str | None:
     return numbered(folder, ("clinicdb", "cvc612"), (ENDS[-1],))
 
 
-def read(folder: Path, cache: Path | None, progress: bool) -> list[Frame]:
+def read(folder: Path, _cache: Path | None, _progress: bool) -> list[Frame]:
     home = _home(folder)
     pictures = child(home, "Original") or image_folder(home)
     masks = child(home, "Ground Truth") or mask_folder(home)

@@ -36,7 +36,7 @@ def look(folder: Path) -> str | None:
     return f"{'images/' if there[1] else 'masks/'} is missing" if any(there) else None
 
 
-def read(folder: Path, cache: Path | None, progress: bool) -> list[Frame]:
+def read(folder: Path, _cache: Path | None, _progress: bool) -> list[Frame]:
     there = {"images": image_folder(folder), "masks": mask_folder(folder)}
     if missing := [folder / name if folder.is_dir() else folder for name, found in there.items() if not found]:
         raise UserError(f"{missing[0]}: no such folder; a data set is a folder with images/ and masks/")

@@ -34,7 +34,7 @@ def look(folder: Path) -> str | None:
     return f"{missing[0]} is missing" if missing else ""
 
 
-def read(folder: Path, cache: Path | None, progress: bool) -> list[Frame]:
+def read(folder: Path, _cache: Path | None, _progress: bool) -> list[Frame]:
     frames = [frame for place in _centres(folder) for frame in _marked(place, _tag(place))]
     for place in _sequences(folder, "positive"):
         frames += _marked(place, place.name)

@@ -118,7 +118,7 @@ def _vessels(rng: np.random.Generator) -> np.ndarray:
         x, y, heading, order = seeds.pop()
         turns = np.cumsum(rng.normal(0, 0.28, 10 + 12 * order)) + heading
         steps = 7 * np.stack([np.cos(turns), np.sin(turns)], axis=1)
-        path = np.cumsum(steps, axis=0) + (x, y)
+        path = np.cumsum(steps, axis=0) + np.array([x, y])
         _draw(canvas, path, order)
         if order > 1:
             for at in rng.choice(len(path), 3, replace=False):
@@ -130,7 +130,7 @@ def _vessels(rng: np.random.Generator) -> np.ndarray:
 def _draw(canvas: np.ndarray, path: np.ndarray, order: int) -> None:
     for shift_x in (-COLUMNS, 0, COLUMNS):
         for shift_y in (-ROWS, 0, ROWS):
-            points = np.round(path + (shift_x, shift_y)).astype(np.int32)
+            points = np.round(path + np.array([shift_x, shift_y])).astype(np.int32)
             cv2.polylines(canvas, [points], False, 0.35 + 0.2 * order, order, cv2.LINE_AA)
 
 

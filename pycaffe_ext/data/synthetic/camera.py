@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -89,7 +90,7 @@ def _march(height: np.ndarray, bend: Bend, position: np.ndarray, rays: np.ndarra
     steps = np.geomspace(NEAREST, FARTHEST, COARSE_STEPS).astype(np.float32)
     low, high = (np.full(rays.shape[0] * rays.shape[1], step, np.float32) for step in steps[-2:])
     going, ahead = np.arange(low.size), rays.reshape(-1, 1, 3)
-    for near, far in zip(steps[:-1], steps[1:], strict=True):
+    for near, far in pairwise(steps):
         met = _depth_in_wall(height, bend, position, ahead, far)[:, 0] > 0
         low[going[met]], high[going[met]] = near, far
         going, ahead = going[~met], ahead[~met]

@@ -110,7 +110,7 @@ def _blur(linear: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
     turn = rng.uniform(0, np.pi)
     along = np.array([np.cos(turn), np.sin(turn)]) * reach / 2
-    ends = [tuple(int(round(v)) for v in reach + sign * along) for sign in (-1, 1)]
+    ends = [tuple(round(v) for v in (reach + sign * along).tolist()) for sign in (-1, 1)]
     cv2.line(kernel, *ends, 1.0, 1, cv2.LINE_AA)
     return cv2.filter2D(linear, -1, kernel / kernel.sum())
 

@@ -226,7 +226,8 @@ class FrozenPrefix:
         """Forget the rows if the prefix's weights, or the database, are not those that they were computed with."""
         weights = [blob.data for i in self._boundary.layers for blob in net.layers[i].blobs]
         state = [source.state for source in self._boundary.sources]
-        versions = [*((weight.data_ptr(), weight._version) for weight in weights), *state]
+        changes = (weight._version for weight in weights)  # noqa: SLF001 - torch's count of writes to a tensor
+        versions = [*(weight.data_ptr() for weight in weights), *changes, *state]
         if versions == self._versions:
             return
         digest = hashlib.blake2b(repr(state).encode())

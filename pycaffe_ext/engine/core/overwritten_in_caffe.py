@@ -80,10 +80,8 @@ def _spoils(net: Wiring, writer: int, reading: Reading) -> bool:
     if not net.needs_backward(reading.layer):
         return False
     if writer == reading.layer:
-        return (
-            reader.type not in KEEP_BOTTOMS
-            and (_reads_bottoms(reader) or reader.type == "Eltwise")
-            or (reader.type == "ReLU" and reader.param.relu_param.negative_slope < 0)
+        return (reader.type not in KEEP_BOTTOMS and (_reads_bottoms(reader) or reader.type == "Eltwise")) or (
+            reader.type == "ReLU" and reader.param.relu_param.negative_slope < 0
         )
     if reading.end == "bottom":
         own = net.bottoms[reading.layer][reading.index] in net.tops[reading.layer]

@@ -70,6 +70,10 @@ class ArrayBlob(LegacyAxes):
     def diff(self) -> np.ndarray:
         return self._array("diff")
 
+    def shows(self, blob: Blob) -> bool:
+        """Whether this is the view of that blob."""
+        return self._blob is blob
+
     def _array(self, field: str) -> np.ndarray:
         tensor = getattr(self._blob, field)
         if tensor.is_cpu and tensor.dtype == torch.float32:
@@ -110,7 +114,7 @@ class ParamBlobs(Sequence[ArrayBlob]):
     def __getitem__(self, index: int) -> ArrayBlob:
         place = range(len(self))[index]
         view = self._views.get(place)
-        if view is None or view._blob is not self._blobs[place]:
+        if view is None or not view.shows(self._blobs[place]):
             view = self._views[place] = ArrayBlob(self._blobs[place])
         return view
 

@@ -59,11 +59,11 @@ def _sigmoid(param: Any, iteration: int, _: int) -> float:
 
 
 POLICIES: dict[str, Callable[[Any, int, int], float]] = {
-    "fixed": lambda param, iteration, step: 1.0,
+    "fixed": lambda _param, _iteration, _step: 1.0,
     "step": _step,
-    "exp": lambda param, iteration, step: param.gamma**iteration,
-    "inv": lambda param, iteration, step: (1 + param.gamma * iteration) ** -param.power,
-    "multistep": lambda param, iteration, step: param.gamma**step,
+    "exp": lambda param, iteration, _step: param.gamma**iteration,
+    "inv": lambda param, iteration, _step: (1 + param.gamma * iteration) ** -param.power,
+    "multistep": lambda param, _iteration, step: param.gamma**step,
     "poly": _poly,
     "sigmoid": _sigmoid,
 }

@@ -146,12 +146,13 @@ class Solver:
                 self.test_all()
                 if self._stopped:
                     break
-            self._iterate(start)
+            self.iterate(start)
             if self._after_iteration():
                 break
         self._readings.settle()
 
-    def _iterate(self, start: int) -> None:
+    def iterate(self, start: int) -> None:
+        """One iteration of a `step` that began at iteration `start`: passes, display and update."""
         for on_start, _ in self.callbacks:
             on_start()
         self.net.observer = self._debug_info if _due(self.iter, self.param.display) else None
@@ -380,7 +381,7 @@ class Scores:
     they are there: as soon as the batch after it is under way.
     """
 
-    def __init__(self, net: Net, on_batch: Callable[[int, np.ndarray], None] = lambda batch, values: None) -> None:
+    def __init__(self, net: Net, on_batch: Callable[[int, np.ndarray], None] = lambda _batch, _values: None) -> None:
         self._net, self._on_batch = net, on_batch
         self._readings = Readings(net.device)
         self._batches, self._loss, self._sums = 0, 0.0, np.zeros(0, np.float32)

@@ -23,11 +23,11 @@ def _each(name: str) -> Callable:
 
 
 for _type, _op in {"TanH": "Tanh", "Sigmoid": "Sigmoid", "AbsVal": "Abs", "BNLL": "Softplus"}.items():
-    _each(_type)(lambda graph, layer, x, op=_op: graph.node(op, [x], x.shape))
+    _each(_type)(lambda graph, _layer, x, op=_op: graph.node(op, [x], x.shape))
 
 
 @_each("Dropout")
-def dropout(graph: Graph, layer: LayerParameter, x: Value) -> Value:
+def dropout(_graph: Graph, _layer: LayerParameter, x: Value) -> Value:
     return x
 
 
