@@ -160,6 +160,8 @@ coverage: $(READY)  ## what the 95 % intervals cover and how often the tests err
 
 lint: $(READY)
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(PY) tools/check_types.py
 
 clean:  ## remove runs/ (downloads and the virtual environment stay)
 	rm -rf runs

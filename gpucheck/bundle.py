@@ -94,7 +94,7 @@ def check_size(folder: Path) -> None:
     """Raise UserError where the bundle is larger than what is carried to such machines."""
     sizes = {path: path.stat().st_size / 1e6 for path in folder.rglob("*") if path.is_file()}
     if sum(sizes.values()) > MOST_MB:
-        largest = sorted(sizes, key=sizes.get, reverse=True)[:5]
+        largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:5]
         told = ", ".join(f"{path.name.split('-')[0]} {sizes[path]:.0f}" for path in largest)
         raise UserError(
             f"the bundle has {sum(sizes.values()):.0f} MB, {MOST_MB} are allowed (in MB: {told}); name"

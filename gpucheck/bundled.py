@@ -14,6 +14,7 @@ import sys
 import tarfile
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 
@@ -67,7 +68,7 @@ def needed(requirements: list[str]) -> list[Path]:
     return [wheels[name] for name in lacking]
 
 
-def _has(name: str, specifier: object) -> bool:
+def _has(name: str, specifier: Any) -> bool:
     found = version_of(name)
     return found is not None and (specifier is None or found in specifier)
 

@@ -126,8 +126,7 @@ def _step(bench: Bench, arch: str) -> Errors:
 
 def waits(bench: Bench) -> Finding:
     """Iterations of the seven nets during which CUDA refuses whatever waits for the device."""
-    rows = (_attempt(arch, partial(_unwaited, bench, arch), 0) for arch in _archs(bench))
-    found = compared(rows, 0)
+    found = compared((_attempt(arch, partial(_unwaited, bench, arch), 0) for arch in _archs(bench)), 0)
     rows, failed = found.figures["rows"], found.figures["failed"]
     found.said = f"{rows - failed:g} of {rows:g} nets wait for nothing"
     return found
@@ -203,7 +202,9 @@ def _trained(run: subprocess.CompletedProcess[str], weights: Path) -> dict[str, 
     if run.returncode:
         raise AssertionError(last_words(run.stderr.splitlines()))
     blobs = read_blobs(weights)
-    return {f"{name}:{i}": array for name, arrays in blobs.items() for i, array in enumerate(arrays)}
+    return {
+        f"{name}:{i}": array for name, arrays in blobs.items() for i, array in enumerate(arrays) if array is not None
+    }
 
 
 def snapshots(bench: Bench) -> Finding:

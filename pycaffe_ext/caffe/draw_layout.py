@@ -84,7 +84,8 @@ class _Ranked:
             forth = sweep % 2 == 0
             for rank in self.ranks if forth else reversed(self.ranks):
                 neighbours = self.before if forth else self.after
-                rank.sort(key=lambda node, near=neighbours: _mean([place[i] for i in near[node]], place[node]))
+                means = {node: _mean([place[i] for i in neighbours[node]], place[node]) for node in rank}
+                rank.sort(key=means.__getitem__)
                 place.update({node: i / len(rank) for i, node in enumerate(rank)})
             crossings = self._crossings()
             if crossings < least:
@@ -98,7 +99,7 @@ class _Ranked:
         place = {node: i for rank in self.ranks for i, node in enumerate(rank)}
         total = 0
         for rank in self.ranks:
-            ends = [place[v] for u in rank for v in sorted(self.after[u], key=place.get)]
+            ends = [place[v] for u in rank for v in sorted(self.after[u], key=place.__getitem__)]
             total += sum(a > b for i, a in enumerate(ends) for b in ends[i + 1 :])
         return total
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL.ImageFont import FreeTypeFont
 
 from pycaffe_ext.caffe.draw_picture import Picture
 
@@ -56,7 +57,7 @@ def _with_text(image: np.ndarray, picture: Picture, scale: float) -> np.ndarray:
     return np.asarray(canvas)
 
 
-def _font(size: float) -> object:
+def _font(size: float) -> FreeTypeFont:
     import matplotlib
     from PIL import ImageFont
 

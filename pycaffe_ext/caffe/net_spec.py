@@ -26,7 +26,7 @@ def param_name_dict() -> dict[str, str]:
     return {
         field.message_type.name.removesuffix("Parameter"): field.name.removesuffix("_param")
         for field in fields
-        if field.name.endswith("_param")
+        if field.message_type and field.name.endswith("_param")
     }
 
 

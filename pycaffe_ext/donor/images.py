@@ -54,8 +54,10 @@ def _polar(radius: Callable[[np.ndarray], np.ndarray]) -> Callable[[Generator, i
 
 def _blob(rng: Generator, side: int) -> np.ndarray:
     angles = np.linspace(0, 2 * np.pi, 90, endpoint=False)
-    waves = sum(rng.uniform(-0.2, 0.2) * np.sin(k * angles + rng.uniform(0, 6.3)) for k in (2, 3, 4, 5))
-    return _outline(angles, 0.8 + waves, rng, side)
+    radius = np.full_like(angles, 0.8)
+    for k in (2, 3, 4, 5):
+        radius += rng.uniform(-0.2, 0.2) * np.sin(k * angles + rng.uniform(0, 6.3))
+    return _outline(angles, radius, rng, side)
 
 
 def _ring(rng: Generator, side: int) -> np.ndarray:
@@ -66,7 +68,7 @@ def _ring(rng: Generator, side: int) -> np.ndarray:
 
 def _crescent(rng: Generator, side: int) -> np.ndarray:
     disc = _polar(np.ones_like)(rng, side)
-    shift = np.float32([[1, 0, rng.choice([-1, 1]) * side * 0.12], [0, 1, rng.choice([-1, 1]) * side * 0.12]])
+    shift = np.array([[1, 0, rng.choice([-1, 1]) * side * 0.12], [0, 1, rng.choice([-1, 1]) * side * 0.12]], np.float32)
     return np.clip(disc - cv2.warpAffine(disc, shift, (side, side)), 0, 1)
 
 

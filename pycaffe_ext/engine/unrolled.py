@@ -24,7 +24,13 @@ class Unrolled:
     """
 
     def __init__(
-        self, kind: str, name: str, size: int, shapes: Sequence[tuple[int, ...]], phase: int, device: torch.device
+        self,
+        kind: str,
+        name: str,
+        size: int,
+        shapes: Sequence[tuple[int, ...]],
+        phase: caffe_pb2.Phase,
+        device: torch.device,
     ) -> None:
         steps, streams = shapes[1]
         self._output = OUTPUTS[kind]

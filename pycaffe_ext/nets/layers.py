@@ -172,7 +172,9 @@ def average_pooling(name: str, bottom: str, kernel_size: int, stride: int) -> La
     return _pooling(name, bottom, caffe_pb2.PoolingParameter.AVE, kernel_size, stride, 0)
 
 
-def _pooling(name: str, bottom: str, kind: int, kernel_size: int, stride: int, pad: int) -> Layer:
+def _pooling(
+    name: str, bottom: str, kind: caffe_pb2.PoolingParameter.PoolMethod, kernel_size: int, stride: int, pad: int
+) -> Layer:
     made = layer(name, "Pooling", [bottom], [name])
     made.pooling_param.MergeFrom(caffe_pb2.PoolingParameter(pool=kind, kernel_size=kernel_size, stride=stride, pad=pad))
     return made

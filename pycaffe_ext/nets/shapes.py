@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pycaffe_ext.errors import UserError
@@ -153,7 +153,7 @@ def _scalar(_layer: Any, _bottoms: Shapes, _image: Shape) -> tuple[Shapes, Shape
     return [()], []
 
 
-Rule = Callable[[Any, Sequence[Shape], Shape], tuple[Shapes, Shapes]]
+Rule = Callable[[Any, Shapes, Shape], tuple[Shapes, Shapes]]
 RULES: dict[str, Rule] = {
     "Data": _data,
     "Input": _input,

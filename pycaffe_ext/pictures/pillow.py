@@ -35,7 +35,7 @@ def decode(content: bytes) -> Picture:
 def header(content: bytes) -> tuple[int, int, int]:
     """(height, width, orientation) without decoding.  Raises Refused for an animation."""
     with Image.open(BytesIO(content)) as image:
-        if image.format in ("GIF", "WEBP") and image.n_frames > 1:
+        if image.format in ("GIF", "WEBP") and getattr(image, "n_frames", 1) > 1:
             raise Refused("has several pictures in it; store each as a file of its own")
         return image.height, image.width, 1 if image.format == "PNG" else _orientation(image)
 

@@ -105,7 +105,7 @@ def read_datum(path: str, label: int, options: Options) -> Datum | None:
         return Datum(data=_encoded(path, pixels, resized, options.encode_type), label=label, encoded=True)
     shape = dict(zip(("height", "width"), pixels.shape[:2], strict=True), channels=1 if options.gray else 3)
     planes = (pixels,) if options.gray else cv2.split(pixels)
-    return Datum(data=b"".join(planes), label=label, encoded=False, **shape)
+    return Datum(data=b"".join(plane.tobytes() for plane in planes), label=label, encoded=False, **shape)
 
 
 def _encoded(path: str, pixels: cv2.typing.MatLike, resized: bool, encode_type: str) -> bytes:

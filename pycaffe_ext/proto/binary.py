@@ -75,7 +75,7 @@ def read_blobs(path: Pathlike) -> dict[str, list[np.ndarray | None]]:
     """
     if is_hdf5(path):
         return _owned(path)
-    blobs = {}
+    blobs: dict[str, list[np.ndarray | None]] = {}
     for layer in read_weights(path).layer:
         if layer.blobs:
             try:

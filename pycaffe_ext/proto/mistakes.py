@@ -176,6 +176,7 @@ def _no_string(field: FieldDescriptor, given: str) -> str:
 
 def _no_enum(field: FieldDescriptor, given: str) -> str:
     enum, word = field.enum_type, given.strip("\"'")
+    assert enum is not None, f"{field.name} is an enum"
     if given != word:
         if field.containing_type is V1_LAYER and field.name == "type":
             old = {new: kind for kind, new in V1_TYPES.items()}.get(word)

@@ -66,7 +66,7 @@ def parse(text: str, message: M, name: str = "<string>") -> M:
             parse_text(text, message)
     except Mistake as mistake:
         raise UserError(f"{name}:{line_of(text, mistake.start)}: {' '.join(mistake.problem.split())}") from None
-    missing = message.FindInitializationErrors()
+    missing: list[str] = message.FindInitializationErrors()  # type: ignore[attr-defined]  # not in its stubs
     if missing:
         raise UserError(f"{name}: required field {missing[0]!r} is missing; add it")
     return message

@@ -44,10 +44,10 @@ def tables(path: str | Path, folder: str | Path, delimiter: str = ",") -> tuple[
         raise UserError(f"{path}: no such log file; check the path") from None
     if not any(rows):
         raise UserError(f"{path}: no net output in it; a log of `caffe train` was expected")
-    targets = tuple(Path(folder) / f"{path.name}.{kind}" for kind in ("train", "test"))
-    for target, table in zip(targets, rows, strict=True):
+    train, test = (Path(folder) / f"{path.name}.{kind}" for kind in ("train", "test"))
+    for target, table in zip((train, test), rows, strict=True):
         _write(target, table, delimiter)
-    return targets
+    return train, test
 
 
 def _warned(lines: Iterable[str], path: Path) -> Iterator[str]:
@@ -85,7 +85,7 @@ def read_rows(lines: Iterable[str], year: int) -> tuple[list[Row], list[Row]]:
     for line in lines:
         clock.see(line)
         if found := RATE.search(line):
-            rate = number(found[2])
+            rate = math.nan if (value := number(found[2])) is None else value
         elif found := TRAINING.search(line) or TESTING.search(line):
             row = {"NumIters": float(found[1])}
         elif found := TRAIN_OUTPUT.search(line) or TEST_OUTPUT.search(line):
@@ -93,7 +93,7 @@ def read_rows(lines: Iterable[str], year: int) -> tuple[list[Row], list[Row]]:
             if row is None or value is None:
                 continue
             if len(row) == 1:
-                row |= {"Seconds": math.nan, "LearningRate": math.nan if rate is None else rate}
+                row |= {"Seconds": math.nan, "LearningRate": rate}
                 moments.append((row, clock.now))
                 (train if "Train net" in line else test).append(row)
             row[found[1]] = value

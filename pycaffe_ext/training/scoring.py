@@ -79,7 +79,7 @@ def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 def collect(lines: Iterable[str]) -> dict[str, np.ndarray]:
     """Values of each net output over all batches of a `caffe test`, in the order they were logged."""
-    outputs: dict[str, array] = defaultdict(lambda: array("d"))
+    outputs: dict[str, array[float]] = defaultdict(lambda: array("d"))
     for line in lines:
         if found := VALUE.search(line):
             value = number(found[2])

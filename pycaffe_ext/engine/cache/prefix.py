@@ -89,7 +89,7 @@ class Boundary:
 
     @property
     def records(self) -> int:
-        return self.sources[0].records
+        return self.sources[0].records or 0
 
     @property
     def batch(self) -> int:
@@ -232,7 +232,7 @@ class FrozenPrefix:
             return
         digest = hashlib.blake2b(repr(state).encode())
         for weight in weights:
-            digest.update(weight.cpu().contiguous().numpy())
+            digest.update(weight.cpu().contiguous().numpy().data)
         if digest.digest() != self._digest:
             for tier in self._tiers:
                 tier.rows.forget()
@@ -249,7 +249,9 @@ class FrozenPrefix:
             blob.data = torch.empty((boundary.batch, *blob.shape[1:]), device=blob.device)
         values = [blob.data for blob in boundary.blobs]
         for piece in now:
-            (rows or self._holder(piece)).read(piece, values)
+            holder = rows or self._holder(piece)
+            assert holder is not None, "a batch is read where its rows are kept"
+            holder.read(piece, values)
 
     def _compute(self, net: Net) -> float:
         start = self._clock()

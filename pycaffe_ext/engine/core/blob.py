@@ -102,7 +102,7 @@ class Blob:
         if self._product is not None:
             product, self._product = self._product, None
             self._write_product(product.a, product.b)
-        elif self._diff is None:
+        if self._diff is None:
             self._diff = torch.zeros(self._shape, device=self.device)
         elif self._cleared:
             self._diff.zero_()

@@ -51,7 +51,7 @@ class Net(Wiring):
     def __init__(
         self,
         param: caffe_pb2.NetParameter,
-        phase: int,
+        phase: caffe_pb2.Phase,
         level: int = 0,
         stages: Iterable[str] = (),
         device: torch.device | str = "cpu",

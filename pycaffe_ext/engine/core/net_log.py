@@ -18,7 +18,7 @@ from pycaffe_ext.proto.lines import naming_lines
 
 def build_net(
     param: caffe_pb2.NetParameter,
-    phase: int,
+    phase: caffe_pb2.Phase,
     level: int = 0,
     stages: Iterable[str] = (),
     device: torch.device | str = "cpu",
@@ -32,7 +32,9 @@ def build_net(
         return _build(param, phase, level, list(stages), device)
 
 
-def _build(param: caffe_pb2.NetParameter, phase: int, level: int, stages: list[str], device: torch.device | str) -> Net:
+def _build(
+    param: caffe_pb2.NetParameter, phase: caffe_pb2.Phase, level: int, stages: list[str], device: torch.device | str
+) -> Net:
     if glog.shows_info():
         filtered = filter_layers(with_state(param, phase, level, stages))
         if not stages and not param.state.HasField("level"):

@@ -31,7 +31,7 @@ class Reading(NamedTuple):
 
     layer: int
     end: str  # "bottom" or "top"
-    index: int
+    place: int
 
 
 class AsItWas(BlobView):
@@ -44,6 +44,10 @@ class AsItWas(BlobView):
     @property
     def data(self) -> torch.Tensor:
         return self._then
+
+    @data.setter
+    def data(self, value: torch.Tensor) -> None:
+        self.owner.data = value
 
 
 class Overwriting:
@@ -64,8 +68,8 @@ class Overwriting:
         """Keep what layer i is about to write over; what was kept for itself is of another pass."""
         if i in self._kept:
             self._kept[i] = {}
-        for layer, end, index in self._lost.get(i, ()):
-            self._kept[layer].setdefault((end, index), self._blobs[end][layer][index].data)
+        for layer, end, place in self._lost.get(i, ()):
+            self._kept[layer].setdefault((end, place), self._blobs[end][layer][place].data)
 
     def as_they_were(self, i: int, end: str, blobs: list[Blob]) -> list[Blob]:
         """The bottoms or tops of layer i for its backward pass."""

@@ -84,9 +84,9 @@ def _spoils(net: Wiring, writer: int, reading: Reading) -> bool:
             reader.type == "ReLU" and reader.param.relu_param.negative_slope < 0
         )
     if reading.end == "bottom":
-        own = net.bottoms[reading.layer][reading.index] in net.tops[reading.layer]
+        own = net.bottoms[reading.layer][reading.place] in net.tops[reading.layer]
         return _reads_bottoms(reader) and not own
-    in_place = net.tops[reading.layer][reading.index] in net.bottoms[reading.layer]
+    in_place = net.tops[reading.layer][reading.place] in net.bottoms[reading.layer]
     if reader.type == "ReLU":
         return in_place and over.type not in KEEP_SIGNS
     if not _reads_tops(reader):

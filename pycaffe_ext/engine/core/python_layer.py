@@ -111,7 +111,7 @@ class ParamBlobs(Sequence[ArrayBlob]):
     def __len__(self) -> int:
         return len(self._blobs)
 
-    def __getitem__(self, index: int) -> ArrayBlob:
+    def __getitem__(self, index: int) -> ArrayBlob:  # type: ignore[override]  # no slices
         place = range(len(self))[index]
         view = self._views.get(place)
         if view is None or not view.shows(self._blobs[place]):

@@ -24,7 +24,7 @@ class SharedValues(Blob):
 
     def __init__(self, source: Blob) -> None:
         super().__init__(source.shape, source.device)
-        self.source = source.source if isinstance(source, SharedValues) else source
+        self.source: Blob = source.source if isinstance(source, SharedValues) else source
 
     @property
     def values(self) -> Values:

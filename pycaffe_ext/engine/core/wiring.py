@@ -32,7 +32,7 @@ class Wiring:
     def __init__(
         self,
         param: caffe_pb2.NetParameter,
-        phase: int,
+        phase: caffe_pb2.Phase,
         level: int = 0,
         stages: Iterable[str] = (),
         device: torch.device | str = "cpu",

@@ -19,11 +19,8 @@ class BatchNorm(Layer):
     in_place = True
     reads_bottoms = False
 
-    @property
-    def reads_tops(self) -> bool:
-        return not self._stored
-
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
+        self.reads_tops = not self._stored
         channels = 1 if len(bottom[0].shape) == 1 else bottom[0].shape[1]
         for shape in ((channels,), (channels,), (1,)):
             self.add_blob(shape)
@@ -70,7 +67,8 @@ class BatchNorm(Layer):
     def _remember(self, mean: torch.Tensor, var: torch.Tensor, items: int) -> None:
         fraction = self.param.batch_norm_param.moving_average_fraction
         unbiased = items / (items - 1) if items > 1 else 1.0
-        for blob, value in zip(self.blobs, (mean, var * unbiased, 1.0), strict=True):
+        values: tuple[torch.Tensor | float, ...] = (mean, var * unbiased, 1.0)
+        for blob, value in zip(self.blobs, values, strict=True):
             blob.data.mul_(fraction).add_(value)
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:

@@ -65,8 +65,8 @@ class HDF5Data(Layer):
             if self._row == len(self._order):
                 self._next_file()
         brought = self._lane.carry(lambda: [self._lane.bring(torch.from_numpy(values)) for values in out])
-        for blob, values in zip(top, brought, strict=True):
-            blob.data = hand_over(values)
+        for blob, tensor in zip(top, brought, strict=True):
+            blob.data = hand_over(tensor)
 
     def _next_file(self) -> None:
         shuffle = self.param.hdf5_data_param.shuffle

@@ -61,7 +61,8 @@ class ImageData(ReadingAhead):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         batch = self._take()
-        self._shape = tuple(batch.pixels.shape)
+        n, c, h, w = batch.pixels.shape
+        self._shape = n, c, h, w
         top[0].data, top[1].data = batch.pixels, batch.labels
 
 

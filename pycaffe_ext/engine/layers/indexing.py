@@ -64,7 +64,9 @@ class Filter(Layer):
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         *filtered, selector = bottom
         items = selector.shape[:1]
-        self.check(items and selector.count == items[0], f"the selector needs one value an item, not {selector.shape}")
+        self.check(
+            bool(items) and selector.count == items[0], f"the selector needs one value an item, not {selector.shape}"
+        )
         for blob in filtered:
             self.check(blob.shape[:1] == items, f"the selector has {items[0]} items, a bottom has shape {blob.shape}")
         self._chosen = selector.data.reshape(-1).nonzero().reshape(-1)

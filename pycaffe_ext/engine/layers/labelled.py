@@ -11,14 +11,16 @@ from pycaffe_ext.proto import caffe_pb2
 MODES = caffe_pb2.LossParameter
 
 
-def normalization(param: caffe_pb2.LossParameter) -> int:
+def normalization(param: caffe_pb2.LossParameter) -> caffe_pb2.LossParameter.NormalizationMode:
     """The mode of normalisation; the old `normalize` flag counts where the mode is not given."""
     if param.HasField("normalization") or not param.HasField("normalize"):
         return param.normalization
     return MODES.VALID if param.normalize else MODES.BATCH_SIZE
 
 
-def normalizer(mode: int, outer: int, inner: int, valid: torch.Tensor | None) -> float | torch.Tensor:
+def normalizer(
+    mode: caffe_pb2.LossParameter.NormalizationMode, outer: int, inner: int, valid: torch.Tensor | None
+) -> float | torch.Tensor:
     """What a summed loss is divided by; never less than 1.
 
     valid : mask of the labels that count, None for all; counted where it lies, so that nobody waits for a GPU.

@@ -18,7 +18,7 @@ class _Loss(AutogradLayer):
     """Two bottoms, predictions and targets; one number."""
 
     exact_bottoms = 2
-    exact_tops = 1
+    exact_tops: int | None = 1
     auto_top_blobs = True
     is_loss = True
 

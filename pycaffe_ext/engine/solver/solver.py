@@ -260,17 +260,20 @@ class Solver:
         if not self.net.params_lr[i] and not gathers:
             return
         weight, grad = blob.data, blob.take_gradient()
-        if self.param.iter_size > 1:
+        if self.param.iter_size > 1 and isinstance(grad, torch.Tensor):  # no product is deferred then
             grad.div_(self.param.iter_size)
         regularize(weight, grad, decay, self.param.regularization_type)
         self.update.rule(weight, grad, self._state_of(i, weight), rate, self.param, self.iter)
 
     def _state_of(self, i: int, weight: torch.Tensor) -> list[torch.Tensor]:
         places = range(i, len(self.history), len(self.net.learnable_params))
+        state = []
         for place in places:
-            if self.history[place] is None:
-                self.history[place] = torch.zeros_like(weight)
-        return [self.history[place] for place in places]
+            tensor = self.history[place]
+            if tensor is None:
+                tensor = self.history[place] = torch.zeros_like(weight)
+            state.append(tensor)
+        return state
 
     # ---- testing
 
