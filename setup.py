@@ -61,6 +61,9 @@ setup(
             "pytest>=8",
             "pytest-xdist>=3.6",
             "ruff>=0.8",
+            "mypy>=1.18",
+            "types-protobuf>=6",  # types of the protobuf runtime, for mypy
+            "types-tqdm>=4.66",
             "onnxruntime>=1.20",
             "six>=1.16",
             *EXPORT,
