@@ -1,6 +1,7 @@
 """Where Caffe computes a gradient from values that a layer in place has written over, and this engine does not.
 
-Measured on the genuine engine, pair by pair (tests/oracle/overwriting.py); what is done here: engine.core.overwriting.
+Measured on the genuine engine, pair by pair (oracle/overwriting.py of the tests); what is done here:
+engine.core.overwriting.
 """
 
 from __future__ import annotations
