@@ -18,7 +18,7 @@ def samples_needed(experiment: Experiment, lab: Lab) -> int:
     return (experiment.warm_ups + lab.runs) * (1 if experiment.rival is None else 2)
 
 
-def measure(experiment: Experiment, lab: Lab, tick: Callable[[], None] = lambda: None) -> Samples:
+def measure(experiment: Experiment, lab: Lab, tick: Callable[[], object] = lambda: None) -> Samples:
     """lab.runs values of each row on each side; UserError for a value that is no positive number."""
     sides = {OURS: experiment.ours}
     if experiment.rival is not None:

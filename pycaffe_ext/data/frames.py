@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -32,6 +32,7 @@ DIGESTS = "decoded.sha256"  # of the files beside it, as sha256sum writes them; 
 
 
 PLAIN = Reading()
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -155,10 +156,8 @@ def fingerprint(frames: Sequence[Frame], progress: bool = True) -> str:
     return total.hexdigest()
 
 
-def map_frames(
-    function: Callable[[Frame], Any], frames: Sequence[Frame], title: str, progress: bool = True
-) -> list[Any]:
-    """`function` of every frame, in order, on a few threads; a bar appears after two seconds."""
+def map_frames(function: Callable[[T], Any], frames: Sequence[T], title: str, progress: bool = True) -> list[Any]:
+    """`function` of every frame (or what goes with it), in order, on a few threads; a bar appears after two seconds."""
     results = in_order(function, frames, THREADS)
     return list(bar(results, title, len(frames), "frame", progress))
 

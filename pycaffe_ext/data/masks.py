@@ -8,6 +8,8 @@ an error that says which greys were found; the setting MASK says how it is to be
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -148,7 +150,7 @@ def _check_something(picture: Picture, mask: np.ndarray) -> None:
         raise ValueError(f"its colours, palette or transparency vary, and the mask that they give is all {what}")
 
 
-def _levels(grey: np.ndarray) -> list:
+def _levels(grey: np.ndarray) -> Sequence[float]:
     if grey.dtype == np.uint8:
         return np.flatnonzero(np.bincount(grey.ravel(), minlength=256)).tolist()
     return np.unique(grey).tolist()

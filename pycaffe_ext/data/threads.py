@@ -7,11 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
+from typing import TypeVar
 
 import cv2
 
+J = TypeVar("J")
+R = TypeVar("R")
 
-def in_order(work: Callable, jobs: Iterable, workers: int) -> Iterator:
+
+def in_order(work: Callable[[J], R], jobs: Iterable[J], workers: int) -> Iterator[R]:
     """Results of `work` on threads in the order of `jobs`, with at most workers + 1 jobs ahead of the reader."""
     jobs = iter(jobs)
     with ThreadPoolExecutor(workers) as pool:

@@ -37,7 +37,8 @@ def judge(frames: Sequence[Frame], found: Sequence[np.ndarray], progress: bool =
         labels, count = lesions(read_mask(job[0]))
         return lesion_of(job[1], labels), count
 
-    hits, counts = zip(*map_frames(held, list(zip(frames, found, strict=True)), "judging", progress), strict=True)
+    jobs = list(zip(frames, found, strict=True))
+    hits, counts = zip(*map_frames(held, jobs, "judging", progress), strict=True)
     frame = np.repeat(np.arange(len(frames)), [len(boxes) for boxes in found])
     return froc.Cases(frame, np.concatenate(found)[:, 4], np.concatenate(hits), np.array(counts))
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
+from typing import Any
 
 import cv2
 import numpy as np
@@ -78,7 +79,7 @@ def cross_fitted(
     folds = np.array([fold_of[frame.group] for frame in frames])
     found: dict[str, list[np.ndarray]] = {"train": [np.zeros((0, 5), np.float32)] * len(frames)}
     for pair in pairs:
-        own = np.flatnonzero(~np.isin(folds, pair))
+        own = np.flatnonzero(~np.isin(folds, pair)).tolist()
         for i, boxes in zip(own, detect_all([frames[i] for i in own], models[pair], workers, progress), strict=True):
             found["train"][i] = boxes
     for part, others in parts.items():
@@ -113,7 +114,8 @@ def draw(frames: Sequence[Frame], positive: np.ndarray, most: int, seed: int) ->
 
 def _spread(frames: Sequence[Frame], seed: int) -> list[Frame]:
     """The frames in random order, but a second one of a group only when every group has given one."""
-    rng, seen, rank = np.random.default_rng(seed), {}, []
+    rng, rank = np.random.default_rng(seed), list[int]()
+    seen: dict[str, int] = {}
     shuffled = [frames[i] for i in rng.permutation(len(frames))]
     for frame in shuffled:
         rank.append(seen.setdefault(frame.group, 0))
@@ -128,7 +130,7 @@ def _models(
     positive = np.array(map_frames(lambda frame: bool(read_mask(frame).any()), frames, "reading masks", progress), bool)
     fold_of = deal(frames, positive, seed)
     shows = {frame.name for frame, p in zip(frames, positive, strict=True) if p}
-    how = {"workers": workers or os.cpu_count() or 1, "progress": progress}
+    how: dict[str, Any] = {"workers": workers or os.cpu_count() or 1, "progress": progress}
     chosen = draw(frames, positive, settings.train_frames, seed)
     first = _first_forests(chosen, fold_of, settings, seed, keys, **how)
     if missing := [key for key in keys if key not in first]:
@@ -173,7 +175,8 @@ def _second_forests(
     grown = {}
     for key in keys:
         learnt = zip(*(found.pop(key) for found in seen if key in found), strict=True)
-        grown[key] = grow(*map(np.concatenate, learnt), settings, seed + 1, workers)
+        features, label = map(np.concatenate, learnt)
+        grown[key] = grow(features, label, settings, seed + 1, workers)
     return grown
 
 

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from calendar import isleap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def _parts(stamp: re.Match[str]) -> tuple[int, ...] | None:
     """month, day, hour, minute, second, microsecond; None if no year has them."""
     parts = (*map(int, stamp.groups()[:5]), int(stamp[6].ljust(6, "0")[:6]))
     try:
-        datetime(LEAP, *parts)
+        _date(LEAP, parts)
     except ValueError:
         return None
     return parts
@@ -137,11 +137,18 @@ class _Clock:
 
     def seconds(self, moment: Moment, last_year: int) -> float:
         """From the start to `moment`, where the log's last line is of `last_year` or, for a 29 February, earlier."""
+        assert self.now is not None, "`moment` was seen"
+        assert self.start is not None, "with the first moment"
         first = last_year - self.now[0]
         while self.leap is not None and not isleap(first + self.leap):
             first -= 1
-        end, start = (datetime(first + year, *rest) for year, *rest in (moment, self.start))
+        end, start = (_date(first + year, rest) for year, *rest in (moment, self.start))
         return (end - start).total_seconds()
+
+
+def _date(year: int, rest: Sequence[int]) -> datetime:
+    month, day, hour, minute, second, microsecond = rest
+    return datetime(year, month, day, hour, minute, second, microsecond)
 
 
 def _day(year: int, month: int, day: int) -> int:

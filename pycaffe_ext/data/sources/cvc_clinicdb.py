@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 from pathlib import Path
 
 from pycaffe_ext.data.frames import Frame
@@ -84,7 +85,7 @@ def _home(folder: Path) -> Path:
     return folder
 
 
-def _sequences(folder: Path):
+def _sequences(folder: Path) -> Callable[[str, Path], str]:
     """(name, path) -> group; from metadata.csv where a redistribution brings it, else from the published table."""
     table = folder / "metadata.csv"
     rows = read_table(table, COLUMNS) if table.exists() else []

@@ -67,10 +67,10 @@ def _missing(place: Path) -> list[str]:
 
 
 def _marked(place: Path, group: str) -> list[Frame]:
-    folders = [child(place, f"{part}_{_tag(place)}") for part in ("images", "masks")]
-    if not all(folders):
+    images, masks = (child(place, f"{part}_{_tag(place)}") for part in ("images", "masks"))
+    if images is None or masks is None:
         raise UserError(f"{place}: needs images_{_tag(place)}/ and masks_{_tag(place)}/")
-    pairs = pair(*folders)
+    pairs = pair(images, masks)
     return [Frame(f"{group}/{name}", *files, group, POLYPGEN.slug) for name, files in pairs.items()]
 
 

@@ -111,8 +111,9 @@ def _decoded(frame: Frame, cache: Path | None) -> bool:
 def _check_rule(frames: list[Frame], cache: Path | None) -> None:
     """Raise UserError if MASK= is meant for masks that were made black and white when their video was decoded."""
     rule = frames[0].reading.mask if frames else Reading.mask
-    masks = (frame.mask for frame in frames if frame.mask and cache is not None)
-    if rule != Reading.mask and (video := next((mask.parent for mask in masks if mask.is_relative_to(cache)), None)):
+    masks = (frame.mask for frame in frames if frame.mask)
+    decoded = (mask.parent for mask in masks if cache is not None and mask.is_relative_to(cache))
+    if rule != Reading.mask and (video := next(decoded, None)):
         raise UserError(f"MASK={rule} is for masks in files; those of a video are polyp above half ({video.name})")
 
 
