@@ -19,7 +19,7 @@ def samples_needed(experiment: Experiment, lab: Lab) -> int:
 
 
 def measure(experiment: Experiment, lab: Lab, tick: Callable[[], object] = lambda: None) -> Samples:
-    """lab.runs values of each row on each side; UserError for a value that is no positive number."""
+    """lab.runs values of each row on each side; UserError unless every value is a positive number."""
     sides = {OURS: experiment.ours}
     if experiment.rival is not None:
         sides = {experiment.rival_name: experiment.rival, **sides}
@@ -53,5 +53,5 @@ def is_met(row: Row, rival: list[float], ours: list[float]) -> bool | None:
 
 def _positive(row: Row, side: str, value: float) -> float:
     if not (math.isfinite(value) and value > 0):
-        raise UserError(f"{row.name}, {side}: measured {value} {row.unit}, which is no positive number")
+        raise UserError(f"{row.name}, {side}: measured {value} {row.unit}, which is not a positive number")
     return value

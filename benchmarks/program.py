@@ -19,7 +19,7 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.tether import Tethered
 from pycaffe_ext.training.log import last_words
 
-LIMIT = 900  # seconds that a program may live: whoever hangs must not hang the whole table
+LIMIT = 900  # seconds that a program may live, so that one that hangs does not block the table
 KEPT_LINES = 50
 
 

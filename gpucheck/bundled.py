@@ -1,6 +1,6 @@
 """Run the check on a machine without internet: this file lies in the bundle as check.py, beside the wheels.
 
-It needs that machine's Python, its pip and its torch, and the standard library; nobody has to be root.  What the
+It needs that machine's Python, its pip and its torch, and the standard library, but not root.  What the
 machine lacks is installed from the wheels into the folder `site` beside this file, what it has is used.
 """
 

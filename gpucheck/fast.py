@@ -1,4 +1,4 @@
-"""How fast the GPU side is: programs under the stopwatch, one after another, each started anew."""
+"""How fast the GPU side is: programs under the stopwatch, one after another, each in a new process."""
 
 from __future__ import annotations
 

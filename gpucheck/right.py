@@ -76,7 +76,7 @@ def layers(half: int, bench: Bench) -> Finding:
 
 
 def all_solvers(bench: Bench) -> Finding:
-    """Twenty iterations with each type of solver, of the settings every so many-th combination."""
+    """Twenty iterations with each type of solver, every EVERY_SOLVER-th combination of the settings."""
     nets = {frozen: solvers.prepare(bench.folder / f"net{frozen:d}", frozen) for frozen in (False, True)}
     rows = [row for kind in solvers.TYPES for row in solvers.rows_of(kind)[:: EVERY_SOLVER * bench.thin]]
 

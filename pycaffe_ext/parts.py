@@ -92,7 +92,7 @@ def sweep_all(folder: Path, depth: int = 2) -> None:
 
 
 def _sweep(place: Place) -> int | None:
-    """The bytes that were freed; None where nothing was left, its writer lives, or it can't be told."""
+    """The bytes that were freed; None if nothing was left, its writer lives, or it is unknown."""
     try:
         descriptor = os.open(place.lock, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError:

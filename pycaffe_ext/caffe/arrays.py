@@ -1,9 +1,9 @@
-"""NumPy arrays that stand for the engine's tensors, kept in step with them for as long as somebody holds them.
+"""NumPy arrays that stand for the engine's tensors, kept in step with them for as long as they are referenced.
 
 The engine binds new tensors to a blob whenever that is cheaper than copying.  An array that a script holds has to show
 the latest values all the same, and what is written to it has to be what the next pass reads.  On the CPU both are the
 same memory; elsewhere (a GPU, another number format) the array is a copy that each call brings up to date both ways.
-Arrays that nobody holds cost nothing.
+Arrays that are no longer referenced cost nothing.
 """
 
 from __future__ import annotations

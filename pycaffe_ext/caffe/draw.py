@@ -1,4 +1,4 @@
-"""Drawings of nets without graphviz: SVG, PNG, JPEG, PDF, PostScript; DOT text for who wants it.
+"""Drawings of nets without graphviz: SVG, PNG, JPEG, PDF, PostScript; and DOT text.
 
 `draw_net_to_file(net, "net.svg", "TB")`; rankdir is LR (from left to right), TB (from top to bottom) or BT.
 """

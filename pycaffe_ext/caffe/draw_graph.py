@@ -27,7 +27,7 @@ class Node:
 class Graph:
     """edges : (from, to, label), indices of nodes.
 
-    A layer that works in place stands between its blob and whoever reads the blob after it.
+    A layer that works in place stands between its blob and the layers that read the blob after it.
     """
 
     name: str

@@ -227,7 +227,7 @@ class Net:
         synchronised(lambda: transfer.copy_layers(self._net, weights))
 
     def share_with(self, other: Net) -> None:
-        """Use the other net's parameters from now on, by layer name; gradients stay each net's own."""
+        """Use the other net's parameters after this call, by layer name; gradients stay each net's own."""
         self._net.share_trained_layers_with(other._net)
 
     def save(self, path: str) -> None:

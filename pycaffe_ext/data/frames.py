@@ -84,7 +84,7 @@ def _check_pair(frame: Frame, image: stored.Header, mask: stored.Header) -> None
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """(height, width), upright, from the file's header; raises UserError if it is no image."""
+    """(height, width), upright, from the file's header; raises UserError if it is not an image."""
     return stored.header(path).size
 
 

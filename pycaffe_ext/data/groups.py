@@ -67,7 +67,7 @@ def join_near_duplicates(frames: Sequence[Frame], near: int = NEAR, progress: bo
 def check_near_duplicates(parts: Mapping[str, Sequence[Frame]], near: int = NEAR, progress: bool = True) -> None:
     """Look at the images of all frames, split -> its frames; UserError naming two near-duplicates in two splits.
 
-    Nothing that was stored about the frames is trusted: the hashes are made anew from the pictures.
+    Nothing that was stored about the frames is trusted: the hashes are computed from the pictures again.
     """
     frames = [frame for part in parts.values() for frame in part]
     split = np.repeat(np.arange(len(parts)), [len(part) for part in parts.values()])
@@ -79,7 +79,7 @@ def check_near_duplicates(parts: Mapping[str, Sequence[Frame]], near: int = NEAR
             names, places = (frames[one].name, frames[other].name), list(parts)
             raise UserError(
                 f"near-duplicate frames in two splits: {names[0]} in {places[split[one]]} and {names[1]} in"
-                f" {places[split[other]]}; remove the folder of packed data to split anew"
+                f" {places[split[other]]}; remove the folder of packed data to split again"
             )
 
 

@@ -130,7 +130,7 @@ def _check_border(mask: np.ndarray) -> None:
 
 
 def _check_transparency(picture: Picture) -> None:
-    """Raise ValueError if what is bright is transparent, in a file that tells polyps by colours."""
+    """Raise ValueError if what is bright is transparent, in a file that marks polyps by colours."""
     if picture.alpha is None:
         return
     plain = picture.pixels if picture.pixels.ndim == 2 else picture.pixels.max(-1)

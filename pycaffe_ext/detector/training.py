@@ -1,4 +1,6 @@
-"""Training of the detector's two stages on frames with masks, by group, and candidates that are nobody's teacher.
+"""Training of the detector's two stages on frames with masks, by group.
+
+Candidates come from models that never saw the candidate's group.
 
 The groups are dealt into three folds. A first-stage forest is grown on every fold, pair of folds and all of them. The
 second stage of a model learns from the outputs that its frames get from the forest of the model's other folds, as

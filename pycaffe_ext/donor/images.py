@@ -1,6 +1,6 @@
 """A procedural image classification task: 64 classes of fractals, textures, shapes and shaded reliefs.
 
-What tells the classes apart is form. Colour, position, size, direction, light, blur and noise vary inside each class,
+The classes differ in form. Colour, position, size, direction, light, blur and noise vary inside each class,
 so that the filters learned have to be about edges, curvature, texture and shading - as ImageNet's are.
 """
 
@@ -139,7 +139,7 @@ def image(label: int, seed: int, side: int = 256) -> np.ndarray:
 
 
 def _colours(rng: Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Two colours that differ enough to be told apart."""
+    """Two colours that differ visibly."""
     while True:
         first, second = rng.uniform(0, 1, (2, 3)).astype(np.float32)
         if np.abs(first.mean() - second.mean()) > 0.2:

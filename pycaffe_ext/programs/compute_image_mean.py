@@ -154,7 +154,7 @@ class _Sum:
         return [image for part in self._pool.map(self.pixels.all, shares) for image in part]
 
     def _wait(self, most: int) -> None:
-        """Until at most so many additions, the latest, may still be under way."""
+        """Block until at most `most` additions are pending."""
         while len(self._pending) > most:
             self._pending.pop(0).result()
 
@@ -167,7 +167,7 @@ class _Pixels:
         self.raw = RawDatums()
 
     def all(self, contents: list[Value]) -> list[np.ndarray]:
-        """Each (C * H * W,), uint8 or float32; UserError for what is no Datum or an image of another shape."""
+        """Each (C * H * W,), uint8 or float32; UserError for anything but a Datum, or an image of another shape."""
         look = self.raw.look
         return [found[1] if (found := look(content)) else self._decoded(content) for content in contents]
 

@@ -109,7 +109,7 @@ def read_datum(path: str, label: int, options: Options) -> Datum | None:
 
 
 def _encoded(path: str, pixels: cv2.typing.MatLike, resized: bool, encode_type: str) -> bytes:
-    """The file's own bytes if nothing has to change, else the picture encoded anew (JPEG: quality 95)."""
+    """The file's own bytes if nothing has to change, else the picture re-encoded (JPEG: quality 95)."""
     extension = os.path.basename(path).rpartition(".")[2].lower()
     wanted = encode_type.lower() or extension
     if not resized and (extension == wanted or (wanted, extension) == ("jpg", "jpeg")):

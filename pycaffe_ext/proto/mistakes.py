@@ -1,4 +1,4 @@
-"""What is said about a mistake in a prototxt: one line for a person, with what is allowed or what to do."""
+"""Error messages about a prototxt: one line each, with what is allowed or what to do."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Blocks of a prototxt as nearly all are written, read field by field: the short way through a large net.
 
-What is unusual, a mistake above all, is left to `text_parser`, which goes token by token and knows the whole grammar.
+Anything unusual, such as an error, is left to `text_parser`, which goes token by token and knows the whole grammar.
 """
 
 from __future__ import annotations

@@ -150,7 +150,7 @@ class Parser:
         return True
 
     def _end_of_text(self) -> int:
-        """Where the token stands; at the end of the text its last character that is no blank."""
+        """Where the token stands; at the end of the text, its last character that is not blank."""
         return len(self.text.rstrip()) if self.kind == "end" else self.start
 
     def wrong(self, field: FieldDescriptor, start: int) -> Mistake:

@@ -38,7 +38,7 @@ def to_bytes(patch: np.ndarray, label: int, encoding: str = "raw", quality: int 
 def from_bytes(content: Value) -> tuple[np.ndarray, int]:
     """((C, H, W) uint8 patch, label) of a serialised Datum, encoded or not; float_data is not for patches.
 
-    Raises UserError if the bytes are no Datum, or its pixels can't be decoded or do not fill its shape.
+    Raises UserError if the bytes are not a Datum, or its pixels can't be decoded or do not fill its shape.
     """
     datum = parse(content)
     if datum.encoded:
@@ -53,11 +53,11 @@ def from_bytes(content: Value) -> tuple[np.ndarray, int]:
 
 
 def parse(content: Value) -> Datum:
-    """The Datum in `content`; raises UserError if there is none."""
+    """The Datum in `content`; raises UserError if it is not one."""
     try:
         return Datum.FromString(content)  # type: ignore[arg-type]  # its stubs know no views, protobuf does
     except DecodeError:
-        raise UserError("a value of the database is no Datum; pack the database again") from None
+        raise UserError("a value of the database is not a Datum; pack the database again") from None
 
 
 @contextmanager

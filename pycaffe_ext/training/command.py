@@ -1,4 +1,4 @@
-"""Driving a `caffe` executable by Caffe's own flags; which executable it is, nobody else knows."""
+"""Driving a `caffe` executable by Caffe's own flags; no other module knows which one."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ class Schedule:
     prefix: Path
     interval: int
     max_iter: int
-    last: bool  # one more at max_iter, where max_iter is no multiple of the interval
+    last: bool  # one more at max_iter, if that is not a multiple of the interval
 
     @classmethod
     def read(cls, solver: Path) -> Schedule:

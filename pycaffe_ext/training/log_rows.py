@@ -31,7 +31,7 @@ def tables(path: str | Path, folder: str | Path, delimiter: str = ",") -> tuple[
     """Write FOLDER/LOG.train and FOLDER/LOG.test, CSV with a header; returns both paths.
 
     Columns: NumIters, Seconds since solving began, LearningRate (the last one logged before the row; the first known
-    one where none was), then a column for each output.  A line whose date is none is warned of.
+    one where none was), then a column for each output.  An invalid date in a line gives a warning.
     Raises UserError if the log is missing or holds no outputs.
     """
     if len(delimiter) != 1:
@@ -51,11 +51,11 @@ def tables(path: str | Path, folder: str | Path, delimiter: str = ",") -> tuple[
 
 
 def _warned(lines: Iterable[str], path: Path) -> Iterator[str]:
-    """The lines, with a warning for each that begins with a date that is none."""
+    """The lines, with a warning for each that begins with an invalid date."""
     for place, line in enumerate(lines, start=1):
         if (found := STAMP.match(line)) and _parts(found) is None:
             print(
-                f"warning: {path}:{place}: {found[0].strip()!r} is no date; the time of the line before counts",
+                f"warning: {path}:{place}: {found[0].strip()!r} is not a date; the time of the previous line is used",
                 file=sys.stderr,
                 flush=True,
             )

@@ -131,7 +131,7 @@ def test_a_tilde_is_a_home_folder(monkeypatch):
     monkeypatch.setenv("HOME", "/home/o'neil")
     assert expanded("~") == "/home/o'neil" and expanded("~/a ~") == "/home/o'neil/a ~"
     assert [expanded(path) for path in ("a~", "./~", "", "$HOME")] == ["a~", "./~", "", "$HOME"]
-    with pytest.raises(UserError, match="~oneil/runs: ~oneil is no user's home folder; write ./~oneil/runs"):
+    with pytest.raises(UserError, match="~oneil/runs: ~oneil is not a user's home folder; write ./~oneil/runs"):
         expanded("~oneil/runs")
     given = run_parser(None).parse_args(["--runs=~/r", "--data=~/d", "--weights=~/w", "--encoding=~/e"])
     assert (given.runs, given.data, given.weights) == tuple(f"/home/o'neil/{name}" for name in "rdw")

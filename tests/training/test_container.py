@@ -190,7 +190,7 @@ def test_a_wrapper_is_a_script_that_the_shell_takes(runtime, tmp_path):
 
 def test_what_is_no_image_or_folder_is_refused(tmp_path, monkeypatch):
     for image in ("", "-rm", "two words"):
-        with pytest.raises(UserError, match="is no name of an image"):
+        with pytest.raises(UserError, match="is not the name of an image"):
             container.wrapper(image, "docker", [], True)
     colon = tmp_path / "a:b"
     colon.mkdir()

@@ -67,8 +67,8 @@ def recognise(folder: str | Path, dataset: str | None = None) -> tuple[Source, P
         if whole:
             raise UserError(_ambiguous(folder, whole))
         for source, home in product(choices, homes):
-            if amiss := source.look(home):
-                raise UserError(_nearly(source, home, amiss))
+            if problem := source.look(home):
+                raise UserError(_nearly(source, home, problem))
     raise UserError(_unknown(folder, choices))
 
 
@@ -79,8 +79,8 @@ def _whole(home: Path, choices: list[Source]) -> list[Source]:
     return [source for source in special or choices if looks[source.slug] == ""]
 
 
-def _nearly(source: Source, home: Path, amiss: str) -> str:
-    return f"{home}: looks like {source.slug}, but {amiss}; `make data-help DATASET={source.slug}` shows its layout"
+def _nearly(source: Source, home: Path, problem: str) -> str:
+    return f"{home}: looks like {source.slug}, but {problem}; `make data-help DATASET={source.slug}` shows its layout"
 
 
 def _ambiguous(folder: Path, whole: list[tuple[Source, Path]]) -> str:

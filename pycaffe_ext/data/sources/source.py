@@ -19,7 +19,7 @@ class Source:
     slug : its name in DATASET= and in `Frame.source`.
     counts, groups, terms, where : sentences for `make data-help`; counts are those that its authors published.
     layout : the folder as a drawing, one line a row.
-    look : (folder) -> "" if the folder has this layout, what is amiss if it only resembles it, None if it does not.
+    look : (folder) -> "" if the folder has this layout, what is missing if it only resembles it, None if it does not.
     read : (folder, cache for decoded videos, progress) -> its frames in any order; UserError naming a wrong file.
     """
 

@@ -162,7 +162,7 @@ def _memory_is_shared(net: Net, layers: list[int]) -> bool:
 
 
 def _others(net: Net, layers: list[int]) -> list[int]:
-    """The layers that are none of `layers`, in their order."""
+    """The layers outside `layers`, in their order."""
     return sorted(set(range(len(net.layers))) - set(layers))
 
 
@@ -197,7 +197,7 @@ class FrozenPrefix:
     """Brings a net's boundary up to date, from rows or by computing; a `Net.planner`.
 
     tiers : where rows are kept.  Each is used once reading a batch from it has been measured to take less time than
-    computing it, and is given up where it does not.
+    computing it, and is dropped otherwise.
     """
 
     def __init__(self, name: str, boundary: Boundary, tiers: list[Rows]) -> None:
@@ -237,7 +237,7 @@ class FrozenPrefix:
             for tier in self._tiers:
                 tier.rows.forget()
         self._versions, self._digest = versions, digest.digest()
-        self._weights = weights  # held, so that their addresses are nobody else's
+        self._weights = weights  # held, so that their addresses are not used again
 
     def _holder(self, piece: Piece) -> Rows | None:
         """The rows that hold all of a piece, if reading them pays."""
@@ -317,7 +317,7 @@ def attach(solver: Solver, cache_gb: float | None) -> None:
 
     With None the bound is a quarter of the available memory; of a bound that is given, what exceeds half of the
     available memory goes to a temporary file.  Rows that do not fit are computed each time.  Nothing is kept with
-    debug_info, which logs every layer.  For a training that nobody looks into: blobs below the boundary go stale.
+    debug_info, which logs every layer.  Only for training whose blobs are not read: those below the boundary go stale.
     """
     if cache_gb == 0 or solver.param.debug_info:
         return

@@ -48,7 +48,7 @@ def _uniform(tensor: torch.Tensor, filler: caffe_pb2.FillerParameter) -> None:
 
 def _gaussian(tensor: torch.Tensor, filler: caffe_pb2.FillerParameter) -> None:
     tensor.normal_(filler.mean, filler.std)
-    if filler.sparse >= 0:  # on average so many non-zero inputs for each output
+    if filler.sparse >= 0:  # on average `sparse` non-zero inputs for each output
         tensor *= torch.bernoulli(torch.full_like(tensor, min(1.0, filler.sparse / tensor.shape[0])))
 
 

@@ -45,7 +45,7 @@ class Net(Wiring):
     lean: set it where the blobs between layers are not read after a backward pass: they are freed during it.
     planner: if set, chooses the layers of every forward pass over the whole net.
     observer: if set, watches each pass, before the callbacks of the same moment.
-    before_forward, after_forward, before_backward, after_backward: called with each layer's index on its turn.
+    before_forward, after_forward, before_backward, after_backward: called with the index of each layer.
     """
 
     def __init__(

@@ -26,7 +26,7 @@ def build_net(
 ) -> Net:
     """Make a Net and log what it is made of, as Caffe does while it makes one.
 
-    With the `file` that `param` was read from, what is wrong with a layer is told with its line.
+    With the `file` that `param` was read from, errors about a layer name its line.
     """
     with naming_lines(file), paused():
         return _build(param, phase, level, list(stages), device)

@@ -1,4 +1,4 @@
-"""Who shares memory with whom, and what a backward pass reads where a layer in place has written over it.
+"""Which blobs share memory, and what a backward pass reads where a layer in place has overwritten it.
 
 **Values.**  Blobs share their values where Caffe's do: the tops of Split, Flatten and Reshape, and of Concat and Slice
 with one bottom and one top, have their bottom's (`Blob.share_data`), and a layer in place has its bottom's, being the
@@ -8,7 +8,7 @@ layers read, whichever of its names they use.  All other tops have memory of the
 **Gradients.**  A backward pass reads the values of the forward pass.  Where a layer in place has written over values
 that an earlier layer's backward pass reads (`Layer.reads_bottoms`, `reads_tops`; parameters are never written over),
 or over its own bottom, that layer is handed the tensor of before.  Caffe hands it the new values, and its gradient is
-then that of no function; see engine.core.overwritten_in_caffe.  Blobs' gradients are apart from each other, but for the
+then wrong; see engine.core.overwritten_in_caffe.  Blobs' gradients are apart from each other, but for the
 single bottom and top of Flatten, Reshape, Concat and Slice, which share theirs as in Caffe.
 
 **Cost.**  Which values are written over is known when the net is built.  Only there does a layer in place leave the
@@ -91,8 +91,8 @@ def writes_in_place(net: Wiring, i: int) -> list[Blob]:
 
 
 def overwritten(net: Wiring) -> dict[int, list[Reading]]:
-    """Layer in place -> whoever has the values that it replaces as a bottom (itself included) or a top."""
-    current: dict[int, list[Reading]] = defaultdict(list)  # id of a memory -> who has its present values
+    """Layer in place -> the readings of the values it replaces, as a bottom (its own included) or a top."""
+    current: dict[int, list[Reading]] = defaultdict(list)  # id of a memory -> the readings of its present values
     out = {}
     for i, (bottoms, tops) in enumerate(zip(net.bottoms, net.tops, strict=True)):
         for j, blob in enumerate(bottoms):

@@ -160,7 +160,7 @@ def caffe_is_ours() -> Iterator[None]:
     """Within this, `import caffe` gives the pycaffe-shaped module, whatever else the name means in the program.
 
     A layer's module begins with `import caffe`, and only a class derived from our Layer can run in this engine.
-    Outside, the name is left alone: whoever asks whether a genuine caffe is installed gets the true answer.
+    Outside, the name is unchanged, so a check for an installed genuine caffe gets the true answer.
     """
     ours = import_module(OURS)
     if sys.modules.get("caffe") is ours:

@@ -39,7 +39,7 @@ class Layer:
     auto_top_blobs = False
     is_loss = False
     in_place = False  # whether a top may be its own bottom
-    keeps_tops = False  # whether a pass may rely on what the one before has left in the tops
+    keeps_tops = False  # whether a pass may rely on what the previous one left in the tops
     reads_bottoms = True  # whether the backward pass reads the bottoms' values, or they are held for it
     reads_tops = False  # the same of the tops' values
     changes_values = True  # whether the values of a layer in place differ from those that it finds

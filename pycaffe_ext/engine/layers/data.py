@@ -88,7 +88,7 @@ class DataLayer(ReadingAhead):
         self._advance()
 
     def skip(self) -> None:
-        """Pass over a batch that nobody needs; nothing is read ahead any more until a batch is needed again."""
+        """Skip a batch; reading ahead stops until the next batch is needed."""
         self.close()
         self._advance()
 

@@ -10,7 +10,7 @@ from pycaffe_ext.proto import caffe_pb2
 
 @register("DummyData")
 class DummyData(Layer):
-    """Tops made by fillers: constants once, anything random anew in each forward pass."""
+    """Tops made by fillers: constants once, random values in each forward pass."""
 
     exact_bottoms = 0
     min_tops = 1

@@ -34,7 +34,7 @@ class ImageData(ReadingAhead):
     """Caffe's ImageData layer.  Tops: images (N, C, H, W), BGR or grey, and labels (N,).
 
     The list has a line for each image: its path below root_folder, a space, its label.  new_height and new_width
-    resize (bilinearly), then transform_param applies.  shuffle orders the list anew whenever it begins; rand_skip
+    resize (bilinearly), then transform_param applies.  shuffle reorders the list each time it begins; rand_skip
     passes over up to rand_skip - 1 of its first images, once.  The first image of each batch gives it its shape.
     """
 

@@ -23,7 +23,7 @@ def normalizer(
 ) -> float | torch.Tensor:
     """What a summed loss is divided by; never less than 1.
 
-    valid : mask of the labels that count, None for all; counted where it lies, so that nobody waits for a GPU.
+    valid : mask of the labels that count, None for all; counted on its own device, so that no GPU is waited for.
     """
     if mode == MODES.VALID and valid is not None:
         return valid.sum().clamp(min=1).float()

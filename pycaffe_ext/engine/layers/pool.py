@@ -16,7 +16,7 @@ from pycaffe_ext.proto import caffe_pb2
 POOL = caffe_pb2.PoolingParameter
 aten = torch.ops.aten
 LOWEST = torch.finfo(torch.float32).min
-SMALL = 9  # windows of so many values or fewer are quicker slice by slice than in torch's own pooling, on a CPU
+SMALL = 9  # windows of up to this many values are faster slice by slice than in torch's own pooling, on a CPU
 
 
 def output_size(size: int, kernel: int, stride: int, padding: int, floor: bool = False) -> int:

@@ -33,17 +33,17 @@ class Split(Layer):
 
 @register("Silence")
 class Silence(Layer):
-    """Takes blobs that nobody reads, so that they are no outputs of the net."""
+    """Reads blobs that no other layer reads, so that they do not count as outputs of the net."""
 
     min_bottoms = 1
     exact_tops = 0
     reads_bottoms = False
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        """There is no top."""
+        """No-op: there is no top."""
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
-        """There is no top."""
+        """No-op: there is no top."""
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
         for blob, wanted in zip(bottom, propagate_down, strict=True):

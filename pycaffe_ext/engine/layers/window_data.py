@@ -77,7 +77,7 @@ def read_window_file(param: caffe_pb2.WindowDataParameter) -> Images:
         raise UserError(f"{param.source}: cannot read this window file ({error.strerror})") from error
     except (ValueError, StopIteration, RuntimeError) as error:
         raise UserError(
-            f"{param.source}: is no window file, or cut off, at image {max(0, len(out.paths) - 1)};"
+            f"{param.source}: not a window file, or truncated, at image {max(0, len(out.paths) - 1)};"
             " write `# index path channels height width count` and count windows for each"
         ) from error
     if any(window.label <= 0 for window in out.foreground):

@@ -12,7 +12,7 @@ from pycaffe_ext.errors import UserError, known
 def learning_rate(param: Any, iteration: int, current_step: int = 0) -> float:
     """Rate of iteration `iteration` (before its increment) under a SolverParameter.
 
-    current_step : how many rate drops "multistep" has made; the other policies do not look at it.
+    current_step : how many rate drops "multistep" has made; the other policies ignore it.
     Raises UserError for an unknown policy or a setting that makes the rate undefined.
     """
     policy = known(param.lr_policy, POLICIES, "lr_policy")

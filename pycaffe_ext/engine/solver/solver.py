@@ -183,11 +183,11 @@ class Solver:
         self._readings.add(losses, use)
 
     def _after_iteration(self) -> bool:
-        """Snapshot if due or asked for; whether to stop.  As in Caffe, a wish to snapshot is served first."""
-        wish = self._take_request()
-        if _due(self.iter, self.param.snapshot) or wish == "snapshot":
+        """Snapshot if due or asked for; whether to stop.  As in Caffe, a request to snapshot is served first."""
+        request = self._take_request()
+        if _due(self.iter, self.param.snapshot) or request == "snapshot":
             self.snapshot()
-        self._stopped = self._stopped or wish == "stop"
+        self._stopped = self._stopped or request == "stop"
         return self._stopped
 
     def _take_request(self) -> str | None:
@@ -306,8 +306,8 @@ class Solver:
         return means
 
     def _stop_while_testing(self) -> bool:
-        while wish := self._take_request():
-            if wish == "snapshot":
+        while request := self._take_request():
+            if request == "snapshot":
                 self.snapshot()
             else:
                 self._stopped = True

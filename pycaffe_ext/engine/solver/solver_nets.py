@@ -16,8 +16,10 @@ def train_net_param(param: caffe_pb2.SolverParameter) -> caffe_pb2.NetParameter:
     """The training net's description with its state merged: TRAIN, then the net's own, then train_state."""
     given = [field for field in TRAIN_FIELDS if param.HasField(field)]
     if len(given) != 1:
-        told = f"it has {', '.join(given)}" if given else "it has none"
-        raise UserError(f"the solver must name its training net in exactly one of {', '.join(TRAIN_FIELDS)}; {told}")
+        given_text = f"it has {', '.join(given)}" if given else "it has none"
+        raise UserError(
+            f"the solver must name its training net in exactly one of {', '.join(TRAIN_FIELDS)}; {given_text}"
+        )
     field = given[0]
     if field.endswith("param"):
         glog.info("solver.cpp:93", f"Creating training net specified in {field}.")
