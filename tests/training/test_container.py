@@ -196,7 +196,7 @@ def test_what_is_no_image_or_folder_is_refused(tmp_path, monkeypatch):
     colon.mkdir()
     with pytest.raises(UserError, match="colon"):
         container.wrapper("i", "docker", [colon], True)
-    with pytest.raises(UserError, match="is no folder"):
+    with pytest.raises(UserError, match="not a folder"):
         container.wrapper("i", "docker", [tmp_path / "none"], True)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="none of docker, podman, apptainer, singularity is installed"):
