@@ -14,17 +14,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from pycaffe_ext.data import masks
+from pycaffe_ext.data.items import Item
 from pycaffe_ext.data.reading import MASKS, Reading
-from pycaffe_ext.data.threads import in_order
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import digest
 from pycaffe_ext.pictures import stored
 from pycaffe_ext.progress import bar
+from pycaffe_ext.threads import in_order
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 THREADS = 4
@@ -32,7 +33,6 @@ DIGESTS = "decoded.sha256"  # of the files beside it, as sha256sum writes them; 
 
 
 PLAIN = Reading()
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,15 @@ class Frame:
     source: str = ""
     videos: tuple[Path, ...] = ()
     reading: Reading = PLAIN
+
+    def picture(self) -> np.ndarray:
+        """(H, W, 3) uint8, BGR."""
+        return read_frame(self)
+
+    def content(self) -> str:
+        """A line that changes with the name, the group or the bytes of the picture and its mask."""
+        mask = _digest(self.mask) if self.mask else "none"
+        return f"{self.name}\0{self.group}\0{_digest(self.image)}\0{mask}\n"
 
 
 def check_sizes(frames: Sequence[Frame], progress: bool = True) -> None:
@@ -143,21 +152,16 @@ def no_polyp(frames: Sequence[Frame]) -> UserError:
     return UserError(f"{where}: no polyp in any of {len(files)} masks (grey > {masks.THRESHOLD})")
 
 
-def fingerprint(frames: Sequence[Frame], progress: bool = True) -> str:
+def fingerprint(items: Sequence[Item], progress: bool = True) -> str:
     """Hexadecimal sha256 over names, groups and the bytes of all files; the place on disk does not matter."""
-
-    def describe(frame: Frame) -> str:
-        mask = _digest(frame.mask) if frame.mask else "none"
-        return f"{frame.name}\0{frame.group}\0{_digest(frame.image)}\0{mask}\n"
-
     total = hashlib.sha256()
-    for line in map_frames(describe, frames, "hashing frames", progress):
+    for line in map_frames(lambda item: item.content(), items, "hashing files", progress):
         total.update(line.encode(errors="surrogateescape"))
     return total.hexdigest()
 
 
-def map_frames(function: Callable[[T], Any], frames: Sequence[T], title: str, progress: bool = True) -> list[Any]:
-    """`function` of every frame (or what goes with it), in order, on a few threads; a bar appears after two seconds."""
+def map_frames(function: Callable[[Any], Any], frames: Sequence[Any], title: str, progress: bool = True) -> list[Any]:
+    """`function` of every frame (or other item), in order, on a few threads; a bar appears after two seconds."""
     results = in_order(function, frames, THREADS)
     return list(bar(results, title, len(frames), "frame", progress))
 
