@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from pycaffe_ext.applications.registry import APPLICATIONS, Entry
+from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing
 from pycaffe_ext.nets.architectures import architecture, deploy, train_val
 from pycaffe_ext.nets.solver import solver
@@ -38,6 +39,8 @@ def split(patches: int) -> tuple[int, int]:
 
 def paper_spec(app: Entry, scheme: str, arch: str = "alexnet") -> NetSpec:
     """The net at the paper's size, its data where the repository's commands would put it."""
+    if app.classes is None:
+        raise UserError(f"{app.slug}: its classes are those of the data; make its nets with a run")
     return NetSpec(
         app=app.slug,
         scheme=scheme,
@@ -61,6 +64,8 @@ def emit(arch: str = "alexnet", apps: Iterable[str] = EMITTED) -> dict[str, str]
 
 
 def _emit_application(app: Entry, arch: str) -> Iterator[tuple[str, str]]:
+    if app.patches is None:
+        raise UserError(f"{app.slug}: its patches are those of the data; make its solvers with a run")
     train, val = split(app.patches)
     yield deploy_path(app.slug), to_text(deploy(paper_spec(app, "scratch", arch)))
     for scheme in schemes(arch):

@@ -202,7 +202,7 @@ class Settings:
 
 
 def _fields(record: type) -> list[str]:
-    return [one.name for one in fields(record)]  # type: ignore[arg-type]
+    return [one.name for one in fields(record)]
 
 
 def _names(options: Mapping[str, str]) -> str:
