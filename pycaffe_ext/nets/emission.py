@@ -9,7 +9,7 @@ from pycaffe_ext.applications.registry import APPLICATIONS, Entry
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing
 from pycaffe_ext.nets.architectures import architecture, deploy, train_val
-from pycaffe_ext.nets.solver import solver
+from pycaffe_ext.nets.solver import Schedule, solver
 from pycaffe_ext.nets.spec import NetSpec
 from pycaffe_ext.proto import to_text
 from pycaffe_ext.schemes import schemes
@@ -71,7 +71,7 @@ def _emit_application(app: Entry, arch: str) -> Iterator[tuple[str, str]]:
     for scheme in schemes(arch):
         spec, net = paper_spec(app, scheme, arch), train_path(app.slug, scheme)
         prefix = f"runs/{app.slug}-{scheme}/snapshots/{app.slug}-{scheme}"
-        made = solver(spec, train_count=train, val_count=val, net=net, snapshot_prefix=prefix)
+        made = solver(spec, Schedule(train, val), net=net, snapshot_prefix=prefix)
         yield net, to_text(train_val(spec))
         yield solver_path(app.slug, scheme), to_text(made)
 

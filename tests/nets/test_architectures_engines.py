@@ -14,7 +14,7 @@ import pytest
 from pycaffe_ext import nets, proto
 from pycaffe_ext.data import synthetic
 from pycaffe_ext.genuine import root
-from pycaffe_ext.nets import ARCHITECTURES, NetSpec, emission, solver
+from pycaffe_ext.nets import ARCHITECTURES, NetSpec, Schedule, emission, solver
 from pycaffe_ext.nets.shapes import blob_shapes, parameter_shapes
 from pycaffe_ext.proto import caffe_pb2
 
@@ -96,11 +96,9 @@ def write_solver(spec, folder, **changes):
     proto.write_text(folder / "net.prototxt", nets.train_val(spec))
     made = solver(
         spec,
-        train_count=2,
-        val_count=2,
+        Schedule(2, 2, max_epochs=1),
         net=str(folder / "net.prototxt"),
         snapshot_prefix=str(folder / "snap"),
-        max_epochs=1,
     )
     for name, value in changes.items():
         setattr(made, name, value)

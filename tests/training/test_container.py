@@ -16,7 +16,7 @@ import training_lab as lab
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.training import container
 from pycaffe_ext.training.command import Caffe, stop
-from pycaffe_ext.training.fit import Validation, fit
+from pycaffe_ext.training.fit import Training, Validation, fit
 from pycaffe_ext.training.log import parse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,7 +78,8 @@ os.execv(sys.executable, [sys.executable, {fake!r}, *arguments])
 def fitted(folder: Path, command: tuple[str, ...], gpu: str | None = None):
     solver = lab.write_solver(folder, max_iter=60, snapshot=10)
     validation = Validation(folder / "score.prototxt", 11, 1, "fc8_polyp", 2)
-    return fit(Caffe(command, gpu), folder / "run", solver, validation, None, 20.0, 2, progress=lambda *_: None)
+    training = Training(solver, None, 20.0, 2)
+    return fit(Caffe(command, gpu), folder / "run", training, validation, progress=lambda *_: None)
 
 
 @pytest.mark.parametrize("epochs", ["", ", 0.5/30ep"], ids=["BVLC", "NVIDIA"])
