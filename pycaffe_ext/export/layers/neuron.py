@@ -12,10 +12,13 @@ from pycaffe_ext.export.layers.registry import emits
 from pycaffe_ext.export.source import LayerParameter
 
 
-def _each(name: str) -> Callable:
+Function = Callable[[Graph, LayerParameter, Value], Value]
+
+
+def _each(name: str) -> Callable[[Function], Function]:
     """Register a function (graph, layer, value) -> value for a layer with one bottom and one top."""
 
-    def register(function: Callable[[Graph, LayerParameter, Value], Value]) -> Callable:
+    def register(function: Function) -> Function:
         emits(name)(lambda graph, layer: graph.top(layer, function(graph, layer, graph.bottom(layer))))
         return function
 
