@@ -11,7 +11,6 @@ from pycaffe_ext.export.graph import Graph, Value
 from pycaffe_ext.export.layers.registry import emits
 from pycaffe_ext.export.source import LayerParameter
 
-
 Function = Callable[[Graph, LayerParameter, Value], Value]
 
 
@@ -25,8 +24,13 @@ def _each(name: str) -> Callable[[Function], Function]:
     return register
 
 
+def _plain(op: str) -> Function:
+    """An operator of ONNX without attributes."""
+    return lambda graph, _layer, x: graph.node(op, [x], x.shape)
+
+
 for _type, _op in {"TanH": "Tanh", "Sigmoid": "Sigmoid", "AbsVal": "Abs", "BNLL": "Softplus"}.items():
-    _each(_type)(lambda graph, _layer, x, op=_op: graph.node(op, [x], x.shape))
+    _each(_type)(_plain(_op))
 
 
 @_each("Dropout")
