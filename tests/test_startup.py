@@ -22,7 +22,7 @@ LIGHT = [  # (command, packages that it may not load beside the heavy ones)
     ("tools/data_help.py", set()),
     ("tools/train_and_test.py polyp-ft-conv3 --patches=many", NO_ARRAYS),
     ("tools/train_and_test.py polyp-ft-conv33", {"cv2"}),
-    (f"tools/parse_log.py {ROOT}/tests/logs/normal.log OUT", {"numpy", "cv2"}),
+    (f"tools/parse_log.py {ROOT}/tests/lab/logs/normal.log OUT", {"numpy", "cv2"}),
     (f"tools/upgrade_net_proto_text.py {ROOT}/prototxt/polyp/deploy.prototxt OUT/net", {"cv2"}),
     (f"tools/draw_net.py {ROOT}/prototxt/polyp/deploy.prototxt OUT/net.svg", {"cv2"}),
     ("tools/convert_imageset.py OUT/ OUT/list OUT/db", set()),
