@@ -100,6 +100,7 @@ def setup(tmp_path, monkeypatch):
     monkeypatch.setattr(setup_venv, "run", run)
     monkeypatch.setattr(setup_venv, "index_has", lambda version: True)
     monkeypatch.setattr(setup_venv, "pip", lambda venv: ["pip", "install"])
+    monkeypatch.setattr(setup_venv, "outcome", lambda venv, build: "ready")
     monkeypatch.setattr(sys, "argv", ["setup_venv.py", str(tmp_path / "venv"), str(tmp_path / "setup.py")])
 
     def call() -> list[str]:

@@ -47,6 +47,7 @@ def main() -> None:
         print(cost(given.venv, build, bool(index)), flush=True)
         run("pip install", lock, *pip(given.venv), *index, "-e", ".[dev]")
         stamp.write_text(f"{build}\n")
+        print(outcome(given.venv, build))
 
 
 def arguments() -> argparse.Namespace:
@@ -123,6 +124,17 @@ def pip(venv: Path) -> list[object]:
     if numbers and tuple(map(int, numbers.groups())) >= (25, 1):
         order += ["--resume-retries", "20"]
     return order
+
+
+def outcome(venv: Path, build: str) -> str:
+    """Which PyTorch was installed, and what the environment takes; pip's configuration may have had another build."""
+    code = "from importlib import metadata; print(metadata.version('torch'))"
+    done = subprocess.run([venv / "bin" / "python", "-c", code], capture_output=True, text=True, check=False)
+    version = done.stdout.strip() or "unknown"
+    size = sum(path.lstat().st_size for path in venv.rglob("*")) / 1e9
+    other = build == "cuda" and version.endswith("+cpu")
+    note = ", a CPU build: pip is configured with a folder or an index that has one" if other else ""
+    return f"{venv} is ready: {size:.1f} GB, PyTorch {version}{note}"
 
 
 @contextmanager

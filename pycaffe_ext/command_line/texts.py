@@ -9,8 +9,8 @@ from importlib import import_module
 from io import StringIO
 
 from pycaffe_ext.applications import APPLICATIONS
-from pycaffe_ext.command_line.commands import COMMANDS, EVERYTHING, STUDY, Command
-from pycaffe_ext.command_line.options import CACHE, GROUPS, RUN, RUNS, SETTINGS, Option
+from pycaffe_ext.command_line.commands import COMMANDS, EVERYTHING, Command
+from pycaffe_ext.command_line.options import CACHE, GROUPS, RUN, RUNS, SETTINGS, STUDY, Option
 from pycaffe_ext.schemes import SCHEMES
 
 SHARED = (*STUDY, *SETTINGS, CACHE, RUNS, RUN)

@@ -15,7 +15,7 @@ FLAGS = {"backend": Flag("lmdb", "lmdb or leveldb")}
 def main(arguments: Sequence[str] | None = None) -> None:
     given = parse(__doc__ or "", FLAGS, [1, 2], arguments)
     if given:
-        flags, paths = given
+        flags, (database, *output) = given
         from pycaffe_ext.programs import compute_image_mean
 
-        compute_image_mean.compute(*paths, backend=flags["backend"])
+        compute_image_mean.compute(database, output[0] if output else None, flags["backend"])

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from pycaffe_ext.command_line.parsing import parse, settings_options
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pycaffe_ext.data.frames import Frame
+    from pycaffe_ext.detector import Model
+    from pycaffe_ext.detector.curves import Point
+    from pycaffe_ext.evaluation import froc
+
+    Candidates: TypeAlias = NDArray[np.float32]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -34,13 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"curve.csv, curve.png, stages.png, detector.npz: {out}")
 
 
-def _judged(parts, trained) -> list:
+def _judged(parts: Mapping[str, Sequence[Frame]], trained: Mapping[str, Sequence[Candidates]]) -> list[Point]:
     """The points of the trained and of the untrained detector on every part, printed as they come."""
     from pycaffe_ext import detector
     from pycaffe_ext.detector import curves
 
     plain = detector.Model(replace(detector.UNTRAINED, max_candidates=curves.MOST))
-    points = []
+    points: list[Point] = []
     for part, own in parts.items():
         for name, found in (("trained", trained[part]), ("untrained", detector.detect_all(own, plain))):
             cases = curves.judge(own, found)
@@ -51,7 +63,7 @@ def _judged(parts, trained) -> list:
     return points
 
 
-def _print(title: str, cases, points) -> None:
+def _print(title: str, cases: froc.Cases, points: Sequence[Point]) -> None:
     from pycaffe_ext.evaluation import froc
 
     numbers = {int(point.at): point for point in points if point.sweep == "number"}
@@ -62,7 +74,7 @@ def _print(title: str, cases, points) -> None:
     print(f"{title}: polyps hit by the first candidates of a frame {hit}; by score, false positives a frame: {rates}")
 
 
-def _seconds(frames, model) -> float:
+def _seconds(frames: Sequence[Frame], model: Model) -> float:
     """Median processor time of a frame, read and searched by one thread."""
     import cv2
     import numpy as np

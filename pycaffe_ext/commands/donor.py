@@ -10,9 +10,9 @@ from pycaffe_ext.command_line.parsing import parse
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse("donor", arguments)
-    from pycaffe_ext.donor import recipe
+    from pycaffe_ext.donor import DONOR, recipe
 
     trained = recipe.make(recipe.Recipe(), Path(options["folder"]))
     if options["install"]:
         recipe.install(trained)
-    print(recipe.DONOR if options["install"] else trained)
+    print(DONOR if options["install"] else trained)

@@ -32,6 +32,7 @@ def setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setup:
         monkeypatch.setattr(setup_venv, "index_has", lambda version: index)
         monkeypatch.setattr(setup_venv, "works", lambda venv: (venv / "bin/python").exists())
         monkeypatch.setattr(setup_venv, "pip", lambda venv: ["pip", "install"])
+        monkeypatch.setattr(setup_venv, "outcome", lambda venv, build: "ready")
         monkeypatch.setattr(setup_venv, "default_build", lambda: "cuda" if driver else "cpu")
         monkeypatch.setattr(sys, "argv", ["setup_venv.py", *words, str(tmp_path / "venv"), str(tmp_path / "source")])
         if not (tmp_path / "source").exists():
@@ -59,7 +60,7 @@ def test_without_a_driver_it_is_the_cpu_build(setup: Setup, capsys: pytest.Captu
     made, installed = setup()
     assert "venv" in made and has_index(installed) and installed[-2:] == ["-e", ".[dev]"]
     out = capsys.readouterr().out
-    assert "PyTorch for the CPU: about 0.4 GB to download, 1.7 GB on disk" in out and out.count("\n") == 1
+    assert "PyTorch for the CPU: about 0.4 GB to download, 1.7 GB on disk" in out and out.splitlines()[1:] == ["ready"]
 
 
 def test_with_a_driver_it_is_the_cuda_build(setup: Setup, capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,6 +171,16 @@ def test_a_pip_that_can_resume_downloads_does(monkeypatch: pytest.MonkeyPatch, v
     done = subprocess.CompletedProcess([], 0, f"pip {version} from /x (python 3.11)\n")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
     assert ("--resume-retries" in setup_venv.pip(Path("venv"))) is resumes
+
+
+@pytest.mark.parametrize(("version", "note"), [("2.9.1+cpu", ", a CPU build: pip is configured"), ("2.9.1", "")])
+def test_what_was_installed_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str, note: str) -> None:
+    (tmp_path / "large").write_bytes(b"")
+    os.truncate(tmp_path / "large", 1_700_000_000)  # a hole: it takes no place
+    done = subprocess.CompletedProcess([], 0, f"{version}\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
+    assert setup_venv.outcome(tmp_path, "cuda").startswith(f"{tmp_path} is ready: 1.7 GB, PyTorch {version}{note}")
+    assert setup_venv.outcome(tmp_path, "cpu") == f"{tmp_path} is ready: 1.7 GB, PyTorch {version}"
 
 
 def test_the_driver_decides(monkeypatch: pytest.MonkeyPatch) -> None:
