@@ -90,9 +90,9 @@ def test_commands_run_from_any_folder_without_the_checkout(tmp_path: Path) -> No
 def test_no_module_reads_beside_the_package() -> None:
     """What lies beside the package is there in a checkout only, and `checkout` knows when."""
     pattern = re.compile(r"__file__.*(parents\[[1-9]|parent\.parent)")
-    found = [
+    modules = [
         str(path.relative_to(ROOT))
         for path in (ROOT / "pycaffe_ext").rglob("*.py")
         if pattern.search(path.read_text()) and path.name != "caffe_pb2.py"
     ]
-    assert found == [str(Path(checkout.__file__).relative_to(ROOT))]
+    assert modules == [str(Path(checkout.__file__).relative_to(ROOT))]

@@ -59,6 +59,12 @@ class Option:
         return self.name.upper() if self.make is None else self.make
 
     @property
+    def assignment(self) -> str:
+        """As it is given to make: `PATCHES=n`, `ROWS="ROW..."`."""
+        quote = '"' if self.positional and self.count == "*" else ""
+        return f"{self.variable}={quote}{self.hint}{quote}"
+
+    @property
     def otherwise(self) -> str:
         """What holds where it is not given: words, or the default's value; "" if there is nothing to say."""
         if self.unset or self.default is None or self.default is False or self.default in ("", ()):
@@ -147,7 +153,7 @@ SETTINGS = (  # of a run: what run.json records
     ),
     Option(
         "caffe",
-        "the caffe to drive; after `make caffe`: CAFFE=$(make -s where-caffe)",
+        "the caffe to drive; after `make caffe`: $(make -s where-caffe) or $(pycaffe-ext where-caffe)",
         "command",
         unset="the embedded engine",
         group="machine",

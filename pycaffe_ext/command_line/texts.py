@@ -28,10 +28,10 @@ def make_help() -> str:
         rows = [row for row in SHARED if row.group == group]
         if rows:
             lines += ["", f"{title}:"]
-            lines += [_entry(f"  {row.variable}={row.hint}", row.text) for row in rows]
+            lines += [_entry(f"  {row.assignment}", row.text) for row in rows]
     lines += ["", "Of single targets:"]
     lines += [
-        _entry(f"  {command.shown} {row.variable}={row.hint}", row.text)
+        _entry(f"  {command.shown} {row.assignment}", row.text)
         for command in EVERYTHING
         if command.shown
         for row in own_options(command)
@@ -92,7 +92,7 @@ def reference() -> str:
     for command in EVERYTHING:
         if not command.name:
             lines += [f"- `make {command.target}`: {command.summary}"]
-            lines += [f"    - `{row.variable}={row.hint}`: {row.text}" for row in command.options]
+            lines += [f"    - `{row.assignment}`: {row.text}" for row in command.options]
     return "\n".join(lines) + "\n"
 
 
@@ -123,4 +123,4 @@ def _bullets(rows: Iterable[Option]) -> list[str]:
 def _written(row: Option) -> str:
     value = f"={row.hint}" if row.hint and not row.count else f" {row.hint}" if row.hint else ""
     command = f"`{row.hint}`" if row.positional else f"`{row.flag}{value}`"
-    return command + (f", `{row.variable}={row.hint}`" if row.variable else "")
+    return command + (f", `{row.assignment}`" if row.variable else "")

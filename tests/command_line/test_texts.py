@@ -34,7 +34,7 @@ def test_every_command_and_option_is_documented(command: Command) -> None:
     shown = flat(parsing.parser(command).format_help()) if command.name else ""
     for row in command.options:
         if row.variable and command.shown:
-            assert f"{row.variable}={row.hint} {row.text}" in makes
+            assert f"{row.assignment} {row.text}" in makes
         if command.name and not command.caffes:
             name = row.hint if row.positional else row.flag
             assert all(part in shown and part in page for part in (name, row.text))
@@ -52,6 +52,12 @@ def test_flags_of_caffes_programs_are_on_the_page(command: Command) -> None:
 def test_lines_fit_a_terminal_and_defaults_stand_in_brackets() -> None:
     text = texts.make_help()
     assert all(len(line) <= texts.WIDTH for line in text.splitlines())
-    for expected in ("PATCHES=n training", "the paper: 100000 [6000]", "SEED=n of everything random [0]", "GPU=id"):
+    for expected in (
+        "PATCHES=n training",
+        "the paper: 100000 [6000]",
+        "SEED=n of everything random [0]",
+        "GPU=id",
+        'ROWS="ROW..."',
+    ):
         assert expected in flat(text)
     assert flat(text).startswith("make APP-SCHEME") and "SCHEME: ft-conv1, ft-conv2" in flat(text)

@@ -98,7 +98,7 @@ def test_an_environment_of_an_older_version_stays_until_a_build_is_asked_for(set
     assert len(setup("--torch=cpu")) == 2
 
 
-def test_an_unknown_build_an_old_python_and_a_full_disk_are_told_in_one_line(
+def test_an_unknown_build_an_old_python_and_a_full_disk_are_reported_in_one_line(
     setup: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(SystemExit, match=r"^error: TORCH=gpu: must be cpu or cuda$"):
@@ -128,7 +128,7 @@ def test_an_unknown_build_an_old_python_and_a_full_disk_are_told_in_one_line(
         ("ERROR: no matching distribution", "error: pip install failed, see above; `make setup` tries again"),
     ],
 )
-def test_a_failure_is_told_in_one_line(
+def test_a_failure_is_reported_in_one_line(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], error: str, message: str
 ) -> None:
     code = f"import sys; print('WARNING: Retrying', file=sys.stderr); sys.exit({error!r})"
