@@ -25,7 +25,7 @@ endif
 
 # Variables of the commands, handed on only when given. pycaffe_ext/command_line/ has the tables of commands and options,
 # with every default and the text of `make help`; a test holds that this list and the targets below agree with them.
-OPTIONS := ARCH DATA DATASET MASK DAMAGED WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE BASE_LR SEED ENCODING CAFFE GPU PRECISION CACHE_GB RUNS RUN SCHEMES SEEDS OUT
+OPTIONS := ARCH DATA DATASET MASK DAMAGED WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE BASE_LR SEED ENCODING CAFFE GPU THREADS PRECISION CACHE_GB RUNS RUN SCHEMES SEEDS OUT
 flags    = $(call options,$(filter-out $(1),$(OPTIONS)))
 unexport $(OPTIONS)
 
@@ -61,7 +61,7 @@ $(APPS): $(READY)
 	@$(PY) tools/run_study.py $@ $(call flags,SEED RUN OUT)
 
 $(TABLES): $(READY)
-	@$(PY) tools/write_report.py $(@:%-tables=%) $(call flags,SEED RUN CACHE_GB)
+	@$(PY) tools/write_report.py $(@:%-tables=%) $(call flags,SEED RUN)
 
 .DEFAULT:
 	@echo 'error: no target' $(call quote,$@)'; a job is APP-SCHEME with APP one of: $(APPS); SCHEME one of: $(TUNINGS);' \

@@ -15,12 +15,13 @@ import h5py
 import lmdb
 import numpy as np
 import pytest
+from packing_lab import material, samples, take_all
 
 from pycaffe_ext import plotting
 from pycaffe_ext.data import splits, tables, verify
-from pycaffe_ext.data.balance import take_all
+from pycaffe_ext.data.balance import Selection
 from pycaffe_ext.data.frames import Frame, fingerprint
-from pycaffe_ext.data.pack import LONGEST_KEY, Candidates, Selection, _Keys, pack, read_index
+from pycaffe_ext.data.pack import LONGEST_KEY, _Keys, pack, read_index
 from pycaffe_ext.data.sources import decode
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.files import read_json, read_words, reading, write_csv, write_json
@@ -166,14 +167,14 @@ def test_frames_are_split_packed_and_verified(tmp_path):
     splits.write_splits(tmp_path / "splits.csv", {"train": frames[:2], "val": frames[2:4], "test": frames[4:]})
     assert splits.read_splits(tmp_path / "splits.csv", frames)["train"] == frames[:2]
     count = len(frames)
-    table = Candidates(
+    table = samples(
         np.arange(count), np.zeros(count, int), np.tile(np.float32([8, 8, 20, 20]), (count, 1)), np.arange(count) % 2
     )
-    pack(frames, table, take_all(table.label, 1), tmp_path, "train", size=8, progress=False)
+    pack(material(frames, table), take_all(table.label, 1), tmp_path, "train", size=8, progress=False)
     rows = list(read_index(tmp_path / "patches_train.csv"))
     assert {row["frame"] for row in rows} == set(names)
     assert {os.fsencode(row["key"]) for row in rows} == {key for key, _ in records(tmp_path / "train_lmdb")}
-    verify.check_pixels(tmp_path / "train_lmdb", tmp_path / "patches_train.csv", frames, table, "raw", 8)
+    verify.check_pixels(tmp_path / "train_lmdb", tmp_path / "patches_train.csv", material(frames, table), "raw", 8)
 
 
 def test_a_log_keeps_the_bytes(tmp_path):
@@ -221,9 +222,8 @@ def test_videos_and_tables_of_groups(tmp_path):
 def test_long_names_are_cut_between_characters():
     for name in ("ü" * 400, os.fsdecode(b"\xe9" * 600), "a" * 600):
         one = np.zeros(1, int)
-        keys = _Keys(
-            [Frame(name, Path(), None, "g")], Candidates(one, one, np.zeros((1, 4)), one), Selection(one, one, one), one
-        )
+        table = samples(one, one, np.zeros((1, 4)), one)
+        keys = _Keys(material([Frame(name, Path(), None, "g")], table), Selection(one, one, one), one)
         key = os.fsencode(keys(0))
         assert LONGEST_KEY - 1 <= len(key) <= LONGEST_KEY and key.startswith(b"00000000_" + os.fsencode(name)[:100])
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pycaffe_ext.applications import APPLICATIONS
+from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.command_line.options import (
-    CACHE,
+    MACHINE,
     RUN,
     RUNS,
     STUDY,
@@ -73,21 +73,27 @@ RUNNING = (
     Command(
         "run",
         "train, stop early, test and draw: `make polyp-ft-conv3`, `pycaffe-ext polyp-ft-conv3`",
-        (_argument("name", "application and scheme, e.g. polyp-ft-conv3", "APP-SCHEME"), *settings(), CACHE, RUNS, RUN),
+        (
+            _argument("name", "application and scheme, e.g. polyp-ft-conv3", "APP-SCHEME"),
+            *settings(),
+            *MACHINE,
+            RUNS,
+            RUN,
+        ),
         module="run",
         example="APP-SCHEME",
     ),
     Command(
         "study",
         "every scheme that the paper compares, with each of SEEDS; repeat it to go on",
-        (APP, *STUDY, *settings(without=("seed",)), CACHE, RUNS),
+        (APP, *STUDY, *settings(without=("seed",)), *MACHINE, RUNS),
         module="study",
         example="APP",
     ),
     Command(
         "report",
         "figures and tables of these runs; takes the same options as the study",
-        (APP, *STUDY, *settings(without=("seed",)), RUNS, output("the report", "reports/APP")),
+        (APP, *STUDY, *settings(without=("seed",)), *MACHINE, RUNS, output("the report", "reports/APP")),
         module="report",
         example="APP-tables",
     ),

@@ -8,7 +8,7 @@ from importlib import import_module
 
 import pycaffe_ext
 from pycaffe_ext import checkout
-from pycaffe_ext.applications import APPLICATIONS
+from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.command_line import texts
 from pycaffe_ext.command_line.commands import COMMANDS, Command
 from pycaffe_ext.errors import UserError, known, run_cli

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.schemes import BASE_LR, STAGES
 
 GROUPS = {  # heading of the options in --help, make help and the reference
@@ -78,34 +79,37 @@ class Option:
         return self.help + only + (" [" + self.otherwise + "]" if self.otherwise else "")
 
 
+def _of_applications(name: str, help: str, hint: str, kind: str = "text") -> Option:
+    """A setting that applications declare in the registry, which has their defaults."""
+    defaults = {slug: entry.options[name] for slug, entry in APPLICATIONS.items() if name in entry.options}
+    common = next(iter(defaults.values())) if len(set(defaults.values())) == 1 else None
+    unset = "" if common else ", ".join(f"{slug}: {default}" for slug, default in defaults.items())
+    return Option(name, help, hint, kind, default=common, unset=unset, group="data", applications=tuple(defaults))
+
+
 SETTINGS = (  # of a run: what run.json records
     Option("data", "a data set as in `make data-help`", "folder", "path", unset="synthetic sequences", group="data"),
     Option("dataset", "which data set that is", "name", unset="recognised by its layout", group="data"),
-    Option(
+    _of_applications(
         "mask",
         "greys that are polyp: auto (two greys, or an error that says which were found), threshold (above half),"
         " nonzero, inverted, value:N (one grey)",
         "rule",
-        default="auto",
-        group="data",
-        applications=("polyp",),
     ),
-    Option(
+    _of_applications(
         "damaged",
         "damaged JPEG frames: refuse (an error names the file) or keep (use what can be decoded, counted and named)",
         "refuse|keep",
-        default="refuse",
-        group="data",
     ),
     Option(
         "patches", "training + validation patches at most; the paper: 100000", "n", "int", default=6000, group="data"
     ),
     Option(
         "test_views",
-        "patches scored for each test candidate, 1 to 120; the paper: all 120",
+        "patches scored for each test sample; polyp: 1 to 120, the paper: all 120",
         "n",
         "int",
-        default=8,
+        unset="polyp: 8",
         group="data",
     ),
     Option("encoding", "of the patches in the LMDB", "raw|png|jpg", default="raw", group="data"),
@@ -151,6 +155,8 @@ SETTINGS = (  # of a run: what run.json records
         default="fp32",
         group="training",
     ),
+)
+MACHINE = (  # changes the time, never the numbers
     Option(
         "caffe",
         "the caffe to drive; after `make caffe`: $(make -s where-caffe) or $(pycaffe-ext where-caffe)",
@@ -159,14 +165,15 @@ SETTINGS = (  # of a run: what run.json records
         group="machine",
     ),
     Option("gpu", "hand --gpu to that caffe", "id", unset="none", group="machine"),
-)
-CACHE = Option(
-    "cache_gb",
-    "GB for the stored outputs of frozen layers, 0 for none; embedded engine only",
-    "g",
-    "float",
-    unset="a quarter of the free memory",
-    group="machine",
+    Option("threads", "work with n threads at most", "n", "int", unset="one per core", group="machine"),
+    Option(
+        "cache_gb",
+        "GB for the stored outputs of frozen layers, 0 for none; embedded engine only",
+        "g",
+        "float",
+        unset="a quarter of the free memory",
+        group="machine",
+    ),
 )
 RUNS = Option("runs", "where runs and packed data go", "folder", "path", default="runs", group="files")
 RUN = Option("run", "this run's folder in RUNS", "name", unset="named after its settings", group="files")

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from pycaffe_ext.command_line.commands import COMMANDS, Command, application_in
-from pycaffe_ext.command_line.options import GROUPS, SETTINGS, Option
+from pycaffe_ext.command_line.options import GROUPS, MACHINE, SETTINGS, Option
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import expanded
 
@@ -32,7 +32,7 @@ class _Formatter(argparse.HelpFormatter):
 
 
 def parse(name: str, arguments: Sequence[str] | None = None) -> dict[str, Any]:
-    """Every option of a command -> its value or its default; --help prints and exits.
+    """Every option of a command -> its value or its default, None if the application lacks it; --help prints and exits.
 
     arguments : None = those of this process.  Raises UserError for an unknown option, a value of the wrong kind, or an
     option that the given application does not have.
@@ -41,9 +41,9 @@ def parse(name: str, arguments: Sequence[str] | None = None) -> dict[str, Any]:
     application = application_in(words)
     given = vars(parser(command, application if {"-h", "--help"} & set(words) else "").parse_args(words))
     for row in command.options:
-        if row.name in given and row.applications and application not in ("", *row.applications):
+        if row.name in given and not _has(row, application):
             raise UserError(f"{row.flag} is an option of {', '.join(row.applications)}, not of {application}")
-    return {row.name: given.get(row.name, row.default) for row in command.options}
+    return {row.name: given.get(row.name, row.default if _has(row, application) else None) for row in command.options}
 
 
 def parser(command: Command, application: str = "") -> argparse.ArgumentParser:
@@ -58,7 +58,7 @@ def parser(command: Command, application: str = "") -> argparse.ArgumentParser:
     )
     groups: dict[str, Any] = {}
     for row in command.options:
-        if row.applications and application not in ("", *row.applications):
+        if not _has(row, application):
             continue
         if row.positional:
             _add(result, row)
@@ -83,6 +83,11 @@ def _add(target: Any, row: Option) -> None:
     target.add_argument(row.flag, type=KINDS[row.kind], default=argparse.SUPPRESS, metavar=shown, help=help, **more)
 
 
+def _has(row: Option, application: str) -> bool:
+    """Whether an application has an option; "" stands for all of them."""
+    return not row.applications or application in ("", *row.applications)
+
+
 def _word(row: Option) -> str:
     return f"[{row.hint}]" if row.count else row.hint
 
@@ -92,5 +97,10 @@ def _plain(text: str) -> str:
 
 
 def settings_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a run among parsed options."""
+    """The settings of a run's data and training among parsed options."""
     return {row.name: options[row.name] for row in SETTINGS if row.name in options}
+
+
+def machine_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the machine among parsed options."""
+    return {row.name: options[row.name] for row in MACHINE if row.name in options}

@@ -8,12 +8,12 @@ from contextlib import redirect_stdout
 from importlib import import_module
 from io import StringIO
 
-from pycaffe_ext.applications import APPLICATIONS
+from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.command_line.commands import COMMANDS, EVERYTHING, Command
-from pycaffe_ext.command_line.options import CACHE, GROUPS, RUN, RUNS, SETTINGS, STUDY, Option
+from pycaffe_ext.command_line.options import GROUPS, MACHINE, RUN, RUNS, SETTINGS, STUDY, Option
 from pycaffe_ext.schemes import SCHEMES
 
-SHARED = (*STUDY, *SETTINGS, CACHE, RUNS, RUN)
+SHARED = (*STUDY, *SETTINGS, *MACHINE, RUNS, RUN)
 WIDTH, INDENT = 120, 24
 
 

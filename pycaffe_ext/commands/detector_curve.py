@@ -25,15 +25,17 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse("detector-curve", arguments)
     from pycaffe_ext import detector
-    from pycaffe_ext.applications import polyp
+    from pycaffe_ext.applications.polyp import APPLICATION
+    from pycaffe_ext.applications.preparation import draw_splits
     from pycaffe_ext.detector import curves, pictures
     from pycaffe_ext.files import write_csv
     from pycaffe_ext.runs.settings import Settings
 
     seed, runs = options["seed"], Path(options["runs"])
     out = Path(options["out"]) if options["out"] else runs / f"detector-{seed}"
-    frames = polyp.frames_of(Settings(polyp.SLUG, "scratch", **settings_options(options)), runs)
-    parts = polyp.draw_splits(frames, seed)
+    request = Settings.of("polyp", "scratch", **settings_options(options)).request
+    frames = APPLICATION.items(request, runs).items
+    parts = draw_splits(APPLICATION, request, frames)
     start = time.perf_counter()
     found, model = detector.cross_fitted(parts, replace(detector.Detector(), max_candidates=curves.MOST), seed)
     print(f"trained and applied to {len(frames)} frames in {time.perf_counter() - start:.0f} s")

@@ -14,7 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     root = options["root"] or checkout.root()
     if root and not (options["arch"] or options["app"] or options["out"]):
         return _committed(Path(root), options["check"])
-    from pycaffe_ext.applications import APPLICATIONS
+    from pycaffe_ext.applications.registry import APPLICATIONS
     from pycaffe_ext.errors import known
     from pycaffe_ext.nets import emission
     from pycaffe_ext.schemes import STAGES

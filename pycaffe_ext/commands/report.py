@@ -12,10 +12,10 @@ from pycaffe_ext.commands.study import jobs
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse("report", arguments)
     wanted, runs = jobs(options), Path(options["runs"])
-    from pycaffe_ext.report import study_report  # late: a misspelt name must be reported at once
+    from pycaffe_ext.report import report  # late: a misspelt name must be reported at once
 
-    finished, missing = study_report.loaded([runs / job.name() for job in wanted])
-    page = study_report.write_report(finished, Path(options["out"] or f"reports/{options['app']}"), missing)
+    finished, missing = report.loaded([runs / job.name() for job in wanted])
+    page = report.write_report(finished, Path(options["out"] or f"reports/{options['app']}"), missing)
     if missing:
         print(f"incomplete: {len(missing)} of {len(wanted)} runs are not finished: {', '.join(missing)}")
     print(f"{page}: {len(finished)} runs")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pycaffe_ext.command_line.parsing import parse, settings_options
+from pycaffe_ext.command_line.parsing import machine_options, parse, settings_options
 
 if TYPE_CHECKING:
     from pycaffe_ext.runs.settings import Settings
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse("study", arguments)
+    from pycaffe_ext.runs.settings import Machine
     from pycaffe_ext.studies import study
 
-    study.run_all(jobs(options), Path(options["runs"]), cache_gb=options["cache_gb"])
+    study.run_all(jobs(options), Path(options["runs"]), Machine(**machine_options(options)))
 
 
 def jobs(options: Mapping[str, Any]) -> tuple[Settings, ...]:

@@ -12,7 +12,7 @@ from pycaffe_ext.command_line.parsing import parse
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse("tables", arguments)
-    from pycaffe_ext.applications import APPLICATIONS
+    from pycaffe_ext.applications.registry import APPLICATIONS
     from pycaffe_ext.errors import known
     from pycaffe_ext.report import tables
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pycaffe_ext.applications import APPLICATIONS
+from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.command_line.commands import COMMANDS, EVERYTHING, MAKE_ONLY, Command
-from pycaffe_ext.command_line.options import CACHE, GROUPS, RUN, RUNS, SETTINGS, STUDY
-from pycaffe_ext.runs.settings import Settings
+from pycaffe_ext.command_line.options import GROUPS, MACHINE, RUN, RUNS, SETTINGS, STUDY
+from pycaffe_ext.runs.settings import DataRequest, Machine, Training
 from pycaffe_ext.schemes import SCHEMES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,7 +53,18 @@ def test_rows_are_well_formed() -> None:
 
 
 def test_defaults_are_those_of_the_settings() -> None:
-    assert {row.name: row.default for row in SETTINGS} == {field.name: field.default for field in fields(Settings)[2:]}
+    asked = {field.name: field.default for record in (DataRequest, Training) for field in fields(record)}
+    fixed = {name: default for name, default in asked.items() if name not in ("app", "scheme", "options")}
+    assert {row.name: row.default for row in SETTINGS if not row.applications} == fixed
+    assert {row.name: row.default for row in MACHINE} == {field.name: field.default for field in fields(Machine)}
+
+
+def test_every_option_of_an_application_has_a_row_with_its_default() -> None:
+    for slug, entry in APPLICATIONS.items():
+        rows = {row.name: row for row in SETTINGS if slug in row.applications}
+        assert set(rows) == set(entry.options)
+        for name, default in entry.options.items():
+            assert rows[name].default == default or f"{slug}: {default}" in rows[name].unset
 
 
 def words_of(name: str) -> list[str]:
@@ -66,7 +77,7 @@ def words_of(name: str) -> list[str]:
 def test_the_makefile_lists_what_the_tables_list() -> None:
     assert words_of("APPS") == list(APPLICATIONS)
     assert words_of("TUNINGS") == list(SCHEMES)
-    shared = [row.variable for row in (*SETTINGS, CACHE, RUNS, RUN, *STUDY)]
+    shared = [row.variable for row in (*SETTINGS, *MACHINE, RUNS, RUN, *STUDY)]
     assert sorted(words_of("OPTIONS")) == sorted([*shared, "OUT"])
     every = {row.variable for command in EVERYTHING for row in command.options if row.variable}
     assert {*words_of("OPTIONS"), *words_of("ARGUMENTS")[1:]} == every - {"VENV", "PYTHON"}

@@ -12,7 +12,7 @@ from pycaffe_ext.errors import UserError
 
 
 def test_what_is_not_given_has_its_default_and_every_option_is_there() -> None:
-    options = parse("run", ["polyp-ft-conv3", "--patches=50", "--base-lr", "0.1", "--data=~x/y".replace("~x", "~")])
+    options = parse("run", ["polyp-ft-conv3", "--patches=50", "--base-lr", "0.1", "--data=~/y"])
     assert set(options) == {row.name for row in COMMANDS["run"].options}
     assert (options["name"], options["patches"], options["base_lr"], options["epochs"]) == (
         "polyp-ft-conv3",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pycaffe_ext.applications import APPLICATIONS
+from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.nets import NetSpec, deploy, emission, parse_width, score_net, solver, train_val
 from pycaffe_ext.nets.shapes import blob_shapes, parameter_shapes

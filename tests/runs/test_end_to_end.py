@@ -80,7 +80,7 @@ def test_every_promised_file_is_there_and_agrees_with_the_others(finished, frame
     folder = finished / "runs" / "first"
     assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == FILES
     record, result = (json.loads((folder / name).read_text()) for name in ("run.json", "result.json"))
-    assert record["settings"]["data"] == str(frames) and record["resolved"]["width"] == "1/8"
+    assert record["settings"]["data"]["data"] == str(frames) and record["resolved"]["width"] == "1/8"
     assert all(len(value) == 64 for value in record["inputs"].values())
     left = [{"kind": ".heic", "files": 1, "example": "spare/x.heic"}]
     assert record["left_out"] == result["left_out"] == left
@@ -161,7 +161,7 @@ def test_frames_that_changed_are_noticed(finished, frames, tmp_path):
     image = sorted((tmp_path / "frames").glob("images/*/*.jpg"))[0]
     shutil.copy(sorted((tmp_path / "frames").glob("images/*/*.jpg"))[1], image)
     status, _, err = run(tmp_path, "polyp-ft-conv3", "--data", "frames", "--epochs", "2", *SMALL, "--run", "first")
-    assert status == 1 and "changed since this run began" in err and "frames" in err
+    assert status == 1 and "changed since this run began" in err and "items" in err
 
 
 @pytest.mark.genuine
@@ -236,7 +236,7 @@ def test_wrong_settings_are_told_in_one_line(frames, tmp_path, arguments, said):
 
 def test_a_truncated_database_is_told(finished, frames, tmp_path):
     shutil.copytree(finished / "runs" / "data", tmp_path / "runs" / "data")
-    data = next((tmp_path / "runs" / "data").glob("polyp-*/train_lmdb/data.mdb"))
+    data = next((tmp_path / "runs" / "data").glob("polyp-*/packed-*/train_lmdb/data.mdb"))
     os.truncate(data, data.stat().st_size // 2)
     status, _, err = run(tmp_path, "polyp-ft-fc8", "--data", str(frames), *SMALL, "--epochs", "1")
     last = err.strip().splitlines()[-1]

@@ -65,7 +65,10 @@ def test_each_scheme_ran_once_with_its_own_epochs_and_a_repeat_trains_nothing(st
     folder, options, said = studied
     assert "[1/2] polyp-ft-fc8, seed 3" in said and "[2/2] polyp-scratch, seed 3" in said and "detector alone" in said
     records = [json.loads(path.read_text()) for path in sorted(folder.glob("runs/polyp-*/run.json"))]
-    assert [(r["settings"]["scheme"], r["settings"]["epochs"]) for r in records] == [("ft-fc8", 1), ("scratch", 2)]
+    assert [(r["settings"]["training"]["scheme"], r["settings"]["training"]["epochs"]) for r in records] == [
+        ("ft-fc8", 1),
+        ("scratch", 2),
+    ]
     assert len({record["resolved"]["data"] for record in records}) == 1, "both were trained on the same patches"
     before = {path: path.stat().st_mtime_ns for path in folder.glob("runs/polyp-*/*")}
     again = run(folder, "run_study.py", *options)
