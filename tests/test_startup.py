@@ -28,7 +28,6 @@ LIGHT = [  # (command, packages that it may not load beside the heavy ones)
     ("tools/convert_imageset.py OUT/ OUT/list OUT/db", set()),
     ("tools/compute_image_mean.py OUT/nowhere", set()),
 ]
-COMMAND_FILE = "pycaffe_ext/commands/{}.py"
 PACKING = [
     "data.pack",
     "programs.compute_image_mean",
@@ -71,7 +70,7 @@ def test_no_help_loads_an_array() -> None:
     code = f"""
 from contextlib import suppress
 from pycaffe_ext.command_line.main import main
-for name in {[command.name for command in COMMANDS.values() if (ROOT / COMMAND_FILE.format(command.module)).exists()]}:
+for name in {[command.name for command in COMMANDS.values() if command.module]}:
     with suppress(SystemExit):
         main([name, "--help"])
 main(["--version"])

@@ -19,7 +19,6 @@ from pycaffe_ext.schemes import SCHEMES
 
 ROOT = Path(__file__).resolve().parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
-NOT_YET = {"predict"}  # rows whose modules are still to come
 TARGETS = {"run": "polyp-ft-conv3", "study": "polyp", "report": "polyp-tables"}
 MADE = [command for command in COMMANDS.values() if command.shown]
 PRINTING = '#!/bin/sh\nif [ "$1" != -c ]; then printf \'%s\\n\' "$@" > "$ARGUMENTS_FILE"; fi\n'
@@ -28,9 +27,7 @@ PRINTING = '#!/bin/sh\nif [ "$1" != -c ]; then printf \'%s\\n\' "$@" > "$ARGUMEN
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=list(COMMANDS))
 def test_every_command_has_a_module_or_a_program_of_the_checkout(command: Command) -> None:
     assert bool(command.module) != bool(command.tool)
-    if command.name in NOT_YET:
-        assert not (ROOT / "pycaffe_ext/commands" / f"{command.module}.py").exists(), "take it out of NOT_YET"
-    elif command.module:
+    if command.module:
         assert callable(import_module(f"pycaffe_ext.commands.{command.module}").main)
     else:
         assert (ROOT / "tools" / f"{command.tool}.py").is_file()
@@ -38,7 +35,7 @@ def test_every_command_has_a_module_or_a_program_of_the_checkout(command: Comman
 
 def test_every_module_is_a_command() -> None:
     modules = {path.stem for path in (ROOT / "pycaffe_ext/commands").glob("*.py")} - {"__init__"}
-    assert modules == {command.module for command in COMMANDS.values()} - {"", *NOT_YET}
+    assert modules == {command.module for command in COMMANDS.values()} - {""}
 
 
 def test_rows_are_well_formed() -> None:
@@ -117,6 +114,5 @@ def test_make_hands_each_command_its_variables_and_no_others(command: Command, v
             expected.append(f"{row.flag}={value}")
     fixed = [TARGETS[command.name].removesuffix("-tables")] if command.name in TARGETS else list(command.words)
     assert sorted(words) == sorted([*fixed, *expected])
-    if command.name not in NOT_YET:
-        text = (ROOT / program).read_text()
-        assert f"pycaffe_ext.commands.{command.module} " in text or program == f"tools/{command.tool}.py"
+    text = (ROOT / program).read_text()
+    assert f"pycaffe_ext.commands.{command.module} " in text or program == f"tools/{command.tool}.py"
