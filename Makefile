@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-APPS    := polyp pe frames imt
+APPS    := polyp pe frames imt folder
 TUNINGS := ft-conv1 ft-conv2 ft-conv3 ft-conv4 ft-conv5 ft-fc6 ft-fc7 ft-fc8 scratch scratch-xavier scratch-msra
 JOBS    := $(foreach app,$(APPS),$(addprefix $(app)-,$(TUNINGS)))
 TABLES  := $(addsuffix -tables,$(APPS))
@@ -25,7 +25,7 @@ endif
 
 # Variables of the commands, handed on only when given. pycaffe_ext/command_line/ has the tables of commands and options,
 # with every default and the text of `make help`; a test holds that this list and the targets below agree with them.
-OPTIONS := ARCH DATA DATASET MASK DAMAGED WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE BASE_LR SEED ENCODING CAFFE GPU THREADS PRECISION CACHE_GB RUNS RUN SCHEMES SEEDS OUT
+OPTIONS := ARCH DATA DATASET MASK DAMAGED RESIZE BALANCE DEGRADE WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE BASE_LR SEED ENCODING CAFFE GPU THREADS PRECISION CACHE_GB RUNS RUN SCHEMES SEEDS OUT
 flags    = $(call options,$(filter-out $(1),$(OPTIONS)))
 unexport $(OPTIONS)
 
@@ -92,7 +92,7 @@ data-help: $(READY)
 # A finished run, used.
 .PHONY: predict export
 predict: $(READY)
-	@$(PY) tools/predict.py $(call options,RUN DATA OUT)
+	@$(PY) tools/predict.py $(call options,RUN DATA OUT CAFFE GPU THREADS)
 
 export: $(READY)
 	@$(PY) tools/export.py $(foreach v,RUN OUT,$(if $(value $(v)),$(call quoted,$(v))))

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import cv2
+import genuine_python
 import h5py
 import lmdb
 import numpy as np
@@ -35,7 +36,6 @@ from pycaffe_ext.training.command import Caffe
 
 LATIN, GBK = b"caf\xe9 \xfc.png", "息肉图像\\".encode("gbk") + b"\xb2\x5c.png"
 NAMES = (LATIN, GBK, b"-dash.png", b'it\'s "quoted".png', " ideographic\u3000space\u00a0.png".encode(), b"a#b.png")
-needs_genuine = pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed (make caffe)")
 
 
 def pictures(folder: Path, names: tuple[bytes, ...] = NAMES, size: int = 12) -> None:
@@ -63,7 +63,6 @@ def test_convert_imageset_reads_the_pictures_and_keeps_the_bytes_in_the_keys(tmp
     assert len(list(datum.read(out))) == len(NAMES)
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_convert_imageset_is_the_genuine_one(tmp_path):
     pictures(tmp_path)
@@ -112,7 +111,6 @@ def test_layers_read_lists_with_such_names(tmp_path):
     assert shown["window"].shape == (2, 3, 8, 8) and shown["kind"].tolist() == [1, 1]
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_the_genuine_layers_read_the_same(tmp_path):
     sources(tmp_path)
@@ -121,7 +119,7 @@ def test_the_genuine_layers_read_the_same(tmp_path):
         "import caffe, numpy; net = caffe.Net('net.prototxt', caffe.TRAIN); net.forward();"
         "numpy.savez('out.npz', **{name: blob.data for name, blob in net.blobs.items()})"
     )
-    subprocess.run([root.command("python"), "-c", script], cwd=tmp_path, check=True, capture_output=True)
+    genuine_python.run("-c", script, cwd=tmp_path)
     with contextlib.chdir(tmp_path):
         net = Net(parse(SOURCES, caffe_pb2.NetParameter()), caffe_pb2.TRAIN)
         net.forward()

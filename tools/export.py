@@ -1,4 +1,4 @@
-"""Write a trained net as ONNX or safetensors, as the output's name ends."""
+"""Write a finished run, or any trained net, for other libraries: ONNX, safetensors, PyTorch."""
 
 from pycaffe_ext.commands.export import main
 from pycaffe_ext.errors import run_cli

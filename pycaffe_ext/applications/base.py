@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pycaffe_ext.data.items import Ints, Item, Parts, Picture, Samples, Views
+from pycaffe_ext.data.items import Floats, Ints, Item, Parts, Picture, Samples, Views
 from pycaffe_ext.evaluation.metrics.base import Metric
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ class Application(ABC, Generic[I, E]):
         Each but stratum 0 must be in three groups, one for each split; if stratum 0 must be too, name it, else "".
         """
 
-    def fixed_splits(self, request: DataRequest) -> Path | None:
-        """A splits.csv that comes with the data set, if the user gave one."""
+    def fixed_splits(self, items: Sequence[I]) -> Mapping[str, Sequence[I]] | None:
+        """split -> its items where the user fixed the splits; None where they are to be drawn."""
         return None
 
     @abstractmethod
@@ -86,12 +86,23 @@ class Application(ABC, Generic[I, E]):
         """
 
     @abstractmethod
+    def unlabelled(self, pictures: Sequence[tuple[str, Path]], request: DataRequest) -> list[I]:
+        """Items of pictures without labels, each (name, file), to predict for; request : of the run."""
+
+    @abstractmethod
     def apply(self, items: Sequence[I], workspace: Path) -> Samples:
         """Samples of items without labels (all 0), proposed by the model that `propose` left in `workspace`."""
 
     @abstractmethod
     def cut(self, item: I, places: NDArray[np.float32], views: Ints, size: int) -> Iterator[Picture]:
         """(3, size, size) uint8 BGR patches, in the order asked for; places : (m, k), views : (m,) int."""
+
+    @abstractmethod
+    def overlay(self, item: I, places: NDArray[np.float32], probability: Floats, classes: Sequence[str]) -> Picture:
+        """The item's picture, (H, W, 3) uint8 BGR, with what a net says of its samples drawn on it.
+
+        places : (m, k).   probability : (m, classes).
+        """
 
     def balanced(self, request: DataRequest) -> bool:
         """Whether training and validation patches are as many of each class (the paper) or as the data are."""

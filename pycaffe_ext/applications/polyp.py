@@ -18,16 +18,18 @@ from pycaffe_ext.applications.base import Application, Collection
 from pycaffe_ext.data import frames as frame_files
 from pycaffe_ext.data import sources, synthetic
 from pycaffe_ext.data.frames import Frame
-from pycaffe_ext.data.items import Ints, Parts, Picture, Samples
+from pycaffe_ext.data.items import Floats, Ints, Parts, Picture, Samples
 from pycaffe_ext.data.patches import VIEWS, BoxViews, cut_boxes
 from pycaffe_ext.data.reading import Reading
 from pycaffe_ext.data.sources import plain
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.evaluation.metrics.detection import Detection, Evaluation
 from pycaffe_ext.files import digest
+from pycaffe_ext.report.overlay import draw_boxes
 from pycaffe_ext.runs.settings import DataRequest
 from pycaffe_ext.threads import one_thread_each
 
+SHOWN = 0.5  # probability of a polyp from which a candidate is drawn
 MODEL = "detector.npz"  # the detector that was trained on the training frames
 
 
@@ -75,12 +77,19 @@ class Polyp(Application[Frame, Evaluation]):
         frames = [frame for part in parts.values() for frame in part]
         return labelled(frames, [own for part in parts for own in boxes[part]])
 
+    def unlabelled(self, pictures: Sequence[tuple[str, Path]], request: DataRequest) -> list[Frame]:
+        return [Frame(name, path, None, name, reading=reading_of(request)) for name, path in pictures]
+
     def apply(self, items: Sequence[Frame], workspace: Path) -> Samples:
         boxes = detector.detect_all(items, detector.Model.load(workspace / MODEL))
         return _samples(boxes, np.zeros(sum(map(len, boxes)), np.int64), np.zeros(len(items), np.int64))
 
     def cut(self, item: Frame, places: NDArray[np.float32], views: Ints, size: int) -> Iterator[Picture]:
         return cut_boxes(item.picture(), places, views, size)
+
+    def overlay(self, item: Frame, places: NDArray[np.float32], probability: Floats, classes: Sequence[str]) -> Picture:
+        """Boxes of the candidates that are polyps with a probability of SHOWN or more, the best one in any case."""
+        return draw_boxes(item.picture(), places, probability[:, 1:].sum(axis=1), SHOWN)
 
     def fitted(self, workspace: Path) -> Mapping[str, str]:
         return {MODEL: digest(workspace / MODEL)}

@@ -99,18 +99,20 @@ RUNNING = (
     ),
     Command(
         "predict",
-        "apply a finished run to new images, frames or videos",
+        "apply a finished run to pictures or a video without labels: a table of probabilities, and overlays",
         (
-            replace(RUN, help="a finished run", hint="folder", kind="path", unset="", group="data"),
-            replace(only("data")[0], help="data of the kind that it was trained on, without labels", unset=""),
-            output("the predictions", "predictions/ in the run"),
+            replace(RUN, help="a finished run", hint="folder", kind="path", unset="", group="data", required=True),
+            replace(only("data")[0], help="a picture, a folder of pictures, or a video", unset="", required=True),
+            output("the results, a new folder", "predictions/ in the run"),
+            *(row for row in MACHINE if row.name != "cache_gb"),
+            _switch("no_overlays", "write the table only"),
         ),
         module="predict",
         target="predict",
     ),
     Command(
         "export",
-        "write a trained net as ONNX or safetensors",
+        "write a finished run, or any trained net, for other libraries: ONNX, safetensors, PyTorch",
         (
             _argument("run", "a finished run", "RUN", make="RUN"),
             _argument("out", "gets the files", "OUT", make="OUT", count="?", unset="export/ in the run"),

@@ -32,7 +32,7 @@ class Option:
     make : make's variable; None = the name in capitals, "" = none.
     count : how many values it takes: 0 = one, not in a list; "?" = one or none, "*" = any number.
     positional : given without its name.    repeated : may be given several times; all values are kept.
-    spelling : its flag where Caffe writes it otherwise.
+    spelling : its flag where Caffe writes it otherwise.    required : of an option: it must be given.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Option:
     positional: bool = False
     repeated: bool = False
     spelling: str = ""
+    required: bool = False
 
     @property
     def flag(self) -> str:
@@ -100,6 +101,17 @@ SETTINGS = (  # of a run: what run.json records
         "damaged",
         "damaged JPEG frames: refuse (an error names the file) or keep (use what can be decoded, counted and named)",
         "refuse|keep",
+    ),
+    _of_applications(
+        "resize",
+        "how a whole picture is made square: squash, keep (its proportions, on black) or crop (the middle)",
+        "squash|keep|crop",
+    ),
+    _of_applications(
+        "balance", "training patches: 1 (as many of each class, as in the paper) or 0 (as the data are)", "0|1"
+    ),
+    _of_applications(
+        "degrade", "1: DATA= is a set of polyp frames, of which half are degraded (semi-synthetic); 0: labelled", "0|1"
     ),
     Option(
         "patches", "training + validation patches at most; the paper: 100000", "n", "int", default=6000, group="data"

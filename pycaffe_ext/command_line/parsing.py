@@ -38,8 +38,9 @@ def parse(name: str, arguments: Sequence[str] | None = None) -> dict[str, Any]:
     option that the given application does not have.
     """
     command, words = COMMANDS[name], list(sys.argv[1:] if arguments is None else arguments)
-    application = application_in(words)
-    given = vars(parser(command, application if {"-h", "--help"} & set(words) else "").parse_args(words))
+    asks_for_help = bool({"-h", "--help"} & set(words))
+    given = vars(parser(command, application_in(words) if asks_for_help else "").parse_args(words))
+    application = application_in([given.get("app") or given.get("name") or ""])
     for row in command.options:
         if row.name in given and not _has(row, application):
             raise UserError(f"{row.flag} is an option of {', '.join(row.applications)}, not of {application}")
@@ -78,7 +79,7 @@ def _add(target: Any, row: Option) -> None:
     if row.repeated:
         more["action"] = "append"
     if not row.positional:
-        more["dest"] = row.name
+        more |= {"dest": row.name, "required": row.required}
     shown = tuple(row.hint.split()) if isinstance(row.count, int) and row.count > 1 else row.hint
     target.add_argument(row.flag, type=KINDS[row.kind], default=argparse.SUPPRESS, metavar=shown, help=help, **more)
 

@@ -14,13 +14,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     root = options["root"] or checkout.root()
     if root and not (options["arch"] or options["app"] or options["out"]):
         return _committed(Path(root), options["check"])
-    from pycaffe_ext.applications.registry import APPLICATIONS
     from pycaffe_ext.errors import known
     from pycaffe_ext.nets import emission
     from pycaffe_ext.schemes import STAGES
 
     arch = known(options["arch"] or "alexnet", STAGES, "architecture")
-    apps = [known(options["app"], APPLICATIONS, "application")] if options["app"] else APPLICATIONS
+    apps = [known(options["app"], emission.EMITTED, "application")] if options["app"] else emission.EMITTED
     out = Path(options["out"] or f"runs/nets/{arch}")
     written = emission.write_to(out, arch, apps)
     print(f"{len(written)} files below {out}; caffe train --solver=solvers/... runs from there")

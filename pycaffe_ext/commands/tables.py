@@ -12,16 +12,14 @@ from pycaffe_ext.command_line.parsing import parse
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse("tables", arguments)
-    from pycaffe_ext.applications.registry import APPLICATIONS
     from pycaffe_ext.errors import known
+    from pycaffe_ext.nets import emission
     from pycaffe_ext.report import tables
 
-    app, root = known(options["app"], APPLICATIONS, "application"), options["root"] or checkout.root()
+    app, root = known(options["app"], emission.EMITTED, "application"), options["root"] or checkout.root()
     if root:
         print(tables.tables(Path(root), app))
         return
-    from pycaffe_ext.nets import emission
-
     with tempfile.TemporaryDirectory() as folder:
         emission.write_to(Path(folder), "alexnet", [app])
         print(tables.tables(Path(folder), app))

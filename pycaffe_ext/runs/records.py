@@ -21,7 +21,7 @@ class RunRecord:
     """What a run was made of; written before its training begins.
 
     settings : see Settings.record.   machine : command, GPU and threads of the latest start; no part of the identity.
-    resolved : width, batch, and where the packed data and the donor were: absolute paths, so that any folder will do.   inputs : name -> sha256.
+    resolved : width, batch, and the absolute paths of the packed data and the donor.   inputs : name -> sha256.
     versions : of the caffe that ran and of the libraries.   resumes : see training.resumes.
     """
 

@@ -180,8 +180,9 @@ class Settings:
 
     def changed(self) -> dict[str, Any]:
         """The settings that differ from their defaults."""
-        plain = Settings(DataRequest(self.app), Training(self.scheme))
-        return {name: value for name, value in self._flat().items() if value != plain._flat()[name]}
+        plain = Settings(DataRequest(self.app), Training(self.scheme, self.training.arch))._flat()
+        plain["arch"] = Training.arch
+        return {name: value for name, value in self._flat().items() if value != plain[name]}
 
     def differences(self, other: Settings) -> list[str]:
         """What other settings say otherwise, as `name: theirs -> ours`."""

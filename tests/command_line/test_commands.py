@@ -34,7 +34,7 @@ def test_every_command_has_a_module_or_a_program_of_the_checkout(command: Comman
 
 
 def test_every_module_is_a_command() -> None:
-    modules = {path.stem for path in (ROOT / "pycaffe_ext/commands").glob("*.py")} - {"__init__"}
+    modules = {path.stem for path in (ROOT / "pycaffe_ext/commands").glob("[!_]*.py")}
     assert modules == {command.module for command in COMMANDS.values()} - {""}
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import genuine_python
 import lmdb
 import numpy as np
 import pytest
@@ -27,7 +28,6 @@ from pycaffe_ext.threads import at_most
 
 SIZE = 32
 ROOT = Path(__file__).resolve().parents[2]
-needs_caffe = pytest.mark.skipif(not root.installed(), reason="no genuine Caffe here: run `make caffe`")
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,6 @@ numpy.savez(sys.argv[2], data=numpy.concatenate(data), label=numpy.concatenate(l
 
 
 @pytest.mark.genuine
-@needs_caffe
 @pytest.mark.parametrize("encoding", ["raw", "png"])
 def test_genuine_caffe_reads_the_same_pixels(frames, candidates, tmp_path, encoding):
     selection = choose(candidates.label, limit=400)
@@ -160,8 +159,7 @@ def test_genuine_caffe_reads_the_same_pixels(frames, candidates, tmp_path, encod
         material(frames, candidates), selection, tmp_path, "train", size=SIZE, encoding=encoding, progress=False
     )
     (tmp_path / "net.prototxt").write_text(NET.format(source=database))
-    order = [root.command("python"), "-c", FORWARD, tmp_path / "net.prototxt", tmp_path / "read.npz"]
-    subprocess.run(order, check=True, capture_output=True)
+    genuine_python.run("-c", FORWARD, tmp_path / "net.prototxt", tmp_path / "read.npz")
     read = np.load(tmp_path / "read.npz")
     patches, labels = zip(*((patch, label) for _, patch, label in datum.read(database)), strict=True)
     np.testing.assert_array_equal(read["data"], np.stack(patches))
@@ -169,7 +167,6 @@ def test_genuine_caffe_reads_the_same_pixels(frames, candidates, tmp_path, encod
 
 
 @pytest.mark.genuine
-@needs_caffe
 def test_mean_equals_compute_image_mean(packed, tmp_path):
     order = [root.command("compute_image_mean"), "--backend=lmdb", packed[0], tmp_path / "theirs.binaryproto"]
     subprocess.run(order, check=True, capture_output=True)

@@ -1,17 +1,13 @@
 """Intervals and tests against a truth that is known: worlds of normal scores, whose sensitivities have closed forms."""
 
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import run_tool
 
 from pycaffe_ext.evaluation import froc, roc
 from pycaffe_ext.evaluation.simulation import MEANINGS, WORLDS, World, draw, shares
-
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "coverage.py"
 
 
 def covers(share):
@@ -55,8 +51,8 @@ def test_videos():
 
 
 def test_the_tool_prints_every_figure():
-    command = [sys.executable, TOOL, "--repetitions", "1", "--resamples", "100"]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    command = ("coverage", "--repetitions", "1", "--resamples", "100")
+    printed = run_tool(*command).stdout
     assert all(text in printed for text in (*WORLDS, *MEANINGS.values()))
-    wrong = subprocess.run([*command, "--repetitions", "0"], capture_output=True, text=True)
+    wrong = run_tool(*command, "--repetitions", "0")
     assert wrong.returncode == 1 and wrong.stderr.startswith("error: --repetitions must be 1 or more")

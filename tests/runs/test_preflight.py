@@ -91,7 +91,6 @@ def test_a_folder_in_which_another_process_trains_is_told(place):
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed: `make caffe`")
 def test_the_genuine_caffe_without_gpus_is_told_first(place):
     settings, machine = Settings.of("polyp", "ft-fc8"), Machine(str(root.command()), "0")
     with pytest.raises(UserError, match="GPU=0 is not for .*caffe: Cannot use GPU in CPU-only Caffe"):

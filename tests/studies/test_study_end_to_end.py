@@ -2,15 +2,13 @@
 
 import csv
 import json
+import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from programs import run_tool
 
-from pycaffe_ext.data import synthetic
-
-TOOLS = Path(__file__).resolve().parents[2] / "tools"
 OPTIONS = (
     "polyp",
     "--schemes",
@@ -44,19 +42,17 @@ pytestmark = pytest.mark.slow
 
 
 def run(folder: Path, tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, TOOLS / tool, *arguments], cwd=folder, capture_output=True, text=True, timeout=400, check=False
-    )
+    return run_tool(tool, *arguments, cwd=folder)
 
 
 @pytest.fixture(scope="module")
-def studied(tmp_path_factory) -> tuple[Path, tuple[str, ...], str]:
+def studied(miniature, tmp_path_factory) -> tuple[Path, tuple[str, ...], str]:
     folder = tmp_path_factory.mktemp("study")
-    synthetic.write_sequences(folder / "frames", videos=8, frames=3, size=(144, 176), workers=1, progress=False)
+    shutil.copytree(miniature, folder / "frames")
     options = (*OPTIONS, "--data", "frames")
-    early = run(folder, "write_report.py", *options)
+    early = run(folder, "write_report", *options)
     assert early.returncode == 1 and early.stderr.count("\n") == 1 and "none of 2 runs is finished" in early.stderr
-    done = run(folder, "run_study.py", *options)
+    done = run(folder, "run_study", *options)
     assert done.returncode == 0, done.stderr
     return folder, options, done.stdout
 
@@ -71,14 +67,14 @@ def test_each_scheme_ran_once_with_its_own_epochs_and_a_repeat_trains_nothing(st
     ]
     assert len({record["resolved"]["data"] for record in records}) == 1, "both were trained on the same patches"
     before = {path: path.stat().st_mtime_ns for path in folder.glob("runs/polyp-*/*")}
-    again = run(folder, "run_study.py", *options)
+    again = run(folder, "run_study", *options)
     assert again.returncode == 0 and again.stdout.count(": finished") == 2
     assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/polyp-*/*")} == before
 
 
 def test_the_report_has_every_picture_and_table_and_the_numbers_of_the_runs(studied):
     folder, options, _ = studied
-    done = run(folder, "write_report.py", *options)
+    done = run(folder, "write_report", *options)
     assert done.returncode == 0, done.stderr
     report = folder / "reports" / "polyp"
     assert {path.name for path in report.iterdir()} >= PICTURES | TABLES

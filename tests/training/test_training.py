@@ -1,21 +1,21 @@
 """The caffe command, scoring, snapshots on disk, the stopping rule, and the tool for finished snapshot folders."""
 
 import math
-import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
+import genuine_python
 import numpy as np
 import pytest
 import training_lab as lab
+from patience import wait_until
+from programs import run_tool
 from scipy.special import softmax
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.metrics.base import positive
 from pycaffe_ext.evaluation.metrics.detection import QUOTED_RATES, Detection
-from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, read_net, to_text, write_text, write_weights_h5
 from pycaffe_ext.runs import summary
 from pycaffe_ext.runs.records import Best, ResultRecord
@@ -110,13 +110,15 @@ def test_train_appends_its_log_and_passes_caffes_flags(tmp_path):
 
 
 def test_stop_asks_first_and_kills_a_deaf_one(tmp_path):
-    polite = python("import time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: print('saved')")
-    deaf = python("import signal, time; signal.signal(2, signal.SIG_IGN); print('up'); time.sleep(60)")
+    polite = python(
+        "import time\ntry: print('up', flush=True); time.sleep(600)\nexcept KeyboardInterrupt: print('saved')"
+    )
+    deaf = python("import signal, time; signal.signal(2, signal.SIG_IGN); print('up', flush=True); time.sleep(600)")
     process = polite.train(Path("s"), None, None, tmp_path / "polite")
-    time.sleep(0.5)
-    assert stop(process) == 0 and (tmp_path / "polite").read_text() == "saved\n"
+    wait_until(lambda: (tmp_path / "polite").read_text())
+    assert stop(process) == 0 and (tmp_path / "polite").read_text() == "up\nsaved\n"
     process = deaf.train(Path("s"), None, None, tmp_path / "deaf")
-    time.sleep(0.5)
+    wait_until(lambda: (tmp_path / "deaf").read_text())
     assert stop(process, patience=0.2) == -9
     assert process.end() == -9
 
@@ -134,7 +136,7 @@ def test_test_streams_and_fails_with_the_last_words(tmp_path):
 
 
 def test_a_dropped_test_ends_its_process(tmp_path):
-    code = f"import os, time; print(os.getpid()); time.sleep(60)  # {tmp_path}"
+    code = f"import os, time; print(os.getpid()); time.sleep(600)  # {tmp_path}"
     lines = python(code).test(Path("m"), Path("w"), 1)
     pid = next(lines).strip()
     lines.close()
@@ -325,8 +327,7 @@ def test_score_net_of_a_train_val_net(tmp_path):
 
 
 def tool(*arguments):
-    run = [sys.executable, str(TOOL), *map(str, arguments)]
-    return subprocess.run(run, capture_output=True, text=True, check=False)
+    return run_tool("score_snapshots", *arguments)
 
 
 def test_tool_needs_snapshots(tmp_path):
@@ -358,7 +359,6 @@ def test_tool_scores_what_any_caffe_wrote(tmp_path, command):
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not root.installed(), reason="`make caffe` has not been run")
 @pytest.mark.parametrize("command", lab.ENGINES)
 def test_probabilities_equal_those_of_pycaffe(tmp_path, command):
     labels = lab.write_net(tmp_path)
@@ -375,7 +375,7 @@ net = caffe.Net({str(tmp_path / "score.prototxt")!r}, {str(weights)!r}, caffe.TE
 numpy.save({str(tmp_path / "oracle.npy")!r}, numpy.concatenate(
     [net.forward()["fc8_polyp"].copy() for _ in range(7)]))
 """
-    subprocess.run([root.command("python"), "-c", oracle], check=True, capture_output=True)
+    genuine_python.run("-c", oracle)
     raw = np.load(tmp_path / "oracle.npy")[:50].astype(np.float64)
     np.testing.assert_allclose(probabilities, softmax(raw, axis=1), rtol=1e-4)
 
