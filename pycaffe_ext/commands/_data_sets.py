@@ -50,9 +50,8 @@ def say_what_it_is(options: Options) -> None:
         )
         named(options)
         return
-    next((say for say, recognise in kinds.items() if _recognised(recognise, Path(options["data"]))), say_of_polyps)(
-        options
-    )
+    folder = Path(options["data"])
+    next((say for say, recognise in kinds.items() if _recognised(recognise, folder)), say_of_polyps)(options)
 
 
 def _recognised(recognise: Callable[[Path], object], folder: Path) -> bool:
