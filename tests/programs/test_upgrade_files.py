@@ -127,7 +127,7 @@ def test_what_is_dropped_of_an_old_net_is_an_exit_status(form: str, tmp_path: Pa
 
 def test_too_few_arguments_show_the_usage() -> None:
     done = run("upgrade_net_proto_text.py", "one")
-    assert done.returncode == 1 and "Usage: upgrade_net_proto_text.py" in done.stderr
+    assert done.returncode == 1 and "Usage: upgrade_net_proto_text old" in done.stderr
 
 
 def table(path: Path, delimiter: str = ",") -> list[dict[str, float]]:
