@@ -150,7 +150,7 @@ def compare(
     before the rate is taken at its end, and the row's note says so; where both end, nothing is tested.
     Raises ValueError for methods over different frames.
     """
-    _same_frames(cases)
+    froc.check_same_frames(cases)
     drawn = {name: _drawn(scored, group, rates, by, resamples, seed) for name, scored in cases.items()}
     points = {name: _points(scored, group, rates, by, resamples, seed) for name, scored in cases.items()}
     pairs = [(a, b, i) for a, b in combinations(cases, 2) for i in range(len(rates))]
@@ -212,13 +212,6 @@ def least_adjusted_p(rows: Sequence[Comparison]) -> float | None:
     """
     tested = [row for row in rows if row.difference is not None]
     return min(1.0, len(tested) * least_p(tested[0].effective_groups)) if tested else None
-
-
-def _same_frames(cases: Mapping[str, froc.Cases]) -> None:
-    first = next(iter(cases.values()), None)
-    for name, scored in cases.items():
-        if not np.array_equal(scored.lesions, first.lesions):
-            raise ValueError(f"{name} was tested on other frames than {next(iter(cases))}; they cannot be paired")
 
 
 def _drawn(

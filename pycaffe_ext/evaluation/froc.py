@@ -10,7 +10,7 @@ Several detections on one lesion count once, and the further ones are not false 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -68,6 +68,14 @@ class Cases:
         best = np.full(per_frame.sum(), -np.inf)
         np.maximum.at(best, target, self.score[hits])
         return best, np.repeat(np.arange(per_frame.size), per_frame)
+
+
+def check_same_frames(cases: Mapping[str, Cases]) -> None:
+    """ValueError unless all methods were tested on the same frames with the same lesions, so that they are pairs."""
+    (first, reference), *others = cases.items() or [("", None)]
+    for name, scored in others:
+        if reference is None or not np.array_equal(scored.lesions, reference.lesions):
+            raise ValueError(f"{name} was tested on other frames than {first}; they cannot be paired")
 
 
 @dataclass(frozen=True)

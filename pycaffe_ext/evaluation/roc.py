@@ -101,15 +101,19 @@ def bootstrap_aucs(
     resamples: int = 1000,
     seed: int = 0,
     weights: np.ndarray | None = None,
+    groups: int | None = None,
 ) -> np.ndarray:
     """(resamples,) AUCs with whole groups (videos, patients) drawn with replacement; see `intervals.area_interval`.
 
-    weights : as `auc` takes them.  nan where a resample has one class only.  Resamples depend on group and seed alone, so those of two scores of
-    the same cases are paired.  Raises UserError for fewer than two groups.
+    weights : as `auc` takes them.  groups : how many there are where not all have a case; `group` is their number from
+    0 then.  nan where a resample has one class only.  Resamples depend on group and seed alone, so those of two scores
+    of the same cases are paired.  Raises UserError for fewer than two groups.
     """
     labels, scores = checked(labels, scores)
     weights = np.where(labels == 1, 1.0 if weights is None else weights, 1.0)
     names, member = np.unique(np.asarray(group), return_inverse=True)
+    if groups is not None:
+        names, member = np.arange(groups), np.asarray(group)
     won = _won_by_table if names.size <= TABLE_GROUPS else _won_by_sorting
     positives, negatives = (np.bincount(member[labels == k], weights[labels == k], names.size) for k in (1, 0))
     values = np.full(resamples, np.nan)
