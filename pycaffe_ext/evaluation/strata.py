@@ -10,7 +10,7 @@ import numpy as np
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc, operating
 from pycaffe_ext.evaluation.intervals import Interval, all_alike, clopper_pearson, on_logit_scale, t_quantile
-from pycaffe_ext.evaluation.thresholds import Share, numbered, share_by_group
+from pycaffe_ext.evaluation.thresholds import Share, detected, numbered, share_by_group
 
 
 class GroupRow(NamedTuple):
@@ -55,7 +55,7 @@ def by_group(
     false = cases.frame[(cases.lesion == 0) & (cases.score >= threshold)]
     hits, lesions, wrong, frames = (
         np.bincount(member[at], minlength=names.size)
-        for at in (frame[best >= threshold], frame, false, np.arange(member.size))
+        for at in (frame[detected(best, threshold)], frame, false, np.arange(member.size))
     )
     return [
         GroupRow(str(name), int(n), int(h), int(t), clopper_pearson(int(h), int(t)) if t else None, float(w / n))
@@ -107,7 +107,7 @@ def by_size(
     rows = []
     for row in np.unique(of):
         here = of == row
-        counted = (here & (best >= threshold), here)
+        counted = (here & detected(best, threshold), here)
         hits, total = (np.bincount(member[lesions], minlength=member.max() + 1) for lesions in counted)
         rows.append(SizeRow(float(ends[row]), float(ends[row + 1]), share_by_group(hits, total, resamples, seed)))
     return rows

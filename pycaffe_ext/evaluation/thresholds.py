@@ -123,7 +123,7 @@ def carried(
     best, frame = cases.best_scores(by)
     false = cases.frame[(cases.lesion == 0) & (cases.score >= _number(threshold))]
     member = numbered(group, cases.lesions.size)
-    found = best >= threshold
+    found = detected(best, threshold)
     counts = [np.bincount(member[at], minlength=member.max() + 1) for at in (frame[found], frame, false)]
     frames = np.bincount(member)
     return Carried(
@@ -157,6 +157,11 @@ def carried_share(
         for of in (labels == 1, labels == 0)
     )
     return Carried(wanted, float(threshold), sensitivity, false)
+
+
+def detected(best: np.ndarray, threshold: float) -> np.ndarray:
+    """Which of `Cases.best_scores` reach a threshold; what has no candidate never does, at -inf neither."""
+    return np.asarray((best >= threshold) & np.isfinite(best))
 
 
 def _number(threshold: float) -> float:
