@@ -197,11 +197,16 @@ def summary(
     cases: froc.Cases, group: Group, figure: Figure, resamples: int = operating.RESAMPLES, seed: int = 0
 ) -> Summary:
     """A figure with its interval by group.  group : (frames,) video or patient of each frame"""
-    value, groups = figure.value(cases), figure.groups(cases, group)
     try:
-        interval = area_interval(value, figure.resampled(cases, group, resamples, seed), groups)
+        return summary_of(cases, group, figure, figure.resampled(cases, group, resamples, seed))
     except UserError:  # too few groups
-        return Summary(value, None, groups)
+        return Summary(figure.value(cases), None, figure.groups(cases, group))
+
+
+def summary_of(cases: froc.Cases, group: Group, figure: Figure, drawn: np.ndarray) -> Summary:
+    """As `summary`, from resamples at hand.  Raises UserError for too few groups."""
+    value, groups = figure.value(cases), figure.groups(cases, group)
+    interval = area_interval(value, drawn, groups)
     least = figure.least(cases) if figure.least else interval
     return Summary(value, Interval(min(interval.low, least.low), max(interval.high, least.high)), groups)
 
