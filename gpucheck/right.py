@@ -25,7 +25,7 @@ from pycaffe_ext.proto import caffe_pb2, parse, read_blobs, write_text
 from pycaffe_ext.training.log import last_words
 from pycaffe_ext.training.log import parse as parse_log
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "lab"))
 
 from cases import families  # noqa: E402
 from engine_cases import errors_against, run_on  # noqa: E402

@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}
 SLEEPERS = f"""
 import sys, time
-sys.path.insert(0, {str(ROOT / "tests")!r})
-import test_interrupts
+sys.path[:0] = {[str(ROOT), str(ROOT / "tests" / "lab")]!r}
+from tests import test_interrupts
 from pycaffe_ext.errors import run_cli
 from pycaffe_ext.processes import map_processes
 if __name__ == "__main__":

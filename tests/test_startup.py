@@ -37,7 +37,7 @@ LIGHT = [  # (command, packages that it may not load beside the heavy ones)
             "export",
         )
     ],
-    (f"tools/parse_log.py {ROOT}/tests/logs/normal.log OUT", {"numpy", "cv2"}),
+    (f"tools/parse_log.py {ROOT}/tests/lab/logs/normal.log OUT", {"numpy", "cv2"}),
     (f"tools/upgrade_net_proto_text.py {ROOT}/prototxt/polyp/deploy.prototxt OUT/net", {"cv2"}),
     (f"tools/draw_net.py {ROOT}/prototxt/polyp/deploy.prototxt OUT/net.svg", {"cv2"}),
     ("tools/convert_imageset.py OUT/ OUT/list OUT/db", set()),

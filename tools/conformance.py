@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
 ERROR = 2  # glog's level: neither INFO nor WARNING of every net that is made
-sys.path.insert(0, str(ROOT / "tests"))  # the cases belong to the tests, not to the installed package
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "lab")]  # the cases belong to the tests, not to the installed package
 
 from oracle import suite  # noqa: E402
 from oracle.table import Result, markdown  # noqa: E402

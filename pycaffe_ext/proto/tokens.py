@@ -1,6 +1,6 @@
 """Tokens of prototxt, as the C++ tokenizer of protobuf 3.12 (io/tokenizer.cc), with which Caffe reads, cuts them.
 
-Source for every rule: what the genuine Caffe accepts, see tests/text_tokens.py.  Unlike Python's own text_format it
+Source for every rule: what the genuine Caffe accepts, see tests/lab/text_tokens.py.  Unlike Python's own text_format it
 knows no `+1`, `1_000`, `0b10`, `inff` and no blank but those of ASCII, and a comment ends at a line feed only.
 """
 

@@ -1,6 +1,7 @@
 """Where Caffe computes a gradient from values that a layer in place has written over, and this engine does not.
 
-Measured on the genuine engine, pair by pair (tests/oracle/overwriting.py); engine.overwriting says what is done here.
+Measured on the genuine engine, pair by pair (oracle/overwriting.py of the tests); engine.overwriting says what is
+done here.
 """
 
 from __future__ import annotations

@@ -1,0 +1,590 @@
+"""The report of a study says what its runs' files say, refuses what may not stand in one figure, and is whole."""
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from report_lab import SKILLS, write_study
+from scipy.stats import binomtest, sem, t
+from sklearn.metrics import roc_auc_score
+
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.report import claims, examples, report_page, study_report, table_s1
+from pycaffe_ext.report.figures import DETECTOR
+from pycaffe_ext.report.study_report import RATES, write_report
+from pycaffe_ext.runs import finished, summary
+
+ROOT = Path(__file__).parents[2]
+ORDER = ["ft-fc8", "ft-fc7", "ft-conv3", "ft-conv1", "scratch"]
+RESAMPLES = 200
+
+
+def report(folders, out, **options):
+    done, missing = study_report.loaded(folders)
+    return write_report(done, out, missing, resamples=RESAMPLES, progress=False, **options)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Run folders of five schemes with two seeds."""
+    return write_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def out(study, tmp_path_factory):
+    """Their report."""
+    folder = tmp_path_factory.mktemp("report") / "polyp"
+    report(study, folder)
+    return folder
+
+
+@pytest.fixture
+def tables_only(monkeypatch):
+    """Reports without pictures, where these are not the matter."""
+    monkeypatch.setattr(study_report, "PARTS", (study_report._tables, study_report._depth))
+
+
+def table(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def run_of(study, scheme, seed=0):
+    """The folder of a run."""
+    return next(f for f in study if f"-{scheme}-" in f.name and settings_of(f)["seed"] == seed)
+
+
+def settings_of(folder):
+    return json.loads((folder / "run.json").read_text())["settings"]
+
+
+def packed_of(folder):
+    return Path(json.loads((folder / "run.json").read_text())["resolved"]["data"])
+
+
+class Scored:
+    """A run's test by brute force, from its files."""
+
+    def __init__(self, study, name, seed):
+        folder = run_of(study, "ft-fc8" if name == DETECTOR else name, seed)
+        column = "detector" if name == DETECTOR else "probability"
+        rows = [(r["frame"], int(r["lesion"]), float(r[column])) for r in table(folder / "scores.csv")]
+        self.frames = [r for r in table(packed_of(folder) / "lesions.csv") if r["split"] == "test"]
+        self.polyps = sum(int(r["lesions"]) for r in self.frames)
+        self.rows = sorted(rows, key=lambda r: -r[2])
+        self.label, self.score = [int(r[1] > 0) for r in rows], [r[2] for r in rows]
+
+    def sensitivity(self, rate):
+        """Hits at the lowest threshold with at most `rate` false positives a frame (no two scores are equal)."""
+        found, false = set(), 0
+        for frame, lesion, _ in self.rows:
+            false += lesion == 0
+            if false > rate * len(self.frames):
+                break
+            if lesion:
+                found.add((frame, lesion))
+        return len(found)
+
+
+def test_the_page_shows_every_file_and_every_file_is_there(out):
+    page = (out / "report.md").read_text()
+    linked = set(re.findall(r"\]\(([^)]+)\)", page))
+    written = {path.name for path in out.iterdir()} - {"report.md", "report.json"}
+    assert linked == written
+    assert {
+        "froc.png",
+        "froc_all_by_lesion.png",
+        "froc_all_by_frame.png",
+        "roc.png",
+        "table_s1.png",
+        "table_s1.csv",
+        "auc_by_depth.png",
+        "counts.csv",
+        "candidates.png",
+        "patches.png",
+        "extreme_candidates.png",
+        "filters.png",
+        "convergence.png",
+    } <= written
+    for picture in out.glob("*.png"):
+        image = cv2.imread(str(picture))
+        assert image.shape[1] == 1400 and image.std() > 1, "seven inches at 200 dots an inch"
+
+
+def test_curves_stand_in_the_order_of_table_two_from_shallow_to_deep(study):
+    found = finished.study(study_report.loaded(study)[0])
+    assert found.names == ORDER and found.depths == ORDER[:4] and found.scratch == ["scratch"]
+    assert study_report.representative(found) == ["ft-fc8", "ft-fc7", "ft-conv3", "ft-conv1", "scratch"]
+
+
+def test_table_s1_is_what_the_scores_say(study, out):
+    rows = table(out / "table_s1.csv")
+    pairs = list(combinations([*ORDER, DETECTOR], 2))
+    assert [(r["seed"], r["first"], r["second"], float(r["at_most_false_positives_per_frame"])) for r in rows] == [
+        (str(seed), *pair, rate) for seed in (0, 1) for pair in pairs for rate in RATES
+    ]
+    for row in rows[::7]:
+        rate, spans = float(row["at_most_false_positives_per_frame"]), []
+        for who in ("first", "second"):
+            scored = Scored(study, row[who], int(row["seed"]))
+            hits = scored.sensitivity(rate)
+            assert (int(row[f"{who}_hits"]), int(row[f"{who}_of"])) == (hits, scored.polyps)
+            interval = binomtest(hits, scored.polyps).proportion_ci(method="exact")
+            assert float(row[f"{who}_exact_low"]) == pytest.approx(interval.low)
+            assert float(row[f"{who}_exact_high"]) == pytest.approx(interval.high)
+            spans.append(interval)
+        first, second = spans
+        apart = first.low > second.high or second.low > first.high
+        assert (row["paper_verdict"] not in ("no difference shown", "not tested")) == apart
+        assert row["difference"] == "" or float(row["difference"]) == pytest.approx(
+            float(row["first_sensitivity"]) - float(row["second_sensitivity"])
+        )
+
+
+def test_the_page_has_table_s1_with_the_numbers_of_the_csv(out):
+    page = (out / "report.md").read_text()
+    section = page[page.index("<summary>Table S1") : page.index("</details>")]
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if " : " in line]
+    rows = [row for row in table(out / "table_s1.csv") if row["seed"] == "0"]
+    assert len(lines) == len(rows) == 45
+    for line, row in zip(lines, rows, strict=True):
+        assert line[0] == f"{row['first']} : {row['second']}"
+        assert float(line[1]) == float(row["at_most_false_positives_per_frame"])
+        assert line[2:4] == [f"{float(row[f'{who}_sensitivity']):.3f}" for who in ("first", "second")]
+        assert line[4].split(" ")[0] == (f"{float(row['difference']):+.3f}" if row["difference"] else "-")
+        assert line[8] == row["note"]
+        for sign, verdict in zip(line[6:8], (row["paper_verdict"], row["test_verdict"]), strict=True):
+            said = {
+                ">": f"{row['first']} > {row['second']}",
+                "<": f"{row['second']} > {row['first']}",
+                "=": "no difference shown",
+                "-": "not tested",
+            }[sign]
+            assert said == verdict
+
+
+def test_pictures_are_described_by_a_whole_sentence(out):
+    said = re.findall(r"^!\[(.*)\]\(froc.png\)$", (out / "report.md").read_text(), re.M)
+    assert said == [f"FROC curves of representative nets and of the {DETECTOR}, as Fig. 2(a) of the paper"]
+
+
+def test_a_table_in_which_nothing_can_be_shown_says_so(study):
+    material = study_report.Material(finished.study(study_report.loaded(study)[0]), resamples=RESAMPLES)
+    few = {seed: [replace(row, groups=8) for row in rows] for seed, rows in material.comparisons.items()}
+    tests = sum(row.difference is not None for row in few[0])
+    assert f"seed 0: 8 groups with polyps, {tests} comparisons" in report_page.hopeless(few)
+    many = {seed: [replace(row, groups=40) for row in rows] for seed, rows in few.items()}
+    assert report_page.hopeless(many) == ""
+
+
+def test_the_page_has_sensitivities_with_both_intervals(out):
+    page = (out / "report.md").read_text()
+    rows = [row for row in table(out / "table_s1.csv") if row["seed"] == "0"]
+    for row in rows:
+        for who in ("first", "second"):
+            ends = [[float(row[f"{who}_{kind}_{end}"]) for end in ("low", "high")] for kind in ("exact", "group")]
+            spans = " ".join(f"[{low:.3f}, {high:.3f}]" for low, high in ends)
+            cell = re.escape(f"{float(row[f'{who}_sensitivity']):.3f} {spans}")
+            assert re.search(rf"\| {row[who]} \|.*{cell}", page)
+
+
+def test_the_matrix_says_what_the_table_says(study):
+    material = study_report.Material(finished.study(study_report.loaded(study)[0]), resamples=RESAMPLES)
+    names = [*ORDER, DETECTOR]
+    for rate in RATES:
+        tested, paper = table_s1.verdicts(names, material.comparisons[0], rate)
+        for row in (r for r in material.comparisons[0] if r.rate == rate):
+            i, j = names.index(row.first), names.index(row.second)
+            for found, verdict in ((tested, row.verdict), (paper, row.paper)):
+                wanted = {
+                    f"{row.first} > {row.second}": (1, -1),
+                    f"{row.second} > {row.first}": (-1, 1),
+                    "no difference shown": (0, 0),
+                    "not tested": (2, 2),
+                }[verdict]
+                assert (found[i, j], found[j, i]) == wanted
+
+
+def test_counts_are_those_of_the_packed_files(study, out):
+    for row in table(out / "counts.csv"):
+        packed, split = packed_of(run_of(study, "scratch", int(row["seed"]))), row["split"]
+        frames = {r["frame"]: r for r in table(packed / "lesions.csv") if r["split"] == split}
+        labels = [r for r in table(packed / "labels.csv") if r["frame"] in frames]
+        patches = [r["label"] for r in table(packed / f"patches_{split}.csv")]
+        hit = {(r["frame"], r["lesion"]) for r in labels if r["lesion"] != "0"}
+        positive = sum(r["lesion"] != "0" for r in labels)
+        wanted = {
+            "groups": len({r["group"] for r in frames.values()}),
+            "frames": len(frames),
+            "frames_with_polyps": sum(r["lesions"] != "0" for r in frames.values()),
+            "polyps": sum(int(r["lesions"]) for r in frames.values()),
+            "polyps_with_candidate": len(hit),
+            "candidates": len(labels),
+            "positive_candidates": positive,
+            "false_candidates": len(labels) - positive,
+            "positive_views": 120 * positive,
+            "negative_views": 120 * (len(labels) - positive),
+            "positive_patches": patches.count("1"),
+            "negative_patches": patches.count("0"),
+        }
+        assert {name: int(row[name]) for name in wanted} == wanted
+        assert int(row["frames_without_polyps"]) == wanted["frames"] - wanted["frames_with_polyps"]
+
+
+def test_counts_of_an_earlier_version_are_refused(study, tmp_path, tables_only):
+    old = tmp_path / "polyp-frames-old"
+    shutil.copytree(packed_of(study[0]), old)
+    record = json.loads((old / "data.json").read_text())
+    del record["facts"]["test"]["patches"]
+    (old / "data.json").write_text(json.dumps(record))
+    run = changed(study[0], tmp_path / "run", "run.json", lambda record: record["resolved"].update(data=str(old)))
+    with pytest.raises(UserError, match="data.json is of an earlier version"):
+        report([run], tmp_path / "out")
+
+
+def test_results_are_means_over_seeds_with_t_intervals(study, out):
+    rows = {(row["name"], row["figure"]): row for row in table(out / "results.csv")}
+    at_one = "sensitivity at 1 FP a frame"
+    for name in [*ORDER, DETECTOR]:
+        scored = [Scored(study, name, seed) for seed in (0, 1)]
+        wanted = {
+            "candidate AUC": [roc_auc_score(one.label, one.score) for one in scored],
+            at_one: [one.sensitivity(1) / one.polyps for one in scored],
+        }
+        if name != DETECTOR:
+            results = [json.loads((run_of(study, name, seed) / "result.json").read_text()) for seed in (0, 1)]
+            wanted["patch AUC"] = [result["test"]["patch_auc"] for result in results]
+        for figure, values in wanted.items():
+            row = rows[name, figure]
+            assert float(row["mean"]) == pytest.approx(np.mean(values)) and row["seeds"] == "2"
+            low, high = t.interval(0.95, 1, np.mean(values), sem(values)) if np.ptp(values) else values
+            assert float(row["t_low"]) == pytest.approx(max(low, 0))
+            assert float(row["t_high"]) == pytest.approx(min(high, 1))
+    depths = {(row["level"], row["name"]): row["mean"] for row in table(out / "auc_by_depth.csv")}
+    for name in ORDER:
+        assert depths["patches", name] == rows[name, "patch AUC"]["mean"]
+        assert depths["candidates", name] == rows[name, "candidate AUC"]["mean"]
+    assert depths["candidates", DETECTOR] == rows[DETECTOR, "candidate AUC"]["mean"]
+
+
+def test_claims_are_judged_by_the_tests_of_all_seeds(study, out):
+    material = study_report.Material(finished.study(study_report.loaded(study)[0]), resamples=RESAMPLES)
+    rows = [row for seed in (0, 1) for row in material.comparisons[seed]]
+    tally = claims.tally([(name, DETECTOR) for name in ORDER], rows)
+    assert tally.tests > 0
+    first = table(out / "claims.csv")[0]
+    assert "hand-crafted" in first["claim"]
+    assert first["evidence"].startswith(f"{tally.wins} of {tally.tests} tests for it, {tally.losses} against")
+    assert claims.markdown(material.claims).splitlines()[2] in (out / "report.md").read_text()
+
+
+def test_best_and_worst_candidates(study, out):
+    folder = run_of(study, "ft-conv1")
+    group = {r["frame"]: r["group"] for r in table(packed_of(folder) / "lesions.csv")}
+    scores = table(folder / "scores.csv")
+    wanted = {
+        "hits that score highest": (lambda r: r["lesion"] != "0", -1),
+        "hits that score lowest": (lambda r: r["lesion"] != "0", 1),
+        "false positives that score highest": (lambda r: r["lesion"] == "0", -1),
+    }
+    found = table(out / "extreme_candidates.csv")
+    for kind, (belongs, sign) in wanted.items():
+        seen, best = set(), []
+        for row in sorted(filter(belongs, scores), key=lambda r: sign * float(r["probability"])):
+            if group[row["frame"]] not in seen:
+                seen.add(group[row["frame"]])
+                best.append((row["frame"], row["candidate"], row["probability"]))
+        own = [row for row in found if row["kind"] == kind]
+        assert [(row["frame"], row["candidate"], row["score"]) for row in own] == best[: examples.SHOWN]
+
+
+def test_shown_frames_are_spread_over_the_test_and_some_have_no_polyp(study):
+    run = finished.load(run_of(study, "ft-conv1"))
+    names = examples.shown_frames(run)
+    lesions = {r["frame"]: int(r["lesions"]) for r in table(run.packed.folder / "lesions.csv") if r["split"] == "test"}
+    assert len(set(names)) == examples.SCENES and set(names) <= lesions.keys()
+    assert [lesions[name] > 0 for name in names] == [True] * 4 + [False] * 2
+    assert len({name.split("/")[0] for name in names[:4]}) == 4
+
+
+def test_masks_that_changed_since_packing_are_refused(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(study_report, "PARTS", (study_report._data_pictures,))
+    moved = tmp_path / "study"
+    shutil.copytree(study[0].parents[1], moved)
+    own = [moved / "runs" / folder.name for folder in study]
+    for folder in own:
+        record = json.loads((folder / "run.json").read_text())
+        record["settings"]["data"] = str(moved / "frames")
+        (folder / "run.json").write_text(json.dumps(record))
+    for mask in (moved / "frames" / "masks").rglob("*.png"):
+        cv2.imwrite(str(mask), np.roll(cv2.imread(str(mask), 0), 30, axis=1))
+    with pytest.raises(UserError, match="the mask has changed since .* was packed"):
+        report(own, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_moved_study_finds_its_data_beside_its_runs(study, tmp_path):
+    moved = tmp_path / "runs"
+    shutil.copytree(study[0].parent, moved)
+    shutil.rmtree(moved / "data" / "polyp-frames-1")
+    for folder in [folder for folder in moved.iterdir() if (folder / "run.json").exists()]:
+        record = json.loads((folder / "run.json").read_text())
+        record["resolved"]["data"] = record["resolved"]["data"].replace(str(study[0].parent), "/gone")
+        (folder / "run.json").write_text(json.dumps(record))
+    assert finished.load(moved / run_of(study, "scratch").name).packed.folder == moved / "data" / "polyp-frames-0"
+    with pytest.raises(UserError, match="the packed data of .* are gone"):
+        _ = finished.load(moved / run_of(study, "scratch", 1).name).packed
+
+
+def test_unfinished_runs_are_named(study, tmp_path, tables_only):
+    (tmp_path / "runs").mkdir()
+    unfinished = tmp_path / "runs" / "polyp-ft-conv5-frames-123456"
+    page = report([*study[:5], unfinished], tmp_path / "out").read_text()
+    assert "Incomplete: 1 run of this study not finished" in page and unfinished.name in page
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["missing"] == [unfinished.name]
+    with pytest.raises(UserError, match="none of 1 runs is finished, e.g. .*ft-conv5"):
+        report([unfinished], tmp_path / "none")
+
+
+def test_a_complete_report_says_nothing_of_missing_runs(out):
+    assert "Incomplete" not in (out / "report.md").read_text()
+
+
+def changed(folder, to, file, change):
+    """A copy of a run with one of its records changed."""
+    shutil.copytree(folder, to)
+    record = json.loads((to / file).read_text())
+    change(record)
+    (to / file).write_text(json.dumps(record))
+    return to
+
+
+def test_runs_of_one_seed_with_other_test_data_are_refused(study, tmp_path):
+    other = packed_of(run_of(study, "scratch", 1))
+    foreign = changed(
+        run_of(study, "scratch"),
+        tmp_path / "run",
+        "run.json",
+        lambda record: record["resolved"].update(data=str(other)),
+    )
+    with pytest.raises(UserError, match="seed 0, but were tested on different data .*polyp-frames-0, polyp-frames-1"):
+        report([run_of(study, "ft-fc8"), foreign], tmp_path / "out")
+
+
+def test_scores_of_other_candidates_are_refused(study, tmp_path):
+    shutil.copytree(run_of(study, "scratch"), tmp_path / "run")
+    scores = (tmp_path / "run" / "scores.csv").read_text().splitlines()
+    (tmp_path / "run" / "scores.csv").write_text("\n".join(scores[:-1]) + "\n")
+    with pytest.raises(UserError, match="scores.csv are of different candidates"):
+        report([run_of(study, "ft-fc8"), tmp_path / "run"], tmp_path / "out")
+
+
+def test_patches_of_another_size_are_the_same_test(study, tmp_path):
+    """Nets of other inputs have their own packed folder over the same candidates."""
+    small = packed_of(run_of(study, "scratch"))
+    large = tmp_path / "data" / "polyp-frames-224"
+    shutil.copytree(small, large)
+
+    def other_net(record):
+        record["settings"]["arch"] = "caffenet"
+        record["resolved"]["data"] = str(large)
+
+    other = changed(run_of(study, "scratch"), tmp_path / "run", "run.json", other_net)
+    found = finished.study(study_report.loaded([run_of(study, "ft-fc8"), other])[0])
+    assert found.names == ["ft-fc8", "caffenet scratch"] and found.scratch == ["caffenet scratch"]
+
+
+def test_one_scheme_and_seed_twice_is_refused(study, tmp_path):
+    shutil.copytree(study[0], tmp_path / "again")
+    with pytest.raises(UserError, match="are both ft-fc8 with seed 0"):
+        report([study[0], tmp_path / "again"], tmp_path / "out")
+
+
+def test_other_data_sets_are_refused(study, tmp_path):
+    other = changed(
+        run_of(study, "scratch", 1),
+        tmp_path / "run",
+        "run.json",
+        lambda record: record["settings"].update(data="elsewhere"),
+    )
+    with pytest.raises(UserError, match="different data sets"):
+        report([study[0], other], tmp_path / "out")
+
+
+@pytest.mark.parametrize("file", ("run.json", "result.json"))
+@pytest.mark.parametrize("content", ("", "[]", "{"))
+def test_damaged_records_are_named(study, tmp_path, file, content):
+    shutil.copytree(study[0], tmp_path / "run")
+    (tmp_path / "run" / file).write_text(content)
+    with pytest.raises(UserError, match="run.json or result.json is missing or damaged"):
+        report([tmp_path / "run"], tmp_path / "out")
+
+
+def test_an_interrupted_report_leaves_the_earlier_one_whole(study, tmp_path, monkeypatch, tables_only):
+    folder = tmp_path / "out"
+    report(study[:5], folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study_report, "PARTS", (study_report._tables, interrupted))
+    with pytest.raises(KeyboardInterrupt):
+        report(study[:5], folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_an_earlier_report_is_replaced_and_equal_runs_give_equal_bytes(study, out, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(study_report, "PARTS", (study_report._tables,))
+        report(study[:5], tmp_path / "out")
+    report(study, tmp_path / "out")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {
+        path.name: path.read_bytes() for path in out.iterdir()
+    }
+
+
+def test_a_folder_of_the_user_is_not_replaced(study, tmp_path, tables_only):
+    own = tmp_path / "thesis"
+    own.mkdir()
+    (own / "chapter.tex").write_text("years of work")
+    with pytest.raises(UserError, match="is there already and is no report; choose another OUT="):
+        report(study[:1], own)
+    report(study[:5], tmp_path / "out")
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"notes\.txt"):
+        report(study[:5], tmp_path / "out")
+    assert (own / "chapter.tex").exists() and (tmp_path / "out" / "notes.txt").exists()
+
+
+def test_what_is_not_faithful_and_not_as_in_the_paper_is_said(study, out, tmp_path, tables_only):
+    page = (out / "report.md").read_text()
+    assert "fp32 throughout, as Caffe" in page and "not 100000" in page and "8 of 120 patches scored" in page
+    assert str(study[0].parents[1] / "donor.caffemodel") in page
+    fast = changed(
+        run_of(study, "ft-conv1"),
+        tmp_path / "run",
+        "run.json",
+        lambda record: record["settings"].update(precision="bf16"),
+    )
+    page = report([run_of(study, "ft-fc8"), fast], tmp_path / "out").read_text()
+    assert "NOT FAITHFUL TO CAFFE" in page and "ft-conv1 (seed 0: bf16)" in page
+
+
+def test_resumed_runs_are_said(study, out, tmp_path, tables_only):
+    assert "resumed after an interruption: no run\n" in (out / "report.md").read_text()
+    assert {row["resumed_at"] for row in table(out / "runs.csv")} == {""}
+    again = [
+        {"iteration": at, "solverstate": state, "time": "2026-01-01T00:00:00+00:00", "caffe": "lab"}
+        for at, state in ((50, "a"), (0, None), (10, "b"), (20, "c"))
+    ]
+    own = changed(run_of(study, "ft-conv1"), tmp_path / "run", "result.json", lambda r: r.update(resumes=again))
+    old = changed(run_of(study, "ft-fc7"), tmp_path / "old", "result.json", lambda r: r.pop("resumes"))
+    page = report([run_of(study, "ft-fc8"), own, old], tmp_path / "out").read_text()
+    assert (
+        "resumed after an interruption: ft-conv1 (seed 0, at iteration 10 20): **their numbers need not be what the"
+        " seed gives undisturbed**; not recorded by 1 run of an earlier version\n"
+    ) in page
+    told = {row["name"]: row["resumed_at"] for row in table(tmp_path / "out" / "runs.csv")}
+    assert told == {"ft-fc8": "", "ft-conv1": "10 20", "ft-fc7": "not recorded"}
+    title = study_report.Material(finished.study(study_report.loaded([run_of(study, "ft-fc8"), own])[0])).title
+    assert title == "frames, 1 of 2 runs resumed, seed 0"
+
+
+def test_single_pictures_say_what_they_must_not_be_taken_for(study, tmp_path):
+    donor = summary.donor_text(True, embedded=True, file=tmp_path)
+    own = changed(run_of(study, "ft-conv1"), tmp_path / "run", "result.json", lambda result: result.update(donor=donor))
+    record = json.loads((own / "run.json").read_text())
+    record["settings"]["precision"] = "bf16"
+    (own / "run.json").write_text(json.dumps(record))
+    found = finished.study(study_report.loaded([run_of(study, "ft-fc8"), own])[0])
+    title = study_report.Material(found).title
+    assert title == "frames, embedded donor (not ImageNet), bf16: not faithful to Caffe, seed 0"
+    plain = study_report.Material(finished.study(study_report.loaded(study[:5])[0])).title
+    assert plain == "frames, seed 0"
+
+
+def test_a_score_that_many_candidates_share_is_told(study, out, tmp_path, tables_only):
+    assert "have the same score" not in (out / "report.md").read_text()
+    shutil.copytree(run_of(study, "ft-conv1"), tmp_path / "run")
+    rows = table(tmp_path / "run" / "scores.csv")
+    for row in rows[: len(rows) // 4]:
+        row["probability"] = "0.5"
+    with open(tmp_path / "run" / "scores.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    page = report([run_of(study, "ft-fc8"), tmp_path / "run"], tmp_path / "out").read_text()
+    share = round(100 * (len(rows) // 4) / len(rows))
+    assert f"- ft-conv1, seed 0: {share} % of the test candidates have the same score, 0.5" in page
+    assert "- ft-fc8, seed 0:" not in page
+
+
+def test_no_picture_of_filters_where_no_net_tunes_its_first_layer(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(study_report, "PARTS", (study_report._filters,))
+    page = report([run_of(study, "ft-fc8"), run_of(study, "scratch")], tmp_path / "out").read_text()
+    assert not (tmp_path / "out" / "filters.png").exists() and "No picture of the first layer's filters" in page
+
+
+def test_a_study_without_depths_has_no_figure_of_them(study, tmp_path, tables_only):
+    page = report([run_of(study, "scratch")], tmp_path / "out").read_text()
+    assert not (tmp_path / "out" / "auc_by_depth.png").exists() and "No fine-tuned net in this study" in page
+
+
+def test_figures_of_single_runs_show_the_seed_that_has_most_schemes(study):
+    some = [run_of(study, "ft-fc8", 0), *(run_of(study, name, 1) for name in ("ft-fc8", "scratch"))]
+    found = finished.study(study_report.loaded(some)[0])
+    assert found.seeds == [0, 1] and found.main_seed == 1 and list(found.main) == ["ft-fc8", "scratch"]
+
+
+def program(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "write_report.py"), *arguments],
+        check=False,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_program_takes_the_options_of_the_study(study, tmp_path):
+    root = study[0].parents[1]
+    options = [
+        "polyp",
+        "--data",
+        str(root / "frames"),
+        "--runs",
+        str(root / "runs"),
+        "--seeds",
+        "0",
+        "--schemes",
+        " ".join([*SKILLS, "ft-conv5"]),
+    ]
+    done = program(*options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "1 of 6 runs are not finished: polyp-ft-conv5-frames-" in done.stdout
+    assert (tmp_path / "reports" / "polyp" / "report.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    (
+        (("polyp",), "none of 9 runs is finished"),
+        (("polip",), "did you mean 'polyp'?"),
+        (("polyp", "--schemes", "ft-conv7"), "unknown scheme"),
+    ),
+)
+def test_the_program_tells_mistakes_in_one_line(tmp_path, arguments, said):
+    done = program(*arguments, cwd=tmp_path)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and said in done.stderr
+    assert list(tmp_path.iterdir()) == []

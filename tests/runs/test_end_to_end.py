@@ -1,0 +1,258 @@
+"""The main job as a user runs it, on miniature data: every file it promises, both engines, repeats, interruption."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pycaffe_ext.data import synthetic
+from pycaffe_ext.donor import DONOR
+from pycaffe_ext.genuine import root
+from pycaffe_ext.proto import read_blobs, read_solver
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOL = ROOT / "tools" / "train_and_test.py"
+SMALL = ("--patches", "120", "--test-views", "1", "--batch", "16")
+FILES = {
+    "run.json",
+    "result.json",
+    "train.log",
+    "auc.csv",
+    "scores.csv",
+    "froc.csv",
+    "roc.csv",
+    "best.caffemodel",
+    "froc.png",
+    "convergence.png",
+    "train_val.prototxt",
+    "deploy.prototxt",
+    "score_val.prototxt",
+    "score_test.prototxt",
+    "solver.prototxt",
+    "snapshots",
+}
+
+pytestmark = pytest.mark.slow
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, TOOL, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    process = start(folder, *arguments)
+    out, err = process.communicate(timeout=400)
+    return process.returncode, out, err
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "frames"
+    synthetic.write_sequences(folder, videos=8, frames=3, size=(144, 176), workers=1, progress=False)
+    (folder / "spare").mkdir()
+    (folder / "spare" / "x.heic").touch()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(frames, tmp_path_factory) -> Path:
+    """A folder in which the job ran once with the embedded engine."""
+    folder = tmp_path_factory.mktemp("runs")
+    status, out, err = run(folder, "polyp-ft-conv3", "--data", str(frames), "--epochs", "2", *SMALL, "--run", "first")
+    assert status == 0, err
+    assert "NOT ImageNet" in out and "transfer proved" in out
+    assert "left out of pictures and videos: 1 .heic (spare/x.heic)" in out
+    return folder
+
+
+def test_every_promised_file_is_there_and_agrees_with_the_others(finished, frames):
+    folder = finished / "runs" / "first"
+    assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == FILES
+    record, result = (json.loads((folder / name).read_text()) for name in ("run.json", "result.json"))
+    assert record["settings"]["data"] == str(frames) and record["resolved"]["width"] == "1/8"
+    assert all(len(value) == 64 for value in record["inputs"].values())
+    left = [{"kind": ".heic", "files": 1, "example": "spare/x.heic"}]
+    assert record["left_out"] == result["left_out"] == left
+    rows = list(csv.DictReader((folder / "auc.csv").open()))
+    best = max(rows, key=lambda row: float(row["auc"]))
+    assert result["best"]["validation_auc"] == pytest.approx(float(best["auc"]))
+    assert result["best"]["iteration"] == int(best["iteration"])
+    scores = list(csv.DictReader((folder / "scores.csv").open()))
+    assert len(scores) == result["test"]["candidates"] == result["patches"]["test"]
+    assert 0 < sum(int(row["lesion"]) > 0 for row in scores) < len(scores)
+    for name in ("froc.png", "convergence.png"):
+        assert (folder / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_frozen_layers_stay_the_donors_and_the_others_learn(finished):
+    donor, tuned = read_blobs(DONOR), read_blobs(finished / "runs" / "first" / "best.caffemodel")
+    for name in ("conv1", "conv2"):
+        assert all(np.array_equal(a, b) for a, b in zip(donor[name], tuned[name], strict=True)), name
+    for name in ("conv3", "conv4", "conv5", "fc6", "fc7"):
+        assert not any(np.array_equal(a, b) for a, b in zip(donor[name], tuned[name], strict=True)), name
+    assert "fc8_polyp" in tuned and "fc8_polyp" not in donor
+
+
+def test_a_repeat_does_nothing_and_other_settings_are_refused(finished, frames):
+    folder = finished / "runs" / "first"
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    again = ("polyp-ft-conv3", "--data", str(frames), *SMALL, "--run", "first")
+    status, out, _ = run(finished, *again, "--epochs", "2")
+    assert status == 0 and "is finished" in out
+    status, _, err = run(finished, *again, "--epochs", "3")
+    assert status == 1 and "epochs: 2 -> 3" in err and err.count("\n") == 1
+    assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_the_same_seed_gives_the_same_numbers(finished, frames, tmp_path):
+    status, _, err = run(tmp_path, "polyp-ft-conv3", "--data", str(frames), "--epochs", "2", *SMALL, "--run", "first")
+    assert status == 0, err
+    one, other = (folder / "runs" / "first" for folder in (finished, tmp_path))
+    for name in ("auc.csv", "scores.csv"):
+        assert (one / name).read_text() == (other / name).read_text()
+    assert json.loads((one / "result.json").read_text()) == json.loads((other / "result.json").read_text())
+
+
+def test_an_interrupted_run_goes_on(finished, frames, tmp_path):
+    length = ("--patches", "1000", "--epochs", "8", "--patience", "8")  # long enough to be stopped in its course
+    arguments = ("polyp-ft-conv1", "--data", str(frames), *SMALL, *length, "--run", "stopped")
+    process, table = start(tmp_path, *arguments), tmp_path / "runs" / "stopped" / "auc.csv"
+    deadline = time.monotonic() + 300
+    while not (table.exists() and len(table.read_text().splitlines()) > 1):
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130 and "go on" in err
+    scored = table.read_text().splitlines()
+    status, out, err = run(tmp_path, *arguments)
+    assert status == 0, err
+    assert table.read_text().splitlines()[: len(scored) - 1] == scored[:-1]
+    assert len(table.read_text().splitlines()) == 9
+    assert "Resuming from" in (table.parent / "train.log").read_text()
+    record, result = (json.loads((table.parent / name).read_text()) for name in ("run.json", "result.json"))
+    (one,) = record["resumes"]
+    assert result["resumes"] == [one] and one["caffe"] == record["versions"]["caffe"]
+    assert one["solverstate"].endswith(f"_iter_{one['iteration']}.solverstate") and one["iteration"] > 0
+    assert datetime.fromisoformat(one["time"]).tzinfo
+    said = f"resumed once at iteration {one['iteration']}: the numbers need not be what the seed gives undisturbed"
+    assert f"this run was interrupted; {said}\n" in out and f"\ninterrupted: {said}\n" in out
+    undisturbed = finished / "runs" / "first"
+    assert all(json.loads((undisturbed / name).read_text())["resumes"] == [] for name in ("run.json", "result.json"))
+
+
+def test_frames_that_changed_are_noticed(finished, frames, tmp_path):
+    shutil.copytree(finished / "runs", tmp_path / "runs")
+    shutil.copytree(frames, tmp_path / "frames")
+    (tmp_path / "runs" / "first" / "result.json").unlink()
+    record = tmp_path / "runs" / "first" / "run.json"
+    record.write_text(record.read_text().replace(str(frames), "frames"))
+    image = sorted((tmp_path / "frames").glob("images/*/*.jpg"))[0]
+    shutil.copy(sorted((tmp_path / "frames").glob("images/*/*.jpg"))[1], image)
+    status, _, err = run(tmp_path, "polyp-ft-conv3", "--data", "frames", "--epochs", "2", *SMALL, "--run", "first")
+    assert status == 1 and "changed since this run began" in err and "frames" in err
+
+
+@pytest.mark.genuine
+@pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed: `make caffe`")
+def test_the_genuine_caffe_does_the_same_job_from_the_same_files(finished, frames):
+    settings = ("--data", str(frames), "--epochs", "2", *SMALL, "--run", "real")
+    status, _, err = run(finished, "polyp-ft-conv3", *settings, "--caffe", str(root.command("caffe")))
+    assert status == 0, err
+    folder, embedded = finished / "runs" / "real", finished / "runs" / "first"
+    assert "1.0.0" in json.loads((folder / "run.json").read_text())["versions"]["caffe"]
+    assert len(list((finished / "runs" / "data").glob("polyp-*"))) == 1  # packed once, read by both
+    solvers = [read_solver(place / "solver.prototxt") for place in (folder, embedded)]
+    assert solvers[0].stepsize == solvers[1].stepsize and solvers[0].base_lr == solvers[1].base_lr
+    assert set(read_blobs(folder / "best.caffemodel")) == set(read_blobs(embedded / "best.caffemodel"))
+
+
+def broken(frames: Path, folder: Path, kind: str) -> None:
+    """A copy of the frames with one fault."""
+    shutil.copytree(frames, folder)
+    image, mask = sorted(folder.glob("images/*/*.jpg"))[0], sorted(folder.glob("masks/*/*.png"))[0]
+    if kind == "mask missing":
+        mask.unlink()
+    elif kind == "frame missing":
+        image.unlink()
+    elif kind == "frame truncated":
+        image.write_bytes(image.read_bytes()[:500])
+    elif kind == "sizes differ":
+        synthetic.write_sequences(folder.parent / "other", videos=1, frames=1, size=(96, 96), workers=1, progress=False)
+        shutil.copy(next((folder.parent / "other").glob("masks/*/*.png")), mask)
+    elif kind == "no polyp":
+        blank = next(path for path in folder.glob("masks/video003/*.png"))  # every fourth video shows none
+        for path in folder.glob("masks/*/*.png"):
+            shutil.copy(blank, path) if path != blank else None
+
+
+@pytest.mark.parametrize("kind", ["mask missing", "frame missing", "frame truncated", "sizes differ", "no polyp"])
+def test_faulty_frames_are_named_in_one_line(frames, tmp_path, kind):
+    broken(frames, tmp_path / "frames", kind)
+    status, _, err = run(tmp_path, "polyp-ft-fc8", "--data", "frames", *SMALL)
+    last = err.strip().splitlines()[-1]
+    assert status == 1 and last.startswith("error: ") and "Traceback" not in err
+    assert "frames" in last
+    assert not list(tmp_path.rglob("result.json")) and not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("polyp-ft-conv9",), "did you mean 'ft-conv"),
+        (("polip-ft-conv3",), "did you mean 'polyp'"),
+        (("pe-ft-conv3",), "cannot be run yet"),
+        (("polyp-ft-fc8", "--data", "nowhere"), "nowhere"),
+        (("polyp-ft-fc8", "--weights", "nowhere.caffemodel"), "no such weights"),
+        (("polyp-ft-fc8", "--weights", "cut.caffemodel"), "cut.caffemodel"),
+        (("polyp-ft-fc8", "--width", "2"), "2"),
+        (("polyp-ft-fc8", "--caffe", "no-such-caffe"), "no-such-caffe"),
+        (("polyp-ft-fc8", "--gpu", "0"), "gpu"),
+        (("polyp-ft-fc8", "--runs", "a-file"), "a-file"),
+    ],
+)
+def test_wrong_settings_are_told_in_one_line(frames, tmp_path, arguments, said):
+    (tmp_path / "cut.caffemodel").write_bytes(DONOR.read_bytes()[:100_000])
+    (tmp_path / "a-file").write_text("")
+    if "--data" not in arguments:
+        arguments = (*arguments, "--data", str(frames))
+    status, _, err = run(tmp_path, *arguments, *SMALL, "--epochs", "1")
+    last = err.strip().splitlines()[-1]
+    assert status == 1 and last.startswith("error: ") and "Traceback" not in err
+    assert said.lower() in last.lower()
+    assert not list(tmp_path.rglob("result.json"))
+
+
+def test_a_truncated_database_is_told(finished, frames, tmp_path):
+    shutil.copytree(finished / "runs" / "data", tmp_path / "runs" / "data")
+    data = next((tmp_path / "runs" / "data").glob("polyp-*/train_lmdb/data.mdb"))
+    os.truncate(data, data.stat().st_size // 2)
+    status, _, err = run(tmp_path, "polyp-ft-fc8", "--data", str(frames), *SMALL, "--epochs", "1")
+    last = err.strip().splitlines()[-1]
+    assert status == 1 and last.startswith("error: ") and "Traceback" not in err and "train_lmdb" in last
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="a full disk needs root, to mount one")
+def test_a_full_disk_is_told_and_leaves_no_half_written_file(frames, tmp_path):
+    disk = tmp_path / "runs"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)], check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        status, _, err = run(tmp_path, "polyp-ft-fc8", "--data", str(frames), *SMALL, "--epochs", "1")
+        last = err.strip().splitlines()[-1]
+        assert status == 1 and last.startswith("error: ") and "space" in last and "Traceback" not in err
+        assert not list(disk.rglob("*.part")) and not list(disk.rglob("result.json"))
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
