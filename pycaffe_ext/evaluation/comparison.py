@@ -10,13 +10,21 @@ beside it by max-T, which makes use of how alike the comparisons are.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc, operating, roc
+from pycaffe_ext.evaluation.compared import (
+    LEVEL,
+    NO_DIFFERENCE,
+    NOT_TESTED,
+    AucComparison,
+    Comparison,
+    Point,
+)
 from pycaffe_ext.evaluation.intervals import (
     ENOUGH_GROUPS,
     Difference,
@@ -28,109 +36,7 @@ from pycaffe_ext.evaluation.intervals import (
 )
 from pycaffe_ext.evaluation.multiplicity import holm, max_t
 
-LEVEL = 0.05
 TIED = 0.2  # a step of the curve over more than this part of the rate is pointed out
-NO_DIFFERENCE, NOT_TESTED = "no difference shown", "not tested"
-
-
-@dataclass(frozen=True)
-class Point:
-    """One method at a false-positive rate.
-
-    false_positives_per_frame : what its operating point has, at most the rate        hits, total : lesions or frames
-    step : false positives per frame at the last threshold within the rate and at the next, the same at the curve's end
-    tied : false candidates of the one score in between
-    end : false positives per frame when all candidates are detections        reached : whether that is the rate or more
-    exact : 95 %, lesions taken as independent        bootstrap : 95 % by group, None where there are too few groups
-    """
-
-    false_positives_per_frame: float
-    hits: int
-    total: int
-    step: tuple[float, float]
-    tied: int
-    end: float
-    reached: bool
-    exact: Interval
-    bootstrap: Interval | None
-
-    @property
-    def sensitivity(self) -> float:
-        return self.hits / self.total
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two methods at one false-positive rate.
-
-    paper : verdict of the paper's rule, by the exact intervals.  difference : first minus second sensitivity, with its
-    95 % interval and p of the paired bootstrap; None where nothing can be tested.  p_holm : adjusted over the table.
-    verdict : of the test, by p_holm < .05.  Verdicts read "A > B", "no difference shown" or "not tested".
-    groups : those with lesions.  note : what a reader must know of this row, else "".
-    """
-
-    first: str
-    second: str
-    rate: float
-    by: str
-    first_point: Point
-    second_point: Point
-    paper: str
-    difference: Difference | None
-    p_holm: float | None
-    verdict: str
-    groups: int
-    note: str
-    effective_groups: float
-    p_max_t: float | None = None
-
-    @property
-    def reliable(self) -> bool:
-        """Whether there is a test and enough groups for it."""
-        return self.difference is not None and self.groups >= ENOUGH_GROUPS
-
-    @property
-    def evidence(self) -> str:
-        """The verdict where it is reliable, else "not tested": what may be counted or summed up over a table."""
-        return self.verdict if self.reliable else NOT_TESTED
-
-
-@dataclass(frozen=True)
-class AucComparison:
-    """Two methods by the area under their ROC curves.
-
-    delong : paired test that takes the cases as independent; paper : non-overlap of DeLong's intervals.
-    bootstrap : paired, by group; None where there are too few groups.  The p_... are Holm's over the table, the
-    verdicts go by them; bootstrap_p_max_t stands beside.  groups : the fewer of those with positives and those with
-    negatives.  effective_groups : of one size, what the bootstrap's tails go by.
-    """
-
-    first: str
-    second: str
-    aucs: tuple[float, float]
-    delong_intervals: tuple[Interval, Interval]
-    bootstrap_intervals: tuple[Interval, Interval] | None
-    paper: str
-    delong: Difference
-    delong_p_holm: float
-    delong_verdict: str
-    bootstrap: Difference | None
-    bootstrap_p_holm: float | None
-    bootstrap_verdict: str
-    groups: int
-    note: str
-    effective_groups: float
-    bootstrap_p_max_t: float | None = None
-
-    @property
-    def reliable(self) -> bool:
-        """Whether there is a test by group and enough groups for it."""
-        return self.bootstrap is not None and self.groups >= ENOUGH_GROUPS
-
-    @property
-    def evidence(self) -> str:
-        """The verdict by group where it is reliable, else "not tested"."""
-        return self.bootstrap_verdict if self.reliable else NOT_TESTED
 
 
 def compare(
@@ -195,7 +101,7 @@ def compare_aucs(
     return [
         replace(
             row,
-            delong_p_holm=d,
+            delong_p_holm=d if d is not None else row.delong.p,
             delong_verdict=_verdict(row.first, row.second, row.delong, d),
             bootstrap_p_holm=q,
             bootstrap_p_max_t=m,
@@ -329,15 +235,15 @@ def _auc_comparison(
     groups: tuple[int, float],
 ) -> AucComparison:
     delong = roc.auc_difference(labels, *scores)
-    exact = tuple(roc.auc_interval(labels, values) for values in scores)
-    aucs = tuple(roc.auc(labels, values) for values in scores)
-    by_group = tuple(_area(value, values, groups[1]) for value, values in zip(aucs, drawn, strict=True))
+    exact = roc.auc_interval(labels, scores[0]), roc.auc_interval(labels, scores[1])
+    aucs = roc.auc(labels, scores[0]), roc.auc(labels, scores[1])
+    first, second = (_area(value, values, groups[1]) for value, values in zip(aucs, drawn, strict=True))
     bootstrap = _test(delong.value, drawn[0] - drawn[1], groups[1])
     return AucComparison(
         *names,
         aucs,
         exact,
-        None if None in by_group else by_group,
+        None if first is None or second is None else (first, second),
         _paper(names, exact),
         delong,
         delong.p,

@@ -72,9 +72,9 @@ class Cases:
 
 def check_same_frames(cases: Mapping[str, Cases]) -> None:
     """ValueError unless all methods were tested on the same frames with the same lesions, so that they are pairs."""
-    (first, reference), *others = cases.items() or [("", None)]
-    for name, scored in others:
-        if reference is None or not np.array_equal(scored.lesions, reference.lesions):
+    first = next(iter(cases), "")
+    for name, scored in cases.items():
+        if not np.array_equal(scored.lesions, cases[first].lesions):
             raise ValueError(f"{name} was tested on other frames than {first}; they cannot be paired")
 
 
@@ -124,7 +124,9 @@ def curve(cases: Cases) -> Curve:
     lesion, frame = (cases.best_scores(by)[0] for by in SENSITIVITIES)
     return Curve(
         threshold,
-        *(_at_least(scores, threshold) for scores in (cases.false_scores()[0], lesion, frame)),
+        _at_least(cases.false_scores()[0], threshold),
+        _at_least(lesion, threshold),
+        _at_least(frame, threshold),
         frames=cases.lesions.size,
         lesions=lesion.size,
         lesion_frames=frame.size,

@@ -210,9 +210,9 @@ def paired_difference(value: float, resampled: np.ndarray, groups: float, confid
         low, high = value - reach, value + reach
         p = 2 * float(stdtr(groups - 1, -abs(value) / error))
     else:
-        low, high = alike_bounds(value, all_alike(groups, confidence), -1.0, 1.0)
+        low, high = (float(end) for end in alike_bounds(value, all_alike(groups, confidence), -1.0, 1.0))
         p = float(abs(value) < LEAST_ERROR)
-    return Difference(float(value), max(float(low), -1.0), min(float(high), 1.0), max(p, least_p(groups)))
+    return Difference(float(value), max(low, -1.0), min(high, 1.0), max(p, least_p(groups)))
 
 
 def least_p(groups: float) -> float:
@@ -223,7 +223,7 @@ def least_p(groups: float) -> float:
 def _defined(values: np.ndarray) -> np.ndarray:
     """The resamples with a value; UserError if more than a twentieth have none."""
     values = np.asarray(values, np.float64)
-    defined = values[np.isfinite(values).reshape(len(values), -1).all(axis=1)]
+    defined: np.ndarray = values[np.isfinite(values).reshape(len(values), -1).all(axis=1)]
     if len(defined) < 0.95 * len(values) or len(defined) < 2:
         raise UserError(
             f"bootstrap undefined: {len(values) - len(defined)} of {len(values)} resamples drew no case of one kind;"

@@ -88,7 +88,7 @@ def group_intervals(
 
 def _beside_the_ends(hits: np.ndarray, total: int) -> np.ndarray:
     """Places of the last point of a curve that misses something and of the first that hits something, if any."""
-    return np.r_[np.flatnonzero(hits < total)[-1:], np.flatnonzero(hits > 0)[:1]]
+    return np.asarray(np.r_[np.flatnonzero(hits < total)[-1:], np.flatnonzero(hits > 0)[:1]])
 
 
 def roc_points(

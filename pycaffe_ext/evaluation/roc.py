@@ -171,11 +171,11 @@ class Placements(NamedTuple):
     @property
     def of_positives(self) -> np.ndarray:
         """(k, k) part of the covariance of the areas that comes of the choice of positives."""
-        return np.atleast_2d(np.cov(self.above)) / self.above.shape[1]
+        return np.asarray(np.atleast_2d(np.cov(self.above)) / self.above.shape[1])
 
     @property
     def of_negatives(self) -> np.ndarray:
-        return np.atleast_2d(np.cov(self.below)) / self.below.shape[1]
+        return np.asarray(np.atleast_2d(np.cov(self.below)) / self.below.shape[1])
 
     @property
     def covariance(self) -> np.ndarray:
@@ -185,7 +185,7 @@ class Placements(NamedTuple):
     @property
     def fewer(self) -> int:
         """Cases of the smaller class."""
-        return min(self.above.shape[1], self.below.shape[1])
+        return int(min(self.above.shape[1], self.below.shape[1]))
 
     def alike(self, contrast: np.ndarray) -> list[int]:
         """The sizes of the classes whose cases all have one placement, summed over the scores by `contrast` (k,)."""

@@ -110,7 +110,7 @@ def mean_sensitivity_figure(rates: Sequence[float] = LUNA16_RATES, by: str = "le
     """Mean sensitivity at false-positive rates; its interval is no narrower than the mean of the exact ones."""
 
     def resampled(cases: froc.Cases, group: Group, resamples: int, seed: int) -> np.ndarray:
-        return froc.bootstrap_sensitivities(cases, group, rates, by, resamples, seed).mean(axis=1)
+        return np.asarray(froc.bootstrap_sensitivities(cases, group, rates, by, resamples, seed).mean(axis=1))
 
     def least(cases: froc.Cases) -> Interval:
         points = [froc.operating_point(froc.curve(cases), rate, by) for rate in rates]

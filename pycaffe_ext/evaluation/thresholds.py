@@ -192,12 +192,16 @@ def share_by_group(hits: np.ndarray, total: np.ndarray, resamples: int, seed: in
 
 
 def _rate(count: np.ndarray, size: np.ndarray, resamples: int, seed: int) -> Rate:
-    """count, size : (groups,) of each group.  The interval by group is set out on a logarithmic scale."""
-    events, frames, groups = int(count.sum()), int(size.sum()), effective_groups(size)
+    """count, size : (groups,) of each group.  The interval by group is set out on a logarithmic scale.
+
+    Where false positives come in swarms, few groups decide the rate: the fewer effective groups count, of frames or of
+    false positives.
+    """
+    events, frames = int(count.sum()), int(size.sum())
     exact = poisson_interval(events, frames)
-    if groups < 2 or not events:
+    if np.count_nonzero(size) < 2 or not events:
         return Rate(events, frames, exact, None)
-    value = events / frames
+    value, groups = events / frames, max(min(effective_groups(size), effective_groups(count)), 2.0)
     error = np.std(_ratios(count, size, resamples, seed), ddof=1) * np.sqrt(groups / (groups - 1))
     factor = float(np.exp(min(t_quantile(groups) * error / value, 700.0)))  # beyond it floats end
     return Rate(events, frames, exact, Interval(min(value / factor, exact.low), max(value * factor, exact.high)))

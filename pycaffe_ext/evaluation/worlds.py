@@ -134,15 +134,15 @@ def _lengths(world: World, rng: np.random.Generator) -> np.ndarray:
     """(videos,) frames of each."""
     videos = world.videos + world.clean
     if not world.uneven:
-        return np.full(videos, world.frames)
+        return np.full(videos, world.frames, np.int64)
     factor = rng.lognormal(-(world.uneven**2) / 2, world.uneven, videos)
-    return np.maximum(np.round(world.frames * factor), 1).astype(np.int64)
+    return np.asarray(np.maximum(np.round(world.frames * factor), 1), np.int64)
 
 
 def _false_counts(world: World, group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(frames,) false candidates of each."""
     if not world.swarm:
-        return np.full(group.size, world.false)
+        return np.full(group.size, world.false, np.int64)
     factor = rng.gamma(1 / world.swarm, world.swarm, world.videos + world.clean)
     return rng.poisson(world.false * factor[group])
 
