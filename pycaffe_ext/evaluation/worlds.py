@@ -144,7 +144,7 @@ def _false_counts(world: World, group: np.ndarray, rng: np.random.Generator) -> 
     if not world.swarm:
         return np.full(group.size, world.false, np.int64)
     factor = rng.gamma(1 / world.swarm, world.swarm, world.videos + world.clean)
-    return rng.poisson(world.false * factor[group])
+    return np.asarray(rng.poisson(world.false * factor[group]), np.int64)
 
 
 def _scores(rng: np.random.Generator, video: np.ndarray, label: np.ndarray, spread: np.ndarray) -> np.ndarray:
