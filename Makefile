@@ -23,7 +23,7 @@ $(error VENV=$(VENV) has blanks in it, which make can't handle; choose another f
 endif
 
 # Settings of a run, handed on only when given: tools/train_and_test.py knows the defaults and prints them in its --help.
-OPTIONS := ARCH DATA DATASET MASK DAMAGED WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE BASE_LR SEED ENCODING CAFFE GPU PRECISION CACHE_GB RUNS RUN SCHEMES SEEDS OUT
+OPTIONS := ARCH DATA DATASET MASK DAMAGED WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE BASE_LR SEED ENCODING CAFFE GPU THREADS PRECISION CACHE_GB RUNS RUN SCHEMES SEEDS OUT
 lower    = $(subst _,-,$(shell echo '$(1)' | tr A-Z a-z))
 flags    = $(call options,$(filter-out $(1),$(OPTIONS)))
 unexport $(OPTIONS)
@@ -68,7 +68,7 @@ help:  ## this list
 	@echo '  SEEDS=0,1,2       of make APP: every scheme once with each [0]'
 	@echo '  SEED=n            of everything random [0]      ENCODING=raw|png|jpg  of the LMDB [raw]'
 	@echo '  CAFFE=command     the caffe to drive [the embedded engine; after `make caffe`: CAFFE=$$(make -s where-caffe)]'
-	@echo '  GPU=id            hand --gpu to that caffe [none]'
+	@echo '  GPU=id            hand --gpu to that caffe [none]      THREADS=n  at most so many [one per core]'
 	@echo '  PRECISION=bf16    faster, not faithful to Caffe; embedded engine only [fp32]'
 	@echo '  CACHE_GB=g        for the stored outputs of frozen layers, 0 for none [a quarter of the free memory]'
 	@echo '  RUNS=folder       where runs and packed data go [runs]      RUN=name  this run'"'"'s folder in it'

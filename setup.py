@@ -7,7 +7,7 @@ from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
 PROTO = HERE / "pycaffe_ext" / "proto"
-EXPORT = ["onnx>=1.17", "safetensors>=0.5"]
+EXPORT = ["onnx>=1.17", "onnxruntime>=1.20", "safetensors>=0.5"]  # onnxruntime: a run's ONNX file is checked
 LEVELDB = ["plyvel>=1.5.1"]
 # plyvel has wheels for Linux on x86-64 and up to Python 3.12; elsewhere it needs a compiler and LevelDB itself
 LEVELDB_WHEELS = [f"{LEVELDB[0]}; python_version < '3.13' and sys_platform == 'linux' and platform_machine == 'x86_64'"]
@@ -61,7 +61,6 @@ setup(
             "pytest>=8",
             "pytest-xdist>=3.6",
             "ruff>=0.8",
-            "onnxruntime>=1.20",
             "six>=1.16",
             *EXPORT,
             *LEVELDB_WHEELS,

@@ -33,7 +33,8 @@ CANDIDATES = 10  # of a frame
 PATCHES = 100_000
 SIDES = ((480, 400), (576, 480), (720, 576))  # (width, height) of the videos in turn
 SHOWS_POLYP = 4  # every fourth picture does, as in the paper's videos
-PATCH_BYTES = 3 * 227 * 227
+SIDE = 227  # rows and columns of a patch
+PATCH_BYTES = 3 * SIDE * SIDE
 WRITTEN = 20_000  # patches in a sample of writing alone
 LONGEST = 3600  # seconds
 MIB = 2**20
@@ -94,27 +95,28 @@ def _middle(width: int, height: int) -> tuple[int, int]:
 
 def prepare(data: Path, runs: Path) -> tuple[float, ...]:
     """(peak of resident memory in MiB, patches a second, s for near-duplicates, s in all) of one preparation."""
-    from pycaffe_ext import detector
-    from pycaffe_ext.applications import polyp
-    from pycaffe_ext.data import pack
-    from pycaffe_ext.data.frames import fingerprint
+    from pycaffe_ext.applications import preparation
+    from pycaffe_ext.applications.polyp import MODEL, Polyp, labelled
+    from pycaffe_ext.data import groups, pack
+    from pycaffe_ext.detector import UNTRAINED_MODEL
     from pycaffe_ext.runs.settings import Settings
 
+    class Simulated(Polyp):
+        def propose(self, parts, workspace, request):
+            UNTRAINED_MODEL.save(workspace / MODEL)
+            frames = [frame for part in parts.values() for frame in part]
+            return labelled(frames, [_candidates(number, frame.name) for number, frame in enumerate(frames)])
+
     begun = perf_counter()
-    settings = Settings("polyp", "ft-fc8", data=str(data), patches=PATCHES, test_views=120)
-    frames = polyp.frames_of(settings, runs)
-    folder = polyp.folder_of(settings, runs, fingerprint(frames))
-    detector.UNTRAINED_MODEL.save(folder / polyp.MODEL)
-    found = [_candidates(number, frame.name) for number, frame in enumerate(frames)]
-    detector.write_candidates(folder / "candidates.csv", frames, found)
-    spent = {"pack": 0.0, "join_near_duplicates": 0.0}
-    for module, name in ((pack, "pack"), (polyp, "join_near_duplicates")):
+    request = Settings.of("polyp", "ft-fc8", data=str(data), patches=PATCHES, test_views=120).request
+    spent = {"pack": 0.0, "hash_frames": 0.0}
+    for module, name in ((pack, "pack"), (groups, "hash_frames")):
         setattr(module, name, _timed(getattr(module, name), name, spent))
-    done = polyp.prepare(settings, runs)
+    done = preparation.prepare(Simulated(), request, SIDE, runs).packed
     packed = done.patches["train"] + done.patches["val"]
     if packed != PATCHES:
         raise UserError(f"{packed} patches were packed, not {PATCHES}")
-    return peak_of(os.getpid()), packed / spent["pack"], spent["join_near_duplicates"], perf_counter() - begun
+    return peak_of(os.getpid()), packed / spent["pack"], spent["hash_frames"], perf_counter() - begun
 
 
 def _candidates(number: int, name: str) -> np.ndarray:

@@ -6,10 +6,10 @@ import argparse
 from dataclasses import fields
 from typing import Any
 
-from pycaffe_ext.applications import APPLICATIONS
+from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.data.reading import HELP as READING
 from pycaffe_ext.files import expanded
-from pycaffe_ext.runs.settings import Settings
+from pycaffe_ext.runs.settings import DataRequest, Machine, Settings, Training
 from pycaffe_ext.schemes import STAGES
 from pycaffe_ext.studies import study
 
@@ -30,6 +30,7 @@ HELP = {
     "encoding": "of the patches in the LMDB: raw, png or jpg",
     "caffe": "the caffe command to drive; unset: the embedded engine, python -m pycaffe_ext",
     "gpu": "GPU id to hand to that caffe",
+    "threads": "work with at most so many threads; unset: one per core",
     "precision": "fp32, as Caffe, or bf16: faster, not faithful (embedded engine)",
     **READING,
 }
@@ -37,16 +38,26 @@ HELP = {
 
 def run_parser(description: str | None, without: tuple[str, ...] = ()) -> argparse.ArgumentParser:
     """A parser of every setting of a run but its application, its scheme and those in `without`; and of --runs."""
-    result = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    for field in fields(Settings)[2:]:
-        if field.name not in without:
-            kind = next((kind for kind in (int, float) if kind.__name__ in str(field.type)), str)
-            kind = expanded if field.name in PATHS else kind
-            result.add_argument(
-                f"--{field.name.replace('_', '-')}", type=kind, default=field.default, help=HELP[field.name]
-            )
-    result.add_argument("--runs", type=expanded, default="runs", help="folder of the runs and the packed data")
+    result = argparse.ArgumentParser(description=description)
+    for record, left_out in (
+        (DataRequest, ("app", "options")),
+        (Training, ("scheme", "seed")),
+        (Machine, ("cache_gb",)),
+    ):
+        for field in fields(record):
+            if field.name not in (*left_out, *without):
+                _add(result, field.name, str(field.type), field.default)
+    for name in sorted({name for entry in APPLICATIONS.values() for name in entry.options}):
+        _add(result, name, "str", None)
+    result.add_argument("--runs", type=expanded, default="runs", help="folder of the runs and the packed data (runs)")
     return result
+
+
+def _add(parser: argparse.ArgumentParser, name: str, kind: str, default: Any) -> None:
+    of_kind = next((known for known in (int, float) if known.__name__ in kind), str)
+    text = HELP[name] + ("" if default is None else f" ({default})")
+    option = f"--{name.replace('_', '-')}"
+    parser.add_argument(option, type=expanded if name in PATHS else of_kind, default=None, help=text)
 
 
 def add_cache(parser: argparse.ArgumentParser) -> None:
@@ -60,8 +71,19 @@ def add_cache(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_options(options: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a run among parsed options."""
-    return {field.name: options[field.name] for field in fields(Settings)[2:] if field.name in options}
+    """The settings of a run's data and training among parsed options that were given."""
+    names = {field.name for record in (DataRequest, Training) for field in fields(record)} - {
+        "app",
+        "options",
+        "scheme",
+    }
+    names |= {name for entry in APPLICATIONS.values() for name in entry.options}
+    return {name: options[name] for name in names if options.get(name) is not None}
+
+
+def machine(options: dict[str, Any]) -> Machine:
+    """The machine among parsed options."""
+    return Machine(**{field.name: options.get(field.name) for field in fields(Machine)})
 
 
 def add_study(parser: argparse.ArgumentParser) -> None:

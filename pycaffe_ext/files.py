@@ -110,12 +110,15 @@ def user_path(path: str) -> Path:
     return Path(expanded(path))
 
 
-def check_writable(folder: str | os.PathLike[str]) -> None:
-    """Raise UserError unless files can be written into `folder`, or it can be made; nothing is."""
+def check_writable(folder: str | os.PathLike[str], option: str = "RUNS=") -> None:
+    """Raise UserError unless files can be written into `folder`, or it can be made; nothing is.
+
+    option : what chooses another folder, named in the message.
+    """
     folder = Path(folder)
     whole = Path(os.path.abspath(folder))
     there = next(place for place in (whole, *whole.parents) if os.path.lexists(place))
     if not there.is_dir():
-        raise UserError(f"{folder}: {there} is not a folder; choose another one with RUNS=")
+        raise UserError(f"{folder}: {there} is not a folder; choose another one with {option}")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise UserError(f"{folder}: {there} can't be written; check its permissions or choose another RUNS=")
+        raise UserError(f"{folder}: {there} can't be written; check its permissions or choose another {option}")

@@ -18,6 +18,7 @@ import cv2
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.interrupts import deaf
 from pycaffe_ext.progress import bar
+from pycaffe_ext.threads import cores
 
 _work: Callable[[Any], Any] | None = None  # of this process: sent once, not with every job
 
@@ -38,7 +39,7 @@ def map_processes(
     killed, and what `work` raises. Left by an error or an interrupt, it kills the processes; so does the end of this
     process, whatever ends it.
     """
-    workers = min(os.cpu_count() or 1 if workers is None else workers, len(jobs))
+    workers = min(cores() if workers is None else workers, len(jobs))
     shown = partial(bar, title=title, total=len(jobs), unit=unit, progress=progress)
     if workers <= 1:
         yield from shown(map(work, jobs))

@@ -11,16 +11,18 @@ import sys
 from pathlib import Path
 
 import cv2
+import genuine_python
 import h5py
 import lmdb
 import numpy as np
 import pytest
+from packing_lab import material, samples, take_all
 
 from pycaffe_ext import plotting
 from pycaffe_ext.data import splits, tables, verify
-from pycaffe_ext.data.balance import take_all
+from pycaffe_ext.data.balance import Selection
 from pycaffe_ext.data.frames import Frame, fingerprint
-from pycaffe_ext.data.pack import LONGEST_KEY, Candidates, Selection, _Keys, pack, read_index
+from pycaffe_ext.data.pack import LONGEST_KEY, _Keys, pack, read_index
 from pycaffe_ext.data.sources import decode
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.files import read_json, read_words, reading, write_csv, write_json
@@ -34,7 +36,6 @@ from pycaffe_ext.training.command import Caffe
 
 LATIN, GBK = b"caf\xe9 \xfc.png", "息肉图像\\".encode("gbk") + b"\xb2\x5c.png"
 NAMES = (LATIN, GBK, b"-dash.png", b'it\'s "quoted".png', " ideographic\u3000space\u00a0.png".encode(), b"a#b.png")
-needs_genuine = pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed (make caffe)")
 
 
 def pictures(folder: Path, names: tuple[bytes, ...] = NAMES, size: int = 12) -> None:
@@ -62,7 +63,6 @@ def test_convert_imageset_reads_the_pictures_and_keeps_the_bytes_in_the_keys(tmp
     assert len(list(datum.read(out))) == len(NAMES)
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_convert_imageset_is_the_genuine_one(tmp_path):
     pictures(tmp_path)
@@ -111,7 +111,6 @@ def test_layers_read_lists_with_such_names(tmp_path):
     assert shown["window"].shape == (2, 3, 8, 8) and shown["kind"].tolist() == [1, 1]
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_the_genuine_layers_read_the_same(tmp_path):
     sources(tmp_path)
@@ -120,7 +119,7 @@ def test_the_genuine_layers_read_the_same(tmp_path):
         "import caffe, numpy; net = caffe.Net('net.prototxt', caffe.TRAIN); net.forward();"
         "numpy.savez('out.npz', **{name: blob.data for name, blob in net.blobs.items()})"
     )
-    subprocess.run([root.command("python"), "-c", script], cwd=tmp_path, check=True, capture_output=True)
+    genuine_python.run("-c", script, cwd=tmp_path)
     with contextlib.chdir(tmp_path):
         net = Net(parse(SOURCES, caffe_pb2.NetParameter()), caffe_pb2.TRAIN)
         net.forward()
@@ -166,14 +165,14 @@ def test_frames_are_split_packed_and_verified(tmp_path):
     splits.write_splits(tmp_path / "splits.csv", {"train": frames[:2], "val": frames[2:4], "test": frames[4:]})
     assert splits.read_splits(tmp_path / "splits.csv", frames)["train"] == frames[:2]
     count = len(frames)
-    table = Candidates(
+    table = samples(
         np.arange(count), np.zeros(count, int), np.tile(np.float32([8, 8, 20, 20]), (count, 1)), np.arange(count) % 2
     )
-    pack(frames, table, take_all(table.label, 1), tmp_path, "train", size=8, progress=False)
+    pack(material(frames, table), take_all(table.label, 1), tmp_path, "train", size=8, progress=False)
     rows = list(read_index(tmp_path / "patches_train.csv"))
     assert {row["frame"] for row in rows} == set(names)
     assert {os.fsencode(row["key"]) for row in rows} == {key for key, _ in records(tmp_path / "train_lmdb")}
-    verify.check_pixels(tmp_path / "train_lmdb", tmp_path / "patches_train.csv", frames, table, "raw", 8)
+    verify.check_pixels(tmp_path / "train_lmdb", tmp_path / "patches_train.csv", material(frames, table), "raw", 8)
 
 
 def test_a_log_keeps_the_bytes(tmp_path):
@@ -221,9 +220,8 @@ def test_videos_and_tables_of_groups(tmp_path):
 def test_long_names_are_cut_between_characters():
     for name in ("ü" * 400, os.fsdecode(b"\xe9" * 600), "a" * 600):
         one = np.zeros(1, int)
-        keys = _Keys(
-            [Frame(name, Path(), None, "g")], Candidates(one, one, np.zeros((1, 4)), one), Selection(one, one, one), one
-        )
+        table = samples(one, one, np.zeros((1, 4)), one)
+        keys = _Keys(material([Frame(name, Path(), None, "g")], table), Selection(one, one, one), one)
         key = os.fsencode(keys(0))
         assert LONGEST_KEY - 1 <= len(key) <= LONGEST_KEY and key.startswith(b"00000000_" + os.fsencode(name)[:100])
 

@@ -6,14 +6,14 @@ import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import training_lab as lab
+from patience import LONG, wait_until
 
-from pycaffe_ext.data import synthetic
+from pycaffe_ext import threads
 from pycaffe_ext.interrupts import status_of, terminated_as_interrupted
 from pycaffe_ext.tether import Tethered
 
@@ -32,7 +32,7 @@ if __name__ == "__main__":
 
 def sleep(folder: str) -> None:
     (Path(folder) / str(os.getpid())).touch()
-    time.sleep(60)
+    time.sleep(600)
 
 
 def start(folder: Path, *order: object, **options) -> subprocess.Popen:
@@ -54,21 +54,14 @@ def members(session: int) -> list[str]:
     return found
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
-
-
 def end(process: subprocess.Popen, number: int) -> None:
     """Send a signal as it comes (Ctrl-C: to everyone), wait until no process is left."""
     if number == signal.SIGINT:
         os.killpg(process.pid, number)
     else:
         process.send_signal(number)
-    process.wait(30)
-    wait_until(lambda: not members(process.pid), 10)
+    process.wait(LONG)
+    wait_until(lambda: not members(process.pid))
 
 
 @pytest.mark.parametrize("number", STATUS)
@@ -94,19 +87,19 @@ def test_a_worker_that_fails_or_is_killed_ends_the_others(tmp_path):
     process = start(tmp_path, sys.executable, "sleepers.py", tmp_path / "at", env={**os.environ, "PYTHONPATH": ROOT})
     wait_until(lambda: len(list((tmp_path / "at").iterdir())) == 2)
     os.kill(int(next((tmp_path / "at").iterdir()).name), signal.SIGKILL)
-    process.wait(30)
+    process.wait(LONG)
     assert process.returncode == 1 and "sleep: a process was killed" in (tmp_path / "said").read_text()
-    wait_until(lambda: not members(process.pid), 10)
+    wait_until(lambda: not members(process.pid))
 
 
 def test_a_tethered_command_takes_its_helpers_with_it(tmp_path):
-    script = "trap '' INT TERM; sleep 61 & sleep 62; exit"
+    script = "trap '' INT TERM; sleep 601 & sleep 602; exit"
     with Tethered(["/bin/sh", "-c", script]) as process:
-        wait_until(lambda: sum("sleep 6" in line for line in _group(process)) == 3)  # the script and both
+        wait_until(lambda: sum("sleep 60" in line for line in _group(process)) == 3)  # the script and both
         process.send_to_all(signal.SIGTERM)
         assert process.poll() is None
     assert process.returncode == -signal.SIGKILL
-    wait_until(lambda: not _group(process), 5)
+    wait_until(lambda: not _group(process))
     with pytest.raises(FileNotFoundError), Tethered(["no-such-command"]):
         pass
 
@@ -119,13 +112,6 @@ def _group(process: Tethered) -> list[str]:
             if int(own) == group and state != "Z":
                 found.append((path / "cmdline").read_bytes().replace(b"\0", b" ").decode())
     return [line for line in found if "read _" not in line]
-
-
-@pytest.fixture(scope="module")
-def frames(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "frames"
-    synthetic.write_sequences(folder, videos=8, frames=3, size=(144, 176), workers=1, progress=False)
-    return folder
 
 
 def python_for_make(folder: Path) -> Path:
@@ -148,7 +134,7 @@ STAGES = (  # what is there as soon as a stage has begun, and what comes then
 
 
 @pytest.mark.slow
-def test_a_run_that_is_ended_at_every_stage_leaves_nothing_and_goes_on(frames, tmp_path):
+def test_a_run_that_is_ended_at_every_stage_leaves_nothing_and_goes_on(miniature, tmp_path):
     """Started by make, as a user does; Ctrl-C goes to everybody, the others to the program that make has started."""
     runs = tmp_path / "runs"
     order = (
@@ -158,21 +144,22 @@ def test_a_run_that_is_ended_at_every_stage_leaves_nothing_and_goes_on(frames, t
         ROOT,
         "polyp-ft-conv1",
         f"VENV={python_for_make(tmp_path / 'venv')}",
-        f"DATA={frames}",
+        f"DATA={miniature}",
         f"RUNS={runs}",
         *RUN,
     )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", threads.LIMIT: "2"}
     left = []
     for begun, number in STAGES:
-        process = start(tmp_path, *order, env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"})
-        wait_until(lambda: process.poll() is not None or begun(runs, members(process.pid)), 300)  # noqa: B023
+        process = start(tmp_path, *order, env=environment)
+        wait_until(lambda: process.poll() is not None or begun(runs, members(process.pid)))  # noqa: B023
         assert process.poll() is None, _text(tmp_path / "said")
         if number == signal.SIGINT:
             os.killpg(process.pid, number)
         else:
             os.kill(_program(process.pid), number)
-        process.wait(60)
-        wait_until(lambda: not members(process.pid), 10)  # noqa: B023
+        process.wait(LONG)
+        wait_until(lambda: not members(process.pid))  # noqa: B023
         said = _text(tmp_path / "said")
         assert process.returncode and "Traceback" not in said
         assert not left or "removed what processes that were killed had half written" in said
@@ -205,7 +192,7 @@ def test_an_interrupt_that_a_finalizer_swallows_comes_again(number):
             one = Interrupting()
             weakref.finalize(one, signal.raise_signal, number)
             del one  # the handler runs, and raises, in the finalizer
-        time.sleep(5)
+        time.sleep(60)
     assert status_of(caught.value) == STATUS[number]
 
 
@@ -223,7 +210,7 @@ def test_a_training_engine_ends_by_the_signals_that_caffe_ends_by(tmp_path, numb
         f"--solver={solver}",
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
     )
-    wait_until(lambda: "Iteration 20 " in _text(tmp_path / "said"), 120)
+    wait_until(lambda: "Iteration 20 " in _text(tmp_path / "said"))
     end(process, number)
     said = _text(tmp_path / "said")
     assert "Traceback" not in said

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from solver_lab import run_ours
 
 from pycaffe_ext import strings
 from pycaffe_ext.genuine import root
@@ -97,13 +98,11 @@ def test_training_reads_and_writes_such_names(folder, tmp_path):
     assert b"Creating Layer " + LATIN in log
     weights = read_weights(folder / "s_iter_2.caffemodel")
     assert strings.encode(weights.layer[1].name) == LATIN and weights.layer[1].blobs
-    assert b"Optimization Done" in caffe(
-        "train", "-solver=solver", f"-snapshot={folder}/s_iter_1.solverstate", folder=tmp_path
-    )
+    resumed = run_ours(tmp_path, "train", "-solver=solver", f"-snapshot={folder}/s_iter_1.solverstate")
+    assert "Optimization Done" in resumed
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not root.installed(), reason="needs the genuine Caffe: make caffe")
 def test_the_genuine_program_reads_the_same_net(folder, tmp_path):
     write_text(tmp_path / "ours", read_net(folder / "net.prototxt"))
     for source, target in ((folder / "net.prototxt", "a"), (tmp_path / "ours", "b")):

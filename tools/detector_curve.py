@@ -15,15 +15,17 @@ from pycaffe_ext.files import expanded, user_path
 def main() -> None:
     given = _arguments()
     from pycaffe_ext import detector
-    from pycaffe_ext.applications import polyp
+    from pycaffe_ext.applications.polyp import APPLICATION
+    from pycaffe_ext.applications.preparation import draw_splits
     from pycaffe_ext.detector import curves, pictures
     from pycaffe_ext.files import write_csv
     from pycaffe_ext.runs.settings import Settings
 
     out = given.out or given.runs / f"detector-{given.seed}"
     options = {name: value for name in ("data", "dataset", "mask", "damaged") if (value := getattr(given, name))}
-    frames = polyp.frames_of(Settings(polyp.SLUG, "scratch", seed=given.seed, **options), given.runs)
-    parts = polyp.draw_splits(frames, given.seed)
+    request = Settings.of("polyp", "scratch", seed=given.seed, **options).request
+    frames = APPLICATION.items(request, given.runs).items
+    parts = draw_splits(APPLICATION, request, frames)
     start = time.perf_counter()
     found, model = detector.cross_fitted(parts, replace(detector.Detector(), max_candidates=curves.MOST), given.seed)
     print(f"trained and applied to {len(frames)} frames in {time.perf_counter() - start:.0f} s")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pycaffe_ext.applications import APPLICATIONS
+from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.errors import known, run_cli
 from pycaffe_ext.report import tables
 

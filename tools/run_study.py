@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pycaffe_ext.command_line import add_cache, add_study, run_parser, study_jobs
+from pycaffe_ext.command_line import add_cache, add_study, machine, run_parser, study_jobs
 from pycaffe_ext.errors import run_cli
 from pycaffe_ext.studies import study
 
@@ -14,7 +14,7 @@ def main() -> None:
     add_study(parser)
     add_cache(parser)
     options = vars(parser.parse_args())
-    study.run_all(study_jobs(options), Path(options["runs"]), cache_gb=options["cache_gb"])
+    study.run_all(study_jobs(options), Path(options["runs"]), machine(options))
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pycaffe_ext.command_line import add_cache, run_parser, settings_options
+from pycaffe_ext.command_line import add_cache, machine, run_parser, settings_options
 from pycaffe_ext.errors import run_cli
-from pycaffe_ext.runs.settings import Settings, parse_name
+from pycaffe_ext.runs.settings import Settings, Training, parse_name
 
 
 def main() -> None:
@@ -15,11 +15,11 @@ def main() -> None:
     add_cache(parser)
     parser.add_argument("--run", help="this run's folder in --runs; unset: named after the settings")
     options = vars(parser.parse_args())
-    app, scheme = parse_name(options["name"], options["arch"])
-    settings = Settings(app, scheme, **settings_options(options))
+    app, scheme = parse_name(options["name"], options["arch"] or Training.arch)
+    settings = Settings.of(app, scheme, **settings_options(options))
     from pycaffe_ext.runs import pipeline  # late: a misspelt name must be told at once
 
-    pipeline.run(settings, Path(options["runs"]), options["run"], cache_gb=options["cache_gb"])
+    pipeline.run(settings, Path(options["runs"]), options["run"], machine(options))
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ def main() -> None:
     parser.add_argument("--out", type=expanded, help="folder of the report; unset: reports/APP")
     options = vars(parser.parse_args())
     jobs, runs = study_jobs(options), Path(options["runs"])
-    from pycaffe_ext.report import study_report  # late: a misspelt name must be told at once
+    from pycaffe_ext.report import report  # late: a misspelt name must be told at once
 
-    finished, missing = study_report.loaded([runs / job.name() for job in jobs])
-    page = study_report.write_report(finished, Path(options["out"] or f"reports/{options['app']}"), missing)
+    finished, missing = report.loaded([runs / job.name() for job in jobs])
+    page = report.write_report(finished, Path(options["out"] or f"reports/{options['app']}"), missing)
     if missing:
         print(f"incomplete: {len(missing)} of {len(jobs)} runs are not finished: {', '.join(missing)}")
     print(f"{page}: {len(finished)} runs")

@@ -1,254 +1,195 @@
-"""Polyp detection in colonoscopy frames (paper, section 6): frames -> candidates -> patches -> LMDB, and FROC.
+"""Polyp detection in colonoscopy frames (paper, section 6): candidates by a hand-crafted detector, FROC.
 
-What is about polyps stands here; the stages themselves are in `data`, `detector` and `evaluation`. Each stage leaves
-its file in the folder of packed data and is not repeated while that file is there, so an interrupted preparation goes
-on. Test frames are only looked at by what training left behind: the detector's model, the mean image and the nets.
+What is about polyps stands here and in `detector`; everything else is shared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pycaffe_ext import __version__, detector, nets
-from pycaffe_ext.applications import APPLICATIONS, cases, packed
-from pycaffe_ext.applications.cases import LABEL_KINDS, Cases
-from pycaffe_ext.applications.packed import Packed, TestSet
-from pycaffe_ext.applications.results import Evaluation, tested_frames
-from pycaffe_ext.applications.slices import PatchScores
+from pycaffe_ext import detector
+from pycaffe_ext.applications.base import Application, Collection
 from pycaffe_ext.data import frames as frame_files
-from pycaffe_ext.data import pack, sources, splits, synthetic, verify
-from pycaffe_ext.data.balance import Selection, choose, take_all
+from pycaffe_ext.data import sources, synthetic
 from pycaffe_ext.data.frames import Frame
-from pycaffe_ext.data.groups import check_near_duplicates, join_near_duplicates
+from pycaffe_ext.data.items import Floats, Ints, Parts, Picture, Samples
+from pycaffe_ext.data.patches import VIEWS, BoxViews, cut_boxes
+from pycaffe_ext.data.reading import Reading
 from pycaffe_ext.data.sources import plain
 from pycaffe_ext.errors import UserError, known
-from pycaffe_ext.evaluation import froc
-from pycaffe_ext.nets import emission
-from pycaffe_ext.programs import compute_image_mean
-from pycaffe_ext.runs.settings import Settings, short_hash
+from pycaffe_ext.evaluation.metrics.detection import Detection, Evaluation
+from pycaffe_ext.files import digest
+from pycaffe_ext.report.overlay import draw_boxes
+from pycaffe_ext.runs.settings import DataRequest
+from pycaffe_ext.threads import one_thread_each
 
-SLUG = "polyp"
+SHOWN = 0.5  # probability of a polyp from which a candidate is drawn
 MODEL = "detector.npz"  # the detector that was trained on the training frames
-SLICE = 50_000  # test patches packed at a time: 8 GB of raw AlexNet patches
-LAYOUT = 3  # of the folder of packed data; older ones are packed again
 
 
-def check(settings: Settings) -> None:
-    """Raise UserError for what is wrong with DATA= and DATASET= and can be told before a frame is read."""
-    if settings.data:
-        sources.recognise(settings.data, settings.dataset)
-    elif settings.dataset:
-        known(settings.dataset, sources.SOURCES, "data set")
-        raise UserError(f"DATASET={settings.dataset} says what DATA= holds; give DATA= too, or leave DATASET= out")
+class Polyp(Application[Frame, Evaluation]):
+    """Frames with masks; samples are candidate boxes, positive if their centre lies inside the ground truth [S]."""
+
+    slug = "polyp"
+    places = ("x", "y", "w", "h")
+    test_views = 8  # of 120: the paper scores all
+    views = BoxViews()
+    metric = Detection()
+
+    def check(self, request: DataRequest) -> None:
+        reading_of(request)
+        if request.test_views is not None and request.test_views > len(VIEWS):
+            raise UserError(f"TEST_VIEWS={request.test_views} is out of range; allowed: 1 to {len(VIEWS)}")
+        if request.data:
+            sources.recognise(request.data, request.dataset)
+        elif request.dataset:
+            known(request.dataset, sources.SOURCES, "data set")
+            raise UserError(f"DATASET={request.dataset} says what DATA= holds; give DATA= too, or leave DATASET= out")
+
+    def classes(self, request: DataRequest) -> tuple[str, ...]:
+        return "no polyp", "polyp"
+
+    def items(self, request: DataRequest, runs: Path) -> Collection:
+        """Frames of the user's data set, or of the synthetic sequences, which are made once."""
+        if not request.data:
+            return Collection(synthetic_frames(runs, request.seed))
+        videos = runs / "data" / "videos"
+        frames = sources.find(request.data, request.dataset, videos, reading=reading_of(request))
+        left_out = sources.left_out(Path(request.data), frames)
+        return Collection(frames, left_out, frame_files.damaged_frames(frames))
+
+    def strata(self, items: Sequence[Frame]) -> tuple[Ints, tuple[str, ...]]:
+        return (frame_files.polyp_pixels(items) > 0).astype(np.int64), ("", "polyps")
+
+    def propose(self, parts: Mapping[str, Sequence[Frame]], workspace: Path, request: DataRequest) -> Samples:
+        """Candidates of a detector that is trained on the training frames and on nothing else.
+
+        Those of the training frames come from models that never saw the frame's group, as with all other frames.
+        """
+        boxes, model = detector.cross_fitted(parts, detector.Detector(), request.seed)
+        model.save(workspace / MODEL)
+        frames = [frame for part in parts.values() for frame in part]
+        return labelled(frames, [own for part in parts for own in boxes[part]])
+
+    def unlabelled(self, pictures: Sequence[tuple[str, Path]], request: DataRequest) -> list[Frame]:
+        return [Frame(name, path, None, name, reading=reading_of(request)) for name, path in pictures]
+
+    def apply(self, items: Sequence[Frame], workspace: Path) -> Samples:
+        boxes = detector.detect_all(items, detector.Model.load(workspace / MODEL))
+        return _samples(boxes, np.zeros(sum(map(len, boxes)), np.int64), np.zeros(len(items), np.int64))
+
+    def cut(self, item: Frame, places: NDArray[np.float32], views: Ints, size: int) -> Iterator[Picture]:
+        return cut_boxes(item.picture(), places, views, size)
+
+    def overlay(self, item: Frame, places: NDArray[np.float32], probability: Floats, classes: Sequence[str]) -> Picture:
+        """Boxes of the candidates that are polyps with a probability of SHOWN or more, the best one in any case."""
+        return draw_boxes(item.picture(), places, probability[:, 1:].sum(axis=1), SHOWN)
+
+    def fitted(self, workspace: Path) -> Mapping[str, str]:
+        return {MODEL: digest(workspace / MODEL)}
+
+    def key(self) -> Mapping[str, Any]:
+        return asdict(detector.Detector())
+
+    def facts(self, items: Parts, samples: Samples, patches: Ints) -> dict[str, Any]:
+        """split -> count -> number, and under "sources" the same for each data set in the split."""
+        split = np.repeat(list(items), [len(part) for part in items.values()])
+        frames = [frame for part in items.values() for frame in part]
+        group, source = (np.array([getattr(frame, name) for frame in frames]) for name in ("group", "source"))
+        counted = {}
+        for part in items:
+            inside = split == part
+            counted[part] = _counts(samples, group, inside, patches)
+            names = np.unique(source[inside]).tolist()
+            counted[part]["sources"] = {
+                name: _counts(samples, group, inside & (source == name), patches) for name in names
+            }
+        return counted
+
+    def data_text(self, facts: Mapping[str, Any], patches: Mapping[str, int]) -> list[str]:
+        return [_counts_text(split, fact, patches[split]) for split, fact in facts.items()]
 
 
-def prepare(settings: Settings, runs: Path, say: Callable[[str], None] = lambda line: None) -> Packed:
-    """Pack the patches that `settings` ask for, unless they are packed already, check them and return their record.
-
-    Runs that differ only in training share one folder, `runs`/data/polyp-SOURCE-DIGEST; other frames, even of the same
-    names, get another one.  `say` is told first which pictures no frame was made from.  Raises UserError for unusable
-    frames, and if what lies in the folder is not what belongs there: LMDB and index, index and splits, pixels and
-    frames, near-duplicates or groups in two splits.
-    """
-    frames = frames_of(settings, runs)
-    left = sources.left_out(Path(settings.data), frames) if settings.data else []
-    if left:
-        say(sources.left_out_text(left))
-    fingerprint = frame_files.fingerprint(frames)
-    folder = folder_of(settings, runs, fingerprint)
-    folder.mkdir(parents=True, exist_ok=True)
-    parts = _split(settings, frames, folder)
-    check_near_duplicates(parts)
-    found = _cases(settings, parts, folder)
-    done = packed.load(folder) or _pack(settings, found, fingerprint, folder, frame_files.damaged_frames(frames))
-    _check(settings, done, found)
-    return replace(done, left_out=tuple(left))
+def reading_of(request: DataRequest) -> Reading:
+    """How the files are read; UserError for unknown words in MASK= and DAMAGED=."""
+    return Reading(request.option("mask"), request.option("damaged"))
 
 
-def frames_of(settings: Settings, runs: Path) -> list[Frame]:
-    """Frames of the user's data set, or of the synthetic sequences, which are made once; sorted by name."""
-    if settings.data:
-        return sources.find(settings.data, settings.dataset, runs / "data" / "videos", reading=settings.reading)
-    folder = runs / "data" / f"synthetic-{settings.seed}"
+def synthetic_frames(runs: Path, seed: int) -> list[Frame]:
+    """Frames of the synthetic sequences of a seed, drawn once into `runs`/data."""
+    folder = runs / "data" / f"synthetic-{seed}"
     if not folder.exists():
-        synthetic.write_sequences(folder, seed=settings.seed)
+        synthetic.write_sequences(folder, seed=seed)
     return [replace(frame, source="synthetic") for frame in plain.find(folder)]
 
 
-def folder_of(settings: Settings, runs: Path, fingerprint: str) -> Path:
-    """The folder of the packed data, named by everything that decides its content."""
-    key = {
-        "frames": fingerprint,
-        "dataset": settings.dataset,
-        "mask": settings.mask,
-        "damaged": settings.damaged,
-        "patches": settings.patches,
-        "test_views": settings.test_views,
-        "encoding": settings.encoding,
-        "seed": settings.seed,
-        "size": _size(settings),
-        "slice": SLICE,
-        "detector": asdict(detector.Detector()),
-        "version": __version__,
-        "layout": LAYOUT,
-    }
-    return runs / "data" / f"{SLUG}-{settings.source}-{short_hash(key)}"
+def labelled(frames: Sequence[Frame], boxes: Sequence[NDArray[np.float32]]) -> Samples:
+    """Label candidates by comparing them with the masks; boxes : (m, 5) x, y, w, h, score of each frame.
 
-
-def test_set(settings: Settings, runs: Path, done: Packed) -> TestSet:
-    """The test patches of packed data, in slices; what is packed twice has the same bytes."""
-    found = _cases(settings, _split(settings, frames_of(settings, runs), done.folder), done.folder)
-    slices = _slices(settings, found)
-
-    def write(number: int, folder: Path) -> None:
-        if folder != done.folder:
-            _pack_split(settings, found, _every_view(settings, found, slices[number]), folder, "test")
-            _check_split(settings, found, folder, "test")
-
-    return TestSet(found.names(found.of("test")), done.slices, write)
-
-
-def evaluate(done: Packed, scores: PatchScores) -> Evaluation:
-    """The test candidates, each scored by the mean probability of its patches (paper, section 6)."""
-    row, lesions, group = tested_frames(done.folder)
-    own, hits = (
-        _of_frames(done.folder / name, kinds, row)
-        for name, kinds in (("candidates.csv", detector.KINDS), ("labels.csv", LABEL_KINDS))
-    )
-    names = tuple(zip(own["frame"].tolist(), own["candidate"].tolist(), strict=True))
-    if names != tuple(zip(hits["frame"].tolist(), hits["candidate"].tolist(), strict=True)):
-        raise UserError(f"{done.folder}: candidates.csv and labels.csv differ; remove the folder and run again")
-    network = froc.candidate_scores(scores.candidate, scores.probability, len(names))
-    frame = np.array([row[name] for name, _ in names])
-    both = [froc.Cases(frame, s, hits["lesion"], lesions) for s in (network, own["score"])]
-    return Evaluation(*both, group=group, names=names, patch_label=scores.label, patch_candidate=scores.candidate)
-
-
-def _cases(settings: Settings, parts: splits.Splits, folder: Path) -> Cases:
-    """The labelled candidates of all frames, split by split."""
-    return cases.label(parts, _detect(settings, parts, folder), folder)
-
-
-def _split(settings: Settings, frames: list[Frame], folder: Path) -> splits.Splits:
-    """The splits of frames, drawn and written once."""
-    table = folder / "splits.csv"
-    if not table.exists():
-        splits.write_splits(table, draw_splits(frames, settings.seed))
-    return splits.read_splits(table, frames)
-
-
-def draw_splits(frames: list[Frame], seed: int) -> splits.Splits:
-    """Training, validation and test frames: by group, near-duplicate frames in one group."""
-    positive = frame_files.polyp_pixels(frames) > 0
-    return splits.split_frames(join_near_duplicates(frames), positive, seed=seed)
-
-
-def _detect(settings: Settings, parts: splits.Splits, folder: Path) -> list[np.ndarray]:
-    """Candidates (n, 5) of each frame; the detector is trained on the training frames and on nothing else.
-
-    Those of the training frames come from models that did not see their group, as it is with all other frames.
+    A mask is held only while its own candidates are compared.
     """
-    table, frames = folder / "candidates.csv", [frame for part in parts.values() for frame in part]
-    if not table.exists():
-        found, model = detector.cross_fitted(parts, detector.Detector(), settings.seed)
-        model.save(folder / MODEL)
-        detector.write_candidates(table, frames, [boxes for part in parts for boxes in found[part]])
-    return detector.read_candidates(table, frames)
+    boxes_of = {frame.name: own for frame, own in zip(frames, boxes, strict=True)}
+
+    def compare(frame: Frame) -> tuple[Ints, int]:
+        mask, count = detector.lesions(frame_files.read_mask(frame))
+        return detector.lesion_of(boxes_of[frame.name], mask), count
+
+    with one_thread_each():
+        compared = frame_files.map_frames(compare, frames, "labelling")
+    lesion = np.concatenate([hits for hits, _ in compared])
+    return _samples(boxes, lesion, np.array([count for _, count in compared], np.int64))
 
 
-def _pack(settings: Settings, found: Cases, fingerprint: str, folder: Path, damaged: Sequence[str]) -> Packed:
-    """Pack what is not packed yet; write the mean image and the record of all."""
-    cases.check(found)
-    slices = _slices(settings, found)
-    selections: dict[str, Callable[[], Selection]] = {
-        split: partial(_balanced, settings, found, split) for split in ("train", "val")
-    }
-    if len(slices) == 1:
-        selections["test"] = partial(_every_view, settings, found, slices[0])
-    patches = np.where(found.split[found.table.frame] == "test", settings.test_views, 0)  # of each candidate
-    chosen = {split: select() for split, select in selections.items()}
-    todo = [split for split in chosen if not pack.index_path(folder, split).exists()]
-    pack.check_room(folder, sum(len(chosen[split]) for split in todo), settings.encoding, _size(settings))
-    for split, selection in chosen.items():
-        if split != "test":
-            patches += np.bincount(selection.candidate, minlength=len(patches))
-        if split in todo:
-            _pack_split(settings, found, selection, folder, split)
-    compute_image_mean.write_mean(pack.database_path(folder, "train"), folder)
-    counts = {split: int(patches[found.of(split)].sum()) for split in splits.SPLITS}
-    model = detector.Model.load(folder / MODEL).digest()
-    done = Packed(folder, fingerprint, counts, cases.facts(found, patches), len(slices), model, tuple(damaged))
-    done.save()
-    return done
-
-
-def _balanced(settings: Settings, found: Cases, split: str) -> Selection:
-    """The patches of training or validation: as many of either class, chosen before any is cut."""
-    members = found.of(split)
-    limit = dict(zip(("train", "val"), emission.split(settings.patches), strict=True))[split]
-    chosen = choose(found.table.label[members], limit, seed=settings.seed, classes=APPLICATIONS[SLUG].classes)
-    return Selection(members[chosen.candidate], chosen.view, chosen.label)
-
-
-def _every_view(settings: Settings, found: Cases, rows: np.ndarray) -> Selection:
-    """The patches by which the test candidates in `rows` are scored."""
-    chosen = take_all(found.table.label[rows], settings.test_views)
-    return Selection(rows[chosen.candidate], chosen.view, chosen.label)
-
-
-def _slices(settings: Settings, found: Cases) -> list[np.ndarray]:
-    """Rows of the test candidates, so many at a time that their patches are a slice."""
-    members, step = found.of("test"), max(1, SLICE // settings.test_views)
-    return [members[start : start + step] for start in range(0, len(members), step)]
-
-
-def _pack_split(settings: Settings, found: Cases, selection: Selection, folder: Path, split: str) -> None:
-    pack.pack(
-        found.frames,
-        found.table,
-        selection,
-        folder,
-        split,
-        encoding=settings.encoding,
-        seed=settings.seed,
-        size=_size(settings),
+def _samples(boxes: Sequence[NDArray[np.float32]], lesion: Ints, lesions: Ints) -> Samples:
+    table = np.concatenate(boxes)
+    return Samples(
+        item=np.repeat(np.arange(len(boxes)), [len(own) for own in boxes]),
+        number=np.concatenate([np.arange(len(own)) for own in boxes]),
+        place=table[:, :4],
+        label=(lesion > 0).astype(np.int32),
+        target=lesion.astype(np.int64),
+        targets=lesions,
+        score=table[:, 4].astype(np.float64),
     )
 
 
-def _size(settings: Settings) -> int:
-    """Rows and columns of a patch: the net's input."""
-    return nets.architecture(settings.arch).input[-1]
+def _counts(samples: Samples, group: NDArray[Any], inside: NDArray[np.bool_], patches: Ints) -> dict[str, Any]:
+    """Of the frames that are `inside`, (frames,) bool; `covered` is the share of polyps that some candidate hits."""
+    own = inside[samples.item]
+    polyps, frames = int(samples.targets[inside].sum()), int(inside.sum())
+    with_polyps, labels = int((samples.targets[inside] > 0).sum()), samples.label[own]
+    negative, positive = (int(count) for count in np.bincount(labels, minlength=2))
+    packed = np.bincount(labels, weights=patches[own], minlength=2).astype(int)
+    hits = own & (samples.target > 0)
+    covered = len(np.unique(np.stack([samples.item[hits], samples.target[hits]]), axis=1).T)
+    return {
+        "frames": frames,
+        "groups": len(np.unique(group[inside])),
+        "frames_with_polyps": with_polyps,
+        "frames_without_polyps": frames - with_polyps,
+        "polyps": polyps,
+        "candidates": positive + negative,
+        "positive_candidates": positive,
+        "negative_candidates": negative,
+        "candidates_per_frame": (positive + negative) / frames,
+        "covered": covered / polyps if polyps else None,
+        "patches_before_balancing": {"positive": positive * len(VIEWS), "negative": negative * len(VIEWS)},
+        "patches": {"positive": int(packed[1]), "negative": int(packed[0])},
+    }
 
 
-def _check(settings: Settings, done: Packed, found: Cases) -> None:
-    """Look at all that keeps the test honest once more, from the packed files themselves."""
-    for split in done.splits:
-        if (count := _check_split(settings, found, done.folder, split)) != done.patches[split]:
-            raise UserError(
-                f"{done.lmdb(split)}: {count} patches, data.json says {done.patches[split]}; remove {done.folder} to"
-                " pack anew"
-            )
-    verify.check_index({split: done.index(split) for split in done.splits})
-    if detector.Model.load(done.folder / MODEL).digest() != done.detector:
-        raise UserError(f"{done.folder / MODEL}: not the detector that found the candidates; remove {done.folder}")
+def _counts_text(split: str, fact: Mapping[str, Any], patches: int) -> str:
+    covered = "-" if fact["covered"] is None else f"{100 * fact['covered']:.1f} %"
+    return (
+        f"{split:5s} {fact['frames']} frames in {fact['groups']} groups, {fact['polyps']} polyps,"
+        f" {fact['candidates_per_frame']:.1f} candidates a frame cover {covered} of the polyps, {patches} patches"
+    )
 
 
-def _check_split(settings: Settings, found: Cases, folder: Path, split: str) -> int:
-    """LMDB against index, index against splits, pixels against frames; returns the number of patches."""
-    files = pack.database_path(folder, split), pack.index_path(folder, split)
-    count = verify.verify(*files)
-    verify.check_splits(files[1], split, found.parts)
-    verify.check_pixels(*files, found.frames, found.table, settings.encoding, _size(settings))
-    return count
-
-
-def _of_frames(table: Path, kinds: dict[str, type], frames: dict[str, int]) -> dict[str, np.ndarray]:
-    """Rows of a table that are about `frames`."""
-    columns = packed.read_columns(table, kinds)
-    keep = np.array([name in frames for name in columns["frame"]], bool)
-    return {name: column[keep] for name, column in columns.items()}
+APPLICATION = Polyp()

@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 
 from pycaffe_ext.data import masks
+from pycaffe_ext.data.items import Item
 from pycaffe_ext.data.reading import MASKS, Reading
-from pycaffe_ext.data.threads import in_order
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import digest
 from pycaffe_ext.pictures import stored
 from pycaffe_ext.progress import bar
+from pycaffe_ext.threads import in_order
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 THREADS = 4
@@ -49,6 +50,15 @@ class Frame:
     source: str = ""
     videos: tuple[Path, ...] = ()
     reading: Reading = Reading()
+
+    def picture(self) -> np.ndarray:
+        """(H, W, 3) uint8, BGR."""
+        return read_frame(self)
+
+    def content(self) -> str:
+        """A line that changes with the name, the group or the bytes of the picture and its mask."""
+        mask = _digest(self.mask) if self.mask else "none"
+        return f"{self.name}\0{self.group}\0{_digest(self.image)}\0{mask}\n"
 
 
 def check_sizes(frames: Sequence[Frame], progress: bool = True) -> None:
@@ -139,23 +149,16 @@ def no_polyp(frames: Sequence[Frame]) -> UserError:
     return UserError(f"{where}: no polyp in any of {len(files)} masks (grey > {masks.THRESHOLD})")
 
 
-def fingerprint(frames: Sequence[Frame], progress: bool = True) -> str:
+def fingerprint(items: Sequence[Item], progress: bool = True) -> str:
     """Hexadecimal sha256 over names, groups and the bytes of all files; the place on disk does not matter."""
-
-    def describe(frame: Frame) -> str:
-        mask = _digest(frame.mask) if frame.mask else "none"
-        return f"{frame.name}\0{frame.group}\0{_digest(frame.image)}\0{mask}\n"
-
     total = hashlib.sha256()
-    for line in map_frames(describe, frames, "hashing frames", progress):
+    for line in map_frames(lambda item: item.content(), items, "hashing files", progress):
         total.update(line.encode(errors="surrogateescape"))
     return total.hexdigest()
 
 
-def map_frames(
-    function: Callable[[Frame], Any], frames: Sequence[Frame], title: str, progress: bool = True
-) -> list[Any]:
-    """`function` of every frame, in order, on a few threads; a bar appears after two seconds."""
+def map_frames(function: Callable[[Any], Any], frames: Sequence[Any], title: str, progress: bool = True) -> list[Any]:
+    """`function` of every frame (or other item), in order, on a few threads; a bar appears after two seconds."""
     results = in_order(function, frames, THREADS)
     return list(bar(results, title, len(frames), "frame", progress))
 

@@ -9,19 +9,23 @@ two splits; nothing of a scene can be learned from them by heart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 
-from pycaffe_ext.data.frames import Frame, map_frames, read_frame
-from pycaffe_ext.data.threads import one_thread_each
+from pycaffe_ext.data.frames import map_frames
+from pycaffe_ext.data.items import Item, Parts
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.threads import one_thread_each
 
 NEAR = 10  # of 256 bits
 BLANK = 2.0  # grey levels; below this spread the 16 x 17 thumbnail shows nothing that could be repeated
 FILTER = 1  # the 64 bits that are compared first: rows 4 to 7 of 16, where there is no dark corner
+Hashed = tuple[np.ndarray, np.ndarray]
+I = TypeVar("I", bound=Any)  # noqa: E741 (an item)
 ROWS, COLUMNS = 256, 4096  # hashes compared at a time: what fits in a processor's cache
 
 
@@ -51,9 +55,12 @@ def near_pairs(hashes: np.ndarray, near: int = NEAR) -> Iterator[np.ndarray]:
                 yield found
 
 
-def join_near_duplicates(frames: Sequence[Frame], near: int = NEAR, progress: bool = True) -> list[Frame]:
-    """The same frames; groups that share a near-duplicate become one, transitively, named after the first of them."""
-    shown, hashes = hash_frames(frames, progress)
+def join_near_duplicates(frames: Sequence[I], hashed: Hashed | None = None, near: int = NEAR) -> list[I]:
+    """The same items; groups that share a near-duplicate become one, transitively, named after the first of them.
+
+    hashed : what `hash_frames` gives of them, if it is at hand.
+    """
+    shown, hashes = hashed or hash_frames(frames)
     joined = [frame.group for frame in frames]
     code = np.unique(np.array(joined, str), return_inverse=True)[1]
     for pairs in near_pairs(hashes, near):
@@ -64,14 +71,15 @@ def join_near_duplicates(frames: Sequence[Frame], near: int = NEAR, progress: bo
     return [replace(frame, group=group) for frame, group in zip(frames, joined, strict=True)]
 
 
-def check_near_duplicates(parts: Mapping[str, Sequence[Frame]], near: int = NEAR, progress: bool = True) -> None:
-    """Look at the images of all frames, split -> its frames; UserError naming two near-duplicates in two splits.
+def check_near_duplicates(parts: Parts, hashed: Hashed | None = None, near: int = NEAR) -> None:
+    """Look at the pictures of all items, split -> its items; UserError naming two near-duplicates in two splits.
 
-    Nothing that was stored about the frames is trusted: the hashes are made anew from the pictures.
+    Nothing that was stored about the items is trusted: hashes are computed from the pictures, by this call or, as
+    `hashed`, by `hash_frames` of the same items in the same order.
     """
     frames = [frame for part in parts.values() for frame in part]
     split = np.repeat(np.arange(len(parts)), [len(part) for part in parts.values()])
-    shown, hashes = hash_frames(frames, progress)
+    shown, hashes = hashed or hash_frames(frames)
     for pairs in near_pairs(hashes, near):
         pairs = shown[pairs]
         if len(apart := pairs[split[pairs[:, 0]] != split[pairs[:, 1]]]):
@@ -83,11 +91,11 @@ def check_near_duplicates(parts: Mapping[str, Sequence[Frame]], near: int = NEAR
             )
 
 
-def hash_frames(frames: Sequence[Frame], progress: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """(m,) int64 indices of the frames that show something, and their hashes (m, 4) uint64; see BLANK."""
+def hash_frames(frames: Sequence[Item], progress: bool = True) -> Hashed:
+    """(m,) int64 indices of the items that show something, and their hashes (m, 4) uint64; see BLANK."""
 
-    def hashed(frame: Frame) -> tuple[np.ndarray, bool]:
-        thumbnail = _thumbnail(read_frame(frame))
+    def hashed(frame: Item) -> tuple[np.ndarray, bool]:
+        thumbnail = _thumbnail(frame.picture())
         return _hash(thumbnail), bool(thumbnail.std() >= BLANK)
 
     with one_thread_each():

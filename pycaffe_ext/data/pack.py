@@ -2,53 +2,36 @@
 
 FOLDER/SPLIT_lmdb/ has data.mdb and lock.mdb as Caffe's own tools write them; FOLDER/patches_SPLIT.csv has a line for
 each key, in key order. Caffe's cursor never shuffles, so the keys count through a random order; the pixels are cut
-frame by frame and put under their keys, so that no picture is read more often than its patches need.
+item by item and put under their keys, so that no picture is read more often than its patches need.
 """
 
 from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import lmdb
 import numpy as np
 
 from pycaffe_ext.data import ENCODINGS
 from pycaffe_ext.data.balance import Selection
-from pycaffe_ext.data.frames import Frame, read_frame
-from pycaffe_ext.data.patches import SIZE, VIEWS, cut
-from pycaffe_ext.data.threads import in_order, one_thread_each
+from pycaffe_ext.data.items import Material
+from pycaffe_ext.data.patches import SIZE
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.files import reading, write_csv, writing_folder
 from pycaffe_ext.progress import bar
 from pycaffe_ext.records.datum import QUALITY, to_bytes
 from pycaffe_ext.sizes import check_space
+from pycaffe_ext.threads import cores, in_order, one_thread_each
 
-HEADER = ("split", "key", "frame", "group", "candidate", "scale", "dx", "dy", "orientation", "label")
-BATCH = 256  # patches of one frame cut at a time: 40 MB of raw pixels
+FIXED = ("split", "key", "group", "label")  # columns of every index, beside the words and the views' own
+BATCH = 256  # patches of one item cut at a time: 40 MB of raw pixels
 PAGE = 4096
 REMEDY = ", lower PATCHES=, or choose another folder with RUNS="
 LONGEST_KEY = 511  # LMDB's limit, in bytes
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """n candidates of a data set, a column each; a Selection's `candidate` counts these rows.
-
-    frame : (n,) int, index into the list of frames.   number : (n,) int, rank within the frame, 0 is the best.
-    box : (n, 4) float32, x, y, width, height in pixels of the frame.   label : (n,) int, 1 = polyp.
-    """
-
-    frame: np.ndarray
-    number: np.ndarray
-    box: np.ndarray
-    label: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.frame)
 
 
 def database_path(folder: Path, split: str) -> Path:
@@ -60,49 +43,56 @@ def index_path(folder: Path, split: str) -> Path:
 
 
 def pack(
-    frames: Sequence[Frame],
-    candidates: Candidates,
+    material: Material,
     selection: Selection,
     folder: str | Path,
     split: str,
     *,
     encoding: str = "raw",
-    quality: int = QUALITY,
     size: int = SIZE,
     seed: int = 0,
-    workers: int | None = None,
     progress: bool = True,
 ) -> tuple[Path, Path]:
     """Cut the selected patches and write SPLIT_lmdb/ and patches_SPLIT.csv in `folder`; returns both paths.
 
-    The order is shuffled with `seed`; equal arguments give equal bytes of data.mdb and of the index, whatever
-    `workers` (threads; default: one per core) is. Memory: about 40 MB (raw) per worker, plus some 60 bytes per patch.
-    Both are replaced if they exist. Raises UserError if nothing is selected, an image is missing or cut off, a box
-    is degenerate (the frame is named), or the disk is full; no half-written database is left then.
+    The order is shuffled with `seed`; equal arguments give equal bytes of data.mdb and of the index, however many
+    threads there are. Memory: about 40 MB (raw) per thread, plus some 60 bytes per patch.
+    Both are replaced if they exist. Raises UserError if nothing is selected, a file is missing or cut off, a place
+    is degenerate (the item is named), or the disk is full; no half-written database is left then.
     """
     known(encoding, ENCODINGS, "encoding")
     if not len(selection):
         raise UserError(f"no patch selected for {split}: nothing to pack")
     folder = Path(folder)
-    place = np.random.default_rng(seed).permutation(len(selection))  # of each selected patch, in the order of keys
-    keys = _Keys(frames, candidates, selection, place)
+    place = order_of_keys(len(selection), seed)
+    keys = _Keys(material, selection, place)
 
     def cut_batch(rows: np.ndarray) -> list[tuple[bytes, bytes]]:
         return [
-            (os.fsencode(keys(row)), to_bytes(patch, selection.label[row], encoding, quality))
-            for row, patch in zip(rows, cut_rows(frames, candidates, selection, rows, size), strict=True)
+            (os.fsencode(keys(row)), to_bytes(patch, selection.label[row], encoding, QUALITY))
+            for row, patch in zip(rows, cut_rows(material, selection, rows, size), strict=True)
         ]
 
     database, index = database_path(folder, split), index_path(folder, split)
     check_room(folder, len(selection), encoding, size)
     with writing_folder(database) as part:
-        workers = workers or os.cpu_count() or 1
         shown = bar(title=f"packing {split}", total=len(selection), unit="patch", progress=progress)
         with one_thread_each(), shown:
-            batches = in_order(cut_batch, _batches(candidates.frame[selection.candidate]), workers)
+            batches = in_order(cut_batch, _batches(material.samples.item[selection.sample]), cores())
             _put(part, batches, map_size=2 * len(selection) * _entry(size) + (1 << 24), report=shown.update)
-        write_csv(index, HEADER, _index_rows(frames, candidates, selection, place, keys, split))
+        write_csv(index, header(material), _index_rows(material, selection, place, keys, split))
     return database, index
+
+
+def header(material: Material) -> tuple[str, ...]:
+    """Columns of patches_SPLIT.csv."""
+    item, sample = material.words
+    return "split", "key", item, "group", sample, *material.views.columns, "label"
+
+
+def order_of_keys(count: int, seed: int) -> np.ndarray:
+    """(count,) int: place of each selected patch in the order of the keys."""
+    return np.random.default_rng(seed).permutation(count)
 
 
 def check_room(folder: Path, patches: int, encoding: str, size: int = SIZE) -> None:
@@ -123,34 +113,32 @@ def read_index(index: str | Path) -> Iterator[dict[str, str]]:
         raise UserError(f"{index}: no such index; pack the patches first")
     with reading(index) as file:
         rows = csv.DictReader(file)
-        if tuple(rows.fieldnames or ()) != HEADER:
-            raise UserError(f"{index}: needs the header {','.join(HEADER)}; pack the patches again")
+        if not set(FIXED) <= set(rows.fieldnames or ()):
+            raise UserError(f"{index}: needs the columns {', '.join(FIXED)}; pack the patches again")
         yield from rows
 
 
 class _Keys:
-    """Key of a selected patch: its place in eight digits, then what it is: 00000042_FRAME_CANDIDATE_VIEW."""
+    """Key of a selected patch: its place in eight digits, then what it is: 00000042_ITEM_SAMPLE_VIEW."""
 
-    def __init__(
-        self, frames: Sequence[Frame], candidates: Candidates, selection: Selection, place: np.ndarray
-    ) -> None:
-        self.frames, self.candidates, self.selection, self.place = frames, candidates, selection, place
+    def __init__(self, material: Material, selection: Selection, place: np.ndarray) -> None:
+        self.material, self.selection, self.place = material, selection, place
         self.digits = max(8, len(str(len(place) - 1)))  # keys sort as numbers only if all have as many digits
 
     def __call__(self, row: int) -> str:
-        candidate = self.selection.candidate[row]
-        frame = self.frames[self.candidates.frame[candidate]].name
-        tail = f"_{self.candidates.number[candidate]}_{self.selection.view[row]}"
+        sample, samples = self.selection.sample[row], self.material.samples
+        name = self.material.items[samples.item[sample]].name
+        tail = f"_{samples.number[sample]}_{self.selection.view[row]}"
         head = f"{self.place[row]:0{self.digits}d}_"
-        while len(os.fsencode(frame)) > LONGEST_KEY - len(head) - len(tail):
-            frame = frame[:-1]
-        return head + frame + tail
+        while len(os.fsencode(name)) > LONGEST_KEY - len(head) - len(tail):
+            name = name[:-1]
+        return head + name + tail
 
 
-def _batches(frame: np.ndarray) -> Iterator[np.ndarray]:
-    """Selected rows by frame, at most BATCH at a time; frame : (m,) int, frame of each row."""
-    order = np.argsort(frame, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(frame[order])) + 1, len(order))
+def _batches(item: np.ndarray) -> Iterator[np.ndarray]:
+    """Selected rows by item, at most BATCH at a time; item : (m,) int, item of each row."""
+    order = np.argsort(item, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(item[order])) + 1, len(order))
     start = 0
     for end in ends:
         for first in range(start, end, BATCH):
@@ -158,19 +146,14 @@ def _batches(frame: np.ndarray) -> Iterator[np.ndarray]:
         start = end
 
 
-def cut_rows(
-    frames: Sequence[Frame], candidates: Candidates, selection: Selection, rows: np.ndarray, size: int
-) -> Iterator[np.ndarray]:
-    """The (3, size, size) uint8 patch of each row; the rows share one frame and are ordered by candidate."""
-    chosen = selection.candidate[rows]
-    frame = frames[candidates.frame[chosen[0]]]
-    image = read_frame(frame)
+def cut_rows(material: Material, selection: Selection, rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """The (3, size, size) uint8 patch of each row; the rows share one item and are ordered by sample."""
+    chosen = selection.sample[rows]
+    item = material.items[material.samples.item[chosen[0]]]
     try:
-        for candidate in np.unique(chosen):
-            views = [VIEWS[view] for view in selection.view[rows[chosen == candidate]]]
-            yield from cut(image, candidates.box[candidate], views, size)
+        yield from material.cut(item, material.samples.place[chosen], selection.view[rows], size)
     except UserError as error:
-        raise UserError(f"frame {frame.name}: {error}") from None
+        raise UserError(f"{material.words[0]} {item.name}: {error}") from None
 
 
 def _put(
@@ -197,22 +180,10 @@ def _put(
 
 
 def _index_rows(
-    frames: Sequence[Frame],
-    candidates: Candidates,
-    selection: Selection,
-    place: np.ndarray,
-    keys: _Keys,
-    split: str,
-) -> Iterator[tuple]:
+    material: Material, selection: Selection, place: np.ndarray, keys: _Keys, split: str
+) -> Iterator[tuple[Any, ...]]:
+    samples = material.samples
     for row in np.argsort(place):
-        candidate = selection.candidate[row]
-        frame, view = frames[candidates.frame[candidate]], VIEWS[selection.view[row]]
-        yield (
-            split,
-            keys(row),
-            frame.name,
-            frame.group,
-            candidates.number[candidate],
-            *(view.scale, view.dx, view.dy, view.orientation),
-            selection.label[row],
-        )
+        sample = selection.sample[row]
+        item, view = material.items[samples.item[sample]], material.views.row(selection.view[row])
+        yield split, keys(row), item.name, item.group, samples.number[sample], *view, selection.label[row]

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from pycaffe_ext.data.balance import Selection
-from pycaffe_ext.data.frames import Frame
-from pycaffe_ext.data.pack import Candidates, cut_rows, read_index
-from pycaffe_ext.data.patches import VIEWS
+from pycaffe_ext.data.items import Item, Material
+from pycaffe_ext.data.pack import cut_rows, read_index
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.records.database import window
 from pycaffe_ext.records.datum import open_database, parse, to_bytes
@@ -38,28 +37,28 @@ def verify(database: str | Path, index: str | Path) -> int:
     return count
 
 
-def check_splits(index: str | Path, split: str, parts: Mapping[str, Sequence[Frame]]) -> None:
-    """Check that every line of an index is about a frame of `split`, and names its group; parts : split -> frames.
+def check_splits(index: str | Path, split: str, items: Sequence[Item], word: str = "frame") -> None:
+    """Check that every line of an index is about one of the `items`, those of `split`, and names its group.
 
-    Raises UserError that names the first line that is not.
+    word : what an item is called.   Raises UserError that names the first line that is not.
     """
-    groups = {frame.name: frame.group for frame in parts[split]}
+    groups = {item.name: item.group for item in items}
     for number, row in enumerate(read_index(index), 2):
-        if row["split"] != split or groups.get(row["frame"]) != row["group"]:
+        if row["split"] != split or groups.get(row[word]) != row["group"]:
             raise UserError(
-                f"{index}, line {number}: frame {row['frame']} of group {row['group']} is packed for {row['split']};"
-                f" splits.csv does not have it so in {split}; remove {Path(index).parent} to pack anew"
+                f"{index}, line {number}: {word} {row[word]} of group {row['group']} is packed for {row['split']};"
+                f" splits.csv does not have it so in {split}; remove {Path(index).parent} to pack it again"
             )
 
 
-def check_index(indexes: Mapping[str, str | Path]) -> None:
-    """Check that no frame and no group occurs in two splits; indexes : split -> its patches_SPLIT.csv.
+def check_index(indexes: Mapping[str, str | Path], word: str = "frame") -> None:
+    """Check that no item and no group occurs in two splits; indexes : split -> its patches_SPLIT.csv.
 
     Raises UserError naming some of those that do.
     """
-    found = {split: _frames_and_groups(index) for split, index in indexes.items()}
+    found = {split: _items_and_groups(index, word) for split, index in indexes.items()}
     for one, other in combinations(found, 2):
-        for kind, here, there in zip(("frame", "group"), found[one], found[other], strict=True):
+        for kind, here, there in zip((word, "group"), found[one], found[other], strict=True):
             if both := sorted(here & there):
                 names = ", ".join(both[:3])
                 raise UserError(
@@ -67,31 +66,42 @@ def check_index(indexes: Mapping[str, str | Path]) -> None:
                 )
 
 
-def check_pixels(
-    database: str | Path, index: str | Path, frames: Sequence[Frame], candidates: Candidates, encoding: str, size: int
-) -> None:
+def check_pixels(database: str | Path, index: str | Path, material: Material, encoding: str, size: int) -> None:
     """Cut SAMPLE patches again, spread evenly over the database, and compare them with what is stored, byte by byte.
 
     Raises UserError that names the first one that differs.  It is meant for a database that was exchanged as a whole.
     """
-    place = {frame.name: i for i, frame in enumerate(frames)}
-    row_of = {key: i for i, key in enumerate(zip(candidates.frame.tolist(), candidates.number.tolist(), strict=True))}
-    view_of = {tuple(map(str, (v.scale, v.dx, v.dy, v.orientation))): i for i, v in enumerate(VIEWS)}
+    place_of = _Places(material)
     with open_database(database) as transaction:
         step = max(1, transaction.stat()["entries"] // SAMPLE)
         for row in (row for number, row in enumerate(read_index(index)) if number % step == 0):
-            candidate = row_of.get((place.get(row["frame"]), int(row["candidate"])))
-            view = view_of.get(tuple(row[name] for name in ("scale", "dx", "dy", "orientation")))
-            same = False
-            if candidate is not None and view is not None:
-                one = Selection(np.array([candidate]), np.array([view]), candidates.label[[candidate]])
-                (patch,) = cut_rows(frames, candidates, one, np.zeros(1, int), size)
-                wanted = to_bytes(patch, candidates.label[candidate], encoding)
-                same = transaction.get(os.fsencode(row["key"])) == wanted
+            place, same = place_of(row), False
+            if place is not None:
+                label = material.samples.label[place[0]]
+                one = Selection(np.array([place[0]]), np.array([place[1]]), np.array([label]))
+                (patch,) = cut_rows(material, one, np.zeros(1, int), size)
+                same = transaction.get(os.fsencode(row["key"])) == to_bytes(patch, label, encoding)
             if not same:
                 raise UserError(
-                    f"patch {row['key']} is not what its frame shows there; remove {Path(index).parent} to pack anew"
+                    f"patch {row['key']} is not what its {material.words[0]} shows there; remove"
+                    f" {Path(index).parent} to pack it again"
                 )
+
+
+class _Places:
+    """(sample, view) of a line of an index; None where the material has no such place."""
+
+    def __init__(self, material: Material) -> None:
+        self.words, self.samples = material.words, material.samples
+        self.item = {item.name: i for i, item in enumerate(material.items)}
+        self.columns = material.views.columns
+        self.view = {tuple(map(str, material.views.row(i))): i for i in range(len(material.views))}
+
+    def __call__(self, row: Mapping[str, str]) -> tuple[int, int] | None:
+        item, view = self.item.get(row[self.words[0]]), self.view.get(tuple(row[name] for name in self.columns))
+        start, end = np.searchsorted(self.samples.item, (item, item + 1)) if item is not None else (0, 0)
+        same = np.flatnonzero(self.samples.number[start:end] == int(row[self.words[1]]))
+        return (int(start + same[0]), view) if len(same) and view is not None else None
 
 
 def _labels(database: str | Path) -> Iterator[tuple[str, int]]:
@@ -115,9 +125,9 @@ def _label(raw: RawDatums, content: memoryview) -> int:
     return datum.label
 
 
-def _frames_and_groups(index: str | Path) -> tuple[set[str], set[str]]:
-    frames, groups = set(), set()
+def _items_and_groups(index: str | Path, word: str) -> tuple[set[str], set[str]]:
+    items, groups = set(), set()
     for row in read_index(index):
-        frames.add(row["frame"])
+        items.add(row[word])
         groups.add(row["group"])
-    return frames, groups
+    return items, groups

@@ -28,6 +28,7 @@ from pycaffe_ext.detector.oriented import describe
 from pycaffe_ext.detector.settings import Detector
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.processes import map_processes
+from pycaffe_ext.threads import cores
 
 FOLDS = 3
 FRAME_SAMPLES = 200  # edge pixels of a frame, at most
@@ -128,7 +129,7 @@ def _models(
     positive = np.array(map_frames(lambda frame: bool(read_mask(frame).any()), frames, "reading masks", progress), bool)
     fold_of = deal(frames, positive, seed)
     shows = {frame.name for frame, p in zip(frames, positive, strict=True) if p}
-    how = {"workers": workers or os.cpu_count() or 1, "progress": progress}
+    how = {"workers": workers or cores(), "progress": progress}
     chosen = draw(frames, positive, settings.train_frames, seed)
     first = _first_forests(chosen, fold_of, settings, seed, keys, **how)
     if missing := [key for key in keys if key not in first]:

@@ -86,14 +86,17 @@ class Graph:
     def constant(self, array: np.ndarray, hint: str = "constant") -> str:
         """Add a constant (float32 or int64) and return its name."""
         name = self._unused(f"{hint}_{len(self.constants)}")
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        self.constants.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
         return name
 
     def number(self, value: float) -> str:
         return self.constant(np.array(value, np.float32))
 
     def reshape(self, value: Value, shape: Shape) -> Value:
-        return self.node("Reshape", [value, self.constant(np.array(shape, np.int64), "shape")], shape)
+        """A first axis that stays is written as 0, "as it is", so that the graph does not fix the batch's size."""
+        kept = bool(shape) and shape[:1] == value.shape[:1]
+        target = (0, *shape[1:]) if kept else shape
+        return self.node("Reshape", [value, self.constant(np.array(target, np.int64), "shape")], shape)
 
     def outputs(self) -> list[Value]:
         """Blobs that no layer reads, as Caffe's net outputs."""

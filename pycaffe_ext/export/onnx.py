@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.export import require
 from pycaffe_ext.export.source import Preparation, Source
 from pycaffe_ext.files import writing
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
+    from pycaffe_ext.export.graph import Graph
+
 OPSET = 17
 IR_VERSION = 8  # the one that came with opset 17: readers need not be newer
 
 
-def to_model(source: Source, preparation: Preparation) -> ModelProto:
-    """The model: inputs and outputs bear the names of Caffe's blobs, float32, with the batch size of the prototxt.
+def graph_of(source: Source) -> Graph:
+    """The net's operators, constants, inputs and outputs.
 
     Raises UserError, naming the layer, for a type or a setting that has no ONNX form here, a missing or misshapen
-    blob, or a layer that wants more bottoms.
+    blob, or a layer that wants more bottoms; and without the package onnx.
     """
-    try:
-        from onnx import checker, helper
-    except ImportError:
-        raise UserError("this needs the package onnx: pip install 'pycaffe_ext[export]'") from None
-    from pycaffe_ext import __version__
+    require("onnx")
     from pycaffe_ext.export.graph import Graph
     from pycaffe_ext.export.layers import emit
 
@@ -35,8 +38,24 @@ def to_model(source: Source, preparation: Preparation) -> ModelProto:
         emit(graph, layer)
     if not graph.inputs:
         raise UserError("the net has no Input layer; export its deploy prototxt")
+    return graph
+
+
+def to_model(
+    source: Source, preparation: Preparation, about: Mapping[str, str] | None = None, any_batch: bool = False
+) -> ModelProto:
+    """The model: inputs and outputs bear the names of Caffe's blobs, float32.
+
+    about : further metadata.  any_batch : the first axis of inputs and outputs is called N and takes any size;
+    else it is the prototxt's.  Raises UserError as `graph_of` does.
+    """
+    graph = graph_of(source)
+    from onnx import checker, helper
+
+    from pycaffe_ext import __version__
+
     inputs, outputs = (
-        [helper.make_tensor_value_info(value.name, 1, value.shape) for value in values]
+        [helper.make_tensor_value_info(v.name, 1, ("N", *v.shape[1:]) if any_batch else v.shape) for v in values]
         for values in (graph.inputs, graph.outputs())
     )
     model = helper.make_model(
@@ -46,13 +65,31 @@ def to_model(source: Source, preparation: Preparation) -> ModelProto:
         producer_name="pycaffe_ext",
         producer_version=__version__,
     )
-    helper.set_model_props(model, preparation.metadata())
+    helper.set_model_props(model, {**preparation.metadata(), **(about or {})})
     checker.check_model(model, full_check=True)
     return model
 
 
-def write(source: Source, path: str | Path, preparation: Preparation) -> None:
-    """Write the model, whole or not at all; UserError as `to_model` says."""
-    model = to_model(source, preparation)
+def write(
+    source: Source,
+    path: str | Path,
+    preparation: Preparation,
+    about: Mapping[str, str] | None = None,
+    any_batch: bool = False,
+) -> None:
+    """Write the model, whole or not at all; arguments and errors as `to_model`."""
+    model = to_model(source, preparation, about, any_batch)
     with writing(path, "wb") as file:
         file.write(model.SerializeToString(deterministic=True))
+
+
+def load(path: str | Path) -> Callable[[np.ndarray], np.ndarray]:
+    """What ONNX Runtime computes on the CPU: the input's float32 values -> the first output's."""
+    require("onnxruntime")
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors only: it warns of constants that it folds
+    session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda values: session.run(None, {name: values})[0]

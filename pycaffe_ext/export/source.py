@@ -6,6 +6,7 @@ import base64
 import json
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pycaffe_ext.errors import LayerError, UserError
 from pycaffe_ext.proto import caffe_pb2, read_blobs, read_mean, read_net, to_text
 
 LayerParameter = caffe_pb2.LayerParameter
+Blobs = Mapping[str, list[np.ndarray | None]]  # by layer name, as read_blobs gives them
 
 
 @dataclass(frozen=True)
@@ -78,23 +80,61 @@ class Source:
 
 
 def read(prototxt: str | Path, weights: str | Path) -> Source:
-    """Read a deploy prototxt and a caffemodel (binary or HDF5) of any age.
+    """Read a deploy prototxt and a caffemodel (binary or HDF5) of any age; UserError if either can't be read, or as
+    `of` does."""
+    return of(read_net(prototxt), read_blobs(weights))
 
-    Raises UserError if either can't be read, or if several layers bear a name that the weights hold.
+
+def of(net: caffe_pb2.NetParameter, blobs: Blobs) -> Source:
+    """A deploy net in today's form and the learned blobs by layer name.
+
+    Raises LayerError if several layers bear a name that the weights hold.
     """
-    net = filter_layers(with_state(read_net(prototxt), caffe_pb2.TEST, 0, []))
-    blobs = read_blobs(weights)
-    for name, count in Counter(layer.name for layer in net.layer).items():
+    kept = filter_layers(with_state(net, caffe_pb2.TEST, 0, []))
+    for name, count in Counter(layer.name for layer in kept.layer).items():
         if count > 1 and name in blobs:
             raise LayerError(
                 name,
                 f"{count} layers are called {name!r}, so it is not clear whose weights the file"
                 " holds; give each its own name",
             )
-    return Source(net.name, list(net.layer), _with_shared(net, blobs), to_text(read_net(prototxt)))
+    return Source(net.name, list(kept.layer), _with_shared(kept, blobs), to_text(net))
 
 
-def _with_shared(net: caffe_pb2.NetParameter, blobs: dict[str, list[np.ndarray | None]]) -> dict[str, list[np.ndarray]]:
+def prepared(source: Source, preparation: Preparation) -> Source:
+    """A net that prepares its input itself: a Bias layer subtracts the mean from raw B G R values of 0 to 255, a Power
+    layer multiplies by the scale, both in place on the net's only input.
+
+    Raises UserError unless the net begins with an Input layer of one (N, C, ...) blob that the mean fits.
+    """
+    first = source.layers[0] if source.layers else LayerParameter()
+    if first.type != "Input" or len(first.top) != 1 or len(first.input_param.shape) != 1:
+        raise UserError("the net must begin with an Input layer of one blob; export its deploy prototxt")
+    blob, shape = first.top[0], tuple(first.input_param.shape[0].dim)
+    added, learned = [], {}
+    if preparation.mean is not None:
+        added.append(_mean_layer(blob, preparation.mean, shape))
+        learned[added[0].name] = [-preparation.mean]
+    if preparation.scale != 1:
+        power = caffe_pb2.PowerParameter(scale=preparation.scale)
+        added.append(LayerParameter(name=f"{blob}_scale", type="Power", bottom=[blob], top=[blob], power_param=power))
+    if taken := {layer.name for layer in added} & {layer.name for layer in source.layers}:
+        raise UserError(f"the net has a layer {taken.pop()!r}, a name that the export gives; rename the layer")
+    net = caffe_pb2.NetParameter(name=source.name, layer=[first, *added, *source.layers[1:]])
+    return Source(source.name, list(net.layer), {**source.blobs, **learned}, to_text(net))
+
+
+def _mean_layer(blob: str, mean: np.ndarray, shape: tuple[int, ...]) -> LayerParameter:
+    """Adding -mean is exactly Caffe's subtraction."""
+    if mean.shape != shape[1 : 1 + mean.ndim] or mean.ndim not in (1, 3):
+        raise UserError(
+            f"the mean has shape {mean.shape}, the net's input {blob!r} {shape}; use the mean of its patches"
+        )
+    param = caffe_pb2.BiasParameter(axis=1, num_axes=mean.ndim)
+    return LayerParameter(name=f"{blob}_mean", type="Bias", bottom=[blob], top=[blob], bias_param=param)
+
+
+def _with_shared(net: caffe_pb2.NetParameter, blobs: Blobs) -> dict[str, list[np.ndarray]]:
     """Blobs that a file holds only under the layer that owns them, given to each layer that names the same `param`."""
     owners: dict[str, np.ndarray] = {}
     out = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
-from pycaffe_ext.applications import APPLICATIONS, Application
+from pycaffe_ext.applications.registry import APPLICATIONS, Entry
 from pycaffe_ext.files import writing
 from pycaffe_ext.nets.architectures import architecture, deploy, train_val
 from pycaffe_ext.nets.solver import solver
@@ -14,6 +14,7 @@ from pycaffe_ext.proto import to_text
 from pycaffe_ext.schemes import schemes
 
 VAL_BATCH_SIZE = 50  # BVLC AlexNet's; it divides every validation count, so no patch is counted twice
+EMITTED = tuple(slug for slug, entry in APPLICATIONS.items() if entry.classes)
 FOLDERS = ("prototxt", "solvers")  # hold nothing but emitted files
 
 
@@ -35,7 +36,7 @@ def split(patches: int) -> tuple[int, int]:
     return train, patches - train
 
 
-def paper_spec(app: Application, scheme: str, arch: str = "alexnet") -> NetSpec:
+def paper_spec(app: Entry, scheme: str, arch: str = "alexnet") -> NetSpec:
     """The net at the paper's size, its data where the repository's commands would put it."""
     return NetSpec(
         app=app.slug,
@@ -50,7 +51,7 @@ def paper_spec(app: Application, scheme: str, arch: str = "alexnet") -> NetSpec:
     )
 
 
-def emit(arch: str = "alexnet", apps: Iterable[str] = tuple(APPLICATIONS)) -> dict[str, str]:
+def emit(arch: str = "alexnet", apps: Iterable[str] = EMITTED) -> dict[str, str]:
     """Path -> text, for each application and scheme; the same bytes each time.
 
     Paths, also those that the solvers name, are relative to the folder that the files are put in: the repository's
@@ -59,7 +60,7 @@ def emit(arch: str = "alexnet", apps: Iterable[str] = tuple(APPLICATIONS)) -> di
     return {path: text for app in apps for path, text in _emit_application(APPLICATIONS[app], arch)}
 
 
-def _emit_application(app: Application, arch: str) -> Iterator[tuple[str, str]]:
+def _emit_application(app: Entry, arch: str) -> Iterator[tuple[str, str]]:
     train, val = split(app.patches)
     yield deploy_path(app.slug), to_text(deploy(paper_spec(app, "scratch", arch)))
     for scheme in schemes(arch):

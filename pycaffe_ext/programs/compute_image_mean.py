@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import islice
@@ -12,7 +11,6 @@ import cv2
 import numpy as np
 
 from pycaffe_ext import glog, proto
-from pycaffe_ext.data.threads import one_thread_each
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import write_json
 from pycaffe_ext.progress import bar
@@ -20,6 +18,7 @@ from pycaffe_ext.records.cursor import datum_image
 from pycaffe_ext.records.database import Record, window
 from pycaffe_ext.records.datum import parse
 from pycaffe_ext.records.raw_datums import RawDatums
+from pycaffe_ext.threads import cores, one_thread_each
 
 BATCH = 64  # Datums that are added at a time
 EXACT = (2**24 - 1) // 255  # images of bytes whose sum float32 holds exactly, in whatever order
@@ -62,7 +61,7 @@ def sum_images(
     Encoded Datums count as Caffe decodes them.  `progress` shows a bar, `report` logs as Caffe does.  Raises UserError
     if the database is missing, empty or damaged, or images differ in shape.
     """
-    workers, count, last, more = os.cpu_count() or 1, 0, None, True
+    workers, count, last, more = cores(), 0, None, True
     shown = bar(title="mean", unit="image", progress=progress)
     with ThreadPoolExecutor(workers) as pool, one_thread_each(), shown:
         adding = _Sum(pool, workers)

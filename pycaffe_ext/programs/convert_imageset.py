@@ -12,11 +12,11 @@ from pathlib import Path
 import cv2
 
 from pycaffe_ext import glog
-from pycaffe_ext.data.threads import in_order, one_thread_each
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.pictures import opencv
 from pycaffe_ext.proto.caffe_pb2 import Datum
 from pycaffe_ext.records.database import creating
+from pycaffe_ext.threads import cores, in_order, one_thread_each
 
 BATCH = 16  # images a thread reads at a time
 REPORT = 1000  # images between two lines of the log
@@ -71,7 +71,7 @@ def convert(
     batches = (images[i : i + BATCH] for i in range(0, len(images), BATCH))
     with creating(database, options.backend) as put, one_thread_each():
         count, size = 0, 0
-        for batch in in_order(read, batches, workers or os.cpu_count() or 1):
+        for batch in in_order(read, batches, workers or cores()):
             found = [(image, datum) for image, datum in batch if datum is not None]
             if options.check_size:
                 size = _check_sizes(found, size)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from pycaffe_ext import detector
-from pycaffe_ext.applications import packed
-from pycaffe_ext.applications.results import LESION_KINDS
 from pycaffe_ext.data.frames import Frame, read_frame, read_mask
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.files import reading
 from pycaffe_ext.report.montage import CloseUp, Scene
 from pycaffe_ext.runs.finished import RunFiles
 
@@ -63,15 +58,13 @@ def _one_of_each_group(rows: np.ndarray, key: np.ndarray, group: np.ndarray, cou
 def _example(run: RunFiles, row: int) -> Example:
     own = run.evaluation
     return Example(
-        *own.names[row], bool(own.cases.lesion[row]), float(own.cases.score[row]), float(own.baseline.score[row])
+        *own.name(row), bool(own.cases.lesion[row]), float(own.cases.score[row]), float(own.baseline.score[row])
     )
 
 
 def shown_frames(run: RunFiles, count: int = SCENES, bare: int = BARE) -> list[str]:
     """Names of test frames spread evenly over the test set, `bare` of them without polyps if there are such."""
-    table = packed.read_columns(run.packed.folder / "lesions.csv", LESION_KINDS)
-    test = table["split"] == "test"
-    names, lesions = np.array(table["frame"])[test], table["lesions"][test]
+    names, lesions = np.array(run.test.items), run.test.samples.targets
     without = _spread(np.flatnonzero(lesions == 0), bare)
     return names[[*_spread(np.flatnonzero(lesions), count - len(without)), *without]].tolist()
 
@@ -89,21 +82,19 @@ class Pictures:
     """
 
     def __init__(self, run: RunFiles, frames: Mapping[str, Frame], names: Collection[str]) -> None:
-        self.frames = frames
-        self.boxes = read_boxes(run.packed.folder / "candidates.csv", names)
-        hits: dict[str, dict[int, bool]] = {name: {} for name in names}
-        for (name, rank), lesion in zip(run.evaluation.names, run.evaluation.cases.lesion, strict=True):
-            if name in hits:
-                hits[name][rank] = bool(lesion)
-        for name, own in hits.items():
-            self._check(run.packed.folder, name, own)
+        self.frames, self.run = frames, run
+        place = {name: i for i, name in enumerate(run.test.items)}
+        self.rows = {name: np.flatnonzero(run.test.samples.item == place[name]) for name in names}
+        for name in names:
+            self._check(name)
 
-    def _check(self, folder: Path, name: str, hits: Mapping[int, bool]) -> None:
+    def _check(self, name: str) -> None:
         """The masks must say of the boxes what they said when these were packed."""
+        folder, samples = self.run.packed.found, self.run.test.samples
         if name not in self.frames:
             raise UserError(f"{folder}: frame {name} is no longer in the data set; the report shows it")
-        boxes = np.array([self.boxes[name, rank] for rank in hits], np.float32).reshape(-1, 4)
-        if detector.inside(boxes, self.mask(name)).tolist() != list(hits.values()):
+        rows = self.rows[name]
+        if not np.array_equal(detector.inside(samples.place[rows], self.mask(name)), samples.target[rows] > 0):
             raise UserError(f"{self.frames[name].mask}: the mask has changed since {folder} was packed; run again")
 
     def image(self, name: str) -> np.ndarray:
@@ -115,35 +106,16 @@ class Pictures:
     def scene(self, run: RunFiles, name: str, count: int = SHOWN) -> Scene:
         """A frame with its `count` candidates that the net scores highest."""
         own = run.evaluation
-        rows = np.array([i for i, (frame, _) in enumerate(own.names) if frame == name], int)
+        rows = self.rows[name]
         rows = rows[np.argsort(-own.cases.score[rows], kind="stable")]
         best = rows[:count]
-        boxes = np.array([self.boxes[own.names[i]] for i in best]).reshape(-1, 4)
+        boxes = self.run.test.samples.place[best]
         title = f"{_short(name)}\nbest {len(best)} of {len(rows)} candidates"
         return Scene(self.image(name), self.mask(name), boxes, own.cases.score[best], own.cases.lesion[best] > 0, title)
 
     def close_up(self, one: Example) -> CloseUp:
-        box = np.array(self.boxes[one.frame, one.candidate])
+        box = self.run.test.samples.place[self.rows[one.frame][one.candidate]]
         return CloseUp(self.image(one.frame), self.mask(one.frame), box, one.hit, f"{one.score:.3f}")
-
-
-def read_boxes(table: Path, names: Collection[str]) -> dict[tuple[str, int], tuple[float, ...]]:
-    """(frame, candidate) -> x, y, width, height in pixels, of the frames in `names`; UserError if it is no such table.
-
-    Read line by line: a data set may have a million candidates.
-    """
-    try:
-        with reading(table) as file:
-            return dict(_boxes(csv.DictReader(file), set(names)))
-    except (OSError, KeyError, TypeError, ValueError):
-        columns = ", ".join(detector.KINDS)
-        raise UserError(f"{table} is missing or lacks the columns {columns}; remove the folder and run again") from None
-
-
-def _boxes(rows: csv.DictReader, names: Collection[str]) -> Iterator[tuple[tuple[str, int], tuple[float, ...]]]:
-    for row in rows:
-        if row["frame"] in names:
-            yield (row["frame"], int(row["candidate"])), tuple(float(row[key]) for key in "xywh")
 
 
 def example_rows(found: Mapping[str, Sequence[Example]]) -> list[tuple]:

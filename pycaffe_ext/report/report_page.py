@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pycaffe_ext.applications import APPLICATIONS
+from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.data.patches import VIEWS
 from pycaffe_ext.data.reading import Reading
 from pycaffe_ext.engine.options import FAITHFUL
@@ -31,13 +31,19 @@ SEEDS = (
 def source_text(study: Study) -> str:
     """The data set in a few words."""
     settings = study.runs[0].settings
-    return settings.source if settings.data else "synthetic frames"
+    return settings.request.source if settings.request.data else "synthetic frames"
+
+
+def test_views(run: RunFiles) -> int:
+    """Patches scored per test candidate."""
+    given = run.settings.request.test_views
+    return run.application.test_views if given is None else given
 
 
 def setting_text(study: Study) -> str:
     """What a reader of a single picture must know: the data, and what was not as he would expect."""
-    embedded = any(EMBEDDED in run.result["donor"] for run in study.runs)
-    reduced = sorted({run.settings.precision for run in study.runs} - {FAITHFUL})
+    embedded = any(EMBEDDED in run.result.donor for run in study.runs)
+    reduced = sorted({run.settings.training.precision for run in study.runs} - {FAITHFUL})
     resumed = sum(bool(run.resumed_at) for run in study.runs)
     return ", ".join(
         [
@@ -70,9 +76,9 @@ def _head(material: Material, files: Collection[str]) -> str:
     lines = [
         f"- data: {_data_text(first)}",
         f"- nets: {', '.join(study.names)} ({study.arch} where no other is named); {len(study.runs)} runs",
-        *(f"- donor: {donor}" for donor in dict.fromkeys(r.result["donor"] for r in study.runs if r.tuned)),
+        *(f"- donor: {donor}" for donor in dict.fromkeys(r.result.donor for r in study.runs if r.tuned)),
         f"- seeds: {seeds}; figures of single runs show seed {study.main_seed}",
-        f"- training by: {', '.join(dict.fromkeys(str(r.record['versions']['caffe']) for r in study.runs))}",
+        f"- training by: {', '.join(dict.fromkeys(str(r.record.versions['caffe']) for r in study.runs))}",
         f"- precision: {_precision(study)}",
         f"- resumed after an interruption: {_resumed(study)}",
         f"- not as in the paper: {'; '.join(_deviations(study)) or 'nothing of what can be set'}",
@@ -110,22 +116,23 @@ def hopeless(comparisons: Mapping[int, Sequence[Comparison]]) -> str:
 
 def _data_text(run: RunFiles) -> str:
     print_ = f"sha256 of frames and masks `{run.packed.fingerprint[:12]}…`"
-    if run.settings.data:
-        return "; ".join([f"{run.settings.source}, {print_}", *_reading_text(run)])
+    if run.settings.request.data:
+        return "; ".join([f"{run.settings.request.source}, {print_}", *_reading_text(run)])
     return f"synthetic colonoscopy sequences, drawn anew for each seed: they say nothing about patients ({print_})"
 
 
 def _reading_text(run: RunFiles) -> list[str]:
     """How masks were read if not by the rule that guesses nothing, and how many damaged frames are in it."""
-    rule = [f"masks read with MASK={run.settings.mask}"] if run.settings.mask != Reading.mask else []
+    mask = run.settings.request.option("mask")
+    rule = [f"masks read with MASK={mask}"] if mask != Reading.mask else []
     return rule + ([damage_text(run.packed.damaged)] if run.packed.damaged else [])
 
 
 def _precision(study: Study) -> str:
     unfaithful = [
-        f"{study.name(run)} (seed {run.settings.seed}: {run.settings.precision})"
+        f"{study.name(run)} (seed {run.settings.seed}: {run.settings.training.precision})"
         for run in study.runs
-        if run.settings.precision != FAITHFUL
+        if run.settings.training.precision != FAITHFUL
     ]
     if unfaithful:
         return f"**NOT FAITHFUL TO CAFFE**: convolutions were not computed in {FAITHFUL} by {', '.join(unfaithful)}"
@@ -138,27 +145,26 @@ def _resumed(study: Study) -> str:
         for run in study.runs
         if run.resumed_at
     ]
-    unknown = sum(run.resumed_at is None for run in study.runs)
-    said = [f"{', '.join(resumed)}: **their numbers {EFFECT}**"] if resumed else []
-    if unknown:
-        said.append(f"not recorded by {unknown} run{'s' * (unknown > 1)} of an earlier version")
-    return "; ".join(said) or "no run"
+    return f"{', '.join(resumed)}: **their numbers {EFFECT}**" if resumed else "no run"
 
 
 def _deviations(study: Study) -> list[str]:
     settings = [run.settings for run in study.runs]
     paper = APPLICATIONS[settings[0].app].patches
-    patches, views = (sorted({getattr(own, name) for own in settings}) for name in ("patches", "test_views"))
-    rates = sorted({own.base_lr for own in settings})
-    widths = sorted({run.record["resolved"]["width"] for run in study.runs})
+    patches, views = (
+        sorted({run.settings.request.patches for run in study.runs}),
+        sorted({test_views(run) for run in study.runs}),
+    )
+    rates = sorted({own.training.base_lr for own in settings})
+    widths = sorted({run.record.resolved["width"] for run in study.runs})
     found = [
         (patches != [paper], f"at most {_listed(patches)} training and validation patches, not {paper}"),
         (views != [len(VIEWS)], f"{_listed(views)} of {len(VIEWS)} patches scored per test candidate"),
         (widths != ["1"], f"{_listed(widths)} of the net's channels"),
         (study.arch != "alexnet", f"fine-tuned net {study.arch}, not AlexNet"),
         (rates != [BASE_LR], f"base_lr {_listed(rates)}, not {BASE_LR} as in Table II"),
-        (any(EMBEDDED in run.result["donor"] for run in study.runs), "the donor did not see ImageNet"),
-        (not settings[0].data, "synthetic frames"),
+        (any(EMBEDDED in run.result.donor for run in study.runs), "the donor did not see ImageNet"),
+        (not settings[0].request.data, "synthetic frames"),
     ]
     return [said for differs, said in found if differs]
 
@@ -175,7 +181,7 @@ def _data(material: Material, files: Collection[str]) -> str:
         f"## Data\n\nCounts at each stage, seed {seed}{others}. A candidate is positive if its centre lies inside the"
         f" ground truth; each can give {len(VIEWS)} patches (3 scales x 5 shifts x 8 orientations). Training and"
         " validation patches are balanced: all positives or as many as PATCHES= allows, as many negatives drawn at"
-        f" random. Every test candidate is scored by {study.runs[0].settings.test_views} of its patches.\n",
+        f" random. Every test candidate is scored by {test_views(study.runs[0])} of its patches.\n",
         study_tables.counts_markdown(material.counts[seed]),
     ]
     if "candidates.png" in files:
@@ -233,7 +239,7 @@ def _ties(study: Study) -> list[str]:
 def _curves(material: Material, files: Collection[str]) -> str:
     seed, rates = material.study.main_seed, [f"{rate:g} FP a frame" for rate in material.rates]
     run = next(iter(material.study.main.values()))
-    test = run.result["test"]
+    test = run.result.test
     own = f"{test['lesions']} polyps in {test['frames']} test frames, {test['candidates']} candidates, seed {seed}"
     return "\n".join(
         [
@@ -363,12 +369,12 @@ def _runs(material: Material, files: Collection[str]) -> str:
     columns: dict[str, Callable[[RunFiles], object]] = {
         "run": material.study.name,
         "seed": lambda r: r.settings.seed,
-        "batch": lambda r: r.record["resolved"]["batch"],
-        "epochs at most": lambda r: r.settings.epochs,
-        "best epoch": lambda r: f"{r.result['best']['epoch']:g}",
-        "validation AUC": lambda r: f"{r.result['best']['validation_auc']:.4f}",
+        "batch": lambda r: r.record.resolved["batch"],
+        "epochs at most": lambda r: r.settings.training.epochs,
+        "best epoch": lambda r: f"{r.result.best.epoch:g}",
+        "validation AUC": lambda r: f"{r.result.best.validation_auc:.4f}",
         "resumed at": study_tables.resumed_text,
-        "test AUC (patches)": lambda r: f"{r.result['test']['patch_auc']:.4f}",
+        "test AUC (patches)": lambda r: f"{r.result.test['patch_auc']:.4f}",
         "folder": lambda r: f"`{r.folder.name}`",
     }
     rows = ([value(run) for value in columns.values()] for run in material.study.runs)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pycaffe_ext import plotting
-from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import comparison, froc
 from pycaffe_ext.evaluation.seeds import SeedInterval
-from pycaffe_ext.files import read_json, write_csv, write_json, writing, writing_folder
+from pycaffe_ext.files import write_csv, writing
 from pycaffe_ext.progress import bar
 from pycaffe_ext.proto import read_blobs
 from pycaffe_ext.report import (
@@ -28,7 +27,6 @@ from pycaffe_ext.report import (
     table_s1,
 )
 from pycaffe_ext.report.figures import DETECTOR
-from pycaffe_ext.runs import finished, pipeline
 from pycaffe_ext.runs.finished import RunFiles, Study
 from pycaffe_ext.schemes import STAGES
 
@@ -103,10 +101,10 @@ class Material:
     @cached_property
     def claims(self) -> list[claims.Claim]:
         methods = {
-            self.study.name(run): claims.Method(self.study.name(run), run.settings.scheme, run.settings.arch)
+            self.study.name(run): claims.Method(self.study.name(run), run.settings.scheme, run.settings.training.arch)
             for run in self.study.runs
         }
-        aucs = self.study.over_seeds(lambda run: run.result["test"]["patch_auc"])
+        aucs = self.study.over_seeds(lambda run: run.result.test["patch_auc"])
         courses = {
             name: [
                 [(row.epoch, row.auc) for row in run.snapshots]
@@ -121,46 +119,17 @@ class Material:
         )
 
 
-def write_report(
-    done: Sequence[RunFiles],
-    out: Path,
-    missing: Sequence[str] = (),
-    rates: Sequence[float] = RATES,
-    resamples: int = RESAMPLES,
-    progress: bool = True,
-) -> Path:
-    """Write all figures and tables of the finished runs `done` into the folder `out` and return its report.md.
+def write_parts(folder: Path, study: Study, missing: Sequence[str], options: Mapping[str, Any]) -> None:
+    """Write all figures and tables of a study that detects lesions, and report.md, into `folder`.
 
-    missing : runs that belong to the study and are not finished; the report names them.  An earlier report in `out` is
-    replaced, at once and only when all is written.  Raises UserError if there is no finished run, if `out` holds
-    anything but a report, and where `runs.study` or the data refuse.
+    missing : runs that belong to the study and are not finished; the report names them.   options : rates, resamples
+    (of Table S1), progress.
     """
-    _check_replaceable(out)
-    material = Material(finished.study(done), tuple(rates), resamples)
-    with writing_folder(out) as folder:
-        for step in bar(PARTS, "report", unit="part", progress=progress):
-            step(folder, material)
-        with writing(folder / "report.md") as file:
-            file.write(report_page.text(material, missing, {path.name for path in folder.iterdir()}))
-        names = [run.folder.name for run in material.study.runs]
-        files = sorted(path.name for path in folder.iterdir())
-        write_json(folder / RECORD, {"runs": names, "missing": list(missing), "files": [*files, RECORD]})
-    return out / "report.md"
-
-
-def _check_replaceable(out: Path) -> None:
-    """A folder of the user's own must not be taken for a report of ours, which may be thrown away."""
-    if not out.exists():
-        return
-    found = {path.name for path in out.iterdir()} if out.is_dir() else {out.name}
-    if not found:
-        return
-    try:
-        known = set(read_json(out / RECORD)["files"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{out} is there already and is no report; choose another OUT= or remove it") from None
-    if foreign := sorted(found - known):
-        raise UserError(f"{out} has files that are no report's ({', '.join(foreign[:3])}); choose another OUT=")
+    material = Material(study, tuple(options.get("rates", RATES)), options.get("resamples", RESAMPLES))
+    for step in bar(PARTS, "report", unit="part", progress=options.get("progress", True)):
+        step(folder, material)
+    with writing(folder / "report.md") as file:
+        file.write(report_page.text(material, missing, {path.name for path in folder.iterdir()}))
 
 
 def _tables(folder: Path, material: Material) -> None:
@@ -227,7 +196,7 @@ def _table_s1(folder: Path, material: Material) -> None:
 def _depth(folder: Path, material: Material) -> None:
     """AUC by depth; nothing where the study has no depths."""
     study = material.study
-    levels = {"patches": lambda run: run.result["test"]["patch_auc"], "candidates": study_tables.candidate_auc}
+    levels = {"patches": lambda run: run.result.test["patch_auc"], "candidates": study_tables.candidate_auc}
     found = {
         level: {name: depth.over_seeds(own) for name, own in study.over_seeds(value).items()}
         for level, value in levels.items()
@@ -247,13 +216,13 @@ def _depth(folder: Path, material: Material) -> None:
 
 
 def _convergence(folder: Path, material: Material) -> None:
-    trainings = {name: (run.snapshots, run.result["best"]["iteration"]) for name, run in material.study.main.items()}
+    trainings = {name: (run.snapshots, run.result.best.iteration) for name, run in material.study.main.items()}
     figures.convergences_figure(folder / "convergence.png", trainings, material.title, material.looks)
 
 
 def _data_pictures(folder: Path, material: Material) -> None:
     run = material.deepest
-    source = pipeline.load(run.settings.app).frames_of(run.settings, run.packed.folder.parent.parent)
+    source = run.application.items(run.settings.request, run.packed.found.parent.parent).items
     names = examples.shown_frames(run)
     found = material.examples
     wanted = {*names, *(one.frame for kind in found.values() for one in kind)}
@@ -271,13 +240,18 @@ def _data_pictures(folder: Path, material: Material) -> None:
 def _filters(folder: Path, material: Material) -> None:
     """conv1 before and after, of the run that tunes it; nothing where none does or its donor is gone."""
     run = tuned_from_the_input(material.study)
-    if run is None or (donor := donor_file(run)) is None:
+    if run is None or (donor := run.donor) is None or not donor.exists():
         return
     before, after = (filters.first_filters(read_blobs(path)) for path in (donor, run.folder / "best.caffemodel"))
     if before is None or after is None:
         return
     scratch = next(
-        (r for r in material.study.main.values() if not r.tuned and r.settings.arch == run.settings.arch), None
+        (
+            r
+            for r in material.study.main.values()
+            if not r.tuned and r.settings.training.arch == run.settings.training.arch
+        ),
+        None,
     )
     own = filters.first_filters(read_blobs(scratch.folder / "best.caffemodel")) if scratch else None
     title = f"{before[0]} of {material.study.name(run)}, {material.title}"
@@ -287,23 +261,6 @@ def _filters(folder: Path, material: Material) -> None:
 def tuned_from_the_input(study: Study) -> RunFiles | None:
     """The main seed's run of the main net in which every layer learns from the donor's weights."""
     return study.main.get(f"ft-{STAGES[study.arch][0]}")
-
-
-def donor_file(run: RunFiles) -> Path | None:
-    """Where the donor lay when the run was made, if it is still there."""
-    named = run.record["resolved"]["donor"]
-    return Path(named) if named and Path(named).exists() else None
-
-
-def loaded(folders: Sequence[Path]) -> tuple[list[RunFiles], list[str]]:
-    """Finished runs of `folders`, and the names of the others; UserError if none is finished."""
-    found: dict[Path, Any] = {folder: finished.load(folder) for folder in folders}
-    missing = [folder.name for folder, run in found.items() if run is None]
-    if len(missing) == len(found):
-        raise UserError(
-            f"none of {len(found)} runs is finished, e.g. {folders[0]}; the same make command without -tables runs them"
-        )
-    return [run for run in found.values() if run is not None], missing
 
 
 PARTS = (_tables, _curves, _table_s1, _depth, _convergence, _data_pictures, _filters)

@@ -115,21 +115,21 @@ def run_rows(study: Study) -> Rows:
         (
             study.name(run),
             run.settings.seed,
-            run.settings.arch,
+            run.settings.training.arch,
             run.settings.scheme,
             run.folder.name,
-            run.result["donor"],
-            run.settings.precision,
-            run.record["resolved"]["width"],
-            run.record["resolved"]["batch"],
-            run.settings.epochs,
-            run.settings.patience,
-            run.result["snapshots"],
-            run.result["stopped_by"],
-            run.result["best"]["epoch"],
-            run.result["best"]["iteration"],
-            run.result["best"]["validation_auc"],
-            run.result["test"]["patch_auc"],
+            run.result.donor,
+            run.settings.training.precision,
+            run.record.resolved["width"],
+            run.record.resolved["batch"],
+            run.settings.training.epochs,
+            run.settings.training.patience,
+            run.result.snapshots,
+            run.result.stopped_by,
+            run.result.best.epoch,
+            run.result.best.iteration,
+            run.result.best.validation_auc,
+            run.result.test["patch_auc"],
             candidate_auc(run),
             resumed_text(run),
         )
@@ -139,7 +139,7 @@ def run_rows(study: Study) -> Rows:
 
 def resumed_text(run: RunFiles) -> str:
     """The iterations at which a run was resumed, "" for an undisturbed one."""
-    return "not recorded" if run.resumed_at is None else " ".join(map(str, run.resumed_at))
+    return " ".join(map(str, run.resumed_at))
 
 
 def one_run_each_seed(study: Study) -> list[RunFiles]:
@@ -154,7 +154,7 @@ def results(study: Study, rates: Sequence[float]) -> dict[str, dict[str, SeedInt
     for name in study.names:
         own = [run for run in study.runs if study.name(run) == name]
         found[name] = {
-            "patch AUC": seed_interval([run.result["test"]["patch_auc"] for run in own]),
+            "patch AUC": seed_interval([run.result.test["patch_auc"] for run in own]),
             "candidate AUC": seed_interval([candidate_auc(run) for run in own]),
             **{text: _sensitivity(own, rate, "network") for text, rate in at.items()},
         }

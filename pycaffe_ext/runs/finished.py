@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pycaffe_ext.applications import packed
+from pycaffe_ext.applications import packed, registry, sample_tables
+from pycaffe_ext.applications.base import Application
 from pycaffe_ext.applications.packed import Packed
-from pycaffe_ext.applications.results import Evaluation, read_evaluation
+from pycaffe_ext.applications.preparation import test_data
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.files import read_json
+from pycaffe_ext.evaluation.metrics.base import TestData
+from pycaffe_ext.runs.records import RESULT, ResultRecord, RunRecord, read_result, read_run
 from pycaffe_ext.runs.settings import Settings
 from pycaffe_ext.schemes import SCRATCH, STAGES
 from pycaffe_ext.training import resumes
@@ -24,25 +26,36 @@ from pycaffe_ext.training.table import Row, read_rows
 
 @dataclass(frozen=True)
 class RunFiles:
-    """A finished run.  result, record : its result.json and run.json."""
+    """A finished run."""
 
     settings: Settings
     folder: Path
-    result: dict[str, Any]
-    record: dict[str, Any]
+    result: ResultRecord
+    record: RunRecord
+
+    @cached_property
+    def application(self) -> Application[Any, Any]:
+        return registry.load(self.settings.app)
 
     @cached_property
     def packed(self) -> Packed:
         """The packed data: where they were then, or beside the run if both were moved; UserError if there are none."""
-        named = Path(self.record["resolved"]["data"])
-        for folder in (named, self.folder.parent / "data" / named.name):
+        named = Path(self.record.resolved["data"])
+        beside = self.folder.parent / "data" / Path(*named.parts[-2:])
+        for folder in (named, beside):
             if done := packed.load(folder):
                 return done
         raise UserError(f"{named}: the packed data of {self.folder} are gone; remove the run and run it again")
 
     @cached_property
-    def evaluation(self) -> Evaluation:
-        return read_evaluation(self.folder)
+    def test(self) -> TestData:
+        """The test items and samples, from the tables of the found data."""
+        return read_test(self.packed, self.application)
+
+    @cached_property
+    def evaluation(self) -> Any:
+        """What the application's metric says of the net on the test data; UserError if scores.csv is not of them."""
+        return self.application.metric.read(self.folder, self.test)
 
     @cached_property
     def snapshots(self) -> list[Row]:
@@ -52,38 +65,40 @@ class RunFiles:
         return rows
 
     @property
-    def resumed_at(self) -> list[int] | None:
-        """The iterations at which its training was resumed; None if it was run by a version that did not record it."""
-        return resumes.disturbing(self.result["resumes"]) if "resumes" in self.result else None
+    def resumed_at(self) -> list[int]:
+        """The iterations at which its training was resumed."""
+        return resumes.disturbing(self.result.resumes)
 
     @property
     def tuned(self) -> bool:
         return self.settings.scheme not in SCRATCH
 
+    @property
+    def donor(self) -> Path | None:
+        """Where the donor lay when the run was made; None for a training from scratch."""
+        named = self.record.resolved["donor"]
+        return None if named is None else Path(named)
+
 
 def load(folder: Path) -> RunFiles | None:
     """A run's folder; None if the run is not finished.  UserError if its files are not those of a run."""
-    if not (folder / "result.json").exists():
+    if not (folder / RESULT).exists():
         return None
-    try:
-        record = read_json(folder / "run.json")
-        known = {field.name for field in fields(Settings)}
-        if unknown := sorted(record["settings"].keys() - known):
-            raise UserError(f"{folder}: was run by another version, which knew {', '.join(unknown)}; run it again")
-        found = RunFiles(Settings(**record["settings"]), folder, read_json(folder / "result.json"), record)
-        _check_complete(found)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{folder}: run.json or result.json is missing or damaged; remove it and run again") from None
-    return found
+    record = read_run(folder)
+    return RunFiles(record.parsed_settings(), folder, read_result(folder), record)
 
 
-def _check_complete(run: RunFiles) -> None:
-    """KeyError or TypeError if a record lacks what a report needs."""
-    for key in ("donor", "snapshots", "stopped_by"):
-        _ = run.result[key]
-    _ = run.resumed_at
-    _ = [run.result["best"][key] for key in ("iteration", "epoch", "validation_auc")], run.result["test"]["patch_auc"]
-    _ = [run.record["resolved"][key] for key in ("width", "batch", "data", "donor")], run.record["versions"]["caffe"]
+@lru_cache(maxsize=8)
+def _test_of(folder: Path, classes: tuple[str, ...], columns: tuple[str, ...]) -> TestData:
+    rows, split, targets = sample_tables.read_items(folder)
+    place = {row.name: i for i, row in enumerate(rows)}
+    samples = sample_tables.read_samples(folder, place, targets, columns)
+    return test_data(rows, split, samples, classes)
+
+
+def read_test(done: Packed, application: Application[Any, Any]) -> TestData:
+    """The test data of packed patches, from items.csv and samples.csv; runs of one data set share them."""
+    return _test_of(done.found.resolve(), done.classes, application.columns)
 
 
 @dataclass(frozen=True)
@@ -104,7 +119,7 @@ class Study:
 
     def name(self, run: RunFiles) -> str:
         own = run.settings
-        return own.scheme if own.arch == self.arch else f"{own.arch} {own.scheme}"
+        return own.scheme if own.training.arch == self.arch else f"{own.training.arch} {own.scheme}"
 
     @property
     def seeds(self) -> list[int]:
@@ -126,7 +141,7 @@ class Study:
     @property
     def depths(self) -> list[str]:
         """Names of the main net's fine-tuned schemes, shallow to deep."""
-        return list(dict.fromkeys(self.name(r) for r in self.runs if r.tuned and r.settings.arch == self.arch))
+        return list(dict.fromkeys(self.name(r) for r in self.runs if r.tuned and r.settings.training.arch == self.arch))
 
     @property
     def scratch(self) -> list[str]:
@@ -148,7 +163,7 @@ def study(runs: Sequence[RunFiles]) -> Study:
     """
     if not runs:
         raise UserError("no finished run to report on")
-    arch = next((run for run in runs if run.tuned), runs[0]).settings.arch
+    arch = next((run for run in runs if run.tuned), runs[0]).settings.training.arch
     ordered = Study(tuple(sorted(runs, key=lambda run: _place(run.settings, arch))), arch)
     _check_one_of_each(ordered)
     _check_one_source(runs)
@@ -159,8 +174,9 @@ def study(runs: Sequence[RunFiles]) -> Study:
 
 def _place(settings: Settings, arch: str) -> tuple:
     """Where a run stands in figures: see Study."""
-    order = [*(f"ft-{stage}" for stage in reversed(STAGES[settings.arch])), *SCRATCH]
-    return settings.arch != arch, settings.arch, order.index(settings.scheme), settings.seed
+    own = settings.training.arch
+    order = [*(f"ft-{stage}" for stage in reversed(STAGES[own])), *SCRATCH]
+    return own != arch, own, order.index(settings.scheme), settings.seed
 
 
 def _check_one_of_each(found: Study) -> None:
@@ -178,8 +194,8 @@ def _check_one_source(runs: Sequence[RunFiles]) -> None:
     for run in runs[1:]:
         for kind, of in (
             ("applications", lambda r: r.settings.app),
-            ("data sets", lambda r: r.settings.source),
-            ("frames", lambda r: r.packed.fingerprint if r.settings.data else ""),
+            ("data sets", lambda r: r.settings.request.source),
+            ("frames", lambda r: r.packed.fingerprint if r.settings.request.data else ""),
         ):
             if of(run) != of(first):
                 raise UserError(f"{first.folder} and {run.folder} are of different {kind}; report on them one by one")
@@ -194,25 +210,19 @@ def _check_one_test(runs: Sequence[RunFiles]) -> None:
                 f"{first.folder} and {run.folder} have seed {run.settings.seed}, but were tested on different data"
                 f" ({first.packed.folder.name}, {run.packed.folder.name}); give both the same settings of the data"
             )
-        if not _same_candidates(first.evaluation, run.evaluation):
-            raise UserError(f"{first.folder} and {run.folder}: scores.csv are of different candidates; run them again")
+        if not _same_samples(first.test, run.test):
+            raise UserError(f"{first.folder} and {run.folder}: were tested on different samples; run them again")
+        _ = run.evaluation  # UserError if its scores are of other samples
 
 
 def _same_test(first: RunFiles, other: RunFiles) -> bool:
     """Whether two packed folders differ in nothing but the size of the patches, as nets of other inputs need them."""
-    facts = [(run.packed.fingerprint, run.packed.patches, *_data_settings(run.settings)) for run in (first, other)]
-    return facts[0] == facts[1] and first.settings.arch != other.settings.arch
+    facts = [(run.packed.fingerprint, run.packed.patches, run.settings.request) for run in (first, other)]
+    return facts[0] == facts[1] and first.settings.training.arch != other.settings.training.arch
 
 
-def _data_settings(settings: Settings) -> tuple:
-    return settings.mask, settings.damaged, settings.patches, settings.test_views, settings.encoding, settings.seed
-
-
-def _same_candidates(first: Evaluation, other: Evaluation) -> bool:
-    pairs = (
-        (first.cases.lesion, other.cases.lesion),
-        (first.cases.lesions, other.cases.lesions),
-        (first.baseline.score, other.baseline.score),
-        (first.group, other.group),
-    )
-    return first.names == other.names and all(np.array_equal(a, b) for a, b in pairs)
+def _same_samples(first: TestData, other: TestData) -> bool:
+    a, b = first.samples, other.samples
+    pairs = [(getattr(a, name), getattr(b, name)) for name in ("item", "number", "target", "targets", "score")]
+    same = all(np.array_equal(x, y) if x is not None else y is None for x, y in pairs)
+    return first.items == other.items and same and np.array_equal(first.group, other.group)

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from pycaffe_ext.applications.base import Application
 from pycaffe_ext.files import check_writable
-from pycaffe_ext.runs.settings import Settings
+from pycaffe_ext.runs.settings import DataRequest
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.session import locked
 
 
-def look(settings: Settings, folder: Path, check_data: Callable[[Settings], None], caffe: Caffe) -> str:
+def look(request: DataRequest, folder: Path, application: Application[Any, Any], caffe: Caffe) -> str:
     """Check a run's folder, its data, the caffe and its GPU, the cheapest first; returns the caffe's version.
 
-    check_data : the application's own.   Raises UserError.
+    Raises UserError.
     """
     check_writable(folder)
     if folder.is_dir():
         with locked(folder):
             pass  # nobody trains there
-    check_data(settings)
+    application.check(request)
     version = caffe.version()
     caffe.check_gpu()
     return version

@@ -1,80 +1,166 @@
-"""The settings of one run: resolved once, frozen, and saved in run.json beside the results."""
+"""What is asked of a run, in three records: what data, what training, which machine.
+
+The first two decide the numbers: they are the run's identity and name its folder.  The machine changes time only.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from pycaffe_ext.applications import APPLICATIONS
+from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.data import ENCODINGS
-from pycaffe_ext.data.reading import Reading
 from pycaffe_ext.engine.options import FAITHFUL, PRECISIONS
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.nets.spec import check_width, parse_width
 from pycaffe_ext.schemes import BASE_LR, STAGES, check
 
+LARGEST_SEED = 2**31 - 1
+
 
 @dataclass(frozen=True)
-class Settings:
-    """What decides a run's numbers.  Paths are kept as given; what they hold is hashed into run.json.
+class DataRequest:
+    """What data: decides which patches are cut.
 
-    arch : the net, one of nets.ARCHITECTURES; it decides the patches' size and which schemes there are.
-    dataset : the layout of `data`, one of data.sources; None = recognised.
-    mask, damaged : how its files are read where that is not clear, as `data.reading.Reading` says.
+    data : folder of the data set, as given; None = the application's synthetic data.
+    dataset : its layout, as `make data-help` names it; None = recognised.   seed : of splits and chosen patches.
     patches : training + validation patches at most (the paper: 100 000).
-    test_views : patches scored per test candidate, 1 to 120 (the paper: all 120).
-    width : share of AlexNet's channels as a fraction in text ("1/8"); None = the donor's.
-    batch : training batch; None = the net's own (AlexNet: 256), halved until an epoch has 50 iterations.
-    epochs : at most so many; a snapshot is taken after each.
-    base_lr : learning rate of a layer with lr_mult 1; Table II's, for AlexNet, unless another net needs another.
-    patience : stop after so many snapshots without a better validation AUC.
-    caffe : the command to drive; None = the embedded engine, `python -m pycaffe_ext`.
-    precision : of the embedded engine's products; "bf16" is faster and not faithful to Caffe.
+    test_views : patches scored per test sample; None = the application's default.   encoding : of the LMDBs.
+    options : the application's own settings that are not its defaults, sorted by name.
     """
 
     app: str
-    scheme: str
-    arch: str = "alexnet"
     data: str | None = None
     dataset: str | None = None
-    weights: str | None = None
+    seed: int = 0
     patches: int = 6000
-    test_views: int = 8
+    test_views: int | None = None
+    encoding: str = "raw"
+    options: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        known(self.app, APPLICATIONS, "application")
+        known(self.encoding, ENCODINGS, "ENCODING")
+        defaults = APPLICATIONS[self.app].options
+        given = tuple(sorted((name, str(value)) for name, value in self.options))
+        if unknown := [name for name, _ in given if name not in defaults]:
+            raise UserError(f"{unknown[0].upper()}= is no setting of {self.app}; it has: {_names(defaults)}")
+        object.__setattr__(self, "options", tuple(one for one in given if defaults[one[0]] != one[1]))
+        _check_range("patches", self.patches, 40)
+        _check_range("test_views", self.test_views, 1)
+        _check_range("seed", self.seed, 0, LARGEST_SEED)
+
+    def option(self, name: str) -> str:
+        """An option of the application, its default if it was not given."""
+        return dict(self.options).get(name, APPLICATIONS[self.app].options[name])
+
+    @property
+    def source(self) -> str:
+        """The name of the data set's folder, or "synthetic"."""
+        return Path(self.data).resolve().name if self.data else "synthetic"
+
+
+@dataclass(frozen=True)
+class Training:
+    """What training.
+
+    arch : the net, one of nets.ARCHITECTURES; it decides the patches' size and which schemes there are.
+    weights : the donor, None = the embedded one.   seed : of fillers, dropout and Caffe's other random numbers.
+    width : share of AlexNet's channels as a fraction in text ("1/8"); None = the donor's.
+    batch : training batch; None = the net's own (AlexNet: 256), halved until an epoch has 50 iterations.
+    epochs : at most so many; a snapshot is taken after each.   patience : stop after so many snapshots without a
+    better validation AUC.   base_lr : learning rate of a layer with lr_mult 1; Table II's, for AlexNet, unless another
+    net needs another.   precision : of the embedded engine's products; "bf16" is faster and not faithful to Caffe.
+    """
+
+    scheme: str
+    arch: str = "alexnet"
+    weights: str | None = None
     width: str | None = None
     batch: int | None = None
     epochs: int = 15
     patience: int = 5
     base_lr: float = BASE_LR
     seed: int = 0
-    encoding: str = "raw"
-    caffe: str | None = None
-    gpu: str | None = None
     precision: str = FAITHFUL
-    mask: str = Reading.mask
-    damaged: str = Reading.damaged
 
     def __post_init__(self) -> None:
-        known(self.app, APPLICATIONS, "application")
         check(self.scheme, known(self.arch, STAGES, "ARCH"))
-        known(self.encoding, ENCODINGS, "ENCODING")
         known(self.precision, PRECISIONS, "PRECISION")
-        Reading(self.mask, self.damaged)
-        for name, low, high in (
-            ("patches", 40, None),
-            ("test_views", 1, 120),
-            ("epochs", 1, None),
-            ("patience", 1, None),
-            ("batch", 1, None),
-            ("seed", 0, 2**31 - 1),
-        ):
-            _check_range(name, getattr(self, name), low, high)
+        for name in ("epochs", "patience", "batch"):
+            _check_range(name, getattr(self, name), 1)
+        _check_range("seed", self.seed, 0, LARGEST_SEED)
         if not 0 < self.base_lr <= 1:
             raise UserError(f"BASE_LR={self.base_lr} is out of range; allowed: above 0 to 1 (Table II: {BASE_LR})")
         if self.width is not None:
             check_width(parse_width(self.width), self.arch)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Which machine: changes the time, never the numbers, and is in no run's name.
+
+    caffe : the command to drive; None = the embedded engine, `python -m pycaffe_ext`.   gpu : Caffe's --gpu.
+    threads : at most so many, None = one per core.   cache_gb : bound of the embedded engine's store of frozen layers'
+    outputs; None = a quarter of the free memory.
+    """
+
+    caffe: str | None = None
+    gpu: str | None = None
+    threads: int | None = None
+    cache_gb: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_range("threads", self.threads, 1)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The identity of a run."""
+
+    request: DataRequest
+    training: Training
+    app: str = field(init=False)
+    scheme: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "app", self.request.app)
+        object.__setattr__(self, "scheme", self.training.scheme)
+
+    @classmethod
+    def of(cls, app: str, scheme: str, **options: Any) -> Settings:
+        """Settings from the names that make and the programs use; None stands for a default.
+
+        seed is that of data and training; with split_seed the data have a seed of their own.
+        """
+        given = {name: value for name, value in options.items() if value is not None}
+        split_seed = given.pop("split_seed", given.get("seed", 0))
+        training = {name: given.pop(name) for name in list(given) if name in _fields(Training) and name != "seed"}
+        seed = given.pop("seed", 0)
+        data = {name: given.pop(name) for name in list(given) if name in _fields(DataRequest)}
+        request = DataRequest(app, **data, seed=split_seed, options=tuple(given.items()))
+        return cls(request, Training(scheme, **training, seed=seed))
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Settings:
+        """Settings from what `record` gave; KeyError or TypeError if they are of another version."""
+        data = dict(record["data"])
+        options = tuple(data.pop("options").items())
+        return cls(DataRequest(**data, options=options), Training(**record["training"]))
+
+    def record(self) -> dict[str, dict[str, Any]]:
+        """For run.json."""
+        data = asdict(self.request)
+        return {"data": {**data, "options": dict(self.request.options)}, "training": asdict(self.training)}
+
+    @property
+    def seed(self) -> int:
+        """The seed by which runs of a study are paired: that of the training."""
+        return self.training.seed
 
     @property
     def job(self) -> str:
@@ -83,45 +169,54 @@ class Settings:
 
     @property
     def title(self) -> str:
-        """What a reader is told: the job, and the net where it is not the paper's."""
-        return self.job if self.arch == type(self).arch else f"{self.job} ({self.arch})"
-
-    @property
-    def reading(self) -> Reading:
-        """How the files of the data set are read."""
-        return Reading(self.mask, self.damaged)
-
-    @property
-    def source(self) -> str:
-        """The name of the frames' folder, or "synthetic"."""
-        return Path(self.data).resolve().name if self.data else "synthetic"
+        """The job, with the net where it is not the paper's."""
+        return self.job if self.training.arch == Training.arch else f"{self.job} ({self.training.arch})"
 
     def name(self) -> str:
         """The run's folder: the job, and a digest of the settings as soon as one is not the default."""
         changed = self.changed()
-        arch = [] if self.arch == type(self).arch else [self.arch]
-        return "-".join([self.job, *arch, self.source, short_hash(changed)]) if changed else self.job
+        arch = [] if self.training.arch == Training.arch else [self.training.arch]
+        return "-".join([self.job, *arch, self.request.source, short_hash(changed)]) if changed else self.job
 
     def changed(self) -> dict[str, Any]:
         """The settings that differ from their defaults."""
-        return {f.name: getattr(self, f.name) for f in fields(self)[2:] if getattr(self, f.name) != f.default}
+        plain = Settings(DataRequest(self.app), Training(self.scheme, self.training.arch))._flat()
+        plain["arch"] = Training.arch
+        return {name: value for name, value in self._flat().items() if value != plain[name]}
 
-    def differences(self, other: dict[str, Any]) -> list[str]:
-        """What a saved record of settings says otherwise, as `name: theirs -> ours`.
+    def differences(self, other: Settings) -> list[str]:
+        """What other settings say otherwise, as `name: theirs -> ours`."""
+        theirs = other._flat()
+        return [f"{name}: {theirs[name]} -> {value}" for name, value in self._flat().items() if theirs[name] != value]
 
-        A setting that the record does not know is younger than the run, which had its default.
-        """
-        theirs = {f.name: other.get(f.name, f.default) for f in fields(self)}
-        return [f"{key}: {theirs[key]} -> {value}" for key, value in asdict(self).items() if theirs[key] != value]
+    def with_request(self, **changes: Any) -> Settings:
+        """The same with another data request."""
+        return replace(self, request=replace(self.request, **changes))
+
+    def _flat(self) -> dict[str, Any]:
+        """name -> value of all settings; a seed of the data alone counts only where it is another."""
+        data, training = asdict(self.request), asdict(self.training)
+        seeds = {"seed": training.pop("seed"), "split_seed": None}
+        if (split_seed := data.pop("seed")) != seeds["seed"]:
+            seeds["split_seed"] = split_seed
+        return {**data, "options": dict(self.request.options), **training, **seeds}
 
 
-def _check_range(name: str, value: int | None, low: int, high: int | None) -> None:
+def _fields(record: type) -> list[str]:
+    return [one.name for one in fields(record)]  # type: ignore[arg-type]
+
+
+def _names(options: Mapping[str, str]) -> str:
+    return ", ".join(name.upper() for name in options) or "none of its own"
+
+
+def _check_range(name: str, value: int | None, low: int, high: int | None = None) -> None:
     if value is not None and (value < low or (high is not None and value > high)):
         span = f"{low} to {high}" if high else f"{low} or more"
         raise UserError(f"{name.upper()}={value} is out of range; allowed: {span}")
 
 
-def parse_name(name: str, arch: str = Settings.arch) -> tuple[str, str]:
+def parse_name(name: str, arch: str = Training.arch) -> tuple[str, str]:
     """`polyp-ft-conv3` -> ("polyp", "ft-conv3"); UserError names what is unknown and what was meant."""
     app, _, scheme = name.partition("-")
     return known(app, APPLICATIONS, "application"), check(scheme, known(arch, STAGES, "ARCH"))

@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from pycaffe_ext.applications import APPLICATIONS
+from pycaffe_ext.applications.registry import APPLICATIONS, load
 from pycaffe_ext.errors import UserError, known
-from pycaffe_ext.files import read_json
 from pycaffe_ext.nets.spec import SCALABLE
 from pycaffe_ext.report.tables import layout
-from pycaffe_ext.runs.settings import Settings
+from pycaffe_ext.runs.records import RESULT, read_result
+from pycaffe_ext.runs.settings import Machine, Settings, Training
 from pycaffe_ext.schemes import STAGES, compared
 from pycaffe_ext.training import resumes
 
@@ -27,13 +27,13 @@ def jobs(app: str, schemes: Sequence[str], seeds: Sequence[int], **options: Any)
     options["arch"], width to AlexNet.  Raises UserError for an unknown name, a repeated scheme or seed.
     """
     known(app, APPLICATIONS, "application")
-    arch = options.pop("arch", Settings.arch)
+    arch = options.pop("arch", None) or Training.arch
     chosen = [parse_scheme(text, arch) for text in (schemes or compared(known(arch, STAGES, "ARCH")))]
     _check_distinct([f"{one}:{scheme}" for one, scheme, _ in chosen], "scheme")
     _check_distinct(list(map(str, seeds)), "seed")
     nets = {one for one, _, _ in chosen}
     return tuple(
-        Settings(app, scheme, arch=one, seed=seed, **{**_fitting(options, one, arch, nets), **own})
+        Settings.of(app, scheme, arch=one, seed=seed, **{**_fitting(options, one, arch, nets), **own})
         for seed in seeds
         for one, scheme, own in chosen
     )
@@ -82,12 +82,10 @@ def _check_distinct(names: Sequence[str], kind: str) -> None:
 
 
 def finished(job: Settings, runs: Path) -> bool:
-    return (runs / job.name() / "result.json").exists()
+    return (runs / job.name() / RESULT).exists()
 
 
-def run_all(
-    jobs: Sequence[Settings], runs: Path, say: Callable[[str], None] = print, cache_gb: float | None = None
-) -> None:
+def run_all(jobs: Sequence[Settings], runs: Path, machine: Machine, say: Callable[[str], None] = print) -> None:
     """Carry out the runs that are not finished, one after the other, and say what has come out of all.
 
     A run that fails is told at once and does not keep the others from running, unless it is the first: what is wrong
@@ -97,7 +95,7 @@ def run_all(
     from pycaffe_ext.runs import pipeline  # late: it loads what the settings need not
 
     if todo := [job for job in jobs if not finished(job, runs)]:
-        pipeline.check(todo, runs, cache_gb)
+        pipeline.check(todo, runs, machine)
     failed = []
     for number, job in enumerate(jobs):
         label = f"[{number + 1}/{len(jobs)}] {job.title}, seed {job.seed}"
@@ -106,7 +104,7 @@ def run_all(
             continue
         say(label)
         try:
-            pipeline.run(job, runs, say=say, cache_gb=cache_gb)
+            pipeline.run(job, runs, machine=machine, say=say)
         except UserError as error:
             if number == 0:
                 raise
@@ -117,28 +115,24 @@ def run_all(
         raise UserError(f"{len(failed)} of {len(jobs)} runs failed, see above: {'; '.join(failed)}")
 
 
-HEADER = ("run", "seed", "epoch", "validation AUC", "test AUC (patches)", "sensitivity at 1 false positive a frame")
+HEADER = ("run", "seed", "epoch", "validation AUC")
 
 
 def overview(jobs: Sequence[Settings], runs: Path) -> str:
-    """A table of the finished runs: a line for each, in the order of `jobs`, with the detector alone for each seed.
+    """A table of the finished runs with their primary endpoint, in the order of `jobs`; the baseline once a seed.
 
     Below it a line for each run that was interrupted.
     """
-    rows, notes = [], []
+    rows, notes, column = [], [], ""
     for job in (job for job in jobs if finished(job, runs)):
-        result = read_json(runs / job.name() / "result.json")
-        best, test = result["best"], result["test"]
-        if not any(row[1] == str(job.seed) for row in rows):
-            rows.append(("detector alone", str(job.seed), "", "", "", _at_one(test["detector"])))
-        aucs = f"{best['validation_auc']:.4f}", f"{test['patch_auc']:.4f}"
-        rows.append((job.title, str(job.seed), f"{best['epoch']:g}", *aucs, _at_one(test["network"])))
-        if said := resumes.text(result.get("resumes", [])):
-            notes.append(f"{job.title}, seed {job.seed}, was interrupted: {said}")
-    return "\n".join([layout(HEADER, rows), *notes])
-
-
-def _at_one(points: dict[str, Any]) -> str:
-    point = next(p for p in points["lesion"] if p["at_most_false_positives_per_frame"] == 1)
-    low, high = point["exact_95"]
-    return f"{point['sensitivity']:.3f} [{low:.3f}, {high:.3f}]"
+        result, metric = read_result(runs / job.name()), load(job.app).metric
+        headline = metric.headline(result.test)
+        column = headline.name
+        if metric.baseline and not any(row[1] == str(job.seed) for row in rows):
+            alone = metric.headline(result.test, of_baseline=True)
+            rows.append((f"{metric.baseline} alone", str(job.seed), "", "", str(alone)))
+        best = result.best
+        rows.append((job.title, str(job.seed), f"{best.epoch:g}", f"{best.validation_auc:.4f}", str(headline)))
+        if interrupted := resumes.text(result.resumes):
+            notes.append(f"{job.title}, seed {job.seed}, was interrupted: {interrupted}")
+    return "\n".join([layout((*HEADER, column), rows), *notes])

@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation import roc
+from pycaffe_ext.evaluation.metrics.base import patch_auc
 from pycaffe_ext.files import copy, reading
 from pycaffe_ext.interrupts import terminated_as_interrupted
 from pycaffe_ext.proto import read_solver
@@ -16,7 +18,7 @@ from pycaffe_ext.strings import native
 from pycaffe_ext.training import early_stopping, snapshots
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.log import parse
-from pycaffe_ext.training.scoring import cross_entropy, positive, score
+from pycaffe_ext.training.scoring import cross_entropy, score
 from pycaffe_ext.training.session import Session, locked
 from pycaffe_ext.training.snapshots import Snapshot
 from pycaffe_ext.training.table import Row, print_row, read_rows, write_rows
@@ -24,13 +26,17 @@ from pycaffe_ext.training.table import Row, print_row, read_rows, write_rows
 
 @dataclass(frozen=True)
 class Validation:
-    """What `scoring.score` needs to score a snapshot; `count` patches of the score net's LMDB are read."""
+    """What `scoring.score` needs to score a snapshot; `count` patches of the score net's LMDB are read.
+
+    value : (probabilities (count, classes), labels (count,)) -> what early stopping maximises, an AUC.
+    """
 
     model: Path
     count: int
     batch_size: int
     head: str
     classes: int
+    value: Callable[[np.ndarray, np.ndarray], float] = patch_auc
 
 
 @dataclass(frozen=True)
@@ -213,7 +219,7 @@ def score_snapshot(
         snapshot.iteration / epoch,
         train_loss,
         cross_entropy(probabilities, labels),
-        roc.auc(labels > 0, positive(probabilities)),
+        validation.value(probabilities, labels),
     )
 
 

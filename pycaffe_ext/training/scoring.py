@@ -63,14 +63,6 @@ def _watched(lines: Iterable[str], iterations: int, progress: bool) -> Iterator[
             yield line
 
 
-def positive(probabilities: np.ndarray) -> np.ndarray:
-    """(n,) score of "anything but class 0": 1 - P(class 0), summed over the other classes to keep small values.
-
-    With two classes it is P(class 1); for imt the two interface classes count as one positive class [S].
-    """
-    return probabilities[:, 1:].sum(axis=1)
-
-
 def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """What SoftmaxWithLoss would give on these patches: the mean of -log P(label)."""
     chosen = probabilities[np.arange(labels.size), labels]

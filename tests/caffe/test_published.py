@@ -9,9 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import genuine_python
+import numpy as np
 import pytest
 
-from pycaffe_ext.genuine import root, source
+from pycaffe_ext import caffe
+from pycaffe_ext.genuine import source
 from pycaffe_ext.proto import read_net
 
 RUNNER = Path(__file__).parents[1] / "lab" / "published_runner.py"
@@ -60,30 +63,32 @@ def test_every_published_file_is_run():
     assert {path.stem for path in FOLDER.glob("test_*.py")} == set(PUBLISHED)
 
 
+def _run_by_the_genuine(script, folder):
+    genuine_python.run(script, cwd=folder)
+
+
+def _run_by_ours(script, folder):
+    subprocess.run([sys.executable, "-m", "pycaffe_ext.caffe", script], cwd=folder, check=True, capture_output=True)
+
+
 def test_published_script_writes_the_same_nets(tmp_path):
     """examples/pycaffe/caffenet.py, unchanged, on both."""
     script = str(source.folder() / "examples/pycaffe/caffenet.py")
     nets = []
-    for engine in ([str(root.command("python"))], [sys.executable, "-m", "pycaffe_ext.caffe"]):
-        subprocess.run([*engine, script], cwd=tmp_path, check=True, capture_output=True)
+    for run_script in (_run_by_the_genuine, _run_by_ours):
+        run_script(script, tmp_path)
         nets.append([read_net(tmp_path / name) for name in ("train.prototxt", "test.prototxt")])
     assert nets[0] == nets[1]
 
 
-def test_published_python_layer_trains(tmp_path):
+def test_published_python_layer_trains(monkeypatch):
     """examples/pycaffe: a net whose loss is a Python layer; the gradients are those of the loss that Caffe has."""
     folder = source.folder() / "examples/pycaffe"
-    code = f"""
-import sys, numpy
-sys.path.append({str(folder / "layers")!r})
-from pycaffe_ext import caffe
-net = caffe.Net({str(folder / "linreg.prototxt")!r}, caffe.TRAIN)
-loss = net.forward()["loss"]
-net.backward()
-difference = net.blobs["ipx"].data - net.blobs["ipy"].data
-assert numpy.allclose(loss, (difference ** 2).sum() / 10 / 2, rtol=1e-4)
-assert numpy.allclose(net.blobs["ipx"].diff, difference / 10, atol=1e-5)
-assert numpy.abs(net.params["ipy"][0].diff).max() > 0
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    monkeypatch.syspath_prepend(folder / "layers")
+    net = caffe.Net(str(folder / "linreg.prototxt"), caffe.TRAIN)
+    loss = net.forward()["loss"]
+    net.backward()
+    difference = net.blobs["ipx"].data - net.blobs["ipy"].data
+    np.testing.assert_allclose(loss, (difference**2).sum() / 10 / 2, rtol=1e-4)
+    np.testing.assert_allclose(net.blobs["ipx"].diff, difference / 10, atol=1e-5)
+    assert np.abs(net.params["ipy"][0].diff).max() > 0

@@ -90,18 +90,18 @@ def test_near_duplicates_in_two_splits_are_named(tmp_path):
         cv2.imwrite(str(tmp_path / f"{name}.png"), scene)
         frames.append(Frame(name, tmp_path / f"{name}.png", None, name))
     parts = {"train": frames[:2], "val": frames[2:3], "test": frames[3:]}
-    check_near_duplicates(parts, progress=False)
+    check_near_duplicates(parts)
     copy = cv2.resize(cv2.imread(str(tmp_path / "b.png")), (320, 240))
     cv2.imwrite(str(tmp_path / "d.png"), copy, [cv2.IMWRITE_PNG_COMPRESSION, 1])
     with pytest.raises(UserError, match="near-duplicate frames in two splits: b in train and d in test"):
-        check_near_duplicates(parts, progress=False)
+        check_near_duplicates(parts)
     cv2.imwrite(str(tmp_path / "d.png"), copy[:, ::-1])  # a mirrored copy is not found: see the module
-    check_near_duplicates(parts, progress=False)
+    check_near_duplicates(parts)
 
 
 @pytest.mark.skipif(not KVASIR.is_dir(), reason="the Kvasir-SEG frames are not at hand")
 def test_six_frames_of_kvasir_seg_are_near_duplicates():
-    frames = join_near_duplicates(find_frames(KVASIR, progress=False), progress=False)
+    frames = join_near_duplicates(find_frames(KVASIR, progress=False))
     sizes = np.unique([frame.group for frame in frames], return_counts=True)[1]
     assert len(frames) == 1000
     assert sorted(sizes[sizes > 1]) == [2, 2, 2]

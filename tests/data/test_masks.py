@@ -10,6 +10,8 @@ import pytest
 import tifffile
 from PIL import Image
 
+from pycaffe_ext.applications.polyp import APPLICATION
+from pycaffe_ext.applications.preparation import found_folder
 from pycaffe_ext.data.frames import Frame, read_mask
 from pycaffe_ext.data.masks import to_mask
 from pycaffe_ext.data.reading import Reading
@@ -216,21 +218,19 @@ def test_nonzero_of_a_lossy_mask_leaves_its_noise_out(tmp_path):
 )
 def test_wrong_words_are_told_at_once(given, message):
     with pytest.raises(UserError, match=message):
-        Settings("polyp", "scratch", **given)
+        APPLICATION.check(Settings.of("polyp", "scratch", **given).request)
 
 
 def test_the_rule_reaches_every_frame_and_the_name_of_its_data(tmp_path):
-    from pycaffe_ext.applications import polyp
-
     for part, picture in (("images", np.dstack([greys(9, 200, 90)] * 3)), ("masks", greys(170, 85))):
         (tmp_path / part).mkdir()
         Image.fromarray(picture).save(tmp_path / part / "a.png")
-    settings = Settings("polyp", "scratch", data=str(tmp_path), mask="nonzero")
-    frames = polyp.frames_of(settings, tmp_path / "runs")
+    request = Settings.of("polyp", "scratch", data=str(tmp_path), mask="nonzero").request
+    frames = APPLICATION.items(request, tmp_path / "runs").items
     np.testing.assert_array_equal(read_mask(frames[0]), BOTH)
     with pytest.raises(UserError, match="more than two greys"):
         find(tmp_path, progress=False)
-    plain = Settings("polyp", "scratch", data=str(tmp_path))
-    assert polyp.folder_of(settings, tmp_path, "x") != polyp.folder_of(plain, tmp_path, "x")
-    keeping = Settings("polyp", "scratch", data=str(tmp_path), damaged="keep")
-    assert polyp.folder_of(keeping, tmp_path, "x") != polyp.folder_of(plain, tmp_path, "x")
+    plain = Settings.of("polyp", "scratch", data=str(tmp_path)).request
+    keeping = Settings.of("polyp", "scratch", data=str(tmp_path), damaged="keep").request
+    folders = {found_folder(APPLICATION, one, tmp_path, "x") for one in (request, plain, keeping)}
+    assert len(folders) == 3

@@ -13,7 +13,7 @@ from pycaffe_ext.data import sources
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.names import check_look, identifier, look
 from pycaffe_ext.data.sources.grouping import read_groups, with_identifiers
-from pycaffe_ext.data.splits import SPLITS, read_splits, split_frames, write_splits
+from pycaffe_ext.data.splits import SPLITS, read_splits, split_items, write_splits
 from pycaffe_ext.data.tables import read_table
 from pycaffe_ext.errors import UserError
 
@@ -245,7 +245,7 @@ FRAMES = [Frame(f"{g}/{i}", Path("x"), None, g) for g in ("v1", "v2", "v3", UMLA
 
 def test_splits_that_a_spreadsheet_saved_again_are_the_same(tmp_path):
     path = tmp_path / "splits.csv"
-    splits = split_frames(FRAMES, np.ones(len(FRAMES), bool))
+    splits = split_items(FRAMES, np.ones(len(FRAMES), bool))
     write_splits(path, splits)
     lines = path.read_text().splitlines()
     saved = "\r\n".join([lines[0].title(), *reversed(lines[1:])])

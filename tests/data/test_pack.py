@@ -3,18 +3,20 @@
 import csv
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import genuine_python
 import lmdb
 import numpy as np
 import pytest
+from packing_lab import choose, material, samples, take_all
 from PIL import Image
 
 from pycaffe_ext import proto
-from pycaffe_ext.data.balance import choose, take_all
 from pycaffe_ext.data.frames import Frame, read_image
-from pycaffe_ext.data.pack import BATCH, Candidates, pack, read_index
+from pycaffe_ext.data.pack import BATCH, pack, read_index
 from pycaffe_ext.data.patches import VIEWS, cut
 from pycaffe_ext.data.verify import check_index, verify
 from pycaffe_ext.errors import UserError
@@ -22,9 +24,10 @@ from pycaffe_ext.files import digest, read_json
 from pycaffe_ext.genuine import root
 from pycaffe_ext.programs.compute_image_mean import mean_image, write_mean
 from pycaffe_ext.records import datum
+from pycaffe_ext.threads import at_most
 
 SIZE = 32
-needs_caffe = pytest.mark.skipif(not root.installed(), reason="no genuine Caffe here: run `make caffe`")
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -45,27 +48,27 @@ def candidates():
     rng = np.random.default_rng(2)
     box = np.column_stack([rng.uniform(0, 80, (24, 2)), rng.uniform(20, 70, (24, 2))]).astype(np.float32)
     number = np.tile(np.arange(4), 6)
-    return Candidates(np.repeat(np.arange(6), 4), number, box, (number == 2).astype(int))
+    return samples(np.repeat(np.arange(6), 4), number, box, number == 2)
 
 
 @pytest.fixture(scope="module")
 def packed(frames, candidates, tmp_path_factory):
     selection = choose(candidates.label, limit=400)
     folder = tmp_path_factory.mktemp("packed")
-    return pack(frames, candidates, selection, folder, "train", size=SIZE, progress=False)
+    return pack(material(frames, candidates), selection, folder, "train", size=SIZE, progress=False)
 
 
 def expected(frames, candidates, row):
     """The patch that a line of the index describes, cut anew."""
     frame = next(frame for frame in frames if frame.name == row["frame"])
-    number = (candidates.frame == frames.index(frame)) & (candidates.number == int(row["candidate"]))
+    number = (candidates.item == frames.index(frame)) & (candidates.number == int(row["candidate"]))
     view = [
         v
         for v in VIEWS
         if (str(v.scale), str(v.dx), str(v.dy), str(v.orientation))
         == tuple(row[name] for name in ("scale", "dx", "dy", "orientation"))
     ]
-    return cut(cv2.imread(str(frame.image)), candidates.box[number][0], view, SIZE)[0], candidates.label[number][0]
+    return cut(cv2.imread(str(frame.image)), candidates.place[number][0], view, SIZE)[0], candidates.label[number][0]
 
 
 def test_each_key_holds_the_patch_that_its_line_describes(frames, candidates, packed):
@@ -91,28 +94,29 @@ def test_keys_count_up_and_labels_and_frames_are_shuffled(packed):
 def test_same_seed_same_bytes_whatever_the_workers(frames, candidates, tmp_path, encoding):
     selection = choose(candidates.label, limit=1000)
 
-    def digests(name, **settings):
-        paths = pack(
-            *(frames, candidates, selection, tmp_path / name, "train"),
-            **{"size": SIZE, "encoding": encoding, "progress": False} | settings,
-        )
+    def digests(name, threads=2, **settings):
+        with at_most(threads):
+            paths = pack(
+                *(material(frames, candidates), selection, tmp_path / name, "train"),
+                **{"size": SIZE, "encoding": encoding, "progress": False} | settings,
+            )
         return digest(paths[0] / "data.mdb"), digest(paths[1])
 
-    first = digests("a", workers=1)
-    assert digests("b", workers=3) == first and digests("a", workers=2) == first  # the last replaces the first
+    first = digests("a", threads=1)
+    assert digests("b", threads=3) == first and digests("a", threads=2) == first  # the last replaces the first
     assert digests("c", seed=7)[0] != first[0]
 
 
 def test_a_frame_with_more_patches_than_a_batch(frames, candidates, tmp_path):
     selection = take_all(candidates.label[:4])
     assert len(selection) > BATCH
-    database, index = pack(frames, candidates, selection, tmp_path, "test", size=SIZE, progress=False)
+    database, index = pack(material(frames, candidates), selection, tmp_path, "test", size=SIZE, progress=False)
     assert verify(database, index) == 480
 
 
 @pytest.mark.parametrize(("encoding", "most"), [("raw", 0), ("png", 0), ("jpg", 16)])
 def test_a_datum_comes_back(frames, candidates, encoding, most):
-    patch = cut(cv2.imread(str(frames[0].image)), candidates.box[0], VIEWS[:1], SIZE)[0]
+    patch = cut(cv2.imread(str(frames[0].image)), candidates.place[0], VIEWS[:1], SIZE)[0]
     back, label = datum.from_bytes(datum.to_bytes(patch, 2, encoding))
     assert label == 2 and back.shape == patch.shape and np.abs(back.astype(int) - patch).max() <= most
 
@@ -148,14 +152,14 @@ numpy.savez(sys.argv[2], data=numpy.concatenate(data), label=numpy.concatenate(l
 
 
 @pytest.mark.genuine
-@needs_caffe
 @pytest.mark.parametrize("encoding", ["raw", "png"])
 def test_genuine_caffe_reads_the_same_pixels(frames, candidates, tmp_path, encoding):
     selection = choose(candidates.label, limit=400)
-    database, _ = pack(frames, candidates, selection, tmp_path, "train", size=SIZE, encoding=encoding, progress=False)
+    database, _ = pack(
+        material(frames, candidates), selection, tmp_path, "train", size=SIZE, encoding=encoding, progress=False
+    )
     (tmp_path / "net.prototxt").write_text(NET.format(source=database))
-    order = [root.command("python"), "-c", FORWARD, tmp_path / "net.prototxt", tmp_path / "read.npz"]
-    subprocess.run(order, check=True, capture_output=True)
+    genuine_python.run("-c", FORWARD, tmp_path / "net.prototxt", tmp_path / "read.npz")
     read = np.load(tmp_path / "read.npz")
     patches, labels = zip(*((patch, label) for _, patch, label in datum.read(database)), strict=True)
     np.testing.assert_array_equal(read["data"], np.stack(patches))
@@ -163,7 +167,6 @@ def test_genuine_caffe_reads_the_same_pixels(frames, candidates, tmp_path, encod
 
 
 @pytest.mark.genuine
-@needs_caffe
 def test_mean_equals_compute_image_mean(packed, tmp_path):
     order = [root.command("compute_image_mean"), "--backend=lmdb", packed[0], tmp_path / "theirs.binaryproto"]
     subprocess.run(order, check=True, capture_output=True)
@@ -177,43 +180,44 @@ def test_a_missing_or_cut_off_image_is_named_and_leaves_nothing(frames, candidat
     for image in (tmp_path / "missing.png", cut_off):
         broken = [Frame("broken", image, None, "g"), *frames[1:]]
         with pytest.raises(UserError, match=image.name):
-            pack(broken, candidates, take_all(candidates.label, 3), tmp_path / "out", "train", progress=False)
+            pack(material(broken, candidates), take_all(candidates.label, 3), tmp_path / "out", "train", progress=False)
         assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_degenerate_box_names_its_frame(frames, candidates, tmp_path):
-    box = candidates.box.copy()
+    box = candidates.place.copy()
     box[5] = 300, 300, 5, 5
-    broken = Candidates(candidates.frame, candidates.number, box, candidates.label)
+    broken = replace(candidates, place=box)
     with pytest.raises(UserError, match=r"frame video0/1: box \[300, 300, 5, 5\]"):
-        pack(frames, broken, take_all(candidates.label, 3), tmp_path, "train", progress=False)
+        pack(material(frames, broken), take_all(candidates.label, 3), tmp_path, "train", progress=False)
 
 
 def test_nothing_selected_and_unknown_encoding(frames, candidates, tmp_path):
     with pytest.raises(UserError, match="nothing to pack"):
-        pack(frames, candidates, take_all(np.zeros(0, int)), tmp_path, "train")
+        pack(material(frames, candidates), take_all(np.zeros(0, int)), tmp_path, "train")
     with pytest.raises(UserError, match="did you mean 'jpg'"):
-        pack(frames, candidates, take_all(candidates.label), tmp_path, "train", encoding="jpeg")
+        pack(material(frames, candidates), take_all(candidates.label), tmp_path, "train", encoding="jpeg")
 
 
 FULL = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from pycaffe_ext.data.balance import take_all
-from pycaffe_ext.data.frames import Frame, read_image
-from pycaffe_ext.data.pack import Candidates, pack
+from pycaffe_ext.data.frames import Frame
+from pycaffe_ext.data.pack import pack
 from pycaffe_ext.errors import run_cli
+sys.path.insert(0, sys.argv[3] + "/tests/lab")
+from packing_lab import material, samples, take_all
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
-one = Candidates(np.zeros(1, int), np.zeros(1, int), np.array([[20, 20, 50, 50]]), np.zeros(1, int))
+one = samples(np.zeros(1, int), np.zeros(1, int), np.array([[20, 20, 50, 50]]), np.zeros(1, int))
 frame = Frame("a", Path(sys.argv[1]), None, "a")
-run_cli(lambda: pack([frame], one, take_all(one.label), sys.argv[2], "train", progress=False) and 0)
+run_cli(lambda: pack(material([frame], one), take_all(one.label), sys.argv[2], "train", progress=False) and 0)
 """
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(frames, tmp_path):
     out = tmp_path / "out"
-    order = [sys.executable, "-c", FULL, frames[0].image, out]
+    order = [sys.executable, "-c", FULL, frames[0].image, out, ROOT]
     run = subprocess.run(order, capture_output=True, text=True)
     assert run.returncode == 1 and run.stderr.count("\n") == 1
     assert run.stderr.startswith("error: ") and "free some space" in run.stderr
@@ -223,7 +227,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(frames, tmp_path):
 def test_too_little_space_is_told_before_anything_is_cut(frames, candidates, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1e6}))
     with pytest.raises(UserError, match=r"packing 2880 patches needs 457 MB, 1 MB are free, 456 MB too little"):
-        pack(frames, candidates, take_all(candidates.label), tmp_path, "train", progress=False)
+        pack(material(frames, candidates), take_all(candidates.label), tmp_path, "train", progress=False)
     assert not list(tmp_path.iterdir())
 
 
@@ -273,7 +277,7 @@ def test_verify_finds_a_wrong_label_a_missing_line_and_a_foreign_file(packed, tm
     with pytest.raises(UserError, match="patch 399 .*says nothing"):
         verify(database, short)
     (tmp_path / "c").write_text("a,b\n1,2\n")
-    with pytest.raises(UserError, match="header"):
+    with pytest.raises(UserError, match="needs the columns"):
         verify(database, tmp_path / "c")
     with pytest.raises(UserError, match="no such index"):
         verify(database, tmp_path / "d")
@@ -281,9 +285,9 @@ def test_verify_finds_a_wrong_label_a_missing_line_and_a_foreign_file(packed, tm
 
 def test_a_group_or_frame_in_two_splits_is_found(frames, candidates, tmp_path):
     def split(name, *members):
-        rows = np.isin(candidates.frame, members)
-        part = Candidates(*(column[rows] for column in vars(candidates).values()))
-        return pack(frames, part, take_all(part.label, 2), tmp_path, name, size=8, progress=False)[1]
+        rows = np.isin(candidates.item, members)
+        part = samples(*(getattr(candidates, name)[rows] for name in ("item", "number", "place", "label")))
+        return pack(material(frames, part), take_all(part.label, 2), tmp_path, name, size=8, progress=False)[1]
 
     train, val, test = split("train", 0, 1), split("val", 2, 3), split("test", 4, 5)
     check_index({"train": train, "val": val, "test": test})
@@ -295,7 +299,9 @@ def test_a_group_or_frame_in_two_splits_is_found(frames, candidates, tmp_path):
 
 def test_long_names_and_other_alphabets_fit_in_a_key(frames, candidates, tmp_path):
     named = [Frame("ポリープ" * 100 + str(i), f.image, None, f.group) for i, f in enumerate(frames)]
-    database, index = pack(named, candidates, take_all(candidates.label, 2), tmp_path, "t", size=8, progress=False)
+    database, index = pack(
+        material(named, candidates), take_all(candidates.label, 2), tmp_path, "t", size=8, progress=False
+    )
     assert verify(database, index) == 48 and Path(index).read_text(encoding="utf-8").count("ポリープ") > 48
 
 

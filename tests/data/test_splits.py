@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pycaffe_ext.data.frames import Frame
-from pycaffe_ext.data.splits import SPLITS, check_overlap, read_splits, split_frames, write_splits
+from pycaffe_ext.data.items import SPLITS
+from pycaffe_ext.data.splits import check_overlap, read_splits, split_items, write_splits
 from pycaffe_ext.errors import UserError
 
 
@@ -35,7 +36,7 @@ def groups_of(frames) -> set[str]:
 @pytest.mark.parametrize("seed", range(150))
 def test_random_group_structures(seed):
     frames, positive = random_case(seed)
-    splits = split_frames(frames, positive, seed=seed)
+    splits = split_items(frames, positive, seed=seed)
     assert tuple(splits) == SPLITS
     assert sorted(f.name for part in splits.values() for f in part) == sorted(f.name for f in frames)
     for a, b in combinations(splits.values(), 2):
@@ -50,7 +51,7 @@ def test_random_group_structures(seed):
 def test_many_small_groups_meet_the_fractions_in_frames_and_in_polyps():
     frames = frames_of(list(np.repeat(np.arange(200), 5)))
     positive = np.random.default_rng(0).random(1000) < 0.3
-    splits = split_frames(frames, positive)
+    splits = split_items(frames, positive)
     shows = dict(zip((f.name for f in frames), positive, strict=True))
     for split, share in (("test", 0.5), ("val", 0.1), ("train", 0.4)):
         assert len(splits[split]) / 1000 == pytest.approx(share, abs=0.01)
@@ -61,29 +62,29 @@ def test_two_groups_of_polyps_stay_for_training_and_validation():
     groups = list(np.repeat(np.arange(30), 4))
     positive = np.isin(groups, (3, 11, 17))
     for seed in range(20):
-        splits = split_frames(frames_of(groups), positive, seed=seed)
+        splits = split_items(frames_of(groups), positive, seed=seed)
         assert all(groups_of(part) & {"g003", "g011", "g017"} for part in splits.values())
 
 
 def test_same_seed_same_splits_whatever_the_order_of_frames():
     frames, positive = random_case(7)
     back = list(reversed(frames))
-    one = split_frames(frames, positive, seed=5)
-    assert one == split_frames(back, positive[::-1], seed=5)
-    assert any(one != split_frames(frames, positive, seed=s) for s in range(6, 10))
+    one = split_items(frames, positive, seed=5)
+    assert one == split_items(back, positive[::-1], seed=5)
+    assert any(one != split_items(frames, positive, seed=s) for s in range(6, 10))
 
 
 def test_the_number_of_groups_of_the_papers_data():
     """40 videos of 945 frames: 20 for testing, 16 and 4 for training and validation."""
     frames = frames_of(list(np.repeat(np.arange(40), 945)))
-    splits = split_frames(frames, np.arange(len(frames)) % 4 == 0)
+    splits = split_items(frames, np.arange(len(frames)) % 4 == 0)
     assert [len(groups_of(splits[s])) for s in SPLITS] == [16, 4, 20]
     assert len(splits["test"]) == 18_900
 
 
 def test_every_frame_a_group_of_its_own():
     frames = frames_of(list(range(37_800)))
-    splits = split_frames(frames, np.arange(len(frames)) % 4 == 0)
+    splits = split_items(frames, np.arange(len(frames)) % 4 == 0)
     assert len(splits["test"]) == pytest.approx(18_900, abs=40)
 
 
@@ -91,16 +92,16 @@ def test_every_frame_a_group_of_its_own():
 def test_fractions_outside_zero_to_one(name, value):
     frames, positive = random_case(0)
     with pytest.raises(UserError, match="must lie between 0 and 1"):
-        split_frames(frames, positive, **{f"{name}_fraction": value})
+        split_items(frames, positive, **{f"{name}_fraction": value})
 
 
 def test_too_few_groups():
-    with pytest.raises(UserError, match="only 2 groups of frames;"):
-        split_frames(frames_of([0, 0, 1]), np.ones(3, bool))
-    with pytest.raises(UserError, match="only 2 groups of frames with polyps"):
-        split_frames(frames_of([0, 1, 2, 3]), np.array([True, True, False, False]))
-    with pytest.raises(UserError, match="only 0 groups of frames"):
-        split_frames([], np.zeros(0, bool))
+    with pytest.raises(UserError, match="only 2 groups;"):
+        split_items(frames_of([0, 0, 1]), np.ones(3, bool))
+    with pytest.raises(UserError, match="only 2 groups with polyps"):
+        split_items(frames_of([0, 1, 2, 3]), np.array([True, True, False, False]))
+    with pytest.raises(UserError, match="only 0 groups"):
+        split_items([], np.zeros(0, bool))
 
 
 def test_overlap_is_named():
@@ -116,7 +117,7 @@ def test_overlap_is_named():
 
 def test_written_once_and_read_back(tmp_path):
     frames, positive = random_case(3)
-    splits, path = split_frames(frames, positive), tmp_path / "splits.csv"
+    splits, path = split_items(frames, positive), tmp_path / "splits.csv"
     write_splits(path, splits)
     before = path.read_bytes()
     write_splits(path, splits)
@@ -132,7 +133,7 @@ def test_read_keeps_the_joined_groups_and_refuses_what_no_longer_fits(tmp_path):
     frames, positive = random_case(4)
     joined = [replace(f, group="g000") if f.group == "g001" else f for f in frames]
     path = tmp_path / "splits.csv"
-    write_splits(path, split_frames(joined, positive))
+    write_splits(path, split_items(joined, positive))
     assert {f for part in read_splits(path, frames).values() for f in part} == set(joined)
     with pytest.raises(UserError, match="is not listed"):
         read_splits(path, [*frames, Frame("new", Path("x"), None, "new")])

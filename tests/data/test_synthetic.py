@@ -1,11 +1,10 @@
 """Synthetic sequences: repeatable, masks that fit, groups, and shapes that follow from the geometry."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import run_tool
 
 from pycaffe_ext.data.frames import fingerprint, polyp_pixels, read_image
 from pycaffe_ext.data.groups import join_near_duplicates
@@ -109,10 +108,10 @@ def test_no_half_written_set_and_small_numbers_are_refused(tmp_path, monkeypatch
 
 
 def test_tool_writes_a_set_and_tells_mistakes_in_one_line(tmp_path):
-    command = [sys.executable, ROOT / "tools/make_synthetic.py", tmp_path / "set", "--size", "64", "80"]
-    done = subprocess.run([*command, "--videos", "1", "--frames", "1", "--workers", "1"], cwd=ROOT)
+    asked = ("make_synthetic", tmp_path / "set", "--size", "64", "80")
+    done = run_tool(*asked, "--videos", "1", "--frames", "1", "--workers", "1")
     assert done.returncode == 0
     assert len(find_frames(tmp_path / "set")) == 1
-    wrong = subprocess.run([*command, "--videos", "0"], cwd=ROOT, capture_output=True, text=True)
+    wrong = run_tool(*asked, "--videos", "0")
     assert wrong.returncode == 1
     assert wrong.stderr.startswith("error: synthetic videos: 0") and wrong.stderr.count("\n") == 1

@@ -148,7 +148,7 @@ def parts(tmp_path_factory) -> dict[str, list[Frame]]:
     folder = tmp_path_factory.mktemp("frames")
     synthetic.write_sequences(folder / "d", videos=10, frames=1, size=(96, 128), workers=1, progress=False)
     frames = find_frames(folder / "d", progress=False)
-    return splits.split_frames(frames, polyp_pixels(frames, progress=False) > 0)
+    return splits.split_items(frames, polyp_pixels(frames, progress=False) > 0)
 
 
 @pytest.fixture(scope="module")
@@ -324,7 +324,7 @@ def test_a_curve_counts_polyps_not_candidates():
 def test_on_real_frames_training_helps():
     """Within the training part: learnt from 100 frames, held against the untrained detector on 60 others."""
     frames = find_frames(KVASIR, progress=False)
-    parts = splits.split_frames(join_near_duplicates(frames, progress=False), polyp_pixels(frames, False) > 0)["train"]
+    parts = splits.split_items(join_near_duplicates(frames), polyp_pixels(frames, False) > 0)["train"]
     few = Detector(samples=8000, trees=16)
     model = detector.train(parts[:100], few, 0, progress=False)
     rates = []

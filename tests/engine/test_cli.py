@@ -10,12 +10,12 @@ import sys
 import time
 
 import pytest
+from patience import LONG, wait_until
 from solver_lab import (
     TRAIN,
     assert_same_messages,
     images,
     messages,
-    needs_genuine,
     prepare,
     run_genuine,
     run_ours,
@@ -31,7 +31,6 @@ from pycaffe_ext.proto import caffe_pb2, parse, read_message, write_weights
 COMMAND = [sys.executable, "-m", "pycaffe_ext"]
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_the_whole_training_log_says_the_same(tmp_path):
     """From reading the solver to the end; what Caffe's factory says twice and its filter's remarks are left out."""
@@ -48,7 +47,6 @@ def test_the_whole_training_log_says_the_same(tmp_path):
         assert texts[0] == texts[1]
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_caffe_test_says_the_same(tmp_path):
     folder = prepare(tmp_path / "a")
@@ -62,7 +60,6 @@ def test_caffe_test_says_the_same(tmp_path):
     assert sum("p = " in line for line in messages(ours, "Running")) == 9 * 12 + 12
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_caffe_time_says_the_same_but_for_the_times(tmp_path):
     folder = prepare(tmp_path / "a")
@@ -75,7 +72,6 @@ def test_caffe_time_says_the_same_but_for_the_times(tmp_path):
     assert any("conv\tbackward" in line for line in lines[0])
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_resuming_and_fine_tuning_say_the_same(tmp_path):
     folder = prepare(tmp_path / "a", test_interval=5)
@@ -93,14 +89,7 @@ def test_resuming_and_fine_tuning_say_the_same(tmp_path):
     assert texts[0] == texts[1] and "Ignoring source layer fc" in texts[0]
 
 
-def _wait_for(path, process) -> None:
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert process.poll() is None and time.monotonic() < deadline, path
-        time.sleep(0.05)
-
-
-@pytest.mark.parametrize("engine", ["ours", pytest.param("genuine", marks=[needs_genuine, pytest.mark.genuine])])
+@pytest.mark.parametrize("engine", ["ours", pytest.param("genuine", marks=pytest.mark.genuine)])
 def test_sighup_snapshots_and_sigint_stops_with_a_snapshot(engine, tmp_path):
     folder = prepare(tmp_path / "a", max_iter=100_000_000, display=None, test_interval=100_000_000, snapshot=100)
     program = COMMAND if engine == "ours" else [root.command("caffe")]
@@ -109,11 +98,11 @@ def test_sighup_snapshots_and_sigint_stops_with_a_snapshot(engine, tmp_path):
         one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
         process = subprocess.Popen([*program, *TRAIN], cwd=folder, stderr=file, env=one_thread)
         try:
-            _wait_for(folder / "snap_iter_100.solverstate", process)
+            wait_until(lambda: process.poll() is not None or (folder / "snap_iter_100.solverstate").exists())
             process.send_signal(signal.SIGHUP)
             time.sleep(0.5)
             process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=60) == 0
+            assert process.wait(LONG) == 0
         finally:
             process.kill()
     text = log.read_text()
@@ -192,9 +181,11 @@ def test_errors_exit_with_one_and_one_line(tmp_path):
 
 
 def test_help_answers_at_once_and_without_torch():
-    start = time.perf_counter()
+    before = os.times()
     run = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, check=True)
-    assert "-solver" in run.stdout and time.perf_counter() - start < 1.5  # 0.15 s on an idle machine
+    after = os.times()
+    worked = after.children_user + after.children_system - before.children_user - before.children_system
+    assert "-solver" in run.stdout and worked < 1.5  # 0.15 s on an idle machine
     code = "import sys; from pycaffe_ext.engine.cli import main; main(['--version']); print('torch' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.startswith("caffe version 1.0.0") and out.endswith("False\n")
@@ -210,7 +201,7 @@ def test_a_hundred_thousand_values_are_logged_in_seconds(tmp_path):
     (tmp_path / "net.prototxt").write_text(text)
     net = parse('layer { name: "s" type: "Softmax" }', caffe_pb2.NetParameter())
     write_weights(tmp_path / "w.caffemodel", net)
-    start = time.perf_counter()
+    start = time.process_time()
     log = run_ours(tmp_path, "test", "-model=net.prototxt", "-weights=w.caffemodel", "-iterations=10")
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert log.count("] Batch ") == 100_000

@@ -11,15 +11,12 @@ from pycaffe_ext.engine.layers.neuron import ReLU
 from pycaffe_ext.engine.solver import solver
 from pycaffe_ext.engine.solver.lr_policy import learning_rate
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.genuine import root
 
-needs_genuine = pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed (make caffe)")
 GROUPS = [group for group in suite.all_groups() if group.chapter != "Layers"]  # test_engine_layers runs them all
 
 
 @pytest.mark.slow
 @pytest.mark.genuine
-@needs_genuine
 @pytest.mark.parametrize("group", GROUPS, ids=[f"{group.chapter}: {group.name}" for group in GROUPS])
 def test_this_engine_conforms(group, tmp_path):
     if not group.rows:
@@ -30,7 +27,6 @@ def test_this_engine_conforms(group, tmp_path):
 
 
 @pytest.mark.genuine
-@needs_genuine
 @pytest.mark.parametrize("row", refusals.SOUND, ids=[row.name for row in refusals.SOUND])
 def test_what_has_nothing_wrong_is_accepted_by_both(row, tmp_path):
     assert refusals.try_both(row, tmp_path) == (None, "")
@@ -62,7 +58,6 @@ def test_a_part_is_spread_evenly_and_ends_with_the_last_row():
     assert group.part() == [1, 5, 9] and group.part(1) == list(range(10)) and group.part(100) == [9]
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_a_wrong_layer_and_a_case_that_kills_an_engine_are_failed_rows(tmp_path, monkeypatch):
     def forward(self, bottom, top):
@@ -77,7 +72,6 @@ def test_a_wrong_layer_and_a_case_that_kills_an_engine_are_failed_rows(tmp_path,
     assert "data:y" in wrong and "unknown type" in unknown and "the genuine Caffe died" in fatal
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_a_rate_that_is_off_by_a_thousandth_is_a_failed_row(tmp_path, monkeypatch):
     rows = solvers.rows_of("SGD")[:2]

@@ -308,9 +308,9 @@ def test_thousand_resamples_in_ten_seconds():
     lesions = rng.integers(0, 2, 500)
     frame = np.repeat(np.arange(500), 10)
     lesion = lesions[frame] * (rng.random(5000) < 0.2)
-    start = time.perf_counter()
+    start = time.process_time()
     froc.bootstrap_sensitivities(froc.Cases(frame, rng.random(5000), lesion, lesions), frame[::10], (0.5, 1, 2, 4))
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 # Every operating point

@@ -1,4 +1,4 @@
-"""Exports: ONNX Runtime computes what the engine computes; safetensors hold the blobs; mistakes are one line."""
+"""Exports: ONNX Runtime and PyTorch compute what the engine does; safetensors hold the blobs; errors are one line."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import base64
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,8 @@ runtime = pytest.importorskip("onnxruntime")
 stored = pytest.importorskip("safetensors")
 
 from pycaffe_ext.export import onnx as export  # noqa: E402
+from pycaffe_ext.export import pytorch  # noqa: E402
+from pycaffe_ext.export.layers.registry import EMITTERS  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 SQUEEZENET = ROOT.parent / "shared" / "weights" / "squeezenet_v1.1_imagenet.caffemodel"
@@ -179,6 +182,7 @@ def shaping() -> Nets:
         text = f"reduction_param {{ operation: {kind} axis: 1 coeff: 0.5 }}"
         yield f"Reduction {kind}", shape, layer("Reduction", text)
     yield "Reduction to one", shape, layer("Reduction")
+    yield "Reduction to one, times 2", shape, layer("Reduction", "reduction_param { coeff: 2 }")
     yield "Split", shape, layer("Split", "", 1, 2)
 
 
@@ -252,21 +256,35 @@ def compare(net: Net, model: bytes, inputs: dict[str, np.ndarray]) -> None:
     for name, array in inputs.items():
         net.blobs[name].data = torch.from_numpy(array.copy())
     net.forward()
-    found = run(model, inputs)
+    agree(net, run(model, inputs))
+
+
+def agree(net: Net, found: Mapping[str, Any]) -> None:
+    """Outputs, arrays or tensors, are the engine's."""
     assert {name.split("@")[0].rstrip("'") for name in found} == set(net.outputs)
     for name, array in found.items():
-        wanted = net.blobs[name.split("@")[0]].data.numpy()
+        array, wanted = np.asarray(array), net.blobs[name.split("@")[0].rstrip("'")].data.numpy()
         assert array.shape == wanted.shape and array.dtype == np.float32
         assert np.abs(array - wanted).max() <= TOLERANCE * np.abs(wanted).max(), name
 
 
 @pytest.mark.parametrize(("shapes", "text"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_onnx_computes_what_the_engine_computes(shapes: tuple[tuple[int, ...], ...], text: str, tmp_path: Path) -> None:
+def test_onnx_and_pytorch_compute_what_the_engine_computes(
+    shapes: tuple[tuple[int, ...], ...], text: str, tmp_path: Path
+) -> None:
     net, text = build(text, shapes)
-    model = export.to_model(source.read(*save(net, text, tmp_path)), Preparation())
+    exported = source.read(*save(net, text, tmp_path))
     rng = np.random.default_rng(2)
     inputs = {f"in{i}": rng.standard_normal(shape).astype(np.float32) for i, shape in enumerate(shapes)}
-    compare(net, model.SerializeToString(), inputs)
+    compare(net, export.to_model(exported, Preparation()).SerializeToString(), inputs)
+    found = pytorch.module(exported)(*map(torch.from_numpy, inputs.values()))
+    names = [value.name for value in export.graph_of(exported).outputs()]
+    agree(net, dict(zip(names, found if isinstance(found, tuple) else (found,), strict=True)))
+
+
+def test_every_layer_that_can_be_exported_has_a_case() -> None:
+    cases = "".join(text for _, _, text in CASES)
+    assert {name for name in EMITTERS if f'type: "{name}"' not in cases} == {"Input"}
 
 
 def deployed(param: caffe_pb2.NetParameter, weights: Path, folder: Path, batch: np.ndarray) -> None:

@@ -6,11 +6,11 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import genuine_python
 import numpy as np
 import torch
 
 from pycaffe_ext.engine.core.net import Net
-from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, parse
 from pycaffe_ext.training.log import last_words
 
@@ -139,8 +139,7 @@ def run_genuine_each(folders: list[Path]) -> dict[Path, str]:
 
 
 def _genuine_process(folders: list[Path], prefix: str = "") -> subprocess.CompletedProcess[str]:
-    order = [str(root.command("python")), str(RUNNER), prefix, *map(str, folders)]
-    return subprocess.run(order, capture_output=True, text=True, check=False)
+    return genuine_python.run(RUNNER, prefix, *folders, check=False)
 
 
 def errors(mine: dict[str, np.ndarray], path: Path) -> dict[str, float]:

@@ -14,15 +14,13 @@ from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.training.command import EMBEDDED
 
-WITH_GENUINE = [
-    pytest.mark.genuine,
-    pytest.mark.skipif(not root.installed(), reason="`make caffe` has not been run"),
-]
+WITH_GENUINE = pytest.mark.genuine
 ENGINES = [
     pytest.param(EMBEDDED, id="embedded"),
     pytest.param((str(root.command()),), id="genuine", marks=WITH_GENUINE),
 ]
 
+SMALL = ("--patches", "120", "--test-views", "1", "--batch", "16")  # of a run of the miniature
 NET = """
 name: "tiny"
 layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: TRAIN }}

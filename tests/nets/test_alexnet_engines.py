@@ -10,8 +10,6 @@ sum.  The gradients are therefore held against float64, where ours must be as ne
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,21 +19,17 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from solver_lab import run_genuine, run_ours
 
 from pycaffe_ext import nets
 from pycaffe_ext.donor import DONOR
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.engine.core.random import set_seed
-from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, read_blobs, write_mean, write_text, write_weights
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.genuine,
-    pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed: `make caffe`"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.genuine]
 SIDE, COUNT, STEPS = 227, 120, 50
-ENGINES = {"ours": [sys.executable, "-m", "pycaffe_ext"], "genuine": [str(root.command("caffe"))]}
+ENGINES = {"ours": run_ours, "genuine": run_genuine}
 ZERO_START = {("conv1", 1), ("conv3", 1)}  # biases that BVLC AlexNet starts at 0 below the pooling
 
 
@@ -94,8 +88,7 @@ def prepare(folder: Path, data: Path, scheme: str, width: Fraction, batch: int) 
 
 def train(folder: Path, engine: str) -> tuple[np.ndarray, dict[str, list[np.ndarray]]]:
     """Losses of the 50 iterations, and the final blobs."""
-    order = [*ENGINES[engine], "train", "--solver=solver.prototxt", "--weights=init.caffemodel"]
-    log = subprocess.run(order, cwd=folder, capture_output=True, text=True, check=True).stderr
+    log = ENGINES[engine](folder, "train", "--solver=solver.prototxt", "--weights=init.caffemodel")
     losses = np.array(re.findall(r"Iteration \d+ .*, loss = (\S+)", log), float)
     assert losses.shape == (STEPS,)
     return losses, read_blobs(folder / f"snap_iter_{STEPS}.caffemodel")
@@ -112,7 +105,7 @@ def distances(ours: dict, theirs: dict) -> dict[tuple[str, int], float]:
 
 
 def test_fine_tuning_a_trained_net(data, tmp_path):
-    prepare(tmp_path, data, "ft-conv1", Fraction(1, 8), 16)
+    prepare(tmp_path, data, "ft-conv1", Fraction(1, 8), 8)
     (losses, ours), (theirs_losses, theirs) = train(tmp_path, "ours"), train(tmp_path, "genuine")
     np.testing.assert_allclose(losses, theirs_losses, rtol=1e-3)
     worst = distances(ours, theirs)
@@ -120,9 +113,16 @@ def test_fine_tuning_a_trained_net(data, tmp_path):
     assert losses[-1] < 0.5 * losses[0]
 
 
-def test_full_width_from_gaussians(data, tmp_path):
-    prepare(tmp_path, data, "scratch", Fraction(1), 4)
-    (losses, ours), (theirs_losses, theirs) = train(tmp_path, "ours"), train(tmp_path, "genuine")
+@pytest.fixture(scope="module")
+def full_width(data, tmp_path_factory) -> tuple[Path, caffe_pb2.NetParameter]:
+    """A folder with what `prepare` writes, from gaussians at full width, and the net."""
+    folder = tmp_path_factory.mktemp("full")
+    return folder, prepare(folder, data, "scratch", Fraction(1), 2)
+
+
+def test_full_width_from_gaussians(full_width):
+    folder, _ = full_width
+    (losses, ours), (theirs_losses, theirs) = train(folder, "ours"), train(folder, "genuine")
     np.testing.assert_allclose(losses, theirs_losses, rtol=1e-3)
     worst = distances(ours, theirs)
     assert max(value for blob, value in worst.items() if blob not in ZERO_START) < 1e-3, worst
@@ -133,17 +133,18 @@ def test_full_width_from_gaussians(data, tmp_path):
     assert all(np.linalg.norm(a - b) < 1e-3 * np.linalg.norm(b) for a, b in layers.values())
 
 
-def test_gradients_are_as_near_to_float64_as_float32_can_be(data, tmp_path):
+def test_gradients_are_as_near_to_float64_as_float32_can_be(full_width):
     """In most of five batches; in the others a pooling window is decided otherwise, in either engine."""
-    net = prepare(tmp_path, data, "scratch", Fraction(1), 4)
+    folder, net = full_width
     ours = Net(net, caffe_pb2.TRAIN)
-    ours.copy_trained_layers_from(tmp_path / "init.caffemodel")
+    ours.copy_trained_layers_from(folder / "init.caffemodel")
+    weights = read_blobs(folder / "init.caffemodel")
     errors: dict[tuple[str, int], list[float]] = {}
     for _ in range(5):
         ours.clear_param_diffs()
         ours.forward()
         ours.backward()
-        exact = gradients(tmp_path, ours.blobs["data"].data.double(), ours.blobs["label"].data.long())
+        exact = gradients(weights, ours.blobs["data"].data.double(), ours.blobs["label"].data.long())
         for layer in ours.layers:
             for i, blob in enumerate(layer.blobs):
                 wanted = exact[layer.name][i].reshape(blob.diff.shape)
@@ -153,11 +154,13 @@ def test_gradients_are_as_near_to_float64_as_float32_can_be(data, tmp_path):
     assert max(np.median(found) for found in errors.values()) < 1e-5, errors
 
 
-def gradients(folder: Path, data: torch.Tensor, label: torch.Tensor) -> dict[str, list[torch.Tensor]]:
+def gradients(
+    weights: dict[str, list[np.ndarray]], data: torch.Tensor, label: torch.Tensor
+) -> dict[str, list[torch.Tensor]]:
     """AlexNet's gradients in float64, by PyTorch's own functions."""
     w = {
         name: [torch.tensor(blob, dtype=torch.float64, requires_grad=True) for blob in blobs]
-        for name, blobs in read_blobs(folder / "init.caffemodel").items()
+        for name, blobs in weights.items()
     }
 
     def conv(x: torch.Tensor, name: str, **options: int) -> torch.Tensor:

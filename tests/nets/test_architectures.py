@@ -3,14 +3,17 @@
 import math
 import re
 import subprocess
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from packing_lab import samples
 
 from pycaffe_ext import nets
-from pycaffe_ext.applications import polyp
+from pycaffe_ext.applications.base import Collection
+from pycaffe_ext.applications.polyp import APPLICATION
+from pycaffe_ext.applications.preparation import Found, packed_folder
+from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.donor import weights
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.nets import ARCHITECTURES, NetSpec, emission
@@ -339,35 +342,36 @@ def test_files_of_another_net_are_emitted_where_asked(tmp_path):
     solver = parse((tmp_path / "solvers/polyp/ft-ip1.prototxt").read_text(), caffe_pb2.SolverParameter())
     assert solver.net == "prototxt/polyp/ft-ip1.prototxt" and (tmp_path / "kept.prototxt").exists()
     net = parse((tmp_path / solver.net).read_text(), caffe_pb2.NetParameter())
-    assert net == nets.train_val(emission.paper_spec(polyp.APPLICATIONS["polyp"], "ft-ip1", "lenet"))
+    assert net == nets.train_val(emission.paper_spec(APPLICATIONS["polyp"], "ft-ip1", "lenet"))
 
 
 # What ARCH= does to a run
 
 
 def test_run_folders_of_alexnet_keep_their_names():
-    assert Settings("polyp", "ft-conv3").name() == "polyp-ft-conv3"
+    assert Settings.of("polyp", "ft-conv3").name() == "polyp-ft-conv3"
     changed = short_hash({"patches": 100})
-    assert Settings("polyp", "ft-conv3", patches=100).name() == f"polyp-ft-conv3-synthetic-{changed}"
+    assert Settings.of("polyp", "ft-conv3", patches=100).name() == f"polyp-ft-conv3-synthetic-{changed}"
 
 
 def test_run_folders_of_other_nets_name_them():
-    names = {Settings("polyp", "ft-conv1", arch=arch).name() for arch in ("alexnet", "caffenet", "resnet50")}
+    names = {Settings.of("polyp", "ft-conv1", arch=arch).name() for arch in ("alexnet", "caffenet", "resnet50")}
     assert len(names) == 3 and any(name.startswith("polyp-ft-conv1-resnet50-synthetic-") for name in names)
 
 
-def test_a_record_from_before_arch_is_alexnets():
-    ours = Settings("polyp", "ft-conv3")
-    record = {"app": "polyp", "scheme": "ft-conv3"}
-    assert ours.differences(record) == []
-    assert replace(ours, arch="caffenet").differences(record) == ["arch: alexnet -> caffenet"]
+def test_another_net_is_another_run():
+    ours, other = (Settings.of("polyp", "ft-conv3", arch=arch) for arch in ("alexnet", "caffenet"))
+    assert ours.differences(ours) == [] and other.differences(ours) == ["arch: alexnet -> caffenet"]
 
 
 def test_patches_are_packed_at_the_nets_size_each_size_in_its_folder(tmp_path):
-    def folder(arch):
-        return polyp.folder_of(Settings("polyp", "scratch", arch=arch), tmp_path, "frames")
+    request = Settings.of("polyp", "scratch").request
+    found = Found(APPLICATION, request, tmp_path, "mark", {}, samples([0], [0], [[0] * 4], [0]), Collection([]))
 
-    sizes = {arch: polyp._size(Settings("polyp", "scratch", arch=arch)) for arch in ARCHITECTURES}
+    def folder(arch):
+        return packed_folder(found, sizes[arch])
+
+    sizes = {arch: nets.architecture(arch).input[-1] for arch in ARCHITECTURES}
     assert sizes == SIZES
     for one in ARCHITECTURES:
         for other in ARCHITECTURES:
@@ -377,16 +381,22 @@ def test_patches_are_packed_at_the_nets_size_each_size_in_its_folder(tmp_path):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: Settings("polyp", "ft-fire5"), "alexnet has no scheme ft-fire5, ARCH=squeezenet has; .*ft-conv1, .*"),
-        (lambda: Settings("polyp", "ft-fc8", arch="lenet"), "lenet has no scheme ft-fc8, ARCH=alexnet or caffenet or"),
-        (lambda: Settings("polyp", "ft-res6", arch="resnet50"), "unknown resnet50 scheme 'ft-res6'.*ft-fc1000, scr"),
-        (lambda: Settings("polyp", "scratch", arch="vgg"), "unknown ARCH 'vgg'; did you mean 'vgg16'"),
-        (lambda: Settings("polyp", "scratch", arch="vgg16", width="1/2"), "width 1/2: only alexnet can be narrowed"),
+        (
+            lambda: Settings.of("polyp", "ft-fire5"),
+            "alexnet has no scheme ft-fire5, ARCH=squeezenet has; .*ft-conv1, .*",
+        ),
+        (
+            lambda: Settings.of("polyp", "ft-fc8", arch="lenet"),
+            "lenet has no scheme ft-fc8, ARCH=alexnet or caffenet or",
+        ),
+        (lambda: Settings.of("polyp", "ft-res6", arch="resnet50"), "unknown resnet50 scheme 'ft-res6'.*ft-fc1000, scr"),
+        (lambda: Settings.of("polyp", "scratch", arch="vgg"), "unknown ARCH 'vgg'; did you mean 'vgg16'"),
+        (lambda: Settings.of("polyp", "scratch", arch="vgg16", width="1/2"), "width 1/2: only alexnet can be narrowed"),
         (lambda: parse_name("polyp-ft-conv4", "lenet"), "lenet has no scheme ft-conv4"),
         (lambda: NetSpec("polyp", "scratch", 2, "1/8", arch="lenet"), "width 1/8: only alexnet"),
         (lambda: nets.architecture("inception"), "unknown architecture 'inception'"),
         (
-            lambda: pipeline.find_donor(Settings("polyp", "ft-fire5", arch="squeezenet")),
+            lambda: pipeline.find_donor(Settings.of("polyp", "ft-fire5", arch="squeezenet")),
             r"ft-fire5 of squeezenet needs a donor.*WEIGHTS= .* or squeezenet_v1.1, .*polyp-scratch",
         ),
     ],
@@ -411,9 +421,9 @@ def test_a_run_takes_the_nets_own_batch_halved_for_few_patches():
 
 
 def test_other_nets_from_scratch_need_no_donor():
-    donor = pipeline.find_donor(Settings("polyp", "scratch", arch="vgg16"))
+    donor = pipeline.find_donor(Settings.of("polyp", "scratch", arch="vgg16"))
     assert donor.file is None and donor.width == 1 and not donor.embedded
-    assert pipeline.find_donor(Settings("polyp", "scratch")).width == Fraction(1, 8), "AlexNet's as before"
+    assert pipeline.find_donor(Settings.of("polyp", "scratch")).width == Fraction(1, 8), "AlexNet's as before"
 
 
 def test_make_hands_any_scheme_of_any_net_to_the_run():

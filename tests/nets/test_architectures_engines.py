@@ -2,18 +2,17 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
+import genuine_python
 import lmdb
 import numpy as np
 import pytest
+from programs import run_tool
+from solver_lab import run_genuine, run_ours
 
 from pycaffe_ext import nets, proto
-from pycaffe_ext.data import synthetic
-from pycaffe_ext.genuine import root
 from pycaffe_ext.nets import ARCHITECTURES, NetSpec, emission, solver
 from pycaffe_ext.nets.shapes import blob_shapes, parameter_shapes
 from pycaffe_ext.proto import caffe_pb2
@@ -22,13 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
 DONOR = SHARED / "weights" / "squeezenet_v1.1_imagenet.caffemodel"
 FRAMES = SHARED / "data" / "kvasir-seg" / "images"
-WITH_GENUINE = [
-    pytest.mark.genuine,
-    pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed (make caffe)"),
-]
 ENGINES = [
-    pytest.param([sys.executable, "-m", "pycaffe_ext"], id="embedded"),
-    pytest.param([str(root.command("caffe"))], id="genuine", marks=WITH_GENUINE),
+    pytest.param(run_ours, id="embedded"),
+    pytest.param(run_genuine, id="genuine", marks=pytest.mark.genuine),
 ]
 COUNT = 4  # patches in the small LMDB
 OTHERS = [name for name in ARCHITECTURES if name != "alexnet"]  # which has tests of its own
@@ -63,10 +58,7 @@ np.save(sys.argv[4], net.forward()["prob"])
 
 
 def ask_genuine(script, *arguments, stdin=""):
-    command = [root.command("python"), "-c", script, *map(str, arguments)]
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+    return genuine_python.run("-c", script, *arguments, input=stdin).stdout
 
 
 def spec_of(arch, folder, scheme="scratch"):
@@ -108,14 +100,8 @@ def write_solver(spec, folder, **changes):
     return folder / "solver.prototxt"
 
 
-def caffe(command, *arguments):
-    done = subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stderr
-
-
 class TestGenuine:
-    pytestmark = WITH_GENUINE
+    pytestmark = pytest.mark.genuine
 
     @pytest.mark.parametrize("arch", OTHERS)
     def test_it_parses_what_is_emitted(self, arch, tmp_path):
@@ -147,11 +133,11 @@ def test_embedded_shapes_are_ours(arch, tmp_path):
         assert params == parameter_shapes(net, phase, found.input)
 
 
-@pytest.mark.parametrize("command", ENGINES)
+@pytest.mark.parametrize("caffe", ENGINES)
 @pytest.mark.parametrize("arch", [name for name in OTHERS if name != "resnet50"])  # whose statistics are tested below
-def test_one_iteration_and_a_test(arch, command, tmp_path):
+def test_one_iteration_and_a_test(arch, caffe, tmp_path):
     path = write_solver(spec_of(arch, tmp_path), tmp_path, snapshot_after_train=False, snapshot=0)
-    log = caffe(command, "train", f"--solver={path}")
+    log = caffe(tmp_path, "train", f"--solver={path}")
     values = {name: float(value) for name, value in re.findall(r"net output #\d+: (\S+) = (\S+)", log)}
     losses = {"loss1/loss1", "loss2/loss2", "loss3/loss3"} if arch == "googlenet" else {"loss"}
     assert losses <= set(values) and all(np.isfinite(list(values.values())))
@@ -159,8 +145,8 @@ def test_one_iteration_and_a_test(arch, command, tmp_path):
     assert 0 < total < 20
 
 
-@pytest.mark.parametrize("command", ENGINES)
-def test_a_frozen_stage_of_resnet_keeps_its_statistics_and_a_learning_one_moves_them(command, tmp_path):
+@pytest.mark.parametrize("caffe", ENGINES)
+def test_a_frozen_stage_of_resnet_keeps_its_statistics_and_a_learning_one_moves_them(caffe, tmp_path):
     spec = spec_of("resnet50", tmp_path, "ft-res5a")
     donor = proto.caffe_pb2.NetParameter()
     rng = np.random.default_rng(2)
@@ -169,7 +155,7 @@ def test_a_frozen_stage_of_resnet_keeps_its_statistics_and_a_learning_one_moves_
         layer.blobs.extend(proto.array_to_blob(blob) for blob in donor_blobs(name, shapes, rng))
     proto.write_weights(tmp_path / "donor.caffemodel", donor)
     path = write_solver(spec, tmp_path, base_lr=1e-3)
-    log = caffe(command, "train", f"--solver={path}", f"--weights={tmp_path / 'donor.caffemodel'}")
+    log = caffe(tmp_path, "train", f"--solver={path}", f"--weights={tmp_path / 'donor.caffemodel'}")
     assert 0 < float(re.search(r"Iteration 0.*, loss = (\S+)", log)[1]) < 20
     before, after = (proto.read_blobs(tmp_path / f"{name}.caffemodel") for name in ("donor", "snap_iter_1"))
     frozen = {name for name in before if re.match(r"(res|bn|scale)(_?conv1|[234])|conv1", name)}
@@ -188,7 +174,6 @@ def donor_blobs(name, shapes, rng):
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed (make caffe)")
 @pytest.mark.skipif(not (DONOR.exists() and FRAMES.is_dir()), reason="the donor or the photographs are not there")
 def test_the_squeezenet_donor_gives_the_genuine_probabilities_of_photographs(tmp_path):
     from pycaffe_ext import caffe as embedded
@@ -225,25 +210,19 @@ SMALL = ("--patches", "120", "--test-views", "1", "--batch", "16", "--epochs", "
 
 
 def run(folder, *arguments):
-    command = [sys.executable, ROOT / "tools" / "train_and_test.py", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=400)
+    return run_tool("train_and_test", *arguments, cwd=folder)
 
 
-@pytest.fixture(scope="module")
-def frames(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "frames"
-    synthetic.write_sequences(folder, videos=8, frames=3, size=(144, 176), workers=1, progress=False)
-    return folder
-
-
-def test_a_run_of_another_net_from_frames_to_froc(frames, tmp_path):
+def test_a_run_of_another_net_from_frames_to_froc(miniature, tmp_path):
     donor = caffe_pb2.NetParameter()
     spec, rng = NetSpec("other", "scratch", 5, arch="lenet"), np.random.default_rng(0)
     for name, shapes in parameter_shapes(nets.train_val(spec), image=(3, 28, 28)).items():
         layer = donor.layer.add(name=name, type="x")
         layer.blobs.extend(proto.array_to_blob(blob) for blob in donor_blobs(name, shapes, rng))
     proto.write_weights(tmp_path / "donor.caffemodel", donor)
-    done = run(tmp_path, "polyp-ft-ip1", "--arch", "lenet", "--weights", "donor.caffemodel", "--data", frames, *SMALL)
+    done = run(
+        tmp_path, "polyp-ft-ip1", "--arch", "lenet", "--weights", "donor.caffemodel", "--data", miniature, *SMALL
+    )
     assert done.returncode == 0, done.stderr
     assert "transfer proved: ip2_polyp starts from its filler" in done.stdout and "polyp-ft-ip1 (lenet)" in done.stdout
     folder = next((tmp_path / "runs").glob("polyp-ft-ip1-lenet-frames-*"))
@@ -255,9 +234,9 @@ def test_a_run_of_another_net_from_frames_to_froc(frames, tmp_path):
     assert (datum.channels, datum.height, datum.width) == (3, 28, 28)
 
 
-def test_a_donor_of_another_net_is_refused_before_anything_is_packed(frames, tmp_path):
+def test_a_donor_of_another_net_is_refused_before_anything_is_packed(miniature, tmp_path):
     alexnet = ROOT / "pycaffe_ext" / "donor" / "alexnet_eighth.caffemodel"
-    done = run(tmp_path, "polyp-ft-ip1", "--arch", "lenet", "--weights", alexnet, "--data", frames, *SMALL)
+    done = run(tmp_path, "polyp-ft-ip1", "--arch", "lenet", "--weights", alexnet, "--data", miniature, *SMALL)
     assert done.returncode == 1 and done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: the donor does not fit")
     assert not (tmp_path / "runs").exists()

@@ -1,13 +1,12 @@
 """The generated nets and solvers against the paper's tables and BVLC AlexNet's values."""
 
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from programs import run_tool
 
-from pycaffe_ext.applications import APPLICATIONS
+from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.nets import NetSpec, deploy, emission, parse_width, score_net, solver, train_val
 from pycaffe_ext.nets.shapes import blob_shapes, parameter_shapes
@@ -297,8 +296,7 @@ def test_shapes_name_the_layer_that_cannot_be():
 
 
 def emit_tool(*arguments):
-    command = [sys.executable, str(ROOT / "tools" / "emit_prototxt.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return run_tool("emit_prototxt", *arguments)
 
 
 def test_the_tool_says_what_differs_and_puts_it_right(tmp_path):

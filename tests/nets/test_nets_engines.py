@@ -5,6 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import genuine_python
 import lmdb
 import numpy as np
 import pytest
@@ -16,10 +17,7 @@ from pycaffe_ext.nets.shapes import blob_shapes, parameter_shapes
 from pycaffe_ext.proto import caffe_pb2
 
 ROOT = Path(__file__).resolve().parents[2]
-GENUINE = [
-    pytest.mark.genuine,
-    pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed (make caffe)"),
-]
+GENUINE = pytest.mark.genuine
 COUNT = 5  # patches in the small LMDB
 
 PARSE = """
@@ -44,10 +42,7 @@ print(json.dumps({
 
 
 def ask_genuine(script, *arguments, stdin=""):
-    command = [root.command("python"), "-c", script, *arguments]
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+    return genuine_python.run("-c", script, *arguments, input=stdin, cwd=ROOT).stdout
 
 
 def genuine_shapes(path, phase="TEST"):

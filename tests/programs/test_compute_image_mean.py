@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from programs import run_tool
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.genuine import root
@@ -18,8 +18,7 @@ from pycaffe_ext.proto import read_mean
 from pycaffe_ext.proto.caffe_pb2 import Datum
 from pycaffe_ext.records import database
 
-TOOL = Path(__file__).parents[2] / "tools" / "compute_image_mean.py"
-needs_caffe = pytest.mark.skipif(not root.installed(), reason="needs `make caffe`")
+OURS = "ours"
 LOGGED = {"GLOG_logtostderr": "1"}
 CHANNEL = re.compile(r"mean_value channel \[\d\]: ?(\S+)")
 
@@ -61,32 +60,33 @@ def pack(folder: Path, datums: list[Datum], backend: str = "lmdb") -> Path:
 
 
 def run(program: object, *arguments: object) -> str:
-    order = [*([sys.executable, TOOL] if program is TOOL else [program]), *arguments]
-    done = subprocess.run(list(map(str, order)), capture_output=True, text=True, check=True, env=LOGGED)
-    return done.stderr
+    if program is OURS:
+        done = run_tool("compute_image_mean", *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+    order = list(map(str, [program, *arguments]))
+    return subprocess.run(order, capture_output=True, text=True, check=True, env=LOGGED).stderr
 
 
 @pytest.mark.genuine
-@needs_caffe
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("backend", ["lmdb", "leveldb"])
 def test_same_bytes_and_channels_as_the_genuine_program(kind: str, backend: str, tmp_path: Path) -> None:
     folder = pack(tmp_path / "db", KINDS[kind], backend)
     flag = f"-backend={backend}"
     theirs = run(root.command("compute_image_mean"), flag, folder, tmp_path / "theirs")
-    ours = run(TOOL, flag, folder, tmp_path / "ours")
+    ours = run(OURS, flag, folder, tmp_path / "ours")
     assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
     assert CHANNEL.findall(ours) == CHANNEL.findall(theirs) != []
 
 
 @pytest.mark.genuine
-@needs_caffe
 def test_sums_beyond_the_exact_ones_round_as_the_genuine_program_does(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     datums = [raw(rng.integers(200, 256, (1, 3, 4), dtype=np.uint8)) for _ in range(80_000)]
     folder = pack(tmp_path / "db", datums)
     theirs = run(root.command("compute_image_mean"), folder, tmp_path / "theirs")
-    ours = run(TOOL, folder, tmp_path / "ours")
+    ours = run(OURS, folder, tmp_path / "ours")
     exact = np.mean([np.frombuffer(datum.data, np.uint8) for datum in datums], axis=0)
     assert not np.array_equal(read_mean(tmp_path / "theirs").ravel(), exact.astype(np.float32))
     assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()

@@ -14,6 +14,7 @@ import cv2
 import lmdb
 import numpy as np
 import pytest
+from programs import run_tool
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.genuine import root
@@ -64,8 +65,7 @@ def _picture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 def run(images: Path, out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    order = [sys.executable, str(TOOL), *arguments, f"{images}/", str(images / "list.txt"), str(out)]
-    return subprocess.run(order, capture_output=True, text=True, check=False)
+    return run_tool("convert_imageset", *arguments, f"{images}/", images / "list.txt", out)
 
 
 def records(folder: Path) -> list[tuple[str, Datum]]:
@@ -74,7 +74,6 @@ def records(folder: Path) -> list[tuple[str, Datum]]:
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not root.installed(), reason="needs `make caffe`")
 @pytest.mark.parametrize("arguments", FLAGS)
 def test_same_records_as_the_genuine_program(arguments: str, images: Path, tmp_path: Path) -> None:
     backend = "leveldb" if "leveldb" in arguments else "lmdb"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import lmdb
 import numpy as np
 import pytest
+from programs import run_tool
 
 from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import array_to_blob, caffe_pb2, write_weights
@@ -43,13 +43,14 @@ def trained(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def extract(program: list[object], folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    order = [*program, folder / "weights.caffemodel", folder / "net.prototxt", *arguments]
+def theirs(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    program = root.command("extract_features")
+    order = [program, folder / "weights.caffemodel", folder / "net.prototxt", *arguments]
     return subprocess.run(list(map(str, order)), capture_output=True, text=True, check=False)
 
 
 def ours(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return extract([sys.executable, TOOLS / "extract_features.py"], folder, *arguments)
+    return run_tool("extract_features", folder / "weights.caffemodel", folder / "net.prototxt", *arguments)
 
 
 def records(folder: Path) -> list[tuple[bytes, Datum]]:
@@ -58,10 +59,9 @@ def records(folder: Path) -> list[tuple[bytes, Datum]]:
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not root.installed(), reason="needs `make caffe`")
 def test_same_keys_shapes_and_features_as_the_genuine_program(trained: Path) -> None:
     names = {who: ",".join(str(trained / f"{who}_{blob}") for blob in ("conv", "fc")) for who in ("theirs", "ours")}
-    done = extract([root.command("extract_features")], trained, "conv,fc", names["theirs"], 4, "lmdb")
+    done = theirs(trained, "conv,fc", names["theirs"], 4, "lmdb")
     assert done.returncode == 0, done.stderr
     done = ours(trained, "conv,fc", names["ours"], 4, "lmdb", "CPU")
     assert done.returncode == 0, done.stderr
@@ -94,8 +94,7 @@ def test_mistakes_take_one_line_and_leave_nothing(arguments: list[object], messa
 
 
 def draw(*arguments: object) -> subprocess.CompletedProcess[str]:
-    order = [sys.executable, TOOLS / "draw_net.py", *arguments]
-    return subprocess.run(list(map(str, order)), capture_output=True, text=True, check=False)
+    return run_tool("draw_net", *arguments)
 
 
 def test_a_net_is_drawn(trained: Path) -> None:

@@ -6,11 +6,12 @@ import csv
 import math
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from programs import run_tool
+from solver_lab import run_ours
 
 from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, parse, read_message
@@ -18,7 +19,6 @@ from pycaffe_ext.training.log_rows import read_rows
 
 ROOT = Path(__file__).parents[2]
 LOGS = Path(__file__).parents[1] / "lab" / "logs"
-needs_caffe = pytest.mark.skipif(not root.installed(), reason="needs `make caffe`")
 
 V0 = """
 name: "V0" input: "data" input_dim: 1 input_dim: 3 input_dim: 20 input_dim: 20 force_backward: true
@@ -48,12 +48,12 @@ SOLVER = 'net: "n" base_lr: 0.01 lr_policy: "fixed" solver_type: {} max_iter: 3'
 
 
 def run(program: object, *arguments: object) -> subprocess.CompletedProcess[str]:
-    order = [sys.executable, ROOT / "tools" / program] if str(program).endswith(".py") else [program]
-    return subprocess.run(list(map(str, [*order, *arguments])), capture_output=True, text=True, check=False)
+    if str(program).endswith(".py"):
+        return run_tool(Path(str(program)).stem, *arguments)
+    return subprocess.run(list(map(str, [program, *arguments])), capture_output=True, text=True, check=False)
 
 
 @pytest.mark.genuine
-@needs_caffe
 @pytest.mark.parametrize("text", [V0, V1, TODAY], ids=["V0", "V1", "today"])
 def test_nets_become_what_the_genuine_program_makes(text: str, tmp_path: Path) -> None:
     (tmp_path / "old").write_text(text)
@@ -67,7 +67,6 @@ def test_nets_become_what_the_genuine_program_makes(text: str, tmp_path: Path) -
 
 
 @pytest.mark.genuine
-@needs_caffe
 @pytest.mark.parametrize("text", [V0, V1], ids=["V0", "V1"])
 def test_binary_nets_keep_their_blobs(text: str, tmp_path: Path) -> None:
     net = parse(text, caffe_pb2.NetParameter())
@@ -83,7 +82,6 @@ def test_binary_nets_keep_their_blobs(text: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.genuine
-@needs_caffe
 @pytest.mark.parametrize("kind", ["SGD", "NESTEROV", "ADAGRAD", "RMSPROP", "ADADELTA", "ADAM"])
 def test_solvers_become_what_the_genuine_program_makes(kind: str, tmp_path: Path) -> None:
     (tmp_path / "old").write_text(SOLVER.format(kind))
@@ -260,9 +258,7 @@ def test_the_embedded_engine_s_log_parses_the_same(tmp_path: Path) -> None:
         f'net: "{tmp_path}/net" base_lr: 0.1 lr_policy: "fixed" max_iter: 6 display: 2 test_iter: 1 test_interval: 3'
         f' snapshot_after_train: false snapshot_prefix: "{tmp_path}/s" solver_mode: CPU'
     )
-    order = [sys.executable, "-m", "pycaffe_ext", "train", f"-solver={tmp_path}/solver"]
-    done = subprocess.run(order, capture_output=True, text=True, check=True)
-    (tmp_path / "log").write_text(done.stderr)
+    (tmp_path / "log").write_text(run_ours(tmp_path, "train", f"-solver={tmp_path}/solver"))
     assert run("parse_log.py", tmp_path / "log", tmp_path).returncode == 0
     train, test = (table(tmp_path / f"log.{kind}") for kind in ("train", "test"))
     assert [row["NumIters"] for row in train] == [0, 2, 4] and [row["NumIters"] for row in test] == [0, 3, 6]

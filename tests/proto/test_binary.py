@@ -4,6 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
+import genuine_python
 import h5py
 import numpy as np
 import pytest
@@ -14,10 +15,6 @@ from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2
 
 SQUEEZENET = Path(__file__).parents[3] / "shared" / "weights" / "squeezenet_v1.1_imagenet.caffemodel"
-needs_caffe = [
-    pytest.mark.genuine,
-    pytest.mark.skipif(not root.installed(), reason="needs the genuine Caffe: make caffe"),
-]
 
 NET = """
 input: "data" input_dim: 1 input_dim: 2 input_dim: 5 input_dim: 5
@@ -245,16 +242,14 @@ def genuine_net(tmp_path_factory):
 
     def run(weights: Path) -> dict[str, list[np.ndarray]]:
         outputs = [folder / "out.caffemodel", folder / "out.caffemodel.h5"]
-        order = [root.command("python"), "-c", GENUINE, folder / "net.prototxt", weights, *outputs]
-        done = subprocess.run(order, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
+        done = genuine_python.run("-c", GENUINE, folder / "net.prototxt", weights, *outputs)
         return {n: [np.float32(b) for b in blobs] for n, blobs in json.loads(done.stdout.splitlines()[-1]).items()}
 
     return folder, run
 
 
 class TestGenuine:
-    pytestmark = needs_caffe
+    pytestmark = pytest.mark.genuine
 
     def test_it_reads_ours_and_we_read_its(self, genuine_net):
         folder, run = genuine_net

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import random
-import subprocess
 from pathlib import Path
 
+import genuine_python
 import numpy as np
 import pytest
 from text_tokens import ACCEPTED, KINDS, REFUSED
 
 from pycaffe_ext import strings
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, encoding, parse, text_parser
 from pycaffe_ext.proto.plain import plain_block
 from pycaffe_ext.proto.text_parser import Parser
@@ -52,7 +51,7 @@ def theirs(texts: list[bytes], folder: Path) -> list[bytes | None]:
     for i, text in enumerate(texts):
         (folder / f"{i:06}.txt").write_bytes(text)
     driver = Path(__file__).parents[1] / "lab" / "genuine_text.py"
-    subprocess.run([root.command("python"), driver, folder, "Net"], check=True, capture_output=True)
+    genuine_python.run(driver, folder, "Net")
     made = [folder / f"{i:06}.bin" for i in range(len(texts))]
     return [path.read_bytes() if path.exists() else None for path in made]
 
@@ -99,7 +98,6 @@ def mutated(count: int) -> list[bytes]:
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not root.installed(), reason="needs the genuine Caffe: make caffe")
 def test_the_genuine_parser_takes_and_refuses_the_same(tmp_path):
     texts = [*TOKENS, *ACCEPTED, *ACCEPTED.values(), *REFUSED, *mutated(1000)]
     found = [ours(text) for text in texts]

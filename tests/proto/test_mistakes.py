@@ -191,7 +191,6 @@ def test_ceil_mode_is_the_rounding_of_pooling(setting):
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not root.installed(), reason="needs the genuine Caffe: make caffe")
 @pytest.mark.parametrize("setting", ["ceil_mode: true", "ceil_mode: false"])
 def test_what_is_written_the_genuine_engine_rounds_alike(setting, tmp_path):
     (tmp_path / "net").write_text(to_text(parse(POOL % setting, caffe_pb2.NetParameter())))

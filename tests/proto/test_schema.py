@@ -1,13 +1,12 @@
 """The schema is the genuine one: every message, number, type, label, default, enum value and packed flag."""
 
 import json
-import subprocess
 
+import genuine_python
 import numpy as np
 import pytest
 from google.protobuf import descriptor_pb2, json_format
 
-from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2
 
 DUMP = """
@@ -50,9 +49,8 @@ def flat(schema: dict) -> dict:
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not root.installed(), reason="needs the genuine Caffe: make caffe")
 def test_every_field_is_the_genuine_one():
-    run = subprocess.run([root.command("python"), "-c", DUMP], capture_output=True, text=True, check=True)
+    run = genuine_python.run("-c", DUMP)
     theirs, ours = flat(json.loads(run.stdout)), flat(own_schema())
     assert sorted(ours) == sorted(theirs)
     assert {name: ours[name] for name in ours if ours[name] != theirs[name]} == {}

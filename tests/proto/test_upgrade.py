@@ -12,11 +12,6 @@ from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.proto.upgrade import SOLVER_TYPES, V0_TYPES, V1_TYPES
 
-needs_caffe = [
-    pytest.mark.genuine,
-    pytest.mark.skipif(not root.installed(), reason="needs the genuine Caffe: make caffe"),
-]
-
 V0_NET = """
 name: "CaffeNet"
 layers { layer { name: "data" type: "data" source: "/db" meanfile: "/mean" batchsize: 256 cropsize: 227
@@ -224,7 +219,7 @@ def test_solver_with_both_types(tmp_path):
 
 
 class TestGenuine:
-    pytestmark = needs_caffe
+    pytestmark = pytest.mark.genuine
 
     @pytest.mark.parametrize("name", NETS)
     def test_nets(self, tmp_path, name):

@@ -19,8 +19,10 @@ from sklearn.metrics import roc_auc_score
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.report import claims, examples, report_page, study_report, table_s1
+from pycaffe_ext.report import report as report_of
 from pycaffe_ext.report.figures import DETECTOR
-from pycaffe_ext.report.study_report import RATES, write_report
+from pycaffe_ext.report.report import write_report
+from pycaffe_ext.report.study_report import RATES
 from pycaffe_ext.runs import finished, summary
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +31,7 @@ RESAMPLES = 200
 
 
 def report(folders, out, **options):
-    done, missing = study_report.loaded(folders)
+    done, missing = report_of.loaded(folders)
     return write_report(done, out, missing, resamples=RESAMPLES, progress=False, **options)
 
 
@@ -60,7 +62,7 @@ def table(path):
 
 def run_of(study, scheme, seed=0):
     """The folder of a run."""
-    return next(f for f in study if f"-{scheme}-" in f.name and settings_of(f)["seed"] == seed)
+    return next(f for f in study if f"-{scheme}-" in f.name and settings_of(f)["training"]["seed"] == seed)
 
 
 def settings_of(folder):
@@ -71,6 +73,11 @@ def packed_of(folder):
     return Path(json.loads((folder / "run.json").read_text())["resolved"]["data"])
 
 
+def items_of(folder):
+    """Rows of items.csv of a run's found data."""
+    return table(packed_of(folder).parent / "items.csv")
+
+
 class Scored:
     """A run's test by brute force, from its files."""
 
@@ -78,8 +85,8 @@ class Scored:
         folder = run_of(study, "ft-fc8" if name == DETECTOR else name, seed)
         column = "detector" if name == DETECTOR else "probability"
         rows = [(r["frame"], int(r["lesion"]), float(r[column])) for r in table(folder / "scores.csv")]
-        self.frames = [r for r in table(packed_of(folder) / "lesions.csv") if r["split"] == "test"]
-        self.polyps = sum(int(r["lesions"]) for r in self.frames)
+        self.frames = [r for r in items_of(folder) if r["split"] == "test"]
+        self.polyps = sum(int(r["targets"]) for r in self.frames)
         self.rows = sorted(rows, key=lambda r: -r[2])
         self.label, self.score = [int(r[1] > 0) for r in rows], [r[2] for r in rows]
 
@@ -121,7 +128,7 @@ def test_the_page_shows_every_file_and_every_file_is_there(out):
 
 
 def test_curves_stand_in_the_order_of_table_two_from_shallow_to_deep(study):
-    found = finished.study(study_report.loaded(study)[0])
+    found = finished.study(report_of.loaded(study)[0])
     assert found.names == ORDER and found.depths == ORDER[:4] and found.scratch == ["scratch"]
     assert study_report.representative(found) == ["ft-fc8", "ft-fc7", "ft-conv3", "ft-conv1", "scratch"]
 
@@ -178,8 +185,11 @@ def test_pictures_are_described_by_a_whole_sentence(out):
 
 
 def test_a_table_in_which_nothing_can_be_shown_says_so(study):
-    material = study_report.Material(finished.study(study_report.loaded(study)[0]), resamples=RESAMPLES)
-    few = {seed: [replace(row, groups=8, effective_groups=8.0) for row in rows] for seed, rows in material.comparisons.items()}
+    material = study_report.Material(finished.study(report_of.loaded(study)[0]), resamples=RESAMPLES)
+    few = {
+        seed: [replace(row, groups=8, effective_groups=8.0) for row in rows]
+        for seed, rows in material.comparisons.items()
+    }
     tests = sum(row.difference is not None for row in few[0])
     assert f"seed 0: 8 groups with polyps, {tests} comparisons" in report_page.hopeless(few)
     many = {seed: [replace(row, groups=40, effective_groups=40.0) for row in rows] for seed, rows in few.items()}
@@ -198,7 +208,7 @@ def test_the_page_has_sensitivities_with_both_intervals(out):
 
 
 def test_the_matrix_says_what_the_table_says(study):
-    material = study_report.Material(finished.study(study_report.loaded(study)[0]), resamples=RESAMPLES)
+    material = study_report.Material(finished.study(report_of.loaded(study)[0]), resamples=RESAMPLES)
     names = [*ORDER, DETECTOR]
     for rate in RATES:
         tested, paper = table_s1.verdicts(names, material.comparisons[0], rate)
@@ -217,16 +227,16 @@ def test_the_matrix_says_what_the_table_says(study):
 def test_counts_are_those_of_the_packed_files(study, out):
     for row in table(out / "counts.csv"):
         packed, split = packed_of(run_of(study, "scratch", int(row["seed"]))), row["split"]
-        frames = {r["frame"]: r for r in table(packed / "lesions.csv") if r["split"] == split}
-        labels = [r for r in table(packed / "labels.csv") if r["frame"] in frames]
+        frames = {r["frame"]: r for r in table(packed.parent / "items.csv") if r["split"] == split}
+        labels = [r for r in table(packed.parent / "samples.csv") if r["frame"] in frames]
         patches = [r["label"] for r in table(packed / f"patches_{split}.csv")]
-        hit = {(r["frame"], r["lesion"]) for r in labels if r["lesion"] != "0"}
-        positive = sum(r["lesion"] != "0" for r in labels)
+        hit = {(r["frame"], r["target"]) for r in labels if r["target"] != "0"}
+        positive = sum(r["target"] != "0" for r in labels)
         wanted = {
             "groups": len({r["group"] for r in frames.values()}),
             "frames": len(frames),
-            "frames_with_polyps": sum(r["lesions"] != "0" for r in frames.values()),
-            "polyps": sum(int(r["lesions"]) for r in frames.values()),
+            "frames_with_polyps": sum(r["targets"] != "0" for r in frames.values()),
+            "polyps": sum(int(r["targets"]) for r in frames.values()),
             "polyps_with_candidate": len(hit),
             "candidates": len(labels),
             "positive_candidates": positive,
@@ -277,7 +287,7 @@ def test_results_are_means_over_seeds_with_t_intervals(study, out):
 
 
 def test_claims_are_judged_by_the_tests_of_all_seeds(study, out):
-    material = study_report.Material(finished.study(study_report.loaded(study)[0]), resamples=RESAMPLES)
+    material = study_report.Material(finished.study(report_of.loaded(study)[0]), resamples=RESAMPLES)
     rows = [row for seed in (0, 1) for row in material.comparisons[seed]]
     tally = claims.tally([(name, DETECTOR) for name in ORDER], rows)
     assert tally.tests > 0
@@ -289,7 +299,7 @@ def test_claims_are_judged_by_the_tests_of_all_seeds(study, out):
 
 def test_best_and_worst_candidates(study, out):
     folder = run_of(study, "ft-conv1")
-    group = {r["frame"]: r["group"] for r in table(packed_of(folder) / "lesions.csv")}
+    group = {r["frame"]: r["group"] for r in items_of(folder)}
     scores = table(folder / "scores.csv")
     wanted = {
         "hits that score highest": (lambda r: r["lesion"] != "0", -1),
@@ -310,7 +320,7 @@ def test_best_and_worst_candidates(study, out):
 def test_shown_frames_are_spread_over_the_test_and_some_have_no_polyp(study):
     run = finished.load(run_of(study, "ft-conv1"))
     names = examples.shown_frames(run)
-    lesions = {r["frame"]: int(r["lesions"]) for r in table(run.packed.folder / "lesions.csv") if r["split"] == "test"}
+    lesions = {r["frame"]: int(r["targets"]) for r in table(run.packed.found / "items.csv") if r["split"] == "test"}
     assert len(set(names)) == examples.SCENES and set(names) <= lesions.keys()
     assert [lesions[name] > 0 for name in names] == [True] * 4 + [False] * 2
     assert len({name.split("/")[0] for name in names[:4]}) == 4
@@ -323,7 +333,7 @@ def test_masks_that_changed_since_packing_are_refused(study, tmp_path, monkeypat
     own = [moved / "runs" / folder.name for folder in study]
     for folder in own:
         record = json.loads((folder / "run.json").read_text())
-        record["settings"]["data"] = str(moved / "frames")
+        record["settings"]["data"]["data"] = str(moved / "frames")
         (folder / "run.json").write_text(json.dumps(record))
     for mask in (moved / "frames" / "masks").rglob("*.png"):
         cv2.imwrite(str(mask), np.roll(cv2.imread(str(mask), 0), 30, axis=1))
@@ -335,12 +345,14 @@ def test_masks_that_changed_since_packing_are_refused(study, tmp_path, monkeypat
 def test_a_moved_study_finds_its_data_beside_its_runs(study, tmp_path):
     moved = tmp_path / "runs"
     shutil.copytree(study[0].parent, moved)
-    shutil.rmtree(moved / "data" / "polyp-frames-1")
+    packed = {seed: packed_of(run_of(study, "scratch", seed)) for seed in (0, 1)}
+    shutil.rmtree(moved / "data" / packed[1].parent.name)
     for folder in [folder for folder in moved.iterdir() if (folder / "run.json").exists()]:
         record = json.loads((folder / "run.json").read_text())
         record["resolved"]["data"] = record["resolved"]["data"].replace(str(study[0].parent), "/gone")
         (folder / "run.json").write_text(json.dumps(record))
-    assert finished.load(moved / run_of(study, "scratch").name).packed.folder == moved / "data" / "polyp-frames-0"
+    found = finished.load(moved / run_of(study, "scratch").name).packed.folder
+    assert found == moved / "data" / packed[0].parent.name / packed[0].name
     with pytest.raises(UserError, match="the packed data of .* are gone"):
         _ = finished.load(moved / run_of(study, "scratch", 1).name).packed
 
@@ -376,7 +388,7 @@ def test_runs_of_one_seed_with_other_test_data_are_refused(study, tmp_path):
         "run.json",
         lambda record: record["resolved"].update(data=str(other)),
     )
-    with pytest.raises(UserError, match="seed 0, but were tested on different data .*polyp-frames-0, polyp-frames-1"):
+    with pytest.raises(UserError, match="seed 0, but were tested on different data .*packed-"):
         report([run_of(study, "ft-fc8"), foreign], tmp_path / "out")
 
 
@@ -384,22 +396,23 @@ def test_scores_of_other_candidates_are_refused(study, tmp_path):
     shutil.copytree(run_of(study, "scratch"), tmp_path / "run")
     scores = (tmp_path / "run" / "scores.csv").read_text().splitlines()
     (tmp_path / "run" / "scores.csv").write_text("\n".join(scores[:-1]) + "\n")
-    with pytest.raises(UserError, match="scores.csv are of different candidates"):
+    with pytest.raises(UserError, match=r"scores.csv: not the candidates that were tested"):
         report([run_of(study, "ft-fc8"), tmp_path / "run"], tmp_path / "out")
 
 
 def test_patches_of_another_size_are_the_same_test(study, tmp_path):
     """Nets of other inputs have their own packed folder over the same candidates."""
     small = packed_of(run_of(study, "scratch"))
-    large = tmp_path / "data" / "polyp-frames-224"
+    large = tmp_path / "data" / small.parent.name / "packed-224"
+    shutil.copytree(small.parent, large.parent)
     shutil.copytree(small, large)
 
     def other_net(record):
-        record["settings"]["arch"] = "caffenet"
+        record["settings"]["training"]["arch"] = "caffenet"
         record["resolved"]["data"] = str(large)
 
     other = changed(run_of(study, "scratch"), tmp_path / "run", "run.json", other_net)
-    found = finished.study(study_report.loaded([run_of(study, "ft-fc8"), other])[0])
+    found = finished.study(report_of.loaded([run_of(study, "ft-fc8"), other])[0])
     assert found.names == ["ft-fc8", "caffenet scratch"] and found.scratch == ["caffenet scratch"]
 
 
@@ -414,7 +427,7 @@ def test_other_data_sets_are_refused(study, tmp_path):
         run_of(study, "scratch", 1),
         tmp_path / "run",
         "run.json",
-        lambda record: record["settings"].update(data="elsewhere"),
+        lambda record: record["settings"]["data"].update(data="elsewhere"),
     )
     with pytest.raises(UserError, match="different data sets"):
         report([study[0], other], tmp_path / "out")
@@ -425,7 +438,7 @@ def test_other_data_sets_are_refused(study, tmp_path):
 def test_damaged_records_are_named(study, tmp_path, file, content):
     shutil.copytree(study[0], tmp_path / "run")
     (tmp_path / "run" / file).write_text(content)
-    with pytest.raises(UserError, match="run.json or result.json is missing or damaged"):
+    with pytest.raises(UserError, match=f"{file} is missing or damaged|another version"):
         report([tmp_path / "run"], tmp_path / "out")
 
 
@@ -475,7 +488,7 @@ def test_what_is_not_faithful_and_not_as_in_the_paper_is_said(study, out, tmp_pa
         run_of(study, "ft-conv1"),
         tmp_path / "run",
         "run.json",
-        lambda record: record["settings"].update(precision="bf16"),
+        lambda record: record["settings"]["training"].update(precision="bf16"),
     )
     page = report([run_of(study, "ft-fc8"), fast], tmp_path / "out").read_text()
     assert "NOT FAITHFUL TO CAFFE" in page and "ft-conv1 (seed 0: bf16)" in page
@@ -489,15 +502,14 @@ def test_resumed_runs_are_said(study, out, tmp_path, tables_only):
         for at, state in ((50, "a"), (0, None), (10, "b"), (20, "c"))
     ]
     own = changed(run_of(study, "ft-conv1"), tmp_path / "run", "result.json", lambda r: r.update(resumes=again))
-    old = changed(run_of(study, "ft-fc7"), tmp_path / "old", "result.json", lambda r: r.pop("resumes"))
-    page = report([run_of(study, "ft-fc8"), own, old], tmp_path / "out").read_text()
+    page = report([run_of(study, "ft-fc8"), own], tmp_path / "out").read_text()
     assert (
         "resumed after an interruption: ft-conv1 (seed 0, at iteration 10 20): **their numbers need not be what the"
-        " seed gives undisturbed**; not recorded by 1 run of an earlier version\n"
+        " seed gives undisturbed**\n"
     ) in page
     told = {row["name"]: row["resumed_at"] for row in table(tmp_path / "out" / "runs.csv")}
-    assert told == {"ft-fc8": "", "ft-conv1": "10 20", "ft-fc7": "not recorded"}
-    title = study_report.Material(finished.study(study_report.loaded([run_of(study, "ft-fc8"), own])[0])).title
+    assert told == {"ft-fc8": "", "ft-conv1": "10 20"}
+    title = study_report.Material(finished.study(report_of.loaded([run_of(study, "ft-fc8"), own])[0])).title
     assert title == "frames, 1 of 2 runs resumed, seed 0"
 
 
@@ -505,12 +517,12 @@ def test_single_pictures_say_what_they_must_not_be_taken_for(study, tmp_path):
     donor = summary.donor_text(True, embedded=True, file=tmp_path)
     own = changed(run_of(study, "ft-conv1"), tmp_path / "run", "result.json", lambda result: result.update(donor=donor))
     record = json.loads((own / "run.json").read_text())
-    record["settings"]["precision"] = "bf16"
+    record["settings"]["training"]["precision"] = "bf16"
     (own / "run.json").write_text(json.dumps(record))
-    found = finished.study(study_report.loaded([run_of(study, "ft-fc8"), own])[0])
+    found = finished.study(report_of.loaded([run_of(study, "ft-fc8"), own])[0])
     title = study_report.Material(found).title
     assert title == "frames, embedded donor (not ImageNet), bf16: not faithful to Caffe, seed 0"
-    plain = study_report.Material(finished.study(study_report.loaded(study[:5])[0])).title
+    plain = study_report.Material(finished.study(report_of.loaded(study[:5])[0])).title
     assert plain == "frames, seed 0"
 
 
@@ -543,7 +555,7 @@ def test_a_study_without_depths_has_no_figure_of_them(study, tmp_path, tables_on
 
 def test_figures_of_single_runs_show_the_seed_that_has_most_schemes(study):
     some = [run_of(study, "ft-fc8", 0), *(run_of(study, name, 1) for name in ("ft-fc8", "scratch"))]
-    found = finished.study(study_report.loaded(some)[0])
+    found = finished.study(report_of.loaded(some)[0])
     assert found.seeds == [0, 1] and found.main_seed == 1 and list(found.main) == ["ft-fc8", "scratch"]
 
 

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from pycaffe_ext import detector
-from pycaffe_ext.applications import polyp
 from pycaffe_ext.applications.packed import Packed
+from pycaffe_ext.applications.polyp import APPLICATION, MODEL
+from pycaffe_ext.applications.preparation import draw_splits, found_folder, prepare
 from pycaffe_ext.data import groups, synthetic
-from pycaffe_ext.data.frames import fingerprint
+from pycaffe_ext.data.frames import Frame, fingerprint
 from pycaffe_ext.data.pack import read_index
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import digest, read_json
@@ -26,34 +27,40 @@ from pycaffe_ext.runs import pipeline
 from pycaffe_ext.runs.settings import Settings
 
 pytestmark = pytest.mark.slow
-SIZE = (144, 176)
-ASKED = Settings("polyp", "ft-fc6", patches=120, test_views=2, batch=16, epochs=2)
+ASKED = Settings.of("polyp", "ft-conv3", patches=120, test_views=1, batch=16, epochs=2)  # as the miniature's run
 
 
-def sequences(folder: Path, seed: int) -> Path:
-    synthetic.write_sequences(folder, videos=8, frames=3, size=SIZE, seed=seed, workers=1, progress=False)
+@pytest.fixture(scope="module")
+def frames(miniature) -> Path:
+    return miniature
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory) -> Path:
+    """Frames of the same names that show something else."""
+    folder = tmp_path_factory.mktemp("others")
+    synthetic.write_sequences(folder, videos=8, frames=3, size=(144, 176), seed=9, workers=1, progress=False)
     return folder
 
 
 @pytest.fixture(scope="module")
-def frames(tmp_path_factory) -> Path:
-    return sequences(tmp_path_factory.mktemp("one") / "frames", 0)
-
-
-@pytest.fixture(scope="module")
-def packed(frames, tmp_path_factory) -> Packed:
-    return polyp.prepare(replace(ASKED, data=str(frames)), tmp_path_factory.mktemp("packed"))
+def packed(frames, miniature_run) -> Packed:
+    return prepared(ASKED.with_request(data=str(frames)), miniature_run / "runs")
 
 
 @pytest.fixture
 def copied(packed, frames, tmp_path) -> Packed:
     """The packed folder once more, to be tampered with."""
-    shutil.copytree(packed.folder, tmp_path / "data" / packed.folder.name)
-    return replace(packed, folder=tmp_path / "data" / packed.folder.name)
+    shutil.copytree(packed.found, tmp_path / "data" / packed.found.name)
+    return replace(packed, folder=tmp_path / "data" / packed.found.name / packed.folder.name)
+
+
+def prepared(settings: Settings, runs: Path) -> Packed:
+    return prepare(APPLICATION, settings.request, 227, runs).packed
 
 
 def repeat(copied: Packed, frames: Path) -> Packed:
-    return polyp.prepare(replace(ASKED, data=str(frames)), copied.folder.parent.parent)
+    return prepared(ASKED.with_request(data=str(frames)), copied.found.parent.parent)
 
 
 def rows_of(table: Path) -> list[dict[str, str]]:
@@ -68,36 +75,35 @@ def write_rows(table: Path, rows: list[dict[str, str]]) -> None:
         writer.writerows(rows)
 
 
-def other_pictures(frames: Path, packed: Packed, split: str, folder: Path) -> Path:
+def other_pictures(frames: Path, others: Path, packed: Packed, split: str, folder: Path) -> Path:
     """The same frames with other pictures and masks under the names of a split."""
     shutil.copytree(frames, folder)
-    other = sequences(folder.parent / "other", 9)
-    for row in rows_of(packed.folder / "splits.csv"):
+    for row in rows_of(packed.found / "splits.csv"):
         if row["split"] == split:
             for part, suffix in (("images", "jpg"), ("masks", "png")):
                 name = f"{part}/{row['frame']}.{suffix}"
-                assert (other / name).read_bytes() != (folder / name).read_bytes() or part == "masks"
-                shutil.copy(other / name, folder / name)
+                assert (others / name).read_bytes() != (folder / name).read_bytes() or part == "masks"
+                shutil.copy(others / name, folder / name)
     return folder
 
 
 def with_same_splits(data: Path, packed: Packed, runs: Path) -> Settings:
     """Settings for other frames, whose packed folder has the splits of `packed` already."""
-    settings = replace(ASKED, data=str(data))
-    folder = polyp.folder_of(settings, runs, fingerprint(polyp.frames_of(settings, runs)))
-    assert folder.name != packed.folder.name
+    settings = ASKED.with_request(data=str(data))
+    mark = fingerprint(APPLICATION.items(settings.request, runs).items)
+    folder = found_folder(APPLICATION, settings.request, runs, mark)
+    assert folder.name != packed.found.name
     folder.mkdir(parents=True)
-    shutil.copy(packed.folder / "splits.csv", folder)
+    shutil.copy(packed.found / "splits.csv", folder)
     return settings
 
 
 def of_splits(table: Path, packed: Packed, *splits: str) -> list[dict[str, str]]:
-    split = {row["frame"]: row["split"] for row in rows_of(packed.folder / "splits.csv")}
+    split = {row["frame"]: row["split"] for row in rows_of(packed.found / "splits.csv")}
     return [row for row in rows_of(table) if split[row["frame"]] in splits]
 
 
 LEARNED_FROM = (
-    "detector.npz",
     "mean.binaryproto",
     "mean.json",
     "patches_train.csv",
@@ -107,25 +113,25 @@ LEARNED_FROM = (
 )
 
 
-def test_other_test_frames_change_nothing_but_the_test(frames, packed, tmp_path):
+def test_other_test_frames_change_nothing_but_the_test(frames, others, packed, miniature_run, tmp_path):
     """Detector, mean, balance, training and the choice of snapshot are the same to the last bit."""
-    said: list[list[str]] = [[], []]
-    first = pipeline.run(replace(ASKED, data=str(frames)), packed.folder.parent.parent, "run", said[0].append)
-    data = other_pictures(frames, packed, "test", tmp_path / "frames")
+    first, said = miniature_run / "runs" / "first", []
+    data = other_pictures(frames, others, packed, "test", tmp_path / "frames")
     settings = with_same_splits(data, packed, tmp_path / "runs")
-    second = pipeline.run(settings, tmp_path / "runs", "run", said[1].append)
-    (folder,) = (tmp_path / "runs" / "data").glob("polyp-*")
+    second = pipeline.run(settings, tmp_path / "runs", "run", say=said.append)
+    (folder,) = (tmp_path / "runs" / "data").glob("polyp-*/packed-*")
+    assert digest(folder.parent / MODEL) == digest(packed.found / MODEL)
     for name in LEARNED_FROM:
         assert digest(folder / name) == digest(packed.folder / name), name
     records = [read_json(place / "data.json") for place in (folder, packed.folder)]
-    assert records[0]["detector"] == records[1]["detector"] != ""
-    for name in ("candidates.csv", "labels.csv"):
-        ours, theirs = (of_splits(place / name, packed, "train", "val") for place in (folder, packed.folder))
-        assert ours == theirs and len(ours) > 50, name
-        ours, theirs = (of_splits(place / name, packed, "test") for place in (folder, packed.folder))
-        assert ours != theirs, name
+    assert records[0]["fitted"] == records[1]["fitted"] and list(records[0]["fitted"]) == [MODEL]
+    tables = [place / "samples.csv" for place in (folder.parent, packed.found)]
+    ours, theirs = (of_splits(table, packed, "train", "val") for table in tables)
+    assert ours == theirs and len(ours) > 50
+    ours, theirs = (of_splits(table, packed, "test") for table in tables)
+    assert ours != theirs
     assert digest(folder / "test_lmdb/data.mdb") != digest(packed.folder / "test_lmdb/data.mdb")
-    assert said[0][0] == said[1][0] and "transfer proved" in said[0][0]
+    assert said[0] in (miniature_run / "out").read_text() and "transfer proved" in said[0]
     assert (first / "auc.csv").read_bytes() == (second / "auc.csv").read_bytes()
     assert read_json(first / "result.json")["best"] == read_json(second / "result.json")["best"]
     ours, theirs = read_blobs(first / "best.caffemodel"), read_blobs(second / "best.caffemodel")
@@ -133,13 +139,13 @@ def test_other_test_frames_change_nothing_but_the_test(frames, packed, tmp_path)
     assert (first / "scores.csv").read_bytes() != (second / "scores.csv").read_bytes()
 
 
-def test_other_training_frames_change_what_is_learned_from_them(frames, packed, tmp_path):
+def test_other_training_frames_change_what_is_learned_from_them(frames, others, packed, tmp_path):
     """The comparison above can fail: here it does, for all that is made of training frames."""
-    data = other_pictures(frames, packed, "train", tmp_path / "frames")
-    done = polyp.prepare(with_same_splits(data, packed, tmp_path / "runs"), tmp_path / "runs")
-    for name in ("detector.npz", "mean.binaryproto", "train_lmdb/data.mdb"):
+    data = other_pictures(frames, others, packed, "train", tmp_path / "frames")
+    done = prepared(with_same_splits(data, packed, tmp_path / "runs"), tmp_path / "runs")
+    for name in ("mean.binaryproto", "train_lmdb/data.mdb"):
         assert digest(done.folder / name) != digest(packed.folder / name), name
-    assert done.detector != packed.detector
+    assert done.fitted != packed.fitted and digest(done.found / MODEL) != digest(packed.found / MODEL)
 
 
 def test_what_is_untouched_passes(copied, frames):
@@ -147,19 +153,19 @@ def test_what_is_untouched_passes(copied, frames):
 
 
 def test_a_group_moved_across_by_hand_is_noticed(copied, frames):
-    table = copied.folder / "splits.csv"
+    table = copied.found / "splits.csv"
     rows = rows_of(table)
     moved = next(row["group"] for row in rows if row["split"] == "train")
     write_rows(table, [row | {"split": "test"} if row["group"] == moved else row for row in rows])
     with pytest.raises(UserError, match="do not belong together"):
         repeat(copied, frames)
-    (copied.folder / "lesions.csv").unlink()  # so that it is made anew, in agreement with the edited table
-    with pytest.raises(UserError, match="frame .* of group .* is packed for train"):
+    (copied.found / "samples.csv").unlink()  # so that it is written again, in agreement with the edited table
+    with pytest.raises(UserError, match=f"frame .* of group .* is packed for train|{MODEL}: not the model"):
         repeat(copied, frames)
 
 
 def test_one_frame_of_a_group_moved_across_by_hand_is_noticed(copied, frames):
-    table = copied.folder / "splits.csv"
+    table = copied.found / "splits.csv"
     rows = rows_of(table)
     row = next(row for row in rows if row["split"] == "train")
     write_rows(table, [other | {"split": "test"} if other is row else other for other in rows])
@@ -170,16 +176,17 @@ def test_one_frame_of_a_group_moved_across_by_hand_is_noticed(copied, frames):
 def test_a_near_duplicate_planted_across_is_named(frames, packed, tmp_path):
     """Splits that were drawn before the copy was there: packing looks at the pictures again."""
     shutil.copytree(frames, tmp_path / "frames")
-    first = {row["split"]: row["frame"] for row in reversed(rows_of(packed.folder / "splits.csv"))}
+    first = {row["split"]: row["frame"] for row in reversed(rows_of(packed.found / "splits.csv"))}
     picture = cv2.imread(str(frames / f"images/{first['train']}.jpg"))
     planted = tmp_path / f"frames/images/{first['test']}.jpg"
     cv2.imwrite(str(planted), cv2.GaussianBlur(picture, (3, 3), 0), [cv2.IMWRITE_JPEG_QUALITY, 60])
     settings = with_same_splits(tmp_path / "frames", packed, tmp_path / "runs")
     with pytest.raises(UserError, match=f"near-duplicate.*{first['train']} in train and {first['test']} in test"):
-        polyp.prepare(settings, tmp_path / "runs")
+        prepared(settings, tmp_path / "runs")
     (folder,) = (tmp_path / "runs" / "data").glob("polyp-*")
-    (folder / "splits.csv").unlink()  # drawn anew, the two are one group
-    drawn = polyp._split(settings, polyp.frames_of(settings, tmp_path / "runs"), folder)
+    (folder / "splits.csv").unlink()  # drawn again, the two are one group
+    items = APPLICATION.items(settings.request, tmp_path / "runs").items
+    drawn = draw_splits(APPLICATION, settings.request, items)
     where = {frame.name: split for split, part in drawn.items() for frame in part}
     assert where[first["train"]] == where[first["test"]]
 
@@ -197,8 +204,8 @@ def test_blank_frames_may_be_on_both_sides(tmp_path):
     frames = []
     for name, level in (("a", 0), ("b", 1)):
         cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((90, 120, 3), level, np.uint8))
-        frames.append(groups.Frame(name, tmp_path / f"{name}.png", None, name))
-    groups.check_near_duplicates({"train": frames[:1], "test": frames[1:]}, progress=False)
+        frames.append(Frame(name, tmp_path / f"{name}.png", None, name))
+    groups.check_near_duplicates({"train": frames[:1], "test": frames[1:]})
 
 
 def test_exchanged_databases_are_noticed(copied, frames):
@@ -223,8 +230,8 @@ def test_other_pixels_under_the_same_keys_are_noticed(copied, frames):
 
 
 def test_another_detector_is_noticed(copied, frames):
-    detector.UNTRAINED_MODEL.save(copied.folder / polyp.MODEL)
-    with pytest.raises(UserError, match="not the detector that found the candidates"):
+    detector.UNTRAINED_MODEL.save(copied.found / MODEL)
+    with pytest.raises(UserError, match="not the model that proposed the samples"):
         repeat(copied, frames)
 
 

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from pycaffe_ext.applications import polyp
 from pycaffe_ext.command_line import run_parser
 from pycaffe_ext.donor import DONOR
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import expanded
 from pycaffe_ext.genuine import root
 from pycaffe_ext.runs import pipeline
-from pycaffe_ext.runs.settings import Settings
+from pycaffe_ext.runs.settings import Machine, Settings
 from pycaffe_ext.studies import study
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.session import locked
@@ -28,7 +27,7 @@ def place(tmp_path, monkeypatch) -> Path:
     plain = tmp_path / "not-executable"
     plain.write_text("#!/bin/sh\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(polyp, "prepare", lambda *_: pytest.fail("it went on to the data"))
+    monkeypatch.setattr(pipeline, "prepare", lambda *_: pytest.fail("it went on to the data"))
     return tmp_path
 
 
@@ -62,40 +61,40 @@ WRONG = [
 
 @pytest.mark.parametrize(("settings", "options", "said"), WRONG)
 def test_nothing_is_drawn_or_written_before_a_refusal(place, settings, options, said):
-    before = listing(place)
+    before, settings = listing(place), dict(settings)
+    caffe, gpu = settings.pop("caffe", None), settings.pop("gpu", None)
     with pytest.raises(UserError, match=said) as error:
         pipeline.run(
-            Settings("polyp", options.get("scheme", "ft-fc8"), **settings),
+            Settings.of("polyp", options.get("scheme", "ft-fc8"), **settings),
             Path(options.get("runs", "runs")),
             options.get("name"),
+            Machine(caffe, gpu, cache_gb=options.get("cache_gb")),
             say=lambda _: None,
-            cache_gb=options.get("cache_gb"),
         )
     assert listing(place) == before and "\n" not in str(error.value)
 
 
 def test_a_run_in_which_nothing_is_wrong_gets_as_far_as_its_data(place):
     with pytest.raises(pytest.fail.Exception, match="went on to the data"):
-        pipeline.run(Settings("polyp", "ft-fc8"), place / "runs", say=lambda _: None)
+        pipeline.run(Settings.of("polyp", "ft-fc8"), place / "runs", say=lambda _: None)
 
 
 def test_a_folder_that_cannot_be_written_is_told(place, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != place)
     with pytest.raises(UserError, match=f"runs/x: {place} can't be written; check its permissions"):
-        pipeline.run(Settings("polyp", "ft-fc8"), Path("runs"), "x", say=lambda _: None)
+        pipeline.run(Settings.of("polyp", "ft-fc8"), Path("runs"), "x", say=lambda _: None)
 
 
 def test_a_folder_in_which_another_process_trains_is_told(place):
     with locked(place / "runs" / "x"), pytest.raises(UserError, match="another process is training in .*runs/x"):
-        pipeline.run(Settings("polyp", "ft-fc8"), place / "runs", "x", say=lambda _: None)
+        pipeline.run(Settings.of("polyp", "ft-fc8"), place / "runs", "x", say=lambda _: None)
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed: `make caffe`")
 def test_the_genuine_caffe_without_gpus_is_told_first(place):
-    settings = Settings("polyp", "ft-fc8", caffe=str(root.command()), gpu="0")
+    settings, machine = Settings.of("polyp", "ft-fc8"), Machine(str(root.command()), "0")
     with pytest.raises(UserError, match="GPU=0 is not for .*caffe: Cannot use GPU in CPU-only Caffe"):
-        pipeline.run(settings, place / "runs", say=lambda _: None)
+        pipeline.run(settings, place / "runs", machine=machine, say=lambda _: None)
     assert not (place / "runs").exists()
 
 
@@ -112,7 +111,7 @@ def test_what_is_wrong_with_the_last_run_of_a_study_is_told_before_the_first(pla
     jobs = study.jobs("polyp", ("ft-fc8", "squeezenet:ft-fire9"), (0, 1))
     before = listing(place)
     with pytest.raises(UserError, match=r"polyp-ft-fire9 \(squeezenet\): .* needs a donor"):
-        study.run_all(jobs, place / "runs", say=lambda _: None)
+        study.run_all(jobs, place / "runs", Machine(), say=lambda _: None)
     assert listing(place) == before
 
 

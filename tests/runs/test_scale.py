@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import tracemalloc
@@ -13,27 +12,36 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pycaffe_ext.applications import packed, polyp, slices
-from pycaffe_ext.applications.slices import PatchScores, score_slices
+from pycaffe_ext.applications import preparation, slices
+from pycaffe_ext.applications.polyp import APPLICATION, Polyp
+from pycaffe_ext.applications.preparation import Prepared, prepare
+from pycaffe_ext.applications.slices import score_slices
 from pycaffe_ext.data import groups, synthetic
+from pycaffe_ext.data.columns import read_columns
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.pack import database_path, index_path
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.evaluation.metrics.base import PatchScores
 from pycaffe_ext.files import read_json
 from pycaffe_ext.records import datum
 from pycaffe_ext.records.database import WINDOW, window
 from pycaffe_ext.runs import pipeline
 from pycaffe_ext.runs.settings import Settings
 
+SIDE = 227
 LIMIT = 450  # MiB at most, for stages that would take more than 1 GB if they kept what they have seen
 
 PEAK = """
 import json, sys
 from pathlib import Path
 import cv2, numpy as np
-from pycaffe_ext.applications import cases
-from pycaffe_ext.data import mean, pack, verify
-from pycaffe_ext.data.balance import take_all
+sys.path.insert(0, sys.argv[2])
+from packing_lab import material, samples, take_all
+from pycaffe_ext.applications.polyp import labelled
+from pycaffe_ext.data import pack, verify
 from pycaffe_ext.data.frames import Frame
+from pycaffe_ext.programs.compute_image_mean import mean_image
+from pycaffe_ext.threads import at_most
 
 def peak():  # of this program alone: ru_maxrss begins with that of the process that started it
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
@@ -49,17 +57,17 @@ cv2.imwrite(str(mask), large)
 found = {}
 frames = [Frame(str(i), mask, mask, str(i)) for i in range(200)]  # 1.8 GB of labelled masks
 boxes = [np.array([[600, 600, 50, 50, 1], [10, 10, 20, 20, 0.5]], np.float32)] * len(frames)
-labelled = cases.label({"train": frames}, boxes, folder)
-assert labelled.lesion.tolist() == [1, 0] * len(frames)
+assert labelled(frames, boxes).target.tolist() == [1, 0] * len(frames)
 found["labelling"] = peak()
 frames = [Frame(str(i), picture, None, str(i)) for i in range(8000 // 120)]
 box = np.tile(np.float32([100, 100, 200, 150]), (len(frames), 1))
-table = pack.Candidates(np.arange(len(frames)), np.zeros(len(frames), int), box, np.arange(len(frames)) % 2)
-base, index = pack.pack(frames, table, take_all(table.label), folder, "train", workers=2, progress=False)
+table = samples(np.arange(len(frames)), np.zeros(len(frames), int), box, np.arange(len(frames)) % 2)
+with at_most(2):
+    base, index = pack.pack(material(frames, table), take_all(table.label), folder, "train", progress=False)
 found["packing"] = peak()
 assert verify.verify(base, index) == 120 * len(frames)
 found["verifying"] = peak()
-mean.mean_image(base, progress=False)
+mean_image(base, progress=False)
 found["mean"] = peak()
 found["database"] = (base / "data.mdb").stat().st_size / 2**20
 print(json.dumps(found))
@@ -68,7 +76,7 @@ print(json.dumps(found))
 
 @pytest.mark.slow
 def test_no_stage_keeps_what_it_has_seen(tmp_path):
-    order = [sys.executable, "-c", PEAK, str(tmp_path)]
+    order = [sys.executable, "-c", PEAK, str(tmp_path), str(Path(__file__).parents[1] / "lab")]
     done = subprocess.run(order, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
     assert found.pop("database") > 2.5 * LIMIT
@@ -80,8 +88,8 @@ def prepared(tmp_path_factory) -> tuple[Settings, Path]:
     """Settings for a miniature data set, and where its runs go."""
     folder = tmp_path_factory.mktemp("scale")
     synthetic.write_sequences(folder / "frames", videos=8, frames=2, size=(96, 112), workers=1, progress=False)
-    settings = Settings("polyp", "ft-fc8", data=str(folder / "frames"), patches=120, test_views=7)
-    polyp.prepare(settings, folder / "runs")
+    settings = Settings.of("polyp", "ft-fc8", data=str(folder / "frames"), patches=120, test_views=7)
+    prepare(APPLICATION, settings.request, SIDE, folder / "runs")
     return settings, folder / "runs"
 
 
@@ -92,32 +100,29 @@ def of_pixels(folder: Path):
         found = [(np.sin(patch.astype(float).sum()) ** 2, label) for _, patch, label in datum.read(folder)]
         assert len(found) == count
         probability, labels = np.array(found).T
-        return probability, labels.astype(int)
+        return np.stack([1 - probability, probability], axis=1), labels.astype(int)
 
     return score
 
 
-def sliced(settings: Settings, runs: Path, step: int, monkeypatch) -> packed.Packed:
+def sliced(settings: Settings, runs: Path, step: int, monkeypatch) -> Prepared:
     """The same data with at most `step` test patches in a slice; the detector is not trained again."""
-    before = polyp.prepare(settings, runs)
-    monkeypatch.setattr(polyp, "SLICE", step)
-    folder = polyp.folder_of(settings, runs, before.fingerprint)
-    if not folder.exists():
-        folder.mkdir()
-        for name in ("splits.csv", "detector.npz", "candidates.csv", "labels.csv", "lesions.csv"):
-            shutil.copy(before.folder / name, folder)
-    return polyp.prepare(settings, runs)
+    monkeypatch.setattr(preparation, "SLICE", step)
+    with monkeypatch.context() as patched:
+        patched.setattr(Polyp, "propose", lambda *_: pytest.fail("candidates were proposed again"))
+        return prepare(APPLICATION, settings.request, SIDE, runs)
 
 
 def in_pieces(settings: Settings, runs: Path, run: Path, step: int, monkeypatch, score=None):
-    """PatchScores, the evaluation and the number of slices, with at most `step` patches in each."""
+    """PatchScores, the evaluation and the packed data, with at most `step` patches in each slice."""
     run.mkdir(exist_ok=True)
     (run / "weights").write_text("weights")
-    done = sliced(settings, runs, step, monkeypatch)
-    tests = polyp.test_set(settings, runs, done)
+    prepared = sliced(settings, runs, step, monkeypatch)
+    done = prepared.packed
     folder = done.folder if done.slices == 1 else run
-    scores = score_slices(tests, done.folder, run, run / "weights", score or of_pixels(database_path(folder, "test")))
-    return scores, polyp.evaluate(done, scores), done
+    score = score or of_pixels(database_path(folder, "test"))
+    scores = score_slices(prepared.test_slices, done.folder, run, run / "weights", score)
+    return scores, APPLICATION.metric.evaluate(prepared.test, scores), done
 
 
 def equal(one: PatchScores, other: PatchScores) -> bool:
@@ -134,7 +139,7 @@ def test_slices_equal_one_piece_bit_for_bit(prepared, tmp_path, monkeypatch):
         assert done.patches == one.patches and done.facts == one.facts
         assert equal(scores, whole)
         np.testing.assert_array_equal(found.cases.score, expected.cases.score)
-        assert found.names == expected.names
+        assert found.frames == expected.frames
         assert done.splits == ("train", "val") and not done.lmdb("test").exists()
         assert not database_path(tmp_path / str(step), "test").exists()  # nor is anything left in the run's folder
         assert not index_path(tmp_path / str(step), "test").exists()
@@ -146,8 +151,9 @@ def test_the_mean_of_a_candidate_is_that_of_its_own_patches(prepared, tmp_path, 
     for key, patch, _ in datum.read(done.lmdb("test")):
         name, candidate, _ = key.split("_", 1)[1].rsplit("_", 2)
         expected.setdefault((name, int(candidate)), []).append(np.sin(patch.astype(float).sum()) ** 2)
-    assert set(expected) == set(found.names) and {len(values) for values in expected.values()} == {7}
-    wanted = [np.mean(expected[name]) for name in found.names]
+    names = [found.name(row) for row in range(len(found.number))]
+    assert set(expected) == set(names) and {len(values) for values in expected.values()} == {7}
+    wanted = [np.mean(expected[name]) for name in names]
     np.testing.assert_allclose(found.cases.score, wanted, rtol=1e-12)
     assert len(scores.label) == done.patches["test"]
 
@@ -179,7 +185,7 @@ def test_a_cut_off_test_goes_on_with_the_next_slice(prepared, tmp_path, monkeypa
 @pytest.mark.slow
 def test_slices_of_other_weights_count_for_nothing(prepared, tmp_path, monkeypatch):
     _, _, done = in_pieces(*prepared, tmp_path / "a", 150, monkeypatch)
-    tests, calls = polyp.test_set(*prepared, done), []
+    tests, calls = sliced(*prepared, 150, monkeypatch).test_slices, []
     (tmp_path / "a" / "weights").write_text("other weights")
 
     def counting(count: int):
@@ -193,14 +199,15 @@ def test_slices_of_other_weights_count_for_nothing(prepared, tmp_path, monkeypat
 @pytest.mark.slow
 def test_a_run_by_slices_is_the_run_in_one_piece(prepared, monkeypatch):
     """With the engine: six digits of each score are in the log, and a sum may differ in the last."""
-    settings, runs = replace(prepared[0], epochs=1, batch=16), prepared[1]
-    folders = []
-    for name, step in (("whole", 50_000), ("sliced", 200)):
-        sliced(settings, runs, step, monkeypatch)
+    settings, runs = prepared
+    settings = replace(settings, training=replace(settings.training, epochs=1, batch=16))
+    folders, third = [], prepare(APPLICATION, settings.request, SIDE, runs).packed.patches["test"] // 3
+    for name, step, least in (("whole", 50_000, 1), ("sliced", third, 3)):
+        assert sliced(settings, runs, step, monkeypatch).packed.slices >= least
         folders.append(pipeline.run(settings, runs, name, say=lambda text: None))
     one, other = ({path.name for path in folder.iterdir() if path.name[0] != "."} for folder in folders)
     assert one == other and not {slices.STORE, "test_lmdb", "patches_test.csv"} & one
-    whole, pieces = (packed.read_columns(f / "scores.csv", {"frame": str, "probability": float}) for f in folders)
+    whole, pieces = (read_columns(f / "scores.csv", {"frame": str, "probability": float}) for f in folders)
     assert whole["frame"].tolist() == pieces["frame"].tolist()
     np.testing.assert_allclose(whole["probability"], pieces["probability"], atol=1e-5)
     results = [read_json(folder / "result.json") for folder in folders]
@@ -209,13 +216,13 @@ def test_a_run_by_slices_is_the_run_in_one_piece(prepared, monkeypatch):
 
 
 def test_labels_that_caffe_reads_otherwise_are_noticed(prepared, tmp_path, monkeypatch):
-    done = polyp.prepare(*prepared)
+    done = prepare(APPLICATION, prepared[0].request, SIDE, prepared[1]).packed
 
     def wrong(count: int):
         probability, labels = of_pixels(done.lmdb("test"))(count)
         return probability, 1 - labels
 
-    with pytest.raises(packed.UserError, match="Caffe read other labels"):
+    with pytest.raises(UserError, match="Caffe read other labels"):
         in_pieces(*prepared, tmp_path / "a", 50_000, monkeypatch, wrong)
 
 
@@ -224,7 +231,7 @@ def test_a_table_is_read_without_keeping_its_rows(tmp_path):
     with table.open("w") as file:
         file.write("a,frame,more,n\n" + "".join(f"{i},video{i % 7}/frame,{'x' * 40},{i / 4}\n" for i in range(count)))
     tracemalloc.start()
-    columns = packed.read_columns(table, {"frame": str, "n": float, "a": int})
+    columns = read_columns(table, {"frame": str, "n": float, "a": int})
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert columns["frame"][8] == "video1/frame" and columns["n"][-1] == (count - 1) / 4 and columns["a"][9] == 9

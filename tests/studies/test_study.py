@@ -1,12 +1,13 @@
 """Several runs of one question: which jobs there are, what is not repeated, what a failure does to the others."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.runs import pipeline
+from pycaffe_ext.runs.records import Best, ResultRecord, write_result
+from pycaffe_ext.runs.settings import Machine
 from pycaffe_ext.schemes import FINE_TUNING, compared
 from pycaffe_ext.studies import study
 
@@ -22,7 +23,7 @@ def test_jobs_are_seed_by_seed_every_scheme_once_with_each():
     jobs = study.jobs("polyp", (), (3, 5), patches=400)
     assert [job.seed for job in jobs] == [3] * 9 + [5] * 9
     assert [job.scheme for job in jobs[:9]] == list(compared("alexnet"))
-    assert {job.patches for job in jobs} == {400}
+    assert {job.request.patches for job in jobs} == {400}
     assert len({job.name() for job in jobs}) == 18
 
 
@@ -36,14 +37,15 @@ def test_a_scheme_may_be_of_another_net_and_have_its_own_epochs():
         width="1/4",
         epochs=4,
     )
-    assert (deep.arch, deep.scheme, deep.epochs, deep.weights, deep.width) == (
+    one, other = deep.training, shallow.training
+    assert (one.arch, one.scheme, one.epochs, one.weights, one.width) == (
         "squeezenet",
         "ft-fire5",
         4,
         "a.caffemodel",
         None,
     )
-    assert (shallow.arch, shallow.epochs, shallow.base_lr, shallow.weights, shallow.width) == (
+    assert (other.arch, other.epochs, other.base_lr, other.weights, other.width) == (
         "alexnet",
         60,
         0.01,
@@ -84,12 +86,11 @@ def test_seeds_are_whole_numbers(text):
     assert study.parse_seeds("0, 1 2") == (0, 1, 2)
 
 
-def finish(job, runs: Path, auc: float = 0.75) -> None:
-    point = {"at_most_false_positives_per_frame": 1.0, "sensitivity": 0.5, "exact_95": [0.25, 0.75]}
-    test = {"patch_auc": auc, "network": {"lesion": [point]}, "detector": {"lesion": [point]}}
-    folder = runs / job.name()
-    folder.mkdir(parents=True)
-    (folder / "result.json").write_text(json.dumps({"best": {"epoch": 2.0, "validation_auc": 0.8}, "test": test}))
+def finish(job, runs: Path, sensitivity: float = 0.5) -> None:
+    point = {"at_most_false_positives_per_frame": 1.0, "sensitivity": sensitivity, "exact_95": [0.25, 0.75]}
+    test = {"network": {"lesion": [point]}, "detector": {"lesion": [point]}}
+    result = ResultRecord(job.title, "none", Best(9, 2.0, 0.8), 1, "patience", {}, {}, [], test, [])
+    write_result(runs / job.name(), result)
 
 
 def test_finished_runs_are_not_repeated_and_a_failed_one_does_not_stop_the_rest(tmp_path, monkeypatch):
@@ -97,25 +98,25 @@ def test_finished_runs_are_not_repeated_and_a_failed_one_does_not_stop_the_rest(
     finish(jobs[0], tmp_path)
     started, said = [], []
 
-    def run(job, runs, say, cache_gb):
+    def run(job, runs, machine, say):
         started.append(job.scheme)
         if job.scheme == "ft-fc7":
             raise UserError("training has diverged")
-        finish(job, runs, auc=0.8125)
+        finish(job, runs, 0.8125)
 
     monkeypatch.setattr(pipeline, "run", run)
     with pytest.raises(UserError, match="1 of 3 runs failed.*polyp-ft-fc7, seed 0"):
-        study.run_all(jobs, tmp_path, said.append)
+        study.run_all(jobs, tmp_path, Machine(), said.append)
     assert started == ["ft-fc7", "ft-fc6"]
     text = "\n".join(said)
     assert "[1/3] polyp-ft-fc8, seed 0: finished" in text and "diverged" in text
-    assert "0.8125" in text and "detector alone" in text
+    assert "0.812 [0.250, 0.750]" in text and "detector alone" in text
 
 
 def test_what_is_wrong_with_the_first_run_is_told_at_once(tmp_path, monkeypatch):
-    def run(job, runs, say, cache_gb):
+    def run(job, runs, machine, say):
         raise UserError("no such folder")
 
     monkeypatch.setattr(pipeline, "run", run)
     with pytest.raises(UserError, match="no such folder"):
-        study.run_all(study.jobs("polyp", (), (0,)), tmp_path, lambda _: None)
+        study.run_all(study.jobs("polyp", (), (0,)), tmp_path, Machine(), lambda _: None)

@@ -2,15 +2,13 @@
 
 import csv
 import json
+import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from programs import run_tool
 
-from pycaffe_ext.data import synthetic
-
-TOOLS = Path(__file__).resolve().parents[2] / "tools"
 OPTIONS = (
     "polyp",
     "--schemes",
@@ -44,19 +42,17 @@ pytestmark = pytest.mark.slow
 
 
 def run(folder: Path, tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, TOOLS / tool, *arguments], cwd=folder, capture_output=True, text=True, timeout=400, check=False
-    )
+    return run_tool(tool, *arguments, cwd=folder)
 
 
 @pytest.fixture(scope="module")
-def studied(tmp_path_factory) -> tuple[Path, tuple[str, ...], str]:
+def studied(miniature, tmp_path_factory) -> tuple[Path, tuple[str, ...], str]:
     folder = tmp_path_factory.mktemp("study")
-    synthetic.write_sequences(folder / "frames", videos=8, frames=3, size=(144, 176), workers=1, progress=False)
+    shutil.copytree(miniature, folder / "frames")
     options = (*OPTIONS, "--data", "frames")
-    early = run(folder, "write_report.py", *options)
+    early = run(folder, "write_report", *options)
     assert early.returncode == 1 and early.stderr.count("\n") == 1 and "none of 2 runs is finished" in early.stderr
-    done = run(folder, "run_study.py", *options)
+    done = run(folder, "run_study", *options)
     assert done.returncode == 0, done.stderr
     return folder, options, done.stdout
 
@@ -65,17 +61,20 @@ def test_each_scheme_ran_once_with_its_own_epochs_and_a_repeat_trains_nothing(st
     folder, options, said = studied
     assert "[1/2] polyp-ft-fc8, seed 3" in said and "[2/2] polyp-scratch, seed 3" in said and "detector alone" in said
     records = [json.loads(path.read_text()) for path in sorted(folder.glob("runs/polyp-*/run.json"))]
-    assert [(r["settings"]["scheme"], r["settings"]["epochs"]) for r in records] == [("ft-fc8", 1), ("scratch", 2)]
+    assert [(r["settings"]["training"]["scheme"], r["settings"]["training"]["epochs"]) for r in records] == [
+        ("ft-fc8", 1),
+        ("scratch", 2),
+    ]
     assert len({record["resolved"]["data"] for record in records}) == 1, "both were trained on the same patches"
     before = {path: path.stat().st_mtime_ns for path in folder.glob("runs/polyp-*/*")}
-    again = run(folder, "run_study.py", *options)
+    again = run(folder, "run_study", *options)
     assert again.returncode == 0 and again.stdout.count(": finished") == 2
     assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/polyp-*/*")} == before
 
 
 def test_the_report_has_every_picture_and_table_and_the_numbers_of_the_runs(studied):
     folder, options, _ = studied
-    done = run(folder, "write_report.py", *options)
+    done = run(folder, "write_report", *options)
     assert done.returncode == 0, done.stderr
     report = folder / "reports" / "polyp"
     assert {path.name for path in report.iterdir()} >= PICTURES | TABLES

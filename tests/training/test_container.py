@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import training_lab as lab
+from patience import LONG
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.training import container
@@ -144,7 +145,7 @@ def started(work: Path, runtime: str) -> object:
     lab.write_fake(work, aucs=RISE_AND_FALL, pause=0.05)
     solver = lab.write_solver(work, max_iter=1000, snapshot=1000)
     process = Caffe(write_wrapper(runtime, work)).train(solver, None, None, work / "log")
-    until = time.monotonic() + 30
+    until = time.monotonic() + LONG
     while "Iteration 3 " not in (work / "log").read_text():
         assert time.monotonic() < until and process.poll() is None, (work / "log").read_text()
         time.sleep(0.05)
@@ -154,7 +155,7 @@ def started(work: Path, runtime: str) -> object:
 @pytest.mark.parametrize("runtime", ["docker", "apptainer"])
 def test_an_interrupt_reaches_the_caffe_within_which_writes_its_snapshot(runtime, installed):
     work = installed.parent / "work"
-    assert stop(started(work, runtime), patience=30) == 0
+    assert stop(started(work, runtime), patience=LONG) == 0
     assert "Optimization stopped early." in (work / "log").read_text()
     assert list((work / "snapshots").glob("*.solverstate"))
 
@@ -163,7 +164,7 @@ def test_a_container_whose_docker_was_killed_is_ended_too(installed):
     work = installed.parent / "work"
     process = started(work, "docker")
     process.end()
-    until = time.monotonic() + 30
+    until = time.monotonic() + LONG
     (name,) = [path for path in installed.iterdir() if path.name.startswith("caffe-")]
     while Path(f"/proc/{name.read_text()}").exists():
         state = Path(f"/proc/{name.read_text()}/stat").read_text().split()[2]
@@ -222,13 +223,13 @@ def test_a_hang_up_asks_the_caffe_within_for_a_snapshot(installed):
     (work / "fake.py").write_text(
         "import signal, sys, time\n"
         "signal.signal(signal.SIGHUP, lambda *_: (print('hup', flush=True), sys.exit(7)))\n"
-        "print('up', flush=True)\ntime.sleep(60)\n"
+        "print('up', flush=True)\ntime.sleep(600)\n"
     )
     process = Caffe(write_wrapper("docker", work)).train(Path("s"), None, None, work / "log")
-    until = time.monotonic() + 30
+    until = time.monotonic() + LONG
     while "up" not in (work / "log").read_text():
         assert time.monotonic() < until
         time.sleep(0.05)
     with process:
         process.send_to_all(signal.SIGHUP)
-        assert process.wait(30) == 7 and "hup" in (work / "log").read_text()
+        assert process.wait(LONG) == 7 and "hup" in (work / "log").read_text()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import training_lab as lab
+from patience import LONG, wait_until
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import read_net, write_text
@@ -195,13 +196,6 @@ def start(folder, command):
     )
 
 
-def wait_until(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_goes_on_from_caffes_own_last_snapshot(tmp_path, number):
     command = lab.write_fake(tmp_path, aucs=RISE_AND_FALL, wait_at=34)
@@ -210,7 +204,7 @@ def test_interrupted_run_goes_on_from_caffes_own_last_snapshot(tmp_path, number)
     with pytest.raises(UserError, match="another process is training"):
         run(tmp_path, command)
     os.kill(process.pid, number)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=LONG)
     assert process.returncode == 128 + number
     assert "run the same command again to go on" in errors and "Traceback" not in errors
     stopped = max(int(name.split("_")[2].split(".")[0]) for name in names(tmp_path))
@@ -230,11 +224,17 @@ def test_caffe_ends_with_a_killed_run_and_the_next_one_goes_on(tmp_path):
     wait_until(lambda: "Iteration 13" in _text(tmp_path / "run" / "train.log"))
     process.kill()
     process.communicate()
-    said = _text(tmp_path / "run" / "train.log")
-    time.sleep(0.5)
-    assert _text(tmp_path / "run" / "train.log") == said
+    wait_until(lambda: _is_quiet(tmp_path / "run" / "train.log"))
+    assert "Optimization Done" not in _text(tmp_path / "run" / "train.log")
     assert len(run(tmp_path, command, patience=None).rows) == 6
     assert "_iter_10.solverstate" in lab.calls(tmp_path, "train")[1]
+
+
+def _is_quiet(path):
+    """Whether nothing is written to a file for longer than the stand-in pauses."""
+    before = _text(path)
+    time.sleep(0.5)
+    return _text(path) == before
 
 
 def _text(path):

@@ -1,27 +1,30 @@
 """The caffe command, scoring, snapshots on disk, the stopping rule, and the tool for finished snapshot folders."""
 
 import math
-import subprocess
 import sys
-import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
+import genuine_python
 import numpy as np
 import pytest
 import training_lab as lab
+from patience import wait_until
+from programs import run_tool
 from scipy.special import softmax
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.genuine import root
+from pycaffe_ext.evaluation.metrics.base import positive
+from pycaffe_ext.evaluation.metrics.detection import QUOTED_RATES, Detection
 from pycaffe_ext.proto import caffe_pb2, read_net, to_text, write_text, write_weights_h5
 from pycaffe_ext.runs import summary
+from pycaffe_ext.runs.records import Best, ResultRecord
 from pycaffe_ext.runs.settings import Settings
 from pycaffe_ext.training import early_stopping, snapshots
 from pycaffe_ext.training.command import EMBEDDED, Caffe, stop
 from pycaffe_ext.training.resumes import resume
 from pycaffe_ext.training.score_model import describe, entries, from_train_val
-from pycaffe_ext.training.scoring import cross_entropy, positive, score
+from pycaffe_ext.training.scoring import cross_entropy, score
 
 TOOL = Path(__file__).parents[2] / "tools" / "score_snapshots.py"
 
@@ -57,36 +60,29 @@ def test_a_bound_of_the_store_that_is_none_is_refused_before_any_work(bound):
         Caffe.from_setting(None, None, "fp32", bound)
 
 
-@pytest.mark.parametrize("precision, marked", [("fp32", False), ("bf16", True), (None, False)])
+@pytest.mark.parametrize("precision, marked", [("fp32", False), ("bf16", True)])
 def test_a_summary_says_when_the_numbers_are_not_caffes(precision, marked):
     point = {"sensitivity": 0.5, "exact_95": [0.4, 0.6], "group_bootstrap_95": None}
-    points = {"lesion": [{"at_most_false_positives_per_frame": rate, **point} for rate in summary.QUOTED_RATES]}
+    points = {"lesion": [{"at_most_false_positives_per_frame": rate, **point} for rate in QUOTED_RATES]}
     test = {"patch_auc_95_delong": [0.7, 0.9], "patch_auc": 0.8, "lesions": 1, "frames": 2, "candidates": 3}
-    result = {
-        "name": "polyp-ft-fc8",
-        "donor": "none",
-        "snapshots": 1,
-        "stopped_by": "epochs",
-        "best": {"epoch": 1.0, "iteration": 60, "validation_auc": 0.8},
-        "test": {**test, "network": points, "detector": points},
-    }
-    if precision:
-        result["precision"] = precision
-    assert ("NOT FAITHFUL TO CAFFE" in summary.text(result, Path("runs"))) == marked
-    assert "interrupted" not in summary.text(result, Path("runs"))
-    result["resumes"] = [resume(at, state, "lab") for at, state in ((9, Path("s_iter_9.solverstate")), (0, None))]
-    assert "\ninterrupted: begun again from iteration 0 once\n" in summary.text(result, Path("runs"))
-    result["resumes"] += result["resumes"][:1] * 2
-    assert "once; resumed 2 times at iteration 9 and 9: the numbers need not be" in summary.text(result, Path("r"))
+    lines = Detection().text({**test, "network": points, "detector": points})
+    result = ResultRecord(
+        "polyp-ft-fc8", "none", Best(60, 1.0, 0.8), 1, "epochs", {}, {}, [], test, ["froc.png"], precision=precision
+    )
+
+    def text(*resumed):
+        return summary.text(replace(result, resumes=[*resumed]), Path("runs"), lines)
+
+    assert ("NOT FAITHFUL TO CAFFE" in text()) == marked and "0.500, exact 95 % [0.400, 0.600]" in text()
+    assert "interrupted" not in text() and "files: runs/result.json, froc.png" in text()
+    nine, zero = (resume(at, state, "lab") for at, state in ((9, Path("s_iter_9.solverstate")), (0, None)))
+    assert "\ninterrupted: begun again from iteration 0 once\n" in text(nine, zero)
+    assert "once; resumed 2 times at iteration 9 and 9: the numbers need not be" in text(nine, zero, nine, nine)
 
 
-def test_a_record_from_before_a_setting_had_its_default():
-    settings = Settings("polyp", "ft-fc8")
-    record = asdict(settings)
-    del record["precision"]
-    assert settings.differences(record) == []
-    assert replace(settings, precision="bf16").differences(record) == ["precision: fp32 -> bf16"]
-    assert replace(settings, precision="bf16").name() != settings.name()
+def test_another_precision_is_another_run():
+    settings, fast = Settings.of("polyp", "ft-fc8"), Settings.of("polyp", "ft-fc8", precision="bf16")
+    assert fast.differences(settings) == ["precision: fp32 -> bf16"] and fast.name() != settings.name()
 
 
 def test_a_command_that_is_not_there(tmp_path):
@@ -114,13 +110,15 @@ def test_train_appends_its_log_and_passes_caffes_flags(tmp_path):
 
 
 def test_stop_asks_first_and_kills_a_deaf_one(tmp_path):
-    polite = python("import time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: print('saved')")
-    deaf = python("import signal, time; signal.signal(2, signal.SIG_IGN); print('up'); time.sleep(60)")
+    polite = python(
+        "import time\ntry: print('up', flush=True); time.sleep(600)\nexcept KeyboardInterrupt: print('saved')"
+    )
+    deaf = python("import signal, time; signal.signal(2, signal.SIG_IGN); print('up', flush=True); time.sleep(600)")
     process = polite.train(Path("s"), None, None, tmp_path / "polite")
-    time.sleep(0.5)
-    assert stop(process) == 0 and (tmp_path / "polite").read_text() == "saved\n"
+    wait_until(lambda: (tmp_path / "polite").read_text())
+    assert stop(process) == 0 and (tmp_path / "polite").read_text() == "up\nsaved\n"
     process = deaf.train(Path("s"), None, None, tmp_path / "deaf")
-    time.sleep(0.5)
+    wait_until(lambda: (tmp_path / "deaf").read_text())
     assert stop(process, patience=0.2) == -9
     assert process.end() == -9
 
@@ -138,7 +136,7 @@ def test_test_streams_and_fails_with_the_last_words(tmp_path):
 
 
 def test_a_dropped_test_ends_its_process(tmp_path):
-    code = f"import os, time; print(os.getpid()); time.sleep(60)  # {tmp_path}"
+    code = f"import os, time; print(os.getpid()); time.sleep(600)  # {tmp_path}"
     lines = python(code).test(Path("m"), Path("w"), 1)
     pid = next(lines).strip()
     lines.close()
@@ -329,8 +327,7 @@ def test_score_net_of_a_train_val_net(tmp_path):
 
 
 def tool(*arguments):
-    run = [sys.executable, str(TOOL), *map(str, arguments)]
-    return subprocess.run(run, capture_output=True, text=True, check=False)
+    return run_tool("score_snapshots", *arguments)
 
 
 def test_tool_needs_snapshots(tmp_path):
@@ -362,7 +359,6 @@ def test_tool_scores_what_any_caffe_wrote(tmp_path, command):
 
 
 @pytest.mark.genuine
-@pytest.mark.skipif(not root.installed(), reason="`make caffe` has not been run")
 @pytest.mark.parametrize("command", lab.ENGINES)
 def test_probabilities_equal_those_of_pycaffe(tmp_path, command):
     labels = lab.write_net(tmp_path)
@@ -379,7 +375,7 @@ net = caffe.Net({str(tmp_path / "score.prototxt")!r}, {str(weights)!r}, caffe.TE
 numpy.save({str(tmp_path / "oracle.npy")!r}, numpy.concatenate(
     [net.forward()["fc8_polyp"].copy() for _ in range(7)]))
 """
-    subprocess.run([root.command("python"), "-c", oracle], check=True, capture_output=True)
+    genuine_python.run("-c", oracle)
     raw = np.load(tmp_path / "oracle.npy")[:50].astype(np.float64)
     np.testing.assert_allclose(probabilities, softmax(raw, axis=1), rtol=1e-4)
 

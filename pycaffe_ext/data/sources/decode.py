@@ -19,11 +19,11 @@ import numpy as np
 
 from pycaffe_ext.data.frames import DIGESTS
 from pycaffe_ext.data.masks import BLACK, RINGING, THRESHOLD, check_lost
-from pycaffe_ext.data.threads import in_order
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import digest, writing_folder
 from pycaffe_ext.progress import bar
 from pycaffe_ext.sizes import check_space
+from pycaffe_ext.threads import in_order
 
 SUFFIXES = (".mp4", ".avi", ".mpg", ".mpeg", ".wmv", ".mov", ".mkv", ".m4v", ".webm", ".vob", ".ts", ".flv")
 WAY = "1: PNG; masks: largest channel > 127, 1 bit"  # another way of decoding gets other folders

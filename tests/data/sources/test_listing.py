@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pycaffe_ext.applications import polyp
+from pycaffe_ext.applications.polyp import APPLICATION
+from pycaffe_ext.applications.preparation import prepare
 from pycaffe_ext.data import sources
 from pycaffe_ext.data.frames import SUFFIXES, read_image, read_mask
 from pycaffe_ext.data.sources import listing
@@ -229,5 +230,6 @@ def test_a_run_says_first_what_is_left_out(tmp_path):
         raise Said(line)
 
     with pytest.raises(Said, match=r"left out .*1 in spare/ \(spare/b.png\)"):
-        polyp.prepare(Settings(app="polyp", scheme="ft-fc8", data=str(tmp_path / "set")), tmp_path / "runs", say)
+        request = Settings.of("polyp", "ft-fc8", data=str(tmp_path / "set")).request
+        prepare(APPLICATION, request, 227, tmp_path / "runs", say)
     assert not (tmp_path / "runs").exists()

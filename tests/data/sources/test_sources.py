@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from programs import run_tool
 
 from pycaffe_ext.data import sources
 from pycaffe_ext.data.frames import Frame, read_image, read_mask
@@ -425,8 +425,7 @@ def test_16_bit_tif_masks(tmp_path):
 
 
 def data_help(*arguments: str) -> subprocess.CompletedProcess:
-    order = [sys.executable, "tools/data_help.py", *arguments]
-    return subprocess.run(order, capture_output=True, text=True, cwd=ROOT, check=False)
+    return run_tool("data_help", *arguments)
 
 
 def test_data_help_names_every_data_set_with_terms_and_place():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import subprocess
 
+import genuine_python
 import numpy as np
 import pytest
 import torch
@@ -14,7 +14,6 @@ from solver_lab import (
     assert_same_messages,
     assert_same_state,
     assert_same_weights,
-    needs_genuine,
     prepare,
     run_genuine,
     run_ours,
@@ -23,7 +22,6 @@ from solver_lab import (
 from pycaffe_ext import glog
 from pycaffe_ext.engine.core.debug_info import mean_size
 from pycaffe_ext.engine.solver.solver import Solver
-from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import blob_to_array, caffe_pb2, read_message, read_solver
 
 PARAMS = {
@@ -39,7 +37,6 @@ ADAPTIVE = {
 }
 
 
-@needs_genuine
 @pytest.mark.genuine
 @pytest.mark.parametrize("params", PARAMS.values(), ids=PARAMS)
 def test_debug_lines_are_the_genuine_ones(params, tmp_path):
@@ -51,7 +48,6 @@ def test_debug_lines_are_the_genuine_ones(params, tmp_path):
     assert ("[Backward] Layer conv, param blob 1" in mine) == (params == "")
 
 
-@needs_genuine
 @pytest.mark.genuine
 @pytest.mark.parametrize("decay_mult", [0, 1])
 @pytest.mark.parametrize("kind", [*ADAPTIVE, "SGD", "Nesterov"])
@@ -93,12 +89,11 @@ np.save("seen.npy", seen)
 """
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_callbacks_see_what_the_genuine_ones_see(tmp_path):
     """on_start before the first pass of an iteration, gradients cleared; on_gradient with their sum, not yet used."""
     folder = prepare(tmp_path, iter_size=2, clip_gradients=0.1, display=0, test_interval=1)
-    subprocess.run([root.command("python"), "-c", CALLBACKS], cwd=folder, check=True, capture_output=True)
+    genuine_python.run("-c", CALLBACKS, cwd=folder)
     seen: list[list[float]] = []
     with contextlib.chdir(folder):
         solver = Solver(read_solver("solver.prototxt"))

@@ -7,15 +7,15 @@ import os
 import subprocess
 from pathlib import Path
 
+import genuine_python
 import h5py
 import numpy as np
 import pytest
-from solver_lab import TRAIN, needs_genuine, prepare, run_genuine, run_ours
+from solver_lab import TRAIN, prepare, run_genuine, run_ours
 
 from pycaffe_ext import caffe, proto, strings
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.export import source
-from pycaffe_ext.genuine import root
 
 HELD = ("ip", "..", "data", "diff", "ü", "a b", "a.b", "0", "x" * 300)
 REFUSED = ("", ".", "/", "//", "a/b", "a//b", "a/./b", "tail")  # tail: the net's other layer
@@ -41,8 +41,7 @@ def values(net: caffe.Net) -> list[list[float]]:
 
 
 def ask_genuine(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    order = [root.command("python"), "-c", "import sys, json, caffe\n" + script, *map(str, arguments)]
-    return subprocess.run(order, capture_output=True, text=True, check=False)
+    return genuine_python.run("-c", "import sys, json, caffe\n" + script, *arguments, check=False)
 
 
 SAVE = """
@@ -95,7 +94,6 @@ def test_a_group_within_a_layers_group_is_refused_on_both_ways(tmp_path):
             read(str(tmp_path / "w.h5"))
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_the_genuine_caffe_takes_and_refuses_the_same_names(tmp_path):
     """What it aborts on leaves half a file; what it writes and then does not find we refuse too."""
@@ -112,7 +110,6 @@ def test_the_genuine_caffe_takes_and_refuses_the_same_names(tmp_path):
             np.testing.assert_array_equal(values(net), json.loads(saved.read_text()))
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_the_genuine_caffe_reads_our_names_and_not_those_it_loses(tmp_path):
     model = write(tmp_path, INPUT + "".join(ip(name, "x", f"t{i}") for i, name in enumerate(HELD)))
@@ -125,7 +122,6 @@ def test_the_genuine_caffe_reads_our_names_and_not_those_it_loses(tmp_path):
     assert json.loads(ask_genuine(LOAD, lost, tmp_path / "0.h5").stdout) == [[7] * 4]
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_a_missing_blob_must_be_a_shared_one(tmp_path):
     model = write(tmp_path, INPUT + ip("a") + ip("b", "y", "z"))
@@ -150,7 +146,6 @@ def test_training_that_could_not_snapshot_is_refused_at_the_start(tmp_path):
     assert not list(folder.glob("snap*"))
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_the_genuine_caffe_aborts_at_that_snapshot(tmp_path):
     log = run_genuine(slashed(tmp_path / "a", display=1), *TRAIN[:2], check=False)
@@ -196,7 +191,6 @@ third.share_with(donor)
 print(json.dumps(found | {"shared": show(third)}))"""
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_of_layers_of_one_name_the_genuine_caffe_fills_the_same(tmp_path):
     files = write(tmp_path, TWINS, "twins"), write(tmp_path, INPUT + ip("ip"), "single")

@@ -13,7 +13,6 @@ from engine_cases import Case, differences, ours, run_genuine
 from pycaffe_ext import nets
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, parse, to_text, write_weights, write_weights_h5
 
 TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
@@ -316,10 +315,7 @@ NETS = [
     alexnet("1/8", 3),
 ]
 
-needs_genuine = pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed (make caffe)")
 
-
-@needs_genuine
 @pytest.mark.genuine
 @pytest.mark.parametrize("case", NETS, ids=[case.name for case in NETS])
 def test_net_is_the_genuine_one(case, tmp_path):
@@ -328,7 +324,6 @@ def test_net_is_the_genuine_one(case, tmp_path):
     assert not differences(mine, tmp_path / "out.npz", case.tolerance)
 
 
-@needs_genuine
 @pytest.mark.genuine
 @pytest.mark.slow
 def test_alexnet_at_full_size(tmp_path):

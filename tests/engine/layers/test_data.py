@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import subprocess
 from pathlib import Path
 
+import genuine_python
 import numpy as np
 import pytest
-from solver_lab import datum, images, needs_genuine, reading_threads, write_lmdb
+from solver_lab import datum, images, reading_threads, write_lmdb
 
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.engine.core.random import set_seed
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, parse, write_mean
 
 LAYER = """layer {{ name: "data" type: "Data" {tops} data_param {{ source: "{source}" backend: LMDB {data} }}
@@ -42,8 +41,7 @@ def batches(folder: Path, text: str, phase: int = caffe_pb2.TEST, count: int = 4
 def genuine_batches(folder: Path, text: str, phase: int = caffe_pb2.TEST, count: int = 4) -> dict[str, np.ndarray]:
     (folder / "net.prototxt").write_text(text)
     runner = Path(__file__).resolve().parents[2] / "lab" / "data_runner.py"
-    command = [root.command("python"), runner, "net.prototxt", str(phase), str(count), "out.npz"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    genuine_python.run(runner, "net.prototxt", phase, count, "out.npz", cwd=folder)
     return dict(np.load(folder / "out.npz"))
 
 
@@ -70,7 +68,6 @@ CASES = {
 }
 
 
-@needs_genuine
 @pytest.mark.genuine
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_batches_are_the_genuine_ones(case, folder):
@@ -81,7 +78,6 @@ def test_batches_are_the_genuine_ones(case, folder):
         np.testing.assert_array_equal(ours[name], theirs[name])
 
 
-@needs_genuine
 @pytest.mark.genuine
 @pytest.mark.parametrize(
     "kind, channels, transform",

@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
+import genuine_python
 import h5py
 import numpy as np
 import pytest
-from solver_lab import datum, images, needs_genuine, reading_threads
+from solver_lab import datum, images, reading_threads
 
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.engine.core.random import set_seed
@@ -61,7 +62,6 @@ def test_leveldb_holds_what_was_packed(leveldb):
     np.testing.assert_array_equal(out["label"].ravel(), np.concatenate([labels, labels[:3]]))
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_leveldb_batches_are_the_genuine_ones(leveldb):
     ours = batches(leveldb, LEVELDB)
@@ -133,7 +133,6 @@ def side_by_side(layers: Iterable[str]) -> str:
     )
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_batches_of_png_images_are_the_genuine_ones(pictures):
     out = assert_genuine(pictures, side_by_side(image_data(*case) for case in PNG_CASES))
@@ -152,7 +151,6 @@ def shapes(folder: Path, text: str, count: int) -> list[tuple[int, ...]]:
     return out
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_images_of_several_sizes_and_formats(pictures):
     """Decoding JPEG and resizing are OpenCV's; 5.0 here and 4.5 in the genuine engine round alike."""
@@ -269,7 +267,6 @@ def rows(tmp_path):
     return tmp_path
 
 
-@needs_genuine
 @pytest.mark.genuine
 @pytest.mark.parametrize(
     "files, size", [("a.h5\nb.h5 c.h5", 1), ("a.h5\nb.h5 c.h5", 5), ("a.h5\nb.h5 c.h5", 29), ("b.h5", 7)]
@@ -345,7 +342,6 @@ def read_output(folder: Path) -> dict[str, np.ndarray]:
         return {name: values[()] for name, values in file.items()}
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_hdf5_output_is_the_genuine_one(rows):
     batches(rows, OUTPUT, count=1)
@@ -381,7 +377,6 @@ np.savez("out.npz", **{top: np.stack([batch[top] for batch in out]) for top in o
 """
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_arrays_in_memory_come_as_in_the_genuine_pycaffe(tmp_path):
     rng = np.random.default_rng(0)
@@ -389,7 +384,7 @@ def test_arrays_in_memory_come_as_in_the_genuine_pycaffe(tmp_path):
     given |= {f"labels {name}": np.arange(len(given[name]), dtype=np.float32) for name in ("a", "b")}
     np.savez(tmp_path / "in.npz", **given)
     (tmp_path / "net.prototxt").write_text(MEMORY)
-    subprocess.run([root.command("python"), "-c", MEMORY_SCRIPT], cwd=tmp_path, check=True, capture_output=True)
+    genuine_python.run("-c", MEMORY_SCRIPT, cwd=tmp_path)
     net = Net(parse(MEMORY, caffe_pb2.NetParameter()), caffe_pb2.TEST)
     out: dict[str, list[np.ndarray]] = {"data": [], "label": []}
     for name in ("a", "b"):

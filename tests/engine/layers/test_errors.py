@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-
+import genuine_python
 import pytest
 from engine_cases import layer
 from refusals import REFUSED, STRICTER, X
@@ -13,12 +12,10 @@ from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.engine.core.net_log import build_net
 from pycaffe_ext.engine.solver.solver import Solver
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, parse, read_net
 from pycaffe_ext.proto.lines import layer_lines
 
 TRAIN = caffe_pb2.TRAIN
-needs_genuine = pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed (make caffe)")
 
 
 @pytest.mark.parametrize(
@@ -41,9 +38,7 @@ def test_refused_in_one_line(text, words, label):
 
 # Each net in a process of its own, as Caffe aborts where it refuses; prints how each process ended.
 FORKS = """
-import os, signal, sys
-os.environ["GLOG_minloglevel"] = "3"
-import caffe
+import os, signal, sys, caffe
 for path in sys.argv[1:]:
     child = os.fork()
     if child == 0:
@@ -57,15 +52,13 @@ for path in sys.argv[1:]:
 """
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_the_genuine_engine_refuses_the_same(tmp_path):
     paths = [tmp_path / f"{i}.prototxt" for i in range(len(REFUSED))]
     for path, (text, _) in zip(paths, REFUSED.values(), strict=True):
         path.write_text(text)
     (tmp_path / "good.prototxt").write_text(X + layer("MVN"))
-    order = [root.command("python"), "-c", FORKS, *paths, tmp_path / "good.prototxt"]
-    ends = subprocess.run(order, capture_output=True, text=True, check=True).stdout.splitlines()
+    ends = genuine_python.run("-c", FORKS, *paths, tmp_path / "good.prototxt").stdout.splitlines()
     assert ends.pop().endswith("good.prototxt 0")
     accepted = [name for name, end in zip(REFUSED, ends, strict=True) if not end.endswith("aborted")]
     assert not accepted

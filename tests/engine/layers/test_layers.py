@@ -10,7 +10,6 @@ from engine_cases import one, ours
 from oracle import layers
 
 from pycaffe_ext.engine.layers.base import layer_types
-from pycaffe_ext.genuine import root
 
 GROUPS = layers.groups()
 NAMES = [(group.name, case.name) for group in GROUPS for case in group.rows]
@@ -26,7 +25,6 @@ def outcomes(tmp_path_factory):
     }
 
 
-@pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed (make caffe)")
 @pytest.mark.genuine
 @pytest.mark.parametrize("name", NAMES, ids=[f"{family}: {case}" for family, case in NAMES])
 def test_layer_is_the_genuine_one(outcomes, name):

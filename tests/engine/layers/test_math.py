@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-
+import genuine_python
 import numpy as np
 import pytest
 import torch
@@ -11,11 +10,9 @@ from engine_cases import Case, differences, layer, ours, run_genuine
 
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import array_to_blob, caffe_pb2, parse, write_message
 
 TRAIN = caffe_pb2.TRAIN
-needs_genuine = pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed (make caffe)")
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -149,7 +146,6 @@ def test_pyramid_gives_the_same_length_for_every_size():
 MATRICES = {"identity": np.eye(3), "costs": np.array([[1, 0.2, -0.5], [0, 2, 0.1], [0.3, 0, 1.5]])}
 
 
-@needs_genuine
 @pytest.mark.genuine
 @pytest.mark.parametrize("dims", [(3, 3), (1, 1, 3, 3)])
 @pytest.mark.parametrize("matrix", MATRICES)
@@ -190,7 +186,6 @@ numpy.savez(sys.argv[3], **{"%s:%d" % (n, i): b.diff for n, bs in net.params.ite
 """
 
 
-@needs_genuine
 @pytest.mark.genuine
 @pytest.mark.parametrize("shared", ["", 'param { name: "w" }'])
 def test_gradients_of_parameters_over_several_passes(tmp_path, shared):
@@ -220,8 +215,7 @@ def test_gradients_of_parameters_over_several_passes(tmp_path, shared):
         net.backward()
     head = layer("Input", "input_param { shape { dim: 3 dim: 4 } }", "", "x")
     (tmp_path / "net.prototxt").write_text("force_backward: true\n" + head + text)
-    order = [root.command("python"), "-c", PASSES, *(tmp_path / n for n in ("net.prototxt", "in.npz", "out.npz"))]
-    subprocess.run(order, capture_output=True, check=True)
+    genuine_python.run("-c", PASSES, *(tmp_path / n for n in ("net.prototxt", "in.npz", "out.npz")))
     theirs = np.load(tmp_path / "out.npz")
     assert sorted(theirs.files) == ["high:0", "low:0", "parameter:0"]
     for name, each in layers.items():

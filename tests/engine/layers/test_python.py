@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
+import genuine_python
 import numpy as np
 import pytest
 import torch
 from engine_cases import layer
-from solver_lab import needs_genuine, run_ours
+from solver_lab import run_ours
 
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.engine.core.python_layer import ArrayBlob, Layer, caffe_is_ours
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, parse, read_blobs
 
 MODULE = '''
@@ -141,10 +140,9 @@ def make(text: str = NET, phase: int = caffe_pb2.TRAIN) -> Net:
     return Net(parse(text, caffe_pb2.NetParameter()), phase)
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_the_same_module_computes_and_learns_the_same_in_both_engines(folder):
-    subprocess.run([root.command("python"), "-c", GENUINE], cwd=folder, check=True, capture_output=True)
+    genuine_python.run("-c", GENUINE, cwd=folder)
     net = make()
     net.forward()
     net.backward()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import subprocess
 
+import genuine_python
 import numpy as np
 import pytest
 import torch
@@ -13,11 +13,9 @@ from engine_cases import layer
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.engine.core.random import set_seed
 from pycaffe_ext.engine.solver.solver import Solver
-from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, parse
 
 TRAIN, TEST = caffe_pb2.TRAIN, caffe_pb2.TEST
-needs_genuine = pytest.mark.skipif(not root.installed(), reason="the genuine Caffe is not installed (make caffe)")
 
 
 def net_of(text: str, x: np.ndarray, phase: int = TRAIN) -> Net:
@@ -200,7 +198,6 @@ print(sorted(set(map(float, y))), (y > 0).mean(), (y == below).all())
 """
 
 
-@needs_genuine
 @pytest.mark.genuine
 @pytest.mark.parametrize("ratio", [0.3, 0.5])
 def test_genuine_dropout_has_the_same_two_values(tmp_path, ratio):
@@ -208,8 +205,7 @@ def test_genuine_dropout_has_the_same_two_values(tmp_path, ratio):
     (tmp_path / "net.prototxt").write_text(
         "force_backward: true " + layer("Input", "input_param { shape { dim: 4000 } }", "", "x") + dropout(ratio, "y")
     )
-    order = [root.command("python"), "-c", DROPPED, tmp_path / "net.prototxt"]
-    said = subprocess.run(order, capture_output=True, text=True, check=True).stdout
+    said = genuine_python.run("-c", DROPPED, tmp_path / "net.prototxt").stdout
     values, rest = said[1:].split("] ")
     share, same = rest.split()
     out, _, _ = passes(net, "y")

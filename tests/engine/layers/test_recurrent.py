@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import subprocess
 from pathlib import Path
 
+import genuine_python
 import h5py
 import numpy as np
 import pytest
@@ -16,7 +16,6 @@ from solver_lab import (
     assert_same_messages,
     assert_same_state,
     assert_same_weights,
-    needs_genuine,
     run_genuine,
     run_ours,
 )
@@ -24,7 +23,6 @@ from solver_lab import (
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.engine.core.random import set_seed
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, parse, read_blobs, write_weights
 
 PASSES = """
@@ -85,7 +83,6 @@ def make(text: str, phase: int = caffe_pb2.TRAIN) -> Net:
     return Net(parse(text, caffe_pb2.NetParameter()), phase)
 
 
-@needs_genuine
 @pytest.mark.genuine
 @pytest.mark.parametrize("kind", ["LSTM", "RNN"])
 def test_states_go_on_from_pass_to_pass_and_files_are_exchanged(kind, tmp_path):
@@ -94,7 +91,7 @@ def test_states_go_on_from_pass_to_pass_and_files_are_exchanged(kind, tmp_path):
     write_weights(tmp_path / "ours.caffemodel", net.to_proto())
     given = passes(tmp_path, [3, 3, 2, 3, 4, 2])  # streams leave and come back
     mine = run(net, given)
-    subprocess.run([root.command("python"), "-c", PASSES], cwd=tmp_path, check=True, capture_output=True)
+    genuine_python.run("-c", PASSES, cwd=tmp_path)
     theirs = np.load(tmp_path / "out.npz")
     assert set(mine) == set(theirs.files)
     worst = {key: relative_error(mine[key], theirs[key]) for key in mine}
@@ -168,14 +165,12 @@ def test_what_caffe_refuses_is_refused_in_one_line(text, message):
         make(text)
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_the_genuine_caffe_refuses_the_same(tmp_path):
     for name in ("x without features", "cont of other steps", "too few tops"):
         text = REFUSED[name][0]
         (tmp_path / "net.prototxt").write_text(text)
-        command = [root.command("python"), "-c", 'import caffe; caffe.Net("net.prototxt", 0)']
-        died = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
+        died = genuine_python.run("-c", 'import caffe; caffe.Net("net.prototxt", 0)', cwd=tmp_path, check=False)
         assert "Check fail" in died.stderr
 
 
@@ -205,7 +200,6 @@ max_iter: 20 display: 5 test_iter: 2 test_interval: 10 snapshot_prefix: "snap" s
 """
 
 
-@needs_genuine
 @pytest.mark.genuine
 @pytest.mark.parametrize("unrolled", ["", "debug_info: true"])
 @pytest.mark.parametrize("rate", [2, 0])  # the gradient of a frozen blob counts when a recurrent layer's are clipped

@@ -9,7 +9,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from solver_lab import needs_genuine
 
 from pycaffe_ext.engine.core.random import set_seed
 from pycaffe_ext.errors import UserError
@@ -59,7 +58,6 @@ SETTINGS = ("", "context_pad: 2", "context_pad: 4", 'crop_mode: "square"', 'crop
 TRANSFORMS = ("", "mean_value: 104 mean_value: 117 mean_value: 123", "mean_value: 100", 'mean_file: "mean.binaryproto"')
 
 
-@needs_genuine
 @pytest.mark.genuine
 @pytest.mark.parametrize("foreground", [INSIDE, CORNER, WIDE])
 def test_windows_are_the_genuine_ones(foreground, folder):

@@ -12,7 +12,6 @@ from solver_lab import (
     assert_same_messages,
     assert_same_state,
     assert_same_weights,
-    needs_genuine,
     prepare,
     run_genuine,
     run_ours,
@@ -47,7 +46,6 @@ SETTINGS = {
 }
 
 
-@needs_genuine
 @pytest.mark.genuine
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 def test_weights_histories_and_log_are_the_genuine_ones(settings, tmp_path):
@@ -58,7 +56,6 @@ def test_weights_histories_and_log_are_the_genuine_ones(settings, tmp_path):
     assert_same_state(ours / "snap_iter_20.solverstate", theirs / "snap_iter_20.solverstate", 1e-3)
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_frozen_layers_stay_and_keep_their_place_in_the_solverstate(tmp_path):
     ours, theirs = prepare(tmp_path / "ours", params=FROZEN), tmp_path / "theirs"
@@ -71,7 +68,6 @@ def test_frozen_layers_stay_and_keep_their_place_in_the_solverstate(tmp_path):
     assert all(np.array_equal(a, b) for a, b in zip(before["conv"], after["conv"], strict=True))
 
 
-@needs_genuine
 @pytest.mark.genuine
 @pytest.mark.parametrize("format", ["BINARYPROTO", "HDF5"])
 @pytest.mark.parametrize("first, second", [("ours", "theirs"), ("theirs", "ours")])
@@ -93,7 +89,6 @@ def test_a_snapshot_of_one_engine_resumes_in_the_other(format, first, second, tm
     assert_same_messages(again, log, rtol=1e-3)
 
 
-@needs_genuine
 @pytest.mark.genuine
 def test_two_test_nets_with_states_and_stages(tmp_path):
     folder = prepare(tmp_path / "a", test_iter=[2, 4], test_state=['{ stage: "deep" }', "{ level: 1 }"])

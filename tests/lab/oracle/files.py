@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import cv2
+import genuine_python
 import numpy as np
 from engine_cases import relative_error
 from solver_lab import images, prepare, run_genuine, run_ours, write_lmdb
@@ -175,8 +176,7 @@ def _without_data(lab: Path) -> str:
 
 
 def ask_genuine(script: str, *arguments: Path) -> None:
-    order = [root.command("python"), "-c", script, *map(str, arguments)]
-    done = subprocess.run(order, capture_output=True, text=True, check=False)
+    done = genuine_python.run("-c", script, *arguments, check=False)
     if done.returncode:
         raise AssertionError(f"the genuine Caffe died: {done.stderr[-300:]}")
 
@@ -260,8 +260,7 @@ def _read_by_both(folder: Path, transform: str, count: int = 3) -> dict[str, flo
         f' data_param {{ source: "{folder / "db"}" backend: LMDB batch_size: 4 }} }}'
     )
     (folder / "net.prototxt").write_text(text)
-    order = [root.command("python"), BATCHES, folder / "net.prototxt", str(caffe_pb2.TEST), str(count)]
-    subprocess.run([*order, folder / "out.npz"], check=True, capture_output=True)
+    genuine_python.run(BATCHES, folder / "net.prototxt", caffe_pb2.TEST, count, folder / "out.npz")
     net, ours = Net(proto.parse(text, caffe_pb2.NetParameter()), caffe_pb2.TEST), []
     for _ in range(count):
         net.forward()

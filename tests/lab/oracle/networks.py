@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import genuine_python
 import h5py
 import numpy as np
 import torch
@@ -19,7 +19,6 @@ from engine_cases import relative_error
 from oracle import Group, Outcome, exceeding, outcome
 from oracle.training import norm_errors, params, solver_param, train_genuine, train_ours
 from pycaffe_ext.engine.core.net import Net
-from pycaffe_ext.genuine import root
 from pycaffe_ext.nets import ARCHITECTURES, NetSpec
 from pycaffe_ext.proto import caffe_pb2, read_net, write_text, write_weights
 
@@ -142,11 +141,11 @@ def _forward_errors(folder: Path, arch: str) -> dict[str, float]:
 
 def _forward_both(folder: Path, weights: Path, given: np.ndarray | None = None) -> dict[str, float]:
     """Blob -> relative error of a forward pass in TEST phase; `given` is put into the blob `data`."""
-    order = [root.command("python"), RUNNER, folder / "net.prototxt", weights, folder / "out.npz"]
+    order = [RUNNER, folder / "net.prototxt", weights, folder / "out.npz"]
     if given is not None:
         np.save(folder / "x.npy", given)
         order.append(folder / "x.npy")
-    run = subprocess.run(order, capture_output=True, text=True, check=False)
+    run = genuine_python.run(*order, check=False)
     if run.returncode:
         raise AssertionError(f"the genuine Caffe died: {run.stderr[-300:]}")
     ours = forward(folder, weights, given)

@@ -7,12 +7,12 @@ import io
 import subprocess
 from pathlib import Path
 
+import genuine_python
 import numpy as np
 import torch
 
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.engine.solver.solver import Solver
-from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import caffe_pb2, read_solver
 from pycaffe_ext.training.log import last_words
 
@@ -45,9 +45,8 @@ def train_genuine(folders: list[Path], iterations: int) -> dict[Path, str]:
 
 
 def _process(folders: list[Path], iterations: int) -> subprocess.CompletedProcess[str]:
-    order = [root.command("python"), RUNNER, str(iterations)]
     names = "\n".join(str(folder) for folder in folders)
-    return subprocess.run(order, input=names, capture_output=True, text=True, check=False)
+    return genuine_python.run(RUNNER, iterations, input=names, check=False)
 
 
 def norm_errors(ours: Params, theirs: Params) -> dict[str, float]:

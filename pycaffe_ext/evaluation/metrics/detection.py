@@ -1,25 +1,31 @@
-"""From scored candidates to the numbers and tables of a run, the same for every application tested by FROC."""
+"""FROC: from scored candidates to the numbers, tables and figures of a run that detects lesions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pycaffe_ext.applications import packed
+from pycaffe_ext.data.columns import read_columns
+from pycaffe_ext.data.items import Floats, Ints
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc, intervals, operating, roc
 from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS
-from pycaffe_ext.files import read_json
+from pycaffe_ext.evaluation.metrics.base import Headline, Metric, PatchScores, Table, TestData, patch_auc, positive
+
+if TYPE_CHECKING:
+    from pycaffe_ext.runs.finished import Study
 
 RATES = (0.5, 1.0, 2.0, 4.0)  # false positives per frame at which sensitivity is reported
 RESAMPLES = operating.RESAMPLES
 SCORE_HEADER = ("frame", "candidate", "lesion", "probability", "detector")
 SCORE_KINDS = dict(zip(SCORE_HEADER, (str, int, int, float, float), strict=True))
-LESION_KINDS = {"frame": str, "group": str, "split": str, "lesions": int}  # of the packed folder's lesions.csv
+ENDPOINT_RATE = 1.0  # of the primary endpoint: false positives per frame
+ENDPOINT = "sensitivity at 1 false positive a frame"
+QUOTED_RATES = (1.0, 2.0)  # on the terminal
 WHO = ("network", "detector")
 ENDS = ("", "_exact_low", "_exact_high", "_group_low", "_group_high")
 CURVE_HEADER = (
@@ -36,21 +42,28 @@ class Evaluation:
     """The test of one net.
 
     cases : its candidates with their mean probability.  baseline : the same candidates with the detector's own score.
-    group : (frames,) video or patient of each test frame.  names : (frame, rank) of each candidate, in their order.
-    patch_label : (patches,) 1 = polyp; patch_candidate : (patches,) int, the candidate that each patch shows.  Both are
-    None in an evaluation that was read back: the scores of single patches are not kept.
+    group : (frames,) video or patient of each test frame.  frames : their names.  number : (candidates,) rank of each
+    candidate in its frame.   patch_label : (patches,) 1 = polyp; patch_candidate : (patches,) int, the candidate that
+    each patch shows; patch_probability : (patches,) of being positive.  These three are None in an evaluation that was
+    read back: the scores of single patches are not kept.
     """
 
     cases: froc.Cases
     baseline: froc.Cases
     group: np.ndarray
-    names: tuple[tuple[str, int], ...]
+    frames: tuple[str, ...]
+    number: np.ndarray
     patch_label: np.ndarray | None = None
     patch_candidate: np.ndarray | None = None
+    patch_probability: np.ndarray | None = None
 
     def of(self, who: str) -> froc.Cases:
         """The candidates as the "network" or the "detector" scores them."""
         return dict(zip(WHO, (self.cases, self.baseline), strict=True))[who]
+
+    def name(self, row: int) -> tuple[str, int]:
+        """(frame, rank) of a candidate."""
+        return self.frames[self.cases.frame[row]], int(self.number[row])
 
     @property
     def label(self) -> np.ndarray:
@@ -63,45 +76,86 @@ class Evaluation:
         return np.asarray(self.group)[self.cases.frame]
 
 
-def read_evaluation(run_folder: Path) -> Evaluation:
-    """The evaluation of a finished run, from its scores.csv and the packed folder that its run.json names.
+class Detection(Metric[Evaluation]):
+    """FROC over candidates, each scored by the mean probability of its patches (paper, section 6)."""
 
-    Raises UserError if a file is missing or is none of these, or if the scores are of other frames.
-    """
-    if not (run_folder / "scores.csv").exists():
-        raise UserError(f"{run_folder}: no finished run: scores.csv is missing; the same make command goes on with it")
-    data = _packed_folder(run_folder)
-    row, lesions, group = tested_frames(data)
-    scores = packed.read_columns(run_folder / "scores.csv", SCORE_KINDS)
-    if foreign := set(scores["frame"].tolist()) - set(row):
-        raise UserError(f"{run_folder / 'scores.csv'}: {min(foreign)} is no test frame of {data}; remove the run")
-    frame = np.array([row[name] for name in scores["frame"]], np.int64)
-    both = (froc.Cases(frame, scores[column], scores["lesion"], lesions) for column in ("probability", "detector"))
-    names = tuple(zip(scores["frame"].tolist(), scores["candidate"].tolist(), strict=True))
-    return Evaluation(*both, group=group, names=names)
+    baseline = "detector"
+
+    def validation(self, probability: Floats, label: Ints) -> float:
+        """AUC of patches; anything but class 0 is positive."""
+        return patch_auc(probability, label)
+
+    def evaluate(self, test: TestData, scores: PatchScores) -> Evaluation:
+        samples, probability = test.samples, positive(scores.probability)
+        network = froc.candidate_scores(scores.sample, probability, len(samples))
+        return _evaluation(
+            test,
+            network,
+            patch_label=(scores.label > 0).astype(np.int8),
+            patch_candidate=scores.sample,
+            patch_probability=probability,
+        )
+
+    def result(self, evaluation: Evaluation, seed: int) -> dict[str, Any]:
+        return summary(evaluation, seed)
+
+    def headline(self, result: Mapping[str, Any], of_baseline: bool = False) -> Headline:
+        points = result["detector" if of_baseline else "network"]["lesion"]
+        point = next(p for p in points if p["at_most_false_positives_per_frame"] == ENDPOINT_RATE)
+        low, high = point["exact_95"]
+        return Headline(ENDPOINT, point["sensitivity"], low, high)
+
+    def text(self, result: Mapping[str, Any]) -> list[str]:
+        low, high = result["patch_auc_95_delong"]
+        lines = [
+            f"test: patch AUC {result['patch_auc']:.4f} [{low:.4f}, {high:.4f}],"
+            f" {result['lesions']} polyps in {result['frames']} frames, {result['candidates']} candidates"
+        ]
+        for rate in QUOTED_RATES:
+            for who in WHO:
+                point = next(p for p in result[who]["lesion"] if p["at_most_false_positives_per_frame"] == rate)
+                lines.append(f"  sensitivity at {rate:g} false positives a frame, {who:8s}: {point_text(point)}")
+        return lines
+
+    def tables(self, evaluation: Evaluation, seed: int) -> Iterator[Table]:
+        yield Table("scores.csv", SCORE_HEADER, score_rows(evaluation))
+        for file, header, rows in (("froc.csv", CURVE_HEADER, curve_rows), ("roc.csv", ROC_HEADER, roc_rows)):
+            yield Table(file, header, [row for who in WHO for row in rows(evaluation, who, seed)])
+
+    def figures(self, folder: Path, evaluation: Evaluation, name: str, title: str) -> list[str]:
+        from pycaffe_ext.report import figures
+
+        curve, baseline = froc.curve(evaluation.cases), froc.curve(evaluation.baseline)
+        figures.froc_figure(folder / "froc.png", {name: curve}, baseline, title=title)
+        return ["froc.png"]
+
+    def read(self, run: Path, test: TestData) -> Evaluation:
+        scores = read_columns(run / "scores.csv", SCORE_KINDS)
+        samples = test.samples
+        known = len(scores["candidate"]) == len(samples) and (
+            np.array_equal(scores["candidate"], samples.number)
+            and np.array_equal(scores["lesion"], samples.target)
+            and np.array_equal(scores["frame"], np.array(test.items)[samples.item])
+        )
+        if not known:
+            raise UserError(f"{run / 'scores.csv'}: not the candidates that were tested; remove the run and repeat it")
+        return _evaluation(test, scores["probability"])
+
+    def report(self, folder: Path, study: Study, missing: Sequence[str], options: Mapping[str, Any]) -> None:
+        from pycaffe_ext.report import study_report
+
+        study_report.write_parts(folder, study, missing, options)
 
 
-def tested_frames(data: Path) -> tuple[dict[str, int], np.ndarray, np.ndarray]:
-    """The test frames of a folder of packed data: name -> place, and the lesions and the group of each."""
-    frames = packed.read_columns(data / "lesions.csv", LESION_KINDS)
-    test = frames["split"] == "test"
-    return {name: i for i, name in enumerate(frames["frame"][test])}, frames["lesions"][test], frames["group"][test]
+def _evaluation(test: TestData, score: np.ndarray, **patches: np.ndarray) -> Evaluation:
+    samples = test.samples
+    both = (froc.Cases(samples.item, own, samples.target, samples.targets) for own in (score, samples.score))
+    return Evaluation(*both, test.group, test.items, samples.number, **patches)
 
 
-def _packed_folder(run_folder: Path) -> Path:
-    """The packed data of a run: where it was then, or beside the run if both were moved."""
-    try:
-        named = Path(read_json(run_folder / "run.json")["resolved"]["data"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{run_folder}: no finished run: run.json is missing or damaged; run again") from error
-    places = (named, run_folder.parent / "data" / named.name)
-    return next((place for place in places if (place / "lesions.csv").exists()), named)
-
-
-def summary(evaluation: Evaluation, probabilities: np.ndarray, seed: int) -> dict[str, Any]:
+def summary(evaluation: Evaluation, seed: int) -> dict[str, Any]:
     """What result.json says of the test: AUCs by patch and by candidate, sensitivities with each kind of interval.
 
-    probabilities : (patches,) of being positive, in the order of `evaluation.patch_label`.
     Patches of a candidate are alike, and so are candidates of a video: DeLong's intervals, which take them as
     independent, are too narrow; those by group are not.  Raises UserError if all patches are of one class.
     """
@@ -110,7 +164,7 @@ def summary(evaluation: Evaluation, probabilities: np.ndarray, seed: int) -> dic
     patch_group = numbers[evaluation.cases.frame][evaluation.patch_candidate]
     groups = froc.lesion_groups(evaluation.cases, evaluation.group)
     return {
-        **_area("patch_auc", evaluation.patch_label, probabilities, patch_group, seed),
+        **_area("patch_auc", evaluation.patch_label, evaluation.patch_probability, patch_group, seed),
         **_area("candidate_auc", evaluation.label, evaluation.cases.score, evaluation.candidate_group, seed),
         **_area("detector_auc", evaluation.label, evaluation.baseline.score, evaluation.candidate_group, seed),
         "frames": frames,
@@ -137,7 +191,7 @@ def _area(name: str, label: np.ndarray, score: np.ndarray, group: np.ndarray, se
         f"{name}_95_delong": _or_none(lambda: roc.auc_interval(label, score)),
         f"{name}_95_group": _or_none(
             lambda: intervals.area_interval(
-                area, roc.bootstrap_aucs(label, score, group, RESAMPLES, seed), roc.class_groups(label, group)
+                area, roc.bootstrap_aucs(label, score, group, RESAMPLES, seed), roc.effective_class_groups(label, group)
             )
         ),
     }
@@ -181,9 +235,19 @@ def score_rows(evaluation: Evaluation) -> list[tuple[Any, ...]]:
     """Rows of scores.csv (SCORE_HEADER): lesion 0 = none, the network's probability, the detector's own score."""
     columns = evaluation.cases.lesion, evaluation.cases.score, evaluation.baseline.score
     return [
-        (*name, int(lesion), repr(float(score)), repr(float(own)))
-        for name, lesion, score, own in zip(evaluation.names, *columns, strict=True)
+        (*evaluation.name(row), int(lesion), repr(float(score)), repr(float(own)))
+        for row, (lesion, score, own) in enumerate(zip(*columns, strict=True))
     ]
+
+
+def point_text(point: Mapping[str, Any]) -> str:
+    """A sensitivity with its exact binomial interval, and the bootstrap by group where there is one."""
+    low, high = point["exact_95"]
+    text = f"{point['sensitivity']:.3f}, exact 95 % [{low:.3f}, {high:.3f}]"
+    if point["group_bootstrap_95"]:
+        low, high = point["group_bootstrap_95"]
+        text += f", by group [{low:.3f}, {high:.3f}]"
+    return text
 
 
 def curve_rows(evaluation: Evaluation, who: str = "network", seed: int = 0) -> list[tuple[Any, ...]]:

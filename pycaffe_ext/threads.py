@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,31 @@ from contextlib import contextmanager
 from itertools import islice
 
 import cv2
+
+LIMIT = "PYCAFFE_EXT_THREADS"  # environment variable, so that processes started by this one inherit the bound
+
+
+def cores() -> int:
+    """Threads or processes that work side by side: as THREADS= says, else one per core."""
+    return int(os.environ.get(LIMIT) or os.cpu_count() or 1)
+
+
+@contextmanager
+def at_most(threads: int | None) -> Iterator[None]:
+    """Bound `cores`, OpenCV's threads and those of the libraries of processes started in the block; None: no bound."""
+    if threads is None:
+        yield
+        return
+    names = (LIMIT, "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before, of_opencv = {name: os.environ.get(name) for name in names}, cv2.getNumThreads()
+    os.environ.update(dict.fromkeys(names, str(threads)))
+    cv2.setNumThreads(threads)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(of_opencv)
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def in_order(work: Callable, jobs: Iterable, workers: int) -> Iterator:

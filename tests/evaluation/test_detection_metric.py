@@ -6,16 +6,18 @@ import time
 import numpy as np
 import pytest
 
-from pycaffe_ext.applications import results
-from pycaffe_ext.applications.results import Evaluation, curve_rows, read_evaluation, roc_rows, score_rows, summary
+from pycaffe_ext.data.items import Samples
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc, operating, roc
+from pycaffe_ext.evaluation.metrics import detection as results
+from pycaffe_ext.evaluation.metrics.base import PatchScores, TestData
+from pycaffe_ext.evaluation.metrics.detection import Detection, Evaluation, curve_rows, roc_rows, score_rows, summary
 from pycaffe_ext.files import write_csv, write_json
 from tests.evaluation.test_evaluation import random_cases
 
 
 def evaluation(seed=0, frames=40, groups=12, views=4):
-    """An evaluation with `views` patches of each candidate, and the patches' probabilities."""
+    """An evaluation with `views` patches of each candidate."""
     rng = np.random.default_rng(seed)
     cases = random_cases(rng, frames=frames, ties=False)
     order = np.lexsort([cases.frame])
@@ -26,53 +28,71 @@ def evaluation(seed=0, frames=40, groups=12, views=4):
     network = froc.Cases(frame, froc.candidate_scores(candidate, probability, frame.size), lesion, cases.lesions)
     detector = froc.Cases(frame, rng.normal(size=frame.size), lesion, cases.lesions)
     rank = np.concatenate([np.arange(n) for n in np.bincount(frame, minlength=frames)])
-    names = tuple((f"frame{f:03d}", int(i)) for f, i in zip(frame, rank, strict=True))
+    names = tuple(f"frame{i:03d}" for i in range(frames))
     group = np.array([f"video{i % groups}" for i in range(frames)])
-    return Evaluation(network, detector, group, names, (lesion > 0).astype(int)[candidate], candidate), probability
+    patches = (lesion > 0).astype(int)[candidate], candidate, probability
+    return Evaluation(network, detector, group, names, rank, *patches)
 
 
-def write_run(tmp_path, found, moved=False):
-    """A run's folder and its packed data, as far as an evaluation is read back from them."""
-    data, run = tmp_path / "data" / "polyp-x", tmp_path / "run"
-    columns = enumerate(zip(found.group, found.cases.lesions, strict=True))
-    frames = [(f"frame{i:03d}", group, "test", lesions) for i, (group, lesions) in columns]
-    write_csv(data / "lesions.csv", tuple(results.LESION_KINDS), [("other", "v", "train", 1), *frames])
-    write_csv(run / "scores.csv", results.SCORE_HEADER, score_rows(found))
-    write_json(run / "run.json", {"resolved": {"data": "/nowhere/polyp-x" if moved else str(data)}})
-    return run
+def test_data(found: Evaluation) -> TestData:
+    own = found.baseline
+    place = np.zeros((own.frame.size, 4), np.float32)
+    label = (own.lesion > 0).astype(np.int32)
+    samples = Samples(own.frame, found.number, place, label, own.lesion, own.lesions, own.score)
+    return TestData(found.frames, found.group, samples, ("no polyp", "polyp"))
 
 
-@pytest.mark.parametrize("moved", [False, True])
-def test_an_evaluation_is_read_back(tmp_path, moved):
-    found, _ = evaluation()
-    again = read_evaluation(write_run(tmp_path, found, moved))
+test_data.__test__ = False
+
+
+def test_an_evaluation_is_read_back(tmp_path):
+    found = evaluation()
+    write_csv(tmp_path / "scores.csv", results.SCORE_HEADER, score_rows(found))
+    again = Detection().read(tmp_path, test_data(found))
     for who in results.WHO:
         for name in ("frame", "score", "lesion", "lesions"):
             np.testing.assert_array_equal(getattr(again.of(who), name), getattr(found.of(who), name))
     np.testing.assert_array_equal(again.group, found.group)
-    assert again.names == found.names and again.patch_label is again.patch_candidate is None
+    assert again.name(5) == found.name(5) and again.patch_label is again.patch_candidate is None
     assert curve_rows(again) == curve_rows(found)
 
 
-def test_a_run_that_cannot_be_read(tmp_path):
-    found, _ = evaluation()
-    run = write_run(tmp_path, found)
-    with pytest.raises(UserError, match="no finished run"):
-        read_evaluation(tmp_path)
-    write_csv(tmp_path / "data" / "polyp-x" / "lesions.csv", tuple(results.LESION_KINDS), [("f", "v", "test", 1)])
-    with pytest.raises(UserError, match="frame000 is no test frame of"):
-        read_evaluation(run)
-    write_json(run / "run.json", {"resolved": None})
-    with pytest.raises(UserError, match="no finished run: run.json"):
-        read_evaluation(run)
-    (run / "scores.csv").unlink()
-    with pytest.raises(UserError, match=r"no finished run: scores\.csv is missing"):
-        read_evaluation(run)
+def test_scores_of_other_candidates_are_refused(tmp_path):
+    found = evaluation()
+    rows = score_rows(found)
+    with pytest.raises(UserError, match=r"scores\.csv is missing"):
+        Detection().read(tmp_path, test_data(found))
+    for wrong in (rows[:-1], rows[1:] + rows[:1], [(*rows[0][:2], 9, *rows[0][3:]), *rows[1:]]):
+        write_csv(tmp_path / "scores.csv", results.SCORE_HEADER, wrong)
+        with pytest.raises(UserError, match="not the candidates that were tested"):
+            Detection().read(tmp_path, test_data(found))
+
+
+def test_a_candidate_has_the_mean_of_its_patches():
+    """Whatever classes but class 0 there are count together."""
+    found = evaluation()
+    chance = np.stack([1 - found.patch_probability, found.patch_probability / 4, found.patch_probability * 3 / 4], 1)
+    scores = PatchScores(found.patch_candidate, 2 * found.patch_label, chance)
+    again = Detection().evaluate(test_data(found), scores)
+    np.testing.assert_allclose(again.cases.score, found.cases.score, rtol=1e-12)
+    assert summary(again, 0)["patch_auc"] == pytest.approx(summary(found, 0)["patch_auc"])
+    assert Detection().validation(chance, 2 * found.patch_label) == pytest.approx(
+        roc.auc(found.patch_label, found.patch_probability)
+    )
+
+
+def test_the_headline_is_the_endpoint():
+    result = Detection().result(evaluation(), 0)
+    headline, alone = Detection().headline(result), Detection().headline(result, of_baseline=True)
+    (point,) = (p for p in result["network"]["lesion"] if p["at_most_false_positives_per_frame"] == 1)
+    assert (headline.value, headline.low, headline.high) == (point["sensitivity"], *point["exact_95"])
+    assert headline.name == "sensitivity at 1 false positive a frame" and alone.value != headline.value
 
 
 def test_the_summary(tmp_path):
-    found, probability = evaluation()
-    said = summary(found, probability, seed=3)
+    found = evaluation()
+    probability = found.patch_probability
+    said = summary(found, seed=3)
     write_json(tmp_path / "result.json", said)  # refuses NaN
     assert said["patch_auc"] == roc.auc(found.patch_label, probability)
     assert said["candidate_auc"] == roc.auc(found.label, found.cases.score)
@@ -93,10 +113,10 @@ def test_the_summary(tmp_path):
 
 
 def test_few_groups_in_the_summary():
-    found, probability = evaluation(groups=3)
-    assert not summary(found, probability, 0)["enough_groups"]
-    found, probability = evaluation(groups=1)
-    said = summary(found, probability, 0)
+    found = evaluation(groups=3)
+    assert not summary(found, 0)["enough_groups"]
+    found = evaluation(groups=1)
+    said = summary(found, 0)
     assert said["groups"] == 1 and said["patch_auc_95_group"] is said["candidate_auc_95_group"] is None
     assert all(point["group_bootstrap_95"] is None for point in said["network"]["lesion"])
     assert all(row[-1] == row[-2] == "" for row in curve_rows(found))
@@ -105,18 +125,21 @@ def test_few_groups_in_the_summary():
 def test_a_single_hit_has_no_interval_of_delong():
     lesions = np.r_[np.ones(10, int), np.zeros(10, int)]
     cases = froc.Cases(np.arange(20), np.linspace(0.9, 0.1, 20), np.r_[0, 1, np.zeros(18)], lesions)
-    found = Evaluation(cases, cases, np.arange(20), (), np.repeat(cases.lesion, 2), np.repeat(np.arange(20), 2))
-    said = summary(found, np.repeat(cases.score, 2), 0)
+    twice = np.repeat(cases.lesion, 2), np.repeat(np.arange(20), 2), np.repeat(cases.score, 2)
+    found = Evaluation(cases, cases, np.arange(20), (), np.arange(20), *twice)
+    said = summary(found, 0)
     assert said["candidate_auc"] == pytest.approx(18 / 19) and said["candidate_auc_95_delong"] is None
     assert said["patch_auc_95_delong"] is not None and said["patch_auc_95_group"] is None  # the one hit is one group's
     none = froc.Cases(np.arange(20), cases.score, np.zeros(20), lesions)
     with pytest.raises(UserError, match="all 20 cases are negative"):
-        summary(Evaluation(none, none, np.arange(20), (), np.zeros(20, int), np.arange(20)), cases.score, 0)
+        summary(
+            Evaluation(none, none, np.arange(20), (), none.lesion, np.zeros(20, int), np.arange(20), cases.score), 0
+        )
 
 
 @pytest.mark.parametrize("who", results.WHO)
 def test_the_tables_of_the_curves(tmp_path, who):
-    found, _ = evaluation()
+    found = evaluation()
     for name, header, rows in (("froc", results.CURVE_HEADER, curve_rows), ("roc", results.ROC_HEADER, roc_rows)):
         write_csv(tmp_path / f"{name}.csv", header, rows(found, who))
         with (tmp_path / f"{name}.csv").open() as file:
@@ -144,7 +167,8 @@ def test_the_summary_is_fast():
     lesion = lesions[frame] * (rng.random(5000) < 0.3)
     cases = froc.Cases(frame, rng.random(5000), lesion, lesions)
     candidate = np.repeat(np.arange(5000), 8)
-    found = Evaluation(cases, cases, np.arange(1000) // 2, (), (lesion > 0).astype(int)[candidate], candidate)
+    patches = (lesion > 0).astype(int)[candidate], candidate, rng.random(40_000)
+    found = Evaluation(cases, cases, np.arange(1000) // 2, (), lesion, *patches)
     start = time.process_time()
-    summary(found, rng.random(40_000), 0)
+    summary(found, 0)
     assert time.process_time() - start < 5

@@ -1,0 +1,125 @@
+"""What an application must answer; everything else (splits, packing, training, scoring, tables) is shared.
+
+`registry.py` lists the applications, `preparation.py` takes them from items to packed patches, `runs.pipeline` from
+there to the result.  CONTRIBUTING.md has the steps to add one.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pycaffe_ext.data.items import Floats, Ints, Item, Parts, Picture, Samples, Views
+from pycaffe_ext.evaluation.metrics.base import Metric
+
+if TYPE_CHECKING:
+    from pycaffe_ext.data.sources import LeftOut
+    from pycaffe_ext.runs.settings import DataRequest
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What a data set holds.  left_out : pictures and videos in its folder that no item was made from.
+    damaged : names of the damaged items that DAMAGED=keep takes."""
+
+    items: Sequence[Any]
+    left_out: Sequence[LeftOut] = ()
+    damaged: Sequence[str] = ()
+
+
+E = TypeVar("E")
+I = TypeVar("I", bound=Item)  # noqa: E741 (an item)
+
+
+class Application(ABC, Generic[I, E]):
+    """Subclass it, set the constants, answer the questions; put a row into registry.APPLICATIONS."""
+
+    slug: ClassVar[str]
+    words: ClassVar[tuple[str, str]] = ("frame", "candidate")  # an item and a sample, in tables and messages
+    places: ClassVar[tuple[str, ...]] = ()  # what the numbers of a sample's place are called
+    test_views: ClassVar[int]  # patches scored per test sample by default
+    layout: ClassVar[int] = 1  # of what `propose` leaves; raise it when old folders must not be used again
+    views: Views
+    metric: Metric[E]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """First columns of samples.csv."""
+        return *self.words, *self.places
+
+    def check(self, request: DataRequest) -> None:  # noqa: B027 (an application without options has nothing to check)
+        """Raise UserError for what is wrong with DATA= and the application's options, before an item is read."""
+
+    @abstractmethod
+    def classes(self, request: DataRequest) -> tuple[str, ...]:
+        """Names of the classes, class 0 the background; known before anything is packed: the head needs it."""
+
+    @abstractmethod
+    def items(self, request: DataRequest, runs: Path) -> Collection:
+        """What the data set holds, or synthetic items (kept in `runs`/data), sorted by name.
+
+        Raises UserError that names the file at fault.
+        """
+
+    @abstractmethod
+    def strata(self, items: Sequence[I]) -> tuple[Ints, tuple[str, ...]]:
+        """(items,) int, what the splits balance (shows a polyp, the image's class); and a name for each stratum.
+
+        Each but stratum 0 must be in three groups, one for each split; if stratum 0 must be too, name it, else "".
+        """
+
+    def fixed_splits(self, request: DataRequest) -> Path | None:
+        """A splits.csv that comes with the data set, if the user gave one."""
+        return None
+
+    @abstractmethod
+    def propose(self, parts: Mapping[str, Sequence[I]], workspace: Path, request: DataRequest) -> Samples:
+        """Where patches may be cut and what each is; `item` counts the items of all parts, in order.
+
+        Learns from parts["train"] only, and leaves its model in the folder `workspace`.
+        """
+
+    @abstractmethod
+    def unlabelled(self, pictures: Sequence[tuple[str, Path]], request: DataRequest) -> list[I]:
+        """Items of pictures without labels, each (name, file), to predict for; request : of the run."""
+
+    @abstractmethod
+    def apply(self, items: Sequence[I], workspace: Path) -> Samples:
+        """Samples of items without labels (all 0), proposed by the model that `propose` left in `workspace`."""
+
+    @abstractmethod
+    def cut(self, item: I, places: NDArray[np.float32], views: Ints, size: int) -> Iterator[Picture]:
+        """(3, size, size) uint8 BGR patches, in the order asked for; places : (m, k), views : (m,) int."""
+
+    @abstractmethod
+    def overlay(self, item: I, places: NDArray[np.float32], probability: Floats, classes: Sequence[str]) -> Picture:
+        """The item's picture, (H, W, 3) uint8 BGR, with what a net says of its samples drawn on it.
+
+        places : (m, k).   probability : (m, classes).
+        """
+
+    def balanced(self, request: DataRequest) -> bool:
+        """Whether training and validation patches are as many of each class (the paper) or as the data are."""
+        return True
+
+    def fitted(self, workspace: Path) -> Mapping[str, str]:
+        """File -> digest of the models that `propose` left there; each run checks them again."""
+        return {}
+
+    def key(self) -> Mapping[str, Any]:
+        """What decides about `propose` besides the request: settings of a detector; JSON-able."""
+        return {}
+
+    @abstractmethod
+    def facts(self, items: Parts, samples: Samples, patches: Ints) -> dict[str, Any]:
+        """split -> counts at each stage, for a reader; patches : (n,) packed patches of each sample."""
+
+    @abstractmethod
+    def data_text(self, facts: Mapping[str, Any], patches: Mapping[str, int]) -> list[str]:
+        """Lines for the terminal about the data, from what `facts` gave."""

@@ -1,0 +1,344 @@
+"""From a data set to packed patches, the same for every application: items, splits, duplicates, samples, packing.
+
+Two folders with two keys: what was found (splits, samples, the model that proposed them) lies in
+RUNS/data/APP-SOURCE-DIGEST, what was packed of it in a folder packed-DIGEST within; other PATCHES, TEST_VIEWS,
+ENCODING or another net's input pack again, but never propose again. Each stage leaves its file and is not repeated
+while that file is there, so an interrupted preparation goes on. A lock keeps other processes out meanwhile: they wait,
+then use the result. Test items are only looked at by what training left behind: the model and the mean image.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pycaffe_ext import __version__
+from pycaffe_ext.applications import packed, sample_tables
+from pycaffe_ext.applications.base import Application, Collection
+from pycaffe_ext.applications.packed import Packed, TestSlices
+from pycaffe_ext.data import groups, pack, splits, verify
+from pycaffe_ext.data.balance import Selection, choose, take_all
+from pycaffe_ext.data.frames import fingerprint
+from pycaffe_ext.data.items import SPLITS, Material, Samples
+from pycaffe_ext.data.sources import left_out_text
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.evaluation.metrics.base import TestData
+from pycaffe_ext.nets import emission
+from pycaffe_ext.programs import compute_image_mean
+from pycaffe_ext.runs.settings import DataRequest, short_hash
+
+SLICE = 50_000  # test patches packed at a time: 8 GB of raw AlexNet patches
+LAYOUT = 4  # of both folders; older ones are not used
+LOCK = ".lock"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in a data set.  items : of all parts, in their order.   split : (items,) str."""
+
+    application: Application[Any, Any]
+    request: DataRequest
+    folder: Path
+    fingerprint: str
+    parts: splits.Splits
+    samples: Samples
+    collection: Collection
+
+    @cached_property
+    def items(self) -> list[Any]:
+        return [item for part in self.parts.values() for item in part]
+
+    @cached_property
+    def split(self) -> np.ndarray:
+        return np.repeat(list(self.parts), [len(part) for part in self.parts.values()])
+
+    @property
+    def material(self) -> Material:
+        own = self.application
+        return Material(self.items, self.samples, own.views, own.cut, own.words)
+
+    def rows(self, split: str) -> np.ndarray:
+        """Rows of the samples in the items of a split."""
+        return np.flatnonzero(self.split[self.samples.item] == split)
+
+    @property
+    def test_views(self) -> int:
+        given = self.request.test_views
+        return self.application.test_views if given is None else given
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Packed patches with what they were made of; handed to training and test, so that nothing is read again."""
+
+    found: Found
+    packed: Packed
+    size: int
+
+    @cached_property
+    def test(self) -> TestData:
+        """What nets are tested on; a test sample's number is its row here."""
+        found = self.found
+        return test_data(found.items, found.split, found.samples, self.packed.classes)
+
+    @cached_property
+    def test_slices(self) -> TestSlices:
+        """The test patches, in slices; what is packed twice has the same bytes."""
+        rows = _slices(self.found)
+        selections = [_every_view(self.found, part) for part in rows]
+        first = self.found.rows("test")[0]
+        seed = self.found.request.seed
+
+        def write(number: int, folder: Path) -> None:
+            if folder != self.packed.folder:
+                _pack_split(self.found, selections[number], folder, "test", self.size)
+                _check_split(self.found, folder, "test", self.size)
+
+        return TestSlices(
+            [replace(one, sample=one.sample - first) for one in selections],
+            lambda number: pack.order_of_keys(len(selections[number]), seed),
+            write,
+        )
+
+
+def prepare(
+    application: Application[Any, Any], request: DataRequest, size: int, runs: Path, say: Say = lambda line: None
+) -> Prepared:
+    """Pack the patches that `request` asks for, unless they are packed already, check them and hand all of it on.
+
+    size : rows and columns of a patch, the net's input.   `say` gets the pictures that no item was made from.
+    Raises UserError for unusable data, and if what lies in the folder is not what belongs there: LMDB and index, index
+    and splits, pixels and items, near-duplicates or groups in two splits.
+    """
+    collection = application.items(request, runs)
+    if collection.left_out:
+        say(left_out_text(list(collection.left_out)))
+    mark = fingerprint(collection.items)
+    folder = found_folder(application, request, runs, mark)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder, say):
+        found = _find(application, request, folder, mark, collection)
+        classes = application.classes(request)
+        target = packed_folder(found, size)
+        done = packed.load(target) or _pack(found, target, size, classes)
+        _check(found, done, size)
+    return Prepared(found, replace(done, left_out=tuple(collection.left_out)), size)
+
+
+def found_folder(application: Application[Any, Any], request: DataRequest, runs: Path, mark: str) -> Path:
+    """The folder of the found data, named by everything that decides its content; mark : the items' fingerprint."""
+    key = {
+        "items": mark,
+        "dataset": request.dataset,
+        "options": dict(request.options),
+        "seed": request.seed,
+        "application": dict(application.key()),
+        "version": __version__,
+        "layout": (LAYOUT, application.layout),
+    }
+    return runs / "data" / f"{application.slug}-{request.source}-{short_hash(key)}"
+
+
+def packed_folder(found: Found, size: int) -> Path:
+    """The folder of the packed patches, within that of the found data."""
+    request = found.request
+    key = (request.patches, found.test_views, request.encoding, size, SLICE)
+    return found.folder / f"packed-{short_hash(key)}"
+
+
+@contextmanager
+def _alone(folder: Path, say: Say) -> Iterator[None]:
+    """Hold the folder's lock; wait for another process that prepares the same data."""
+    with (folder / LOCK).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"{folder}: another process is preparing these data; waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _find(
+    application: Application[Any, Any], request: DataRequest, folder: Path, mark: str, collection: Collection
+) -> Found:
+    hashed = groups.hash_frames(collection.items)
+    parts = _split(application, request, collection.items, folder, hashed)
+    _check_duplicates(collection.items, parts, hashed)
+    items = [item for part in parts.values() for item in part]
+    split = np.repeat(list(parts), [len(part) for part in parts.values()])
+    table = folder / sample_tables.SAMPLES
+    if not table.exists():
+        samples = application.propose(parts, folder, request)
+        sample_tables.write(folder, items, split, samples, application.columns)
+    else:
+        samples = sample_tables.read(folder, items, split, application.columns)
+    return Found(application, request, folder, mark, parts, samples, collection)
+
+
+def _split(
+    application: Application[Any, Any],
+    request: DataRequest,
+    items: Sequence[Any],
+    folder: Path,
+    hashed: groups.Hashed,
+) -> splits.Splits:
+    """The splits of items, drawn (or taken from the data set) and written once."""
+    table = folder / "splits.csv"
+    if not table.exists():
+        splits.write_splits(table, draw_splits(application, request, items, hashed))
+    return splits.read_splits(table, items)
+
+
+def draw_splits(
+    application: Application[Any, Any],
+    request: DataRequest,
+    items: Sequence[Any],
+    hashed: groups.Hashed | None = None,
+) -> splits.Splits:
+    """Training, validation and test items: by group, near-duplicates in one group; or as the data set says."""
+    if fixed := application.fixed_splits(request):
+        return splits.read_splits(fixed, items)
+    strata, names = application.strata(items)
+    return splits.split_items(groups.join_near_duplicates(items, hashed), strata, names, seed=request.seed)
+
+
+def _check_duplicates(items: Sequence[Any], parts: splits.Splits, hashed: groups.Hashed) -> None:
+    """Near-duplicates in two splits are refused; hashed : of `items`, in their order."""
+    shown, hashes = hashed
+    place = {item.name: i for i, item in enumerate(item for part in parts.values() for item in part)}
+    moved = np.array([place[items[i].name] for i in shown], np.int64)
+    order = np.argsort(moved, kind="stable")
+    groups.check_near_duplicates(parts, (moved[order], hashes[order]))
+
+
+def _pack(found: Found, folder: Path, size: int, classes: tuple[str, ...]) -> Packed:
+    """Pack what is not packed yet; write the mean image and the record of all."""
+    _check_classes(found, classes)
+    slices = _slices(found)
+    selections: dict[str, Callable[[], Selection]] = {
+        split: partial(_for_training, found, split, len(classes)) for split in ("train", "val")
+    }
+    if len(slices) == 1:
+        selections["test"] = partial(_every_view, found, slices[0])
+    patches = np.where(found.split[found.samples.item] == "test", found.test_views, 0)  # of each sample
+    chosen = {split: select() for split, select in selections.items()}
+    todo = [split for split in chosen if not pack.index_path(folder, split).exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    pack.check_room(folder, sum(len(chosen[split]) for split in todo), found.request.encoding, size)
+    for split, selection in chosen.items():
+        if split != "test":
+            patches += np.bincount(selection.sample, minlength=len(patches))
+        if split in todo:
+            _pack_split(found, selection, folder, split, size)
+    compute_image_mean.write_mean(pack.database_path(folder, "train"), folder)
+    done = Packed(
+        folder,
+        found.fingerprint,
+        {split: int(patches[found.rows(split)].sum()) for split in SPLITS},
+        found.application.facts(found.parts, found.samples, patches),
+        len(slices),
+        dict(found.application.fitted(found.folder)),
+        classes,
+        tuple(found.collection.damaged),
+    )
+    done.save()
+    return done
+
+
+def _check_classes(found: Found, classes: Sequence[str]) -> None:
+    """Raise UserError if a split lacks samples of a class."""
+    item, sample = found.application.words
+    for split in found.parts:
+        counts = np.bincount(found.samples.label[found.rows(split)], minlength=len(classes))
+        if (counts == 0).any():
+            missing = ", ".join(name for name, count in zip(classes, counts, strict=True) if not count)
+            raise UserError(
+                f"{split}: none of {int(counts.sum())} {sample}s in {len(found.parts[split])} {item}s is of class"
+                f" {missing}; every class is needed, to learn and to measure: add data or check the labels"
+            )
+
+
+def _for_training(found: Found, split: str, classes: int) -> Selection:
+    """The patches of training or validation, chosen before any is cut; as many of each class, if balanced."""
+    members, request = found.rows(split), found.request
+    limit = dict(zip(("train", "val"), emission.split(request.patches), strict=True))[split]
+    chosen = choose(
+        found.samples.label[members],
+        len(found.application.views),
+        limit,
+        request.seed,
+        classes,
+        found.application.balanced(request),
+    )
+    return replace(chosen, sample=members[chosen.sample])
+
+
+def _every_view(found: Found, rows: np.ndarray) -> Selection:
+    """The patches by which the test samples in `rows` are scored."""
+    chosen = take_all(found.samples.label[rows], len(found.application.views), found.test_views)
+    return replace(chosen, sample=rows[chosen.sample])
+
+
+def _slices(found: Found) -> list[np.ndarray]:
+    """Test-sample rows, in chunks that fill one slice."""
+    members, step = found.rows("test"), max(1, SLICE // found.test_views)
+    return [members[start : start + step] for start in range(0, len(members), step)]
+
+
+def _pack_split(found: Found, selection: Selection, folder: Path, split: str, size: int) -> None:
+    encoding, seed = found.request.encoding, found.request.seed
+    pack.pack(found.material, selection, folder, split, encoding=encoding, seed=seed, size=size)
+
+
+def _check(found: Found, done: Packed, size: int) -> None:
+    """Check again all that keeps the test honest, from the packed files themselves."""
+    for split in done.splits:
+        if (count := _check_split(found, done.folder, split, size)) != done.patches[split]:
+            raise UserError(
+                f"{done.lmdb(split)}: {count} patches, data.json says {done.patches[split]}; remove {done.folder} to"
+                " pack it again"
+            )
+    verify.check_index({split: done.index(split) for split in done.splits}, found.application.words[0])
+    for name, mark in found.application.fitted(found.folder).items():
+        if done.fitted.get(name) != mark:
+            raise UserError(f"{found.folder / name}: not the model that proposed the samples; remove {found.folder}")
+
+
+def _check_split(found: Found, folder: Path, split: str, size: int) -> int:
+    """LMDB against index, index against splits, pixels against items; returns the number of patches."""
+    files = pack.database_path(folder, split), pack.index_path(folder, split)
+    count = verify.verify(*files)
+    verify.check_splits(files[1], split, found.parts[split], found.application.words[0])
+    verify.check_pixels(*files, found.material, found.request.encoding, size)
+    return count
+
+
+def test_data(items: Sequence[Any], split: np.ndarray, samples: Samples, classes: tuple[str, ...]) -> TestData:
+    """The test items and their samples; items : all, with the split of each."""
+    inside = np.flatnonzero(split == "test")
+    rows = np.flatnonzero(split[samples.item] == "test")
+    place = np.full(len(items), -1, np.int64)
+    place[inside] = np.arange(len(inside))
+    chosen = Samples(
+        place[samples.item[rows]],
+        samples.number[rows],
+        samples.place[rows],
+        samples.label[rows],
+        samples.target[rows],
+        samples.targets[inside],
+        None if samples.score is None else samples.score[rows],
+    )
+    names = tuple(items[i].name for i in inside)
+    return TestData(names, np.array([items[i].group for i in inside]), chosen, classes)
+
+
+test_data.__test__ = False  # type: ignore[attr-defined]  # pytest: this is no test

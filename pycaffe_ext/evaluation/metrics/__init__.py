@@ -1,0 +1,1 @@
+"""How nets are judged: a metric for each kind of application."""

@@ -1,0 +1,127 @@
+"""run.json and result.json: one record, one reader and one writer for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pycaffe_ext.engine.options import FAITHFUL
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.files import read_json, write_json
+from pycaffe_ext.runs.settings import Settings
+
+RUN, RESULT = "run.json", "result.json"
+LAYOUT = 2  # of both files; 1 had the settings in one list and no "layout"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run was made of; written before its training begins.
+
+    settings : see Settings.record.   machine : command, GPU and threads of the latest start; no part of the identity.
+    resolved : width, batch, and the absolute paths of the packed data and the donor.   inputs : name -> sha256.
+    versions : of the caffe that ran and of the libraries.   resumes : see training.resumes.
+    """
+
+    settings: dict[str, Any]
+    machine: dict[str, Any]
+    resolved: dict[str, Any]
+    patches: dict[str, int]
+    damaged: list[str]
+    left_out: list[dict[str, Any]]
+    inputs: dict[str, str]
+    versions: dict[str, str]
+    resumes: list[dict[str, Any]] = field(default_factory=list)
+
+    def parsed_settings(self) -> Settings:
+        return Settings.from_record(self.settings)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The chosen snapshot.  validation_auc : what early stopping maximised."""
+
+    iteration: int
+    epoch: float
+    validation_auc: float
+
+
+@dataclass(frozen=True)
+class ResultRecord:
+    """What came out of a run; written last.  test : what the application's metric says (Metric.result)."""
+
+    name: str
+    donor: str
+    best: Best
+    snapshots: int
+    stopped_by: str
+    data: dict[str, Any]
+    patches: dict[str, int]
+    left_out: list[dict[str, Any]]
+    test: dict[str, Any]
+    files: list[str]
+    precision: str = FAITHFUL
+    resumes: list[dict[str, Any]] = field(default_factory=list)
+
+
+R = TypeVar("R", RunRecord, ResultRecord)
+
+
+def write_run(folder: Path, record: RunRecord) -> None:
+    write_json(folder / RUN, {"layout": LAYOUT, **asdict(record)})
+
+
+def write_result(folder: Path, record: ResultRecord) -> None:
+    write_json(folder / RESULT, {"layout": LAYOUT, **asdict(record)})
+
+
+def read_run(folder: Path) -> RunRecord:
+    """run.json of a folder; UserError if it is missing, damaged or of another version."""
+    record = _read(folder, RUN, RunRecord)
+    try:
+        record.parsed_settings()
+        _ = [record.resolved[key] for key in ("width", "batch", "data", "donor")], record.versions["caffe"]
+    except (KeyError, TypeError, AttributeError):
+        raise _damaged(folder, RUN) from None
+    return record
+
+
+def read_result(folder: Path) -> ResultRecord:
+    """result.json of a finished run; UserError as from `read_run`."""
+    return _read(folder, RESULT, ResultRecord)
+
+
+def _read(folder: Path, name: str, kind: type[R]) -> R:
+    try:
+        content = read_json(folder / name)
+        layout = content.pop("layout", 1)
+    except (OSError, ValueError, TypeError, AttributeError):
+        raise _damaged(folder, name) from None
+    if layout != LAYOUT:
+        raise UserError(f"{folder}: was run by another version of pycaffe_ext; choose another RUN= or remove it")
+    try:
+        return _made(kind, content)
+    except (KeyError, TypeError):
+        raise _damaged(folder, name) from None
+
+
+def _made(kind: type[R], content: Mapping[str, Any]) -> R:
+    given = dict(content)
+    if kind is ResultRecord:
+        given["best"] = Best(**given["best"])
+    wrong = [one.name for one in fields(kind) if _unlike(given.get(one.name), str(one.type))]
+    if wrong:
+        raise TypeError(wrong[0])
+    return kind(**given)
+
+
+def _unlike(value: Any, kind: str) -> bool:
+    """Whether a JSON value cannot be of a field's type."""
+    plain = {"dict": dict, "list": list, "str": str, "int": int}.get(kind.split("[")[0])
+    return value is not None and plain is not None and not isinstance(value, plain)
+
+
+def _damaged(folder: Path, name: str) -> UserError:
+    return UserError(f"{folder / name} is missing or damaged; remove {folder} and run it again")
