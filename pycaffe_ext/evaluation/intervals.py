@@ -166,6 +166,12 @@ def on_logit_scale(values: np.ndarray, reach: np.ndarray, alike: float) -> tuple
     )
 
 
+def logit_interval(value: float, reach: float, alike: float) -> Interval:
+    """`on_logit_scale` of one value."""
+    low, high = on_logit_scale(np.array([value]), np.array([reach]), alike)
+    return Interval(float(low[0]), float(high[0]))
+
+
 def alike_bounds(
     values: float | np.ndarray, alike: float, least: float, most: float
 ) -> tuple[float | np.ndarray, float | np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc, operating
-from pycaffe_ext.evaluation.intervals import Interval, all_alike, clopper_pearson, on_logit_scale, t_quantile
+from pycaffe_ext.evaluation.intervals import Interval, all_alike, clopper_pearson, logit_interval, t_quantile
 from pycaffe_ext.evaluation.thresholds import Share, detected, numbered, share_by_group
 
 
@@ -76,8 +76,7 @@ def group_mean(rows: Sequence[GroupRow]) -> GroupMean:
     if values.size < 2:
         return GroupMean(mean, None, worst, 1)
     reach = t_quantile(values.size) * values.std(ddof=1) / np.sqrt(values.size)
-    low, high = on_logit_scale(np.array([mean]), np.array([reach]), all_alike(values.size))
-    return GroupMean(mean, Interval(float(low[0]), float(high[0])), worst, values.size)
+    return GroupMean(mean, logit_interval(mean, float(reach), all_alike(values.size)), worst, values.size)
 
 
 def by_size(
