@@ -67,24 +67,28 @@ def or_none(interval: Callable[[], Interval]) -> Interval | None:
         return None
 
 
-def auc(images: Images, kind: int, seed: int = 0) -> Estimate:
-    """AUC of one class against the rest."""
+def areas(images: Images, seed: int = 0) -> tuple[dict[int, Estimate], Estimate]:
+    """AUC of each class against the rest, for the classes in `Images.present`; and the AUC of class 1 (two classes), or
+    the mean one-against-rest AUC."""
+    drawn = class_resampling.class_aucs(images, seed)
+    found = {kind: _area(images, kind, column) for kind, column in zip(images.present, drawn.T, strict=True)}
+    if images.classes == 2:
+        return found, found[1]
+    value = float(np.mean([own.value for own in found.values()]))
+    group = by_group(value, class_resampling.macro(images, drawn))
+    return found, Estimate(value, _macro_by_image(images, value), group)
+
+
+def _area(images: Images, kind: int, drawn: Floats) -> Estimate:
     positive, score = images.label == kind, images.probability[:, kind]
     value = roc.auc(positive, score)
-
-    def by_group() -> Interval:
-        drawn = roc.bootstrap_aucs(positive, score, images.group, class_resampling.resamples(images), seed)
-        return area_interval(value, drawn, roc.class_groups(positive, images.group))
-
-    return Estimate(value, or_none(lambda: roc.auc_interval(positive, score)), or_none(by_group))
+    resampled = Resampled(drawn, roc.class_groups(positive, images.group))
+    return Estimate(value, or_none(lambda: roc.auc_interval(positive, score)), by_group(value, resampled))
 
 
 def macro_auc(images: Images, seed: int = 0) -> Estimate:
     """AUC of class 1 (two classes), or the mean one-against-rest AUC."""
-    if images.classes == 2:
-        return auc(images, 1, seed)
-    value = classes.macro_auc(images)
-    return Estimate(value, _macro_by_image(images, value), by_group(value, class_resampling.macro_aucs(images, seed)))
+    return areas(images, seed)[1]
 
 
 def _macro_by_image(images: Images, value: float) -> Interval | None:

@@ -121,17 +121,26 @@ def _by_group(member: Ints, weights: NDArray[Any], groups: int) -> Floats:
     return np.bincount(member, weights, groups).astype(np.float64)[:, None]
 
 
+def class_aucs(images: Images, seed: int = 0) -> Floats:
+    """(resamples, classes in `Images.present`) AUCs; nan where a class was not drawn, or everything was of it."""
+    count = resamples(images)
+    if members(images)[1] < 2:
+        return np.full((count, len(images.present)), np.nan)
+    label, score, group = images.label, images.probability, images.group
+    drawn = [roc.bootstrap_aucs(label == kind, score[:, kind], group, count, seed) for kind in images.present]
+    return np.stack(drawn, axis=1)
+
+
+def macro(images: Images, drawn: Floats) -> Resampled:
+    """The macro AUC in each resample.  drawn : what `class_aucs` gave"""
+    value = np.array(list(classes.aucs(images).values()))
+    groups = [roc.class_groups(images.label == kind, images.group) for kind in images.present]
+    return mean_over_classes(value, drawn, groups, members(images)[1])
+
+
 def macro_aucs(images: Images, seed: int = 0) -> Resampled:
     """Macro AUCs of resamples; those of two nets on the same images are paired."""
-    found = classes.aucs(images)
-    groups = [roc.class_groups(images.label == k, images.group) for k in found]
-    if min(groups) < 2:
-        return Resampled(np.full(resamples(images), np.nan), min(groups))
-    drawn = [
-        roc.bootstrap_aucs(images.label == k, images.probability[:, k], images.group, resamples(images), seed)
-        for k in found
-    ]
-    return mean_over_classes(np.array(list(found.values())), np.stack(drawn, axis=1), groups, members(images)[1])
+    return macro(images, class_aucs(images, seed))
 
 
 def recalls(images: Images, seed: int) -> Floats:

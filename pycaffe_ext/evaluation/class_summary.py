@@ -33,9 +33,9 @@ class Summary:
 
 def summarise(images: Images, seed: int = 0) -> Summary:
     """All figures; seed : of the resamples."""
-    areas = {kind: class_intervals.auc(images, kind, seed) for kind in images.present}
+    areas, macro = class_intervals.areas(images, seed)
     return Summary(
-        areas[1] if images.classes == 2 else class_intervals.macro_auc(images, seed),
+        macro,
         areas,
         class_intervals.accuracy(images, seed),
         class_intervals.balanced_accuracy(images, seed),

@@ -150,6 +150,16 @@ def test_a_patch_that_is_not_finite_is_refused():
         classes.mean_by_sample(np.array([0, 1]), np.array([[0.5, 0.5], [np.nan, 1]]), 2)
 
 
+def test_intervals_of_each_class_are_those_of_a_class_against_the_rest():
+    images = drawn_images(3)
+    found, macro = class_intervals.areas(images)
+    for kind, own in found.items():
+        score = images.probability[:, kind]
+        alone = Images(np.stack([1 - score, score], axis=1), images.label == kind, images.group)
+        assert own == class_intervals.macro_auc(alone)
+    assert macro == class_intervals.macro_auc(images)
+
+
 def test_with_two_classes_intervals_are_delongs_and_the_bootstraps():
     images = drawn_images(2)
     own = class_intervals.macro_auc(images)

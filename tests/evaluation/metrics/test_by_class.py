@@ -9,6 +9,7 @@ import pytest
 from class_lab import Frames, data, patches
 from sklearn.metrics import roc_auc_score
 
+from pycaffe_ext import plotting
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import class_resampling, roc
 from pycaffe_ext.evaluation.metrics.base import PatchScores, TestData
@@ -21,6 +22,7 @@ NAMES = ("p", "group", "Zähne, oben")
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
     monkeypatch.setattr(class_resampling, "RESAMPLES", 40)
+    monkeypatch.setattr(plotting, "DPI", 30)
 
 
 @pytest.fixture
