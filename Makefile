@@ -138,7 +138,7 @@ detector-curve: $(READY)  ## train the hand-crafted detector alone; polyps hit a
 	@$(PY) tools/detector_curve.py $(call options,DATA DATASET MASK DAMAGED SEED RUNS OUT)
 
 .PHONY: bench
-bench: $(READY)  ## compare with the genuine Caffe, write BENCHMARKS.md (ROWS="train-32 reading": those rows only)
+bench: $(READY)  ## compare with the genuine Caffe, write docs/reference/benchmarks.md (ROWS="train-32 reading": those rows only)
 	@$(PY) tools/bench.py $(foreach row,$(value ROWS),$(call quote,$(row)))
 
 # gpu-bundle/check.sh brings along what a machine without internet lacks, and uses that machine's own torch.
@@ -151,12 +151,16 @@ gpu-bundle: $(READY)  ## what make gpu-check needs without internet, into gpu-bu
 	@$(PY) tools/gpu_bundle.py $(if $(value FOR),--python=$(call quoted,FOR)) $(call options,OUT) $(if $(value WITHOUT),--without $(foreach name,$(value WITHOUT),$(call quote,$(name))))
 
 .PHONY: conformance
-conformance: $(READY)  ## every case in both engines, after `make caffe`; writes CONFORMANCE.md
+conformance: $(READY)  ## every case in both engines, after `make caffe`; writes docs/reference/conformance.md
 	@$(PY) tools/conformance.py
 
 .PHONY: coverage
 coverage: $(READY)  ## what the 95 % intervals cover and how often the tests err, on scores of known truth (REPETITIONS=1000)
 	@$(PY) tools/coverage.py $(call options,REPETITIONS)
+
+.PHONY: docs
+docs: $(READY)  ## the documentation as a web site, into site/; a broken link is an error
+	@$(BIN)/mkdocs build --strict --quiet
 
 lint: $(READY)
 	@$(BIN)/ruff check .

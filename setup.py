@@ -7,6 +7,7 @@ from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
 PROTO = HERE / "pycaffe_ext" / "proto"
+DOCS = ["mkdocs==1.6.1"]  # `make docs`; pinned: other versions warn of other links
 EXPORT = ["onnx>=1.17", "onnxruntime>=1.20", "safetensors>=0.5"]  # onnxruntime: a run's ONNX file is checked
 LEVELDB = ["plyvel>=1.5.1"]
 # plyvel has wheels for Linux on x86-64 and up to Python 3.12; elsewhere it needs a compiler and LevelDB itself
@@ -62,9 +63,11 @@ setup(
             "pytest-xdist>=3.6",
             "ruff>=0.8",
             "six>=1.16",
+            *DOCS,
             *EXPORT,
             *LEVELDB_WHEELS,
         ],
+        "docs": DOCS,
         "export": EXPORT,
         "leveldb": LEVELDB,
     },

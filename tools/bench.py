@@ -1,4 +1,4 @@
-"""Measure this engine against the genuine Caffe, print a table and write BENCHMARKS.md."""
+"""Measure this engine against the genuine Caffe, print a table and write docs/reference/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def main() -> int:
     parser.add_argument("--samples", type=int, default=5, help="of each side; fewer than 5 are marked")
     parser.add_argument("--threads", type=int, default=2, help="of each side")
     parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "bench", help="made data and results")
-    parser.add_argument("--output", type=Path, default=ROOT / "BENCHMARKS.md")
+    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "reference" / "benchmarks.md")
     args = parser.parse_args()
     experiments = suite.chosen(args.rows)
     if args.list:

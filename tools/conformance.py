@@ -1,4 +1,4 @@
-"""Run every conformance case in this engine and in the genuine Caffe; print the table and write CONFORMANCE.md."""
+"""Run every conformance case in both engines; print the table and write docs/reference/conformance.md."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
+PAGE = Path("docs", "reference", "conformance.md")
 ERROR = 2  # glog's level: neither INFO nor WARNING of every net that is made
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "lab")]  # the cases belong to the tests, not to the installed package
 
@@ -26,7 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("groups", nargs="*", metavar="GROUP", help="chapters or groups, by their first letters (all)")
     parser.add_argument("--quick", action="store_true", help="only the rows that `make test` runs")
-    parser.add_argument("--output", type=Path, help="where to write the table [CONFORMANCE.md when all rows are run]")
+    parser.add_argument("--output", type=Path, help=f"where to write the table [{PAGE} when all rows are run]")
     args = parser.parse_args()
     if not root.installed():
         raise UserError("the genuine Caffe is not installed; `make caffe` installs it")
@@ -42,7 +43,7 @@ def main() -> int:
                     bar.update()
             results.append(Result(group, outcomes))
             bar.write(_told(results[-1]))
-    output = args.output or (None if args.groups or args.quick else ROOT / "CONFORMANCE.md")
+    output = args.output or (None if args.groups or args.quick else ROOT / PAGE)
     if output:
         with writing(output) as file:
             file.write(markdown(results))
