@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-APPS    := polyp pe frames imt
+APPS    := polyp pe frames imt folder
 TUNINGS := ft-conv1 ft-conv2 ft-conv3 ft-conv4 ft-conv5 ft-fc6 ft-fc7 ft-fc8 scratch scratch-xavier scratch-msra
 ARCHS   := alexnet caffenet vgg16 googlenet squeezenet resnet50 lenet
 JOBS    := $(foreach app,$(APPS),$(addprefix $(app)-,$(TUNINGS)))
@@ -23,7 +23,7 @@ $(error VENV=$(VENV) has blanks in it, which make can't handle; choose another f
 endif
 
 # Settings of a run, handed on only when given: tools/train_and_test.py knows the defaults and prints them in its --help.
-OPTIONS := ARCH DATA DATASET MASK DAMAGED WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE BASE_LR SEED ENCODING CAFFE GPU THREADS PRECISION CACHE_GB RUNS RUN SCHEMES SEEDS OUT
+OPTIONS := ARCH DATA DATASET MASK DAMAGED RESIZE BALANCE DEGRADE WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE BASE_LR SEED ENCODING CAFFE GPU THREADS PRECISION CACHE_GB RUNS RUN SCHEMES SEEDS OUT
 lower    = $(subst _,-,$(shell echo '$(1)' | tr A-Z a-z))
 flags    = $(call options,$(filter-out $(1),$(OPTIONS)))
 unexport $(OPTIONS)
@@ -57,6 +57,9 @@ help:  ## this list
 	@echo '  MASK=rule         greys that are polyp: auto, threshold (above half), nonzero, inverted, value:N'
 	@echo '                    [auto: two greys, or an error that says which were found]'
 	@echo '  DAMAGED=keep      use damaged JPEG frames, counted and named [refuse: an error names the file]'
+	@echo '  RESIZE=rule       whole pictures of `make folder` made square: squash, keep (on black) or crop (the middle) [squash]'
+	@echo '  BALANCE=0         training patches of `make folder` as the data are [as many of each class, as in the paper]'
+	@echo '  DEGRADE=1         `make frames` on a set of polyp frames, of which half are degraded [labelled frames]'
 	@echo '  WEIGHTS=...       a .caffemodel, .caffemodel.h5 or the name of a published one, as in make weights [the embedded donor]'
 	@echo '  PATCHES=n         training + validation patches at most [6000; the paper: 100000]'
 	@echo '  TEST_VIEWS=n      patches scored per test candidate, 1 to 120 [8; the paper: all, 120]'

@@ -33,6 +33,9 @@ HELP = {
     "threads": "work with at most so many threads; unset: one per core",
     "precision": "fp32, as Caffe, or bf16: faster, not faithful (embedded engine)",
     **READING,
+    "resize": "how a whole picture is made square: squash, keep (its proportions, on black) or crop (the middle)",
+    "balance": "1: as many training patches of each class, as in the paper; 0: as the data are",
+    "degrade": "1: DATA= is a set of polyp frames, of which half are degraded (semi-synthetic); 0: they are labelled",
 }
 
 

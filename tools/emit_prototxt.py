@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.errors import known, run_cli
 from pycaffe_ext.files import user_path
 from pycaffe_ext.nets import emission
@@ -19,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--root", type=Path, default=ROOT, help="folder that holds prototxt/ and solvers/")
     result.add_argument("--check", action="store_true", help="write nothing; say what differs, exit 1 if anything does")
     result.add_argument("--arch", help=f"the net: {', '.join(STAGES)} (default: the committed AlexNet files)")
-    result.add_argument("--app", help=f"one of {', '.join(APPLICATIONS)}, with --arch (default: all)")
+    result.add_argument("--app", help=f"one of {', '.join(emission.EMITTED)}, with --arch (default: all)")
     result.add_argument(
         "--out",
         type=user_path,
@@ -33,7 +32,7 @@ def main() -> int:
     if not (args.arch or args.app or args.out):
         return committed(args.root, args.check)
     arch = known(args.arch or "alexnet", STAGES, "architecture")
-    apps = [known(args.app, APPLICATIONS, "application")] if args.app else APPLICATIONS
+    apps = [known(args.app, emission.EMITTED, "application")] if args.app else emission.EMITTED
     out = args.out or Path("runs") / "nets" / arch
     written = emission.write_to(out, arch, apps)
     print(f"{len(written)} files below {out}; caffe train --solver=solvers/... runs from there")

@@ -74,8 +74,8 @@ class Application(ABC, Generic[I, E]):
         Each but stratum 0 must be in three groups, one for each split; if stratum 0 must be too, name it, else "".
         """
 
-    def fixed_splits(self, request: DataRequest) -> Path | None:
-        """A splits.csv that comes with the data set, if the user gave one."""
+    def fixed_splits(self, items: Sequence[I]) -> Mapping[str, Sequence[I]] | None:
+        """split -> its items where the user fixed the splits; None where they are to be drawn."""
         return None
 
     @abstractmethod

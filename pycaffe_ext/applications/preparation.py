@@ -205,8 +205,8 @@ def draw_splits(
     hashed: groups.Hashed | None = None,
 ) -> splits.Splits:
     """Training, validation and test items: by group, near-duplicates in one group; or as the data set says."""
-    if fixed := application.fixed_splits(request):
-        return splits.read_splits(fixed, items)
+    if fixed := application.fixed_splits(items):
+        return {split: sorted(part, key=lambda item: item.name) for split, part in fixed.items()}
     strata, names = application.strata(items)
     return splits.split_items(groups.join_near_duplicates(items, hashed), strata, names, seed=request.seed)
 

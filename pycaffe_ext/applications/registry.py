@@ -42,9 +42,22 @@ APPLICATIONS = {
             {"mask": "auto", "damaged": "refuse"},
         ),
         Entry("pe", "pulmonary embolism detection in CT angiography", 2, 81_000, runs=False),
-        Entry("frames", "colonoscopy frame classification, informative or not", 2, 40_000, runs=False),
+        Entry(
+            "frames",
+            "colonoscopy frame classification, informative or not",
+            2,
+            40_000,
+            {"degrade": "0", "damaged": "refuse"},
+        ),
         # The paper's count is not at hand for this one; polyp's is taken, as the other dense sampling of frames.
         Entry("imt", "intima-media boundary segmentation in ultrasound", 3, 100_000, runs=False),
+        Entry(
+            "folder",
+            "any folder with a sub-folder for each class",
+            None,
+            None,
+            {"resize": "squash", "balance": "1", "damaged": "refuse"},
+        ),
     )
 }
 

@@ -24,6 +24,7 @@ def decode(content: bytes) -> Picture:
     with Image.open(BytesIO(content)) as image:
         lossy = image.format in LOSSY or (image.format == "WEBP" and b"VP8L" not in content[:4096])
         stored = np.array(image)
+        stored = stored.astype(np.uint16) if image.format == "PPM" and image.mode == "I" else stored  # 0..65535
         stored = stored.view(np.uint8) != 0 if image.mode == "1" else stored  # Pillow's True is 255
         if image.mode in ALPHA or (image.mode in ("1", "L", "P", "RGB") and "transparency" in image.info):
             rgba = np.array(image.convert("RGBA"))
@@ -32,10 +33,10 @@ def decode(content: bytes) -> Picture:
     return Picture(pixels[..., ::-1] if pixels.ndim == 3 else pixels, full_of(pixels.dtype), stored, lossy=lossy)
 
 
-def header(content: bytes) -> tuple[int, int, int]:
-    """(height, width, orientation) without decoding.  Raises Refused for an animation."""
+def header(content: bytes, first: bool = False) -> tuple[int, int, int]:
+    """(height, width, orientation) without decoding.  Raises Refused for an animation, unless its `first` will do."""
     with Image.open(BytesIO(content)) as image:
-        if image.format in ("GIF", "WEBP") and image.n_frames > 1:
+        if not first and image.format in ("GIF", "WEBP") and image.n_frames > 1:
             raise Refused("has several pictures in it; store each as a file of its own")
         return image.height, image.width, 1 if image.format == "PNG" else _orientation(image)
 

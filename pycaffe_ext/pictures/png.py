@@ -16,10 +16,13 @@ MAGIC = b"\x89PNG\r\n\x1a\n"
 PALETTE = 3  # colour type
 
 
-def decode(content: bytes) -> Picture:
-    """The picture as stored.  Raises Damaged for a wrong checksum and for missing pixels, Refused for an animation."""
+def decode(content: bytes, first: bool = False) -> Picture:
+    """The picture as stored.  Raises Damaged for a wrong checksum and for missing pixels.
+
+    An animation is Refused, unless its `first` picture will do.
+    """
     parts = chunks(content)
-    if parts.get(b"acTL", b"")[:4] > b"\0\0\0\1":
+    if not first and parts.get(b"acTL", b"")[:4] > b"\0\0\0\1":
         raise Refused("has several pictures in it; store each as a file of its own")
     pixels = opencv.decode(content, cv2.IMREAD_UNCHANGED)
     if pixels is None:

@@ -38,21 +38,22 @@ class Header(NamedTuple):
 
 def header(path: Path) -> Header:
     """What a file says of its picture, without decoding it.  Raises UserError if it is none."""
-    with _naming(path):
+    with naming(path):
         return _header(path.read_bytes())
 
 
-def read(path: Path, keep_damaged: bool = False) -> Picture:
+def read(path: Path, keep_damaged: bool = False, first: bool = False) -> Picture:
     """The picture in a file, upright.  Raises UserError that names the file if it is none, cut off or damaged.
 
     keep_damaged : take what is left of a damaged JPEG, and say so in its `damage`; other formats leave nothing.
+    first : take the first picture of an animation, which is refused otherwise.
     """
-    with _naming(path):
+    with naming(path):
         content = path.read_bytes()
-        found = _header(content)
+        found = _header(content, first)
         if found.height * found.width > MOST:
             raise Refused(f"names {found.width} x {found.height} pixels, more than {MOST}; replace it")
-        return _decoded(content, keep_damaged).upright(found.orientation)
+        return _decoded(content, keep_damaged, first).upright(found.orientation)
 
 
 def to_bgr(picture: Picture) -> np.ndarray:
@@ -79,20 +80,20 @@ def to_bgr(picture: Picture) -> np.ndarray:
 def frame(path: Path, keep_damaged: bool = False) -> np.ndarray:
     """(H, W, 3) uint8, BGR, of a file, as `read` and `to_bgr` say; raises UserError that names the file."""
     picture = read(path, keep_damaged)
-    with _naming(path):
+    with naming(path):
         return to_bgr(picture)
 
 
-def _header(content: bytes) -> Header:
+def _header(content: bytes, first: bool = False) -> Header:
     if content.startswith(tiff.MAGIC):
         return Header(*tiff.header(content))
-    height, width, orientation = pillow.header(content)
+    height, width, orientation = pillow.header(content, first)
     return Header(height, width, png.orientation(content) if content.startswith(png.MAGIC) else orientation)
 
 
-def _decoded(content: bytes, keep_damaged: bool) -> Picture:
+def _decoded(content: bytes, keep_damaged: bool, first: bool) -> Picture:
     try:
-        return _strict(content)
+        return _strict(content, first)
     except Damaged as error:
         if not (keep_damaged and error.partly):
             raise
@@ -102,17 +103,17 @@ def _decoded(content: bytes, keep_damaged: bool) -> Picture:
         return Picture(pixels, 255, pixels, lossy=True, damage=str(error))
 
 
-def _strict(content: bytes) -> Picture:
+def _strict(content: bytes, first: bool) -> Picture:
     if content.startswith(tiff.MAGIC):
         return tiff.decode(content)
     if content.startswith(png.MAGIC):
-        return png.decode(content)
+        return png.decode(content, first)
     pixels = jpeg.decode(content) if content.startswith(jpeg.MAGIC) else None
     return pillow.decode(content) if pixels is None else Picture(pixels, 255, pixels, lossy=True)
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def naming(path: Path) -> Iterator[None]:
     """Turn whatever a decoder raises into a UserError that names the file.
 
     The libraries raise what their parsers stumble over: SyntaxError, struct.error, KeyError, zlib.error, their own.

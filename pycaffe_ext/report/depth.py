@@ -38,7 +38,8 @@ def depth_figure(
 ) -> None:
     """Write AUC against depth of tuning as PNG, one panel a level of AUC: a point per seed, mean and t-interval.
 
-    tuned : level ("patches", "candidates") -> scheme, from shallow to deep as in Table II -> its AUCs
+    tuned : level ("patches", "candidates", or a text for the axis) -> scheme, from shallow to deep as in Table II ->
+    its AUCs
     references : level -> name -> AUCs that have no depth (scratch, the detector): lines, with a band for the interval
     """
     figure, panels = page(columns=len(tuned), height=4.4, squeeze=False)
@@ -46,7 +47,7 @@ def depth_figure(
         for name, seeds in references.get(level, {}).items():
             _reference(axes, name, seeds, {DETECTOR: BASELINE, **looks}[name])
         _points(axes, schemes)
-        axes.set_ylabel(AXES[level])
+        axes.set_ylabel(AXES.get(level, level))
         axes.set_ylim(_range([*schemes.values(), *references.get(level, {}).values()]))
         axes.set_xticks(range(len(schemes)), list(schemes), rotation=45, ha="right", fontsize=SMALL)
         axes.set_xlim(-0.6, len(schemes) - 0.4)

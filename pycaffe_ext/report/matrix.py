@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pycaffe_ext.plotting import SMALL, TITLE, page, save
+from pycaffe_ext.plotting import SMALL, TITLE, WIDTH, page, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ def matrix_figure(
     mark).
     explained : what the paired test is, for the legend.
     """
-    height = 3.6 + 0.062 * max(map(len, names))  # squares of a third of the page, names below them, legends
+    height = WIDTH / len(tested) + 1.27 + 0.062 * max(map(len, names))  # squares, names below them, legends
     figure, panels = page(columns=len(tested), height=height, grid=False, squeeze=False, sharey=True)
     for axes, (panel, verdicts) in zip(panels[0], tested.items(), strict=True):
         _draw_verdicts(axes, verdicts, bars[panel])

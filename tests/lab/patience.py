@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-LONG = 300.0  # seconds; what takes longer has hung, however busy the machine is
+LONG = 600.0  # seconds; what takes longer has hung, however busy the machine is
 
 
 def wait_until(condition: Callable[[], object], seconds: float = LONG) -> None:

@@ -7,12 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import LONG, wait_until
 from programs import run_tool
 from training_lab import SMALL
 
@@ -131,12 +131,10 @@ def test_an_interrupted_run_goes_on(finished, frames, tmp_path):
     length = ("--patches", "700", "--epochs", "4", "--patience", "4")  # long enough to be stopped in its course
     arguments = ("polyp-ft-conv1", "--data", str(frames), *SMALL, *length, "--run", "stopped")
     process, table = start(tmp_path, *arguments), tmp_path / "runs" / "stopped" / "auc.csv"
-    deadline = time.monotonic() + 300
-    while not (table.exists() and len(table.read_text().splitlines()) > 1):
-        assert process.poll() is None and time.monotonic() < deadline, process.communicate()
-        time.sleep(0.05)
+    wait_until(lambda: process.poll() is not None or (table.exists() and len(table.read_text().splitlines()) > 1))
+    assert process.poll() is None, process.communicate()
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=LONG)
     assert process.returncode == 130 and "go on" in err
     scored = table.read_text().splitlines()
     status, out, err = run(tmp_path, *arguments)

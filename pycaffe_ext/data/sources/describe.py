@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from pycaffe_ext.data.frames import Frame, map_frames, read_mask
-from pycaffe_ext.data.sources.source import Source
+from pycaffe_ext.data.sources.source import About
 
 NOTE = "A data set's own page has the last word on its terms; read it before you use or publish anything."
 WIDTH = 100
 INDENT = 10
 
 
-def describe(source: Source) -> str:
+def describe(source: About) -> str:
     """A data set's name, size, groups, terms, place and layout, in lines of at most 100 columns."""
     facts = {"frames": source.counts, "groups": source.groups, "terms": source.terms, "where": source.where}
     lines = [f"{source.slug}: {source.title}", *(_fact(*fact) for fact in facts.items())]

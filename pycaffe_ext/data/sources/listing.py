@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from pycaffe_ext.data.frames import SUFFIXES, Frame
 from pycaffe_ext.data.names import some
 from pycaffe_ext.data.sources import decode
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.pictures import shown
 
 DEEP = 20
 SYSTEM_FOLDERS = (  # in lower case; so are all whose names begin with a dot
@@ -221,13 +222,18 @@ def refuse_unread(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
 
 def left_out(folder: Path, frames: Sequence[Frame]) -> list[LeftOut]:
     """Pictures and videos below `folder` that none of its `frames` was made from, by kind, the most frequent first."""
+    return not_taken(folder, (path for frame in frames for path in (frame.image, frame.mask, *frame.videos) if path))
+
+
+def not_taken(folder: Path, paths: Iterable[Path]) -> list[LeftOut]:
+    """Pictures and videos below `folder` that are none of `paths`, by kind, the most frequent first."""
     real_folder = lru_cache(maxsize=None)(os.path.realpath)
 
     def real(path: Path) -> str:
         """Without links in it, so that a file is the same whichever way leads to it."""
         return os.path.realpath(path) if path.is_symlink() else os.path.join(real_folder(path.parent), path.name)
 
-    taken = {real(path) for frame in frames for path in (frame.image, frame.mask, *frame.videos) if path}
+    taken = {real(path) for path in paths}
     counts: Counter[str] = Counter()
     examples: dict[str, str] = {}
     for path in _every_file(folder, systems=True):
@@ -272,7 +278,7 @@ def _inside(folder: Path, or_nothing: bool) -> list[Path]:
 def _kind(path: Path) -> str | None:
     """In which words a file that was not taken is counted; None if it is neither picture nor video."""
     known = ending(path)
-    if known not in (*SUFFIXES, *decode.SUFFIXES, *UNREAD):
+    if known not in (*SUFFIXES, *decode.SUFFIXES, *UNREAD, *shown.SUFFIXES):
         return None
     if system := next((part for part in path.parts if left_by_system(part)), None):
         return f"in {system}/" if system != path.name else "hidden"

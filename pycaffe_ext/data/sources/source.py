@@ -13,14 +13,12 @@ Read = Callable[[Path, "Path | None", bool], "list[Frame]"]
 
 
 @dataclass(frozen=True)
-class Source:
+class About:
     """A data set as its authors distribute it.
 
-    slug : its name in DATASET= and in `Frame.source`.
+    slug : its name in DATASET= and in the items' `source`.
     counts, groups, terms, where : sentences for `make data-help`; counts are those that its authors published.
     layout : the folder as a drawing, one line a row.
-    look : (folder) -> "" if the folder has this layout, what is amiss if it only resembles it, None if it does not.
-    read : (folder, cache for decoded videos, progress) -> its frames in any order; UserError naming a wrong file.
     """
 
     slug: str
@@ -30,5 +28,15 @@ class Source:
     terms: str
     where: str
     layout: str
+
+
+@dataclass(frozen=True)
+class Source(About):
+    """A data set of frames with masks.
+
+    look : (folder) -> "" if the folder has this layout, what is amiss if it only resembles it, None if it does not.
+    read : (folder, cache for decoded videos, progress) -> its frames in any order; UserError naming a wrong file.
+    """
+
     look: Look
     read: Read

@@ -1,0 +1,116 @@
+"""Is a colonoscopy frame informative? (paper, section 6): sub-patches of resized frames, averaged per frame; ROC.
+
+Without DATA= the synthetic sequences with half of their frames degraded stand in, and with DEGRADE=1 the frames of a
+set of polyps, degraded likewise; both are semi-synthetic. The baseline is a forest on hand-crafted features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pycaffe_ext.applications import polyp
+from pycaffe_ext.applications.base import Collection
+from pycaffe_ext.applications.whole import WholePictures, samples_of
+from pycaffe_ext.data import frame_sets, images, sources
+from pycaffe_ext.data.frames import Frame, fingerprint, map_frames
+from pycaffe_ext.data.images import Image
+from pycaffe_ext.data.items import Floats, Samples
+from pycaffe_ext.data.reading import Reading
+from pycaffe_ext.data.sources.listing import not_taken
+from pycaffe_ext.data.synthetic import sequences
+from pycaffe_ext.detector import quality
+from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.evaluation.metrics.by_class import Evaluation, RocByClass
+from pycaffe_ext.files import digest
+from pycaffe_ext.runs.settings import DataRequest
+from pycaffe_ext.threads import one_thread_each
+
+MODEL = "quality.npz"  # the forest that was trained on the training frames
+DEGRADE = ("0", "1")
+
+
+class FrameRoc(RocByClass):
+    word = "frame"
+    baseline = "hand-crafted features"
+
+
+class Frames(WholePictures[Evaluation]):
+    """Option DEGRADE=1: DATA= is a set of polyp frames, of which half are degraded."""
+
+    slug = "frames"
+    words = ("frame", "sample")
+    metric = FrameRoc()
+
+    def check(self, request: DataRequest) -> None:
+        super().check(request)
+        degrades = known(request.option("degrade"), DEGRADE, "DEGRADE") == "1"
+        if not request.data:
+            if request.dataset:
+                raise UserError(f"DATASET={request.dataset} says what DATA= holds; give DATA= too, or leave it out")
+            if degrades:
+                raise UserError("DEGRADE=1 degrades the frames of DATA=; without DATA= synthetic ones are degraded")
+        elif degrades:
+            sources.recognise(request.data, request.dataset)
+        else:
+            frame_sets.recognise(request.data, request.dataset)
+
+    def classes(self, request: DataRequest) -> tuple[str, ...]:
+        return frame_sets.CLASSES
+
+    def items(self, request: DataRequest, runs: Path) -> Collection:
+        keep = request.option("damaged") == "keep"
+        if not request.data:
+            return Collection(degraded(polyp.synthetic_frames(runs, request.seed), "synthetic", runs, request.seed))
+        if request.option("degrade") == "1":
+            reading = Reading(damaged=request.option("damaged"))
+            frames = sources.find(request.data, request.dataset, runs / "data" / "videos", reading=reading)
+            left_out = sources.left_out(Path(request.data), frames)
+            return Collection(degraded(frames, request.source, runs, request.seed), left_out)
+        found = frame_sets.find(request.data, request.dataset, keep)
+        left_out = not_taken(Path(request.data), (image.path for image in found.images))
+        return Collection(found.images, left_out, images.damaged(found.images))
+
+    def propose(self, parts: Mapping[str, Sequence[Image]], workspace: Path, request: DataRequest) -> Samples:
+        """Frames with the scores of a forest on hand-crafted features, trained on the training frames only.
+
+        Those of the training frames come from forests that never saw the frame's group, as with all other frames.
+        """
+        train = parts["train"]
+        table, label = features_of(train), np.array([image.label for image in train])
+        model = quality.train(table, label, request.seed)
+        model.save(workspace / MODEL)
+        scores = [quality.cross_fitted(table, label, [image.group for image in train], request.seed)]
+        others = [image for split, part in parts.items() if split != "train" for image in part]
+        scores.append(model.score(features_of(others)))
+        return samples_of([*train, *others], np.concatenate(scores))
+
+    def apply(self, items: Sequence[Image], workspace: Path) -> Samples:
+        return samples_of(items, quality.Model.load(workspace / MODEL).score(features_of(items)))
+
+    def fitted(self, workspace: Path) -> Mapping[str, str]:
+        return {MODEL: digest(workspace / MODEL)}
+
+
+def features_of(items: Sequence[Image]) -> Floats:
+    """(n, features) of `detector.quality`."""
+    with one_thread_each():
+        return np.stack(map_frames(lambda image: quality.features(image.pixels()), items, "describing frames"))
+
+
+def degraded(frames: Sequence[Frame], source: str, runs: Path, seed: int) -> list[Image]:
+    """The frames with half of each group degraded, written once into `runs`/data."""
+    folder = runs / "data" / f"semi-synthetic-{source}-{seed}-{fingerprint(frames)[:10]}"
+    shots = [sequences.Shot(frame.name, frame.image, frame.group) for frame in sorted(frames, key=_in_order)]
+    if not folder.exists():
+        sequences.write(folder, shots, seed)
+    return sequences.read(folder, shots, f"semi-synthetic {source}")
+
+
+def _in_order(frame: Frame) -> tuple[str, str]:
+    return frame.group, frame.name
+
+
+APPLICATION = Frames()

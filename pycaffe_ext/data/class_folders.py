@@ -1,0 +1,198 @@
+"""Any folder with a sub-folder for each class: the pictures in it, their classes, groups and splits.
+
+A picture's group is what groups.csv says (header `frame,group`); without it the sub-folder of its class folder that it
+lies in, as NORMAL/patient12/1.png, and where there is none the picture itself. A sub-folder of the same name in two
+classes is one group: the same patient. A class folder that holds nothing but one sub-folder is looked through, not
+taken for a patient. splits.csv (`frame,split`, with `group` if wanted) fixes the splits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pycaffe_ext.data.assigned import assigned, split_of
+from pycaffe_ext.data.images import Image
+from pycaffe_ext.data.items import SPLITS
+from pycaffe_ext.data.names import by_identifier, check_look, identifier, some
+from pycaffe_ext.data.sources.folders import plain_name, subfolders
+from pycaffe_ext.data.sources.grouping import groups_table
+from pycaffe_ext.data.sources.listing import ending, left_by_system, refuse_unread, walk
+from pycaffe_ext.data.sources.source import About
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.pictures.shown import SUFFIXES
+
+MOST_CLASSES = 100
+SPLITS_TABLE = "splits.csv"
+SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
+EXPECTED = "expected a sub-folder for each of 2 to 100 classes, with its pictures in it"
+
+
+@dataclass(frozen=True)
+class ClassFolders:
+    """folder : the one whose sub-folders are the classes.   classes : their names, sorted.   images : by name."""
+
+    folder: Path
+    classes: tuple[str, ...]
+    images: tuple[Image, ...]
+
+
+def class_names(folder: str | Path) -> tuple[str, ...]:
+    """Names of the classes, sorted, in one Unicode form; raises UserError as `read` does for another folder."""
+    return tuple(_class_folders(_home(Path(folder))))
+
+
+def read(folder: str | Path, keep_damaged: bool = False) -> ClassFolders:
+    """The pictures of `folder`, or of its only sub-folder where that one holds the classes.
+
+    Raises UserError in one line: what was expected and what was found, files that can't be read, classes that look
+    alike, a table that does not fit, and a class with too few pictures or groups for three splits.
+    """
+    home = _home(Path(folder))
+    classes = _class_folders(home)
+    images = [
+        Image(f"{name}/{stem}", group, home.resolve().name, path, label, name, keep_damaged=keep_damaged)
+        for label, (name, place) in enumerate(classes.items())
+        for stem, (path, group) in _pictures(place, name).items()
+    ]
+    images = sorted(images, key=lambda image: image.name)
+    by_identifier((image.name for image in images), "picture")
+    check_no_other_table(home, images, Path(folder))
+    images = with_tables(home, images, tuple(classes))
+    return ClassFolders(home, tuple(classes), tuple(images))
+
+
+def with_tables(home: Path, images: Sequence[Image], classes: Sequence[str]) -> list[Image]:
+    """The images with the groups of groups.csv in `home`, and with the splits of splits.csv, where these are there.
+
+    Groups may also be a column of splits.csv.  Raises UserError that names the file that does not fit, or a class with
+    too few groups for three splits.
+    """
+    names = {image.name: image.path for image in images}
+    table, fixed = groups_table(home), home / SPLITS_TABLE
+    splits = assigned(fixed, ("split",), names) if fixed.exists() else {}
+    rows = assigned(table, ("group",), names) if table else splits
+    groups = {name: row["group"] for name, row in rows.items() if row.get("group")}
+    found = [replace(image, group=identifier(groups.get(image.name, image.group))) for image in images]
+    check_look((image.group, f"picture {image.name}") for image in found if image.group != image.name)
+    if not splits:
+        check_enough(home, classes, found)
+        return found
+    found = [replace(image, split=split_of(fixed, splits[image.name])) for image in found]
+    if empty := [split for split in SPLITS if split not in {image.split for image in found}]:
+        raise UserError(f"{fixed}: no picture in {empty[0]}; training, validation and test need some each")
+    return found
+
+
+def check_enough(place: Path, classes: Sequence[str], images: Sequence[Image]) -> None:
+    """Raise UserError that names a class with fewer groups than splits."""
+    count = Counter(image.label for image in images)
+    groups = Counter(label for label, _ in {(image.label, image.group) for image in images})
+    for label, name in enumerate(classes):
+        if groups[label] < len(SPLITS):
+            raise UserError(
+                f"{place}: class {name!r} has {count[label]} pictures in {groups[label]} groups (patients); training,"
+                f" validation and test need a group each: add pictures, or leave this class out"
+            )
+
+
+def _home(folder: Path) -> Path:
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "no such folder"
+        raise UserError(f"{folder}: {what}; DATA= is a folder with a sub-folder for each class")
+    inside = subfolders(folder)
+    if len(inside) == 1 and len(subfolders(inside[0])) > 1 and not any(walk(folder, SUFFIXES, depth=0)):
+        return inside[0]
+    return folder
+
+
+def _class_folders(home: Path) -> dict[str, Path]:
+    """name -> folder of each class, sorted by name."""
+    inside = subfolders(home)
+    _check_layout(home, inside)
+    names = by_identifier((path.name for path in inside), "class folder")
+    check_look(((name, "a folder") for name in names), "classes")
+    for path in inside:
+        if not any(walk(path, SUFFIXES)):
+            raise UserError(
+                f"{path}: no picture in it; every folder in {home} is a class: fill it, or move it elsewhere"
+            )
+    return {name: home / names[name] for name in sorted(names)}
+
+
+def _check_layout(home: Path, inside: Sequence[Path]) -> None:
+    plain = [plain_name(path.name) for path in inside]
+    if {"images", "masks"} <= set(plain):
+        raise UserError(f"{home}: holds images/ and masks/, a set for `make polyp`; {EXPECTED}")
+    if inside and set(plain) <= set(SPLIT_NAMES):
+        raise UserError(
+            f"{home}: {_listed(inside)} are splits, not classes; {EXPECTED}: put the pictures of each class together,"
+            f" write their splits into {SPLITS_TABLE} (frame,split), or give one of these folders as DATA="
+        )
+    if not 2 <= len(inside) <= MOST_CLASSES:
+        loose = sum(1 for _ in walk(home, SUFFIXES, depth=0))
+        found = f"{len(inside)} sub-folders" if len(inside) != 1 else f"one sub-folder, {inside[0].name}/,"
+        raise UserError(f"{home}: {EXPECTED}; found {found} and {loose} pictures beside")
+
+
+def _listed(folders: Iterable[Path]) -> str:
+    return some([f"{path.name}/" for path in folders])
+
+
+def _pictures(place: Path, class_name: str) -> dict[str, tuple[Path, str]]:
+    """name -> (path, group) of the pictures of a class."""
+    top = _looked_through(place)
+    pictures = {}
+    for name, path in named_pictures(top).items():
+        folders = path.relative_to(top).parts[:-1]
+        pictures[name] = (path, identifier(folders[0]) if folders else f"{class_name}/{name}")
+    return pictures
+
+
+def named_pictures(top: Path) -> dict[str, Path]:
+    """The pictures below `top` by their path in it, without ending; two of one name keep theirs.
+
+    Raises UserError for a file that may be a picture and is not read.
+    """
+    found = []
+    for path in walk(top, None):
+        if ending(path) in SUFFIXES:
+            found.append(path)
+        else:
+            refuse_unread(path, SUFFIXES)
+    inside = [path.relative_to(top) for path in found]
+    bare = [identifier(path.with_suffix("").as_posix()) for path in inside]
+    count = Counter(bare)
+    names = (name if count[name] == 1 else identifier(path.as_posix()) for name, path in zip(bare, inside, strict=True))
+    return dict(zip(names, found, strict=True))
+
+
+def _looked_through(place: Path) -> Path:
+    while len(inside := subfolders(place)) == 1 and not any(walk(place, SUFFIXES, depth=0)):
+        place = inside[0]
+    return place
+
+
+def check_no_other_table(home: Path, images: Sequence[Image], given: Path) -> None:
+    """Raise UserError if a groups.csv lies where it is not read."""
+    for place in dict.fromkeys([given, *sorted({image.path.parent for image in images})]):
+        if place != home and place.is_dir() and not left_by_system(place.name) and (table := groups_table(place)):
+            raise UserError(f"{table}: is not read there; move it to {home / 'groups.csv'}")
+
+
+CLASS_FOLDERS = About(
+    slug="class-folders",
+    title="Any folder with a sub-folder for each class",
+    counts="whatever is in it: every picture that OpenCV or Pillow reads",
+    groups="the sub-folder in a class folder (a patient), or the line of the picture in groups.csv; else each picture"
+    " by itself",
+    terms="those of the data",
+    where="yours",
+    layout="""
+FOLDER/
+  CLASS/NAME.jpg           or CLASS/PATIENT/NAME.jpg
+  groups.csv               if wanted: frame,group and a line for every picture
+  splits.csv               if wanted: frame,split with a line for every picture""",
+)

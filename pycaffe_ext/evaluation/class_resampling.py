@@ -1,0 +1,174 @@
+"""Figures of a classification in resamples of whole groups (patients, videos), drawn with replacement.
+
+A mean over classes (macro AUC, balanced accuracy) takes of each resample the classes that were drawn: their mean
+deviation from the sample.  Its degrees of freedom are Satterthwaite's, from those of the classes, but no more than all
+groups have.  Resamples depend on the groups and the seed only: those of two nets on the same images are paired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pycaffe_ext.evaluation import classes, froc, roc
+from pycaffe_ext.evaluation.classes import Floats, Images, Ints
+from pycaffe_ext.evaluation.intervals import group_resamples
+
+RESAMPLES, MANY, FEWER = 1000, 10, 300  # resamples, and how many where there are more classes than MANY
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """Bootstrap values of a figure.  value : (resamples,)      groups : its degrees of freedom plus 1
+
+    groups is below 2 where a class has images in fewer than two groups.
+    """
+
+    value: Floats
+    groups: int
+
+
+def resamples(images: Images) -> int:
+    """How often groups are drawn: a standard error needs no more, and a hundred classes would take too long."""
+    return RESAMPLES if images.classes <= MANY else FEWER
+
+
+def mean_over_classes(value: Floats, drawn: Floats, groups: Sequence[int], most: int) -> Resampled:
+    """The mean over classes in each resample.
+
+    value : (classes,) in the sample      drawn : (resamples, classes), nan where a class was not drawn
+    groups : of each class; most : in all, which bounds the degrees of freedom where classes share groups
+    A resample without any class is nan.
+    """
+    known = np.isfinite(drawn)
+    deviation = np.where(known, drawn - value, 0)
+    total = known.sum(axis=1)
+    mean = value.mean() + deviation.sum(axis=1) / np.maximum(total, 1)
+    freedom = satterthwaite(_variances(deviation, known), groups)
+    return Resampled(np.where(total > 0, mean, np.nan), min(freedom, most))
+
+
+def _variances(deviation: Floats, known: NDArray[Any]) -> Floats:
+    count = np.maximum(known.sum(axis=0), 1)
+    found: Floats = (deviation**2).sum(axis=0) / count
+    return found
+
+
+def satterthwaite(variance: Floats, groups: Sequence[int]) -> int:
+    """As many groups as the degrees of freedom of a sum of independent estimates have, plus 1.
+
+    variance : (classes,)      groups : of each.  Where nothing varies, the least number of groups.
+    """
+    freedom = np.asarray(groups, np.float64) - 1
+    if variance.sum() <= 0 or freedom.min() < 1:
+        return int(freedom.min()) + 1
+    return int(variance.sum() ** 2 / (variance**2 / freedom).sum() + 1e-9) + 1
+
+
+def effective(images: Ints) -> int:
+    """How many groups of one size tell as much as groups of these unequal ones: Kish's (sum n)^2 / sum n^2.
+
+    images : (groups,) in each group, all above 0.  At least 2 of 2 groups or more: the degrees of freedom plus 1.
+    """
+    size = np.asarray(images, np.float64)
+    return max(int(size.sum() ** 2 / (size**2).sum() + 1e-9), min(size.size, 2))
+
+
+def shares(hits: Floats, total: Floats, resamples: int, seed: int) -> Floats:
+    """(resamples, k) shares sum(hits) / sum(total) with whole groups drawn; nan where nothing was drawn.
+
+    hits, total : (groups, k).  Resamples depend on the number of groups and the seed only.
+    """
+    values = np.full((resamples, hits.shape[1]), np.nan)
+    for row, weights in zip(values, group_resamples(np.arange(len(hits)), resamples, seed), strict=True):
+        drawn = weights @ total
+        np.divide(weights @ hits, drawn, out=row, where=drawn > 0)
+    return values
+
+
+def members(images: Images) -> tuple[Ints, int]:
+    """(n,) number of each image's group, and how many groups there are."""
+    names, member = np.unique(images.group, return_inverse=True)
+    return member, names.size
+
+
+def class_groups(images: Images) -> list[int]:
+    """(classes,) how many groups have an image of each class."""
+    return [int(np.unique(images.group[images.label == kind]).size) for kind in range(images.classes)]
+
+
+def effective_groups(images: Images, kind: int) -> int:
+    """As `effective`, of the groups that have an image of a class."""
+    return effective(np.unique(images.group[images.label == kind], return_counts=True)[1])
+
+
+def means(images: Images, value: NDArray[Any], seed: int) -> Resampled:
+    """The mean over images of (n,) values in each resample."""
+    member, groups = members(images)
+    if groups < 2:
+        return Resampled(np.full(resamples(images), np.nan), groups)
+    hits, total = (_by_group(member, weights, groups) for weights in (value, np.ones(member.size)))
+    drawn = shares(hits, total, resamples(images), seed)[:, 0]
+    return Resampled(drawn, effective(np.bincount(member)))
+
+
+def _by_group(member: Ints, weights: NDArray[Any], groups: int) -> Floats:
+    """(groups, 1) sum of the weights of each group's images."""
+    return np.bincount(member, weights, groups).astype(np.float64)[:, None]
+
+
+def class_aucs(images: Images, seed: int = 0) -> Floats:
+    """(resamples, classes in `Images.present`) AUCs; nan where a class was not drawn, or everything was of it."""
+    count = resamples(images)
+    if members(images)[1] < 2:
+        return np.full((count, len(images.present)), np.nan)
+    label, score, group = images.label, images.probability, images.group
+    drawn = [roc.bootstrap_aucs(label == kind, score[:, kind], group, count, seed) for kind in images.present]
+    return np.stack(drawn, axis=1)
+
+
+def macro(images: Images, drawn: Floats) -> Resampled:
+    """The macro AUC in each resample.  drawn : what `class_aucs` gave"""
+    value = np.array(list(classes.aucs(images).values()))
+    groups = [roc.class_groups(images.label == kind, images.group) for kind in images.present]
+    return mean_over_classes(value, drawn, groups, members(images)[1])
+
+
+def macro_aucs(images: Images, seed: int = 0) -> Resampled:
+    """Macro AUCs of resamples; those of two nets on the same images are paired."""
+    return macro(images, class_aucs(images, seed))
+
+
+def recalls(images: Images, seed: int) -> Floats:
+    """(resamples, classes)"""
+    member, groups = members(images)
+    if groups < 2:
+        return np.full((resamples(images), images.classes), np.nan)
+    total, hits = (np.zeros((groups, images.classes)) for _ in range(2))
+    np.add.at(total, (member, images.label), 1)
+    np.add.at(hits, (member, images.label), images.predicted == images.label)
+    return shares(hits, total, resamples(images), seed)
+
+
+def balanced_accuracies(images: Images, seed: int = 0) -> Resampled:
+    """Balanced accuracies of resamples; those of two nets on the same images are paired."""
+    there = np.flatnonzero(images.count)
+    groups = [effective_groups(images, kind) for kind in there.tolist()]
+    drawn = recalls(images, seed)[:, there]
+    return mean_over_classes(classes.recalls(images)[there], drawn, groups, members(images)[1])
+
+
+def sensitivities(images: Images, positive: NDArray[Any], score: Floats, rates: Floats, seed: int) -> Floats:
+    """(resamples, rates)"""
+    member, groups = members(images)
+    if groups < 2:
+        return np.full((resamples(images), rates.size), np.nan)
+    order = np.argsort(-score[~positive], kind="stable")
+    false = score[~positive][order], member[~positive][order]
+    negatives = np.bincount(member[~positive], minlength=groups)
+    found = score[positive], member[positive]
+    return froc.resampled_sensitivities(false, found, negatives, rates, resamples(images), seed)

@@ -1,0 +1,167 @@
+"""Parts of a report on classification: counts, results over seeds, of one seed and by class, AUC by depth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pycaffe_ext.evaluation import calibration
+from pycaffe_ext.evaluation.class_comparison import BALANCED
+from pycaffe_ext.evaluation.class_intervals import SPECIFICITIES
+from pycaffe_ext.evaluation.class_summary import Summary
+from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS, Interval
+from pycaffe_ext.files import write_csv
+from pycaffe_ext.report import depth, study_parts
+from pycaffe_ext.report.by_class.figures import estimate_text
+from pycaffe_ext.report.by_class.material import BY_GROUP, Material
+from pycaffe_ext.report.depth import Seeds
+from pycaffe_ext.report.model import Block, Figure, Folded, Note, Section, Table
+
+if TYPE_CHECKING:
+    pass
+
+SENSITIVITY = "sensitivity at specificity"
+INTERVAL = ("seeds", "mean", "t_low", "t_high")
+FIGURES: dict[str, Callable[[Summary], float]] = {  # columns of the results over seeds, beside the primary endpoint
+    "balanced accuracy": lambda own: own.balanced_accuracy.value,
+    "accuracy": lambda own: own.accuracy.value,
+    "Brier score": lambda own: own.brier.value,
+    "calibration error": lambda own: calibration.expected_error(list(own.bins)),
+}
+
+
+def data(folder: Path, material: Material) -> Section:
+    """Counts at each stage, and the test images of each class."""
+    study = material.study
+    each = {seed: next(iter(study.of_seed(seed).values())) for seed in study.seeds}
+    found = {seed: study_parts.counts(run.packed.facts) for seed, run in each.items()}
+    splits = list(dict.fromkeys(split for stages in found.values() for own in stages.values() for split in own))
+    rows = [
+        (seed, stage, *(own.get(split, "") for split in splits))
+        for seed, stages in found.items()
+        for stage, own in stages.items()
+    ]
+    write_csv(folder / "counts.csv", ("seed", "stage", *splits), rows)
+    shown = [row[1:] for row in rows if row[0] == study.main_seed]
+    text = f"Counts at each stage, seed {study.main_seed}. No group (patient, video) is in two splits."
+    return Section("Data", [text, Table(("", *splits), shown, "counts.csv")])
+
+
+def results(folder: Path, material: Material) -> Section:
+    """Over seeds: the primary endpoint first."""
+    found = {figure: material.over_seeds(value) for figure, value in _columns(material).items()}
+    rows = [
+        (name, figure, own.over.seeds, own.over.mean, *("" if end is None else end for end in own.over[1:3]))
+        for figure, names in found.items()
+        for name, own in names.items()
+    ]
+    write_csv(folder / "results.csv", ("name", "figure", *INTERVAL), rows)
+    text = f"{study_parts.SEEDS}. Means of schemes with different numbers of seeds are not comparable."
+    along = {figure: names for figure, names in found.items() if figure.startswith(SENSITIVITY)}
+    others = {figure: names for figure, names in found.items() if figure not in along}
+    tables = [_over_seeds(figures) for figures in (others, along) if figures]
+    return Section("Results", [text, *tables, *_one_seed(folder, material)])
+
+
+def _over_seeds(found: Mapping[str, Mapping[str, Seeds]]) -> Table:
+    """A row for each net, a column for each figure."""
+    first = next(iter(found.values()))
+    rows = [
+        (name, own.over.seeds, *(depth.shown(names[name].over) for names in found.values()))
+        for name, own in first.items()
+    ]
+    return Table(("", "seeds", *found), rows, "results.csv")
+
+
+def _columns(material: Material) -> dict[str, Callable[[Summary], float]]:
+    """Figure -> how it is taken from a summary; of two classes also the sensitivities of class 1."""
+    columns: dict[str, Callable[[Summary], float]] = {material.endpoint: lambda own: own.auc.value, **FIGURES}
+    if len(material.classes) == 2:
+        for i, specificity in enumerate(SPECIFICITIES):
+            columns[f"{SENSITIVITY} {specificity:g}"] = partial(_sensitivity, i)
+    return columns
+
+
+def _sensitivity(i: int, own: Summary) -> float:
+    return own.sensitivities[1][i].estimate.value
+
+
+def _one_seed(folder: Path, material: Material) -> list[Block]:
+    """Both intervals of the main seed's figures; and those of each class by the deepest net."""
+    seed = material.study.main_seed
+    rows = []
+    for name, own in material.summaries[seed].items():
+        for figure, estimate in (
+            (material.endpoint, own.auc),
+            (BALANCED, own.balanced_accuracy),
+            ("accuracy", own.accuracy),
+            ("Brier score", own.brier),
+        ):
+            rows.append((name, figure, f"{estimate.value:.3f}", _ends(estimate.image), _ends(estimate.group)))
+    text = (
+        f"Seed {seed}, with two intervals each: by image, which takes images as independent of each other, and by"
+        " group, which does not (empty: too few groups)."
+    )
+    header = ("", "figure", "value", "95 % by image", "95 % by group")
+    return [
+        text,
+        Folded(f"Intervals, seed {seed}", [Table(header, rows)]),
+        *_few(material),
+        *_by_class(folder, material),
+    ]
+
+
+def _few(material: Material) -> list[Block]:
+    groups = material.deepest.result.test["groups_of_class"]
+    few = [f"{name} ({count})" for name, count in groups.items() if count < ENOUGH_GROUPS]
+    if not few:
+        return []
+    return [
+        Note(f"Fewer than {ENOUGH_GROUPS} test groups, so that intervals by group are unreliable: {', '.join(few)}")
+    ]
+
+
+def _by_class(folder: Path, material: Material) -> list[Block]:
+    run, names = material.deepest, material.classes
+    own = material.summaries[material.study.main_seed][material.study.name(run)]
+    test = run.result.test
+    rows = [
+        (
+            names[kind],
+            test["images_of_class"][names[kind]],
+            test["groups_of_class"][names[kind]],
+            estimate_text(own.areas[kind]) if kind in own.areas else "",
+            estimate_text(recall),
+        )
+        for kind, recall in own.recalls.items()
+    ]
+    header = ("class", f"test {material.word}s", "groups", "AUC against the rest", "recall")
+    write_csv(folder / "by_class.csv", header, rows)
+    text = f"By class, {material.study.name(run)}, seed {material.study.main_seed}; {BY_GROUP}."
+    return [text, Table(header, rows, "by_class.csv")]
+
+
+def _ends(interval: Interval | None) -> str:
+    return "" if interval is None else f"[{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def by_depth(folder: Path, material: Material) -> Section:
+    """AUC by depth of tuning."""
+    study = material.study
+    found = material.over_seeds(lambda own: own.auc.value)
+    rows = [(name, seed, value) for name, own in found.items() for seed, value in own.values.items()]
+    write_csv(folder / "auc_by_depth.csv", ("name", "seed", "auc"), rows)
+    if not study.depths:
+        return Section("AUC by depth of tuning", ["No fine-tuned net in this study."])
+    level = f"{material.endpoint} of the test {material.word}s"
+    tuned = {level: {name: found[name] for name in study.depths}}
+    others = {level: {name: own for name, own in found.items() if name not in study.depths}}
+    depth.depth_figure(folder / "auc_by_depth.png", tuned, others, material.looks, study_parts.setting_text(study))
+    several = f"{study_parts.SEEDS}; the small marks are single seeds"
+    caption = (
+        f"{material.endpoint} by depth of tuning. {several if len(study.seeds) > 1 else 'One seed: no interval'}. Lines"
+        " and bands: nets from scratch and the baseline, over the same seeds. All numbers: auc_by_depth.csv."
+    )
+    return Section("AUC by depth of tuning", [Figure("auc_by_depth.png", caption)])

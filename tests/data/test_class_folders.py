@@ -1,0 +1,210 @@
+"""Class folders: classes, names, groups, splits, and what is refused."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from class_folders_lab import PNG, fill
+
+from pycaffe_ext.data import class_folders
+from pycaffe_ext.data.images import fixed_splits
+from pycaffe_ext.data.sources.listing import not_taken
+from pycaffe_ext.errors import UserError
+
+RADIOGRAPHS = Path(__file__).parents[3] / "shared" / "data" / "chest-xray"
+
+
+def make(folder: Path, *classes: str, each: int = 3) -> Path:
+    return fill(folder, *(f"{name}/{i}.png" for name in classes for i in range(each)))
+
+
+def groups(found) -> dict[str, str]:
+    return {image.name: image.group for image in found.images}
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(UserError) as error:
+        class_folders.read(folder)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_classes_are_the_sorted_folders_and_each_picture_is_its_own_group(tmp_path):
+    make(tmp_path, "b", "a", "c d", each=3)
+    found = class_folders.read(tmp_path)
+    assert found.classes == ("a", "b", "c d") == class_folders.class_names(tmp_path)
+    assert groups(found) == {f"{name}/{i}": f"{name}/{i}" for name in found.classes for i in range(3)}
+    assert {image.name: image.label for image in found.images}["c d/1"] == 2
+    assert {image.source for image in found.images} == {tmp_path.name}
+
+
+def test_the_only_sub_folder_may_hold_the_classes(tmp_path):
+    make(tmp_path / "unpacked", "a", "b")
+    assert class_folders.read(tmp_path).folder == tmp_path / "unpacked"
+
+
+def test_names_with_blanks_umlauts_and_bytes_that_are_no_utf_8(tmp_path):
+    make(tmp_path, "Gesund 1", "krank\u00e4", each=2)
+    fill(tmp_path, "Gesund 1/ein Bild (2).png", "krank\u00e4/a\u0308.png")  # two characters for one letter
+    strange = os.fsdecode(b"\xff\xfe.png")
+    fill(tmp_path, f"krank\u00e4/{strange}")
+    found = class_folders.read(tmp_path)
+    assert {"Gesund 1/ein Bild (2)", "krank\u00e4/\u00e4", f"krank\u00e4/{strange[:-4]}"} <= groups(found).keys()
+    assert all(image.path.exists() for image in found.images)
+
+
+def test_pictures_of_one_name_keep_their_endings(tmp_path):
+    fill(make(tmp_path, "a", "b"), "a/0.jpg")
+    assert {"a/0.png", "a/0.jpg", "a/1"} <= groups(class_folders.read(tmp_path)).keys()
+
+
+def test_what_systems_leave_is_passed_over_and_counted(tmp_path):
+    fill(make(tmp_path, "a", "b"), ".cache/1.png", "@eaDir/x.png", "a/.thumb.png", "a/thumbnails/1.png", "loose.png")
+    (tmp_path / "a" / "Thumbs.db").write_text("")
+    found = class_folders.read(tmp_path)
+    assert len(found.images) == 6
+    left = not_taken(tmp_path, [image.path for image in found.images])
+    assert {(one.kind, one.files) for one in left} == {
+        ("in .cache/", 1),
+        ("in @eaDir/", 1),
+        ("hidden", 1),
+        ("in thumbnails/", 1),
+        ("in the folder itself", 1),
+    }
+
+
+def test_a_sub_folder_of_a_class_is_a_patient_in_all_classes(tmp_path):
+    names = [f"{kind}/{patient}/{i}.png" for kind in "ab" for patient in ("p1", "p2", "p3") for i in range(2)]
+    found = class_folders.read(fill(tmp_path, *names, "a/p1/visit2/9.png", "a/alone.png"))
+    of = groups(found)
+    assert of["a/p1/0"] == of["b/p1/1"] == of["a/p1/visit2/9"] == "p1"
+    assert of["b/p2/0"] == "p2"
+    assert of["a/alone"] == "a/alone"
+
+
+def test_a_single_folder_in_a_class_is_no_patient(tmp_path):
+    names = [f"{kind}/images/{i}.png" for kind in "ab" for i in range(3)]
+    assert groups(class_folders.read(fill(tmp_path, *names)))["a/0"] == "a/0"
+
+
+@pytest.mark.parametrize("form", ["{kind}/{i}", "{kind}/{i}.png", "{kind}{i}", "{kind}{i}.png"])
+def test_groups_come_from_the_table_however_pictures_are_called_in_it(form, tmp_path):
+    short = "/" not in form
+    for kind in "ab":
+        fill(tmp_path, *(f"{kind}/{kind if short else ''}{i}.png" for i in range(3)))
+    lines = [f"{form.format(kind=kind, i=i)},patient {i}" for kind in "ab" for i in range(3)]
+    (tmp_path / "groups.csv").write_text("frame,group\n" + "\n".join(lines))
+    assert set(groups(class_folders.read(tmp_path)).values()) == {"patient 0", "patient 1", "patient 2"}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda lines: lines[:-1], "groups.csv: no line for b/2;"),
+        (lambda lines: [*lines, "b/7,p"], "groups.csv: no such picture: b/7;"),
+        (lambda lines: [*lines, "b/2,p"], "line 8: 'b/2' is listed twice .line 7"),
+        (lambda lines: [*lines[:-1], "b/2,"], "line 7 lacks its group"),
+        (lambda lines: [*lines[:-1], "b/2,P 1"], "'p1' .* and 'P 1' .* look alike"),
+    ],
+    ids=["missing", "unknown", "twice", "empty", "alike"],
+)
+def test_a_table_of_groups_that_does_not_fit(change, words, tmp_path):
+    lines = [f"{kind}/{i},p{i}" for kind in "ab" for i in range(3)]
+    (make(tmp_path, "a", "b") / "groups.csv").write_text("\n".join(["frame,group", *change(lines)]))
+    with pytest.raises(UserError, match=words):
+        class_folders.read(tmp_path)
+
+
+def test_a_table_of_groups_elsewhere_is_refused(tmp_path):
+    (make(tmp_path, "a", "b") / "a" / "groups.csv").write_text("frame,group\n")
+    assert "a/groups.csv: is not read there; move it to" in refused(tmp_path)
+
+
+def splits(folder: Path, header: str, lines: list[str]) -> None:
+    (folder / "splits.csv").write_text("\n".join([header, *lines]))
+
+
+def test_splits_are_fixed_by_the_table(tmp_path):
+    names = [f"{kind}/{i}" for kind in "ab" for i in range(3)]
+    words = ("Train", "validation", "test")
+    splits(make(tmp_path, "a", "b"), "file,split", [f"{name}.png,{words[int(name[-1])]}" for name in names])
+    found = class_folders.read(tmp_path)
+    fixed = fixed_splits(found.images)
+    assert {split: [image.name for image in part] for split, part in fixed.items()} == {
+        split: [f"a/{i}", f"b/{i}"] for i, split in enumerate(("train", "val", "test"))
+    }
+    assert groups(found)["a/0"] == "a/0"
+    splits(tmp_path, "frame,group,split", [f"{name},p{name[-1]},{words[int(name[-1])]}" for name in names])
+    assert set(groups(class_folders.read(tmp_path)).values()) == {"p0", "p1", "p2"}
+
+
+@pytest.mark.parametrize(
+    ("word", "words"),
+    [("later", "line 7: split 'later' must be one of train, val, test"), ("train", "no picture in test")],
+)
+def test_splits_that_do_not_do(word, words, tmp_path):
+    lines = [f"{kind}/{i},{('train', 'val', 'train')[i]}" for kind in "ab" for i in range(3)]
+    splits(make(tmp_path, "a", "b"), "frame,split", [*lines[:-1], f"b/2,{word}"])
+    with pytest.raises(UserError, match=words):
+        class_folders.read(tmp_path)
+
+
+def test_without_a_table_no_split_is_fixed(tmp_path):
+    assert fixed_splits(class_folders.read(make(tmp_path, "a", "b")).images) is None
+
+
+def test_what_a_run_depends_on_is_in_the_content(tmp_path):
+    image = class_folders.read(make(tmp_path, "a", "b")).images[0]
+    changed = [replace(image, **one) for one in ({"name": "x"}, {"group": "x"}, {"label": 5}, {"split": "test"})]
+    assert len({one.content() for one in (image, *changed)}) == 5
+    image.path.write_bytes(PNG + b"x")
+    assert image.content() != replace(image, path=tmp_path / "a" / "1.png").content()
+
+
+def test_a_class_with_too_few_groups_is_named(tmp_path):
+    make(tmp_path, "a", "b")
+    fill(tmp_path, "rare one/1.png", "rare one/2.png")
+    assert "class 'rare one' has 2 pictures in 2 groups" in refused(tmp_path)
+    fill(tmp_path, "rare one/3.png", "rare one/4.png")
+    lines = [f"{kind}/{i},{kind}{i}" for kind in "ab" for i in range(3)]
+    lines += [f"rare one/{i},{'one' if i < 3 else 'other'}" for i in range(1, 5)]
+    (tmp_path / "groups.csv").write_text("\n".join(["frame,group", *lines]))
+    assert "class 'rare one' has 4 pictures in 2 groups" in refused(tmp_path)
+
+
+def test_other_folders_hear_what_was_expected_and_what_was_found(tmp_path):
+    expected = "expected a sub-folder for each of 2 to 100 classes"
+    assert "no such folder" in refused(tmp_path / "none")
+    assert "is a file" in refused(fill(tmp_path, "a.png") / "a.png")
+    assert f"{expected}, with its pictures in it; found 0 sub-folders and 1 pictures beside" in refused(tmp_path)
+    one = make(tmp_path / "one", "a")
+    assert "found one sub-folder, a/, and 0 pictures beside" in refused(one)
+    many = fill(tmp_path / "many", *(f"{i}/1.png" for i in range(101)))
+    assert "found 101 sub-folders" in refused(many)
+    (make(tmp_path / "bare", "a", "b") / "c").mkdir()
+    assert "bare/c: no picture in it" in refused(tmp_path / "bare")
+    polyps = make(tmp_path / "polyps", "images", "masks")
+    assert "holds images/ and masks/, a set for `make polyp`" in refused(polyps)
+    parts = fill(tmp_path / "parts", *(f"{part}/{kind}/1.png" for part in ("train", "test") for kind in "ab"))
+    assert "test/, train/ are splits, not classes" in refused(parts)
+    alike = make(tmp_path / "alike", "class 1", "Class1")
+    assert "look alike" in refused(alike)
+
+
+def test_files_that_can_not_be_read_are_refused(tmp_path):
+    (make(tmp_path, "a", "b") / "a" / "scan.dcm").write_bytes(b"x")
+    assert "a/scan.dcm: files ending in .dcm are not read here" in refused(tmp_path)
+    (tmp_path / "a" / "scan.dcm").rename(tmp_path / "a" / "scan.xyz")
+    assert "a/scan.xyz: files ending in .xyz are not read here" in refused(tmp_path)
+
+
+@pytest.mark.skipif(not RADIOGRAPHS.exists(), reason="needs shared/data/chest-xray beside the project")
+def test_the_radiographs():
+    found = class_folders.read(RADIOGRAPHS)
+    assert found.classes == ("NORMAL", "PNEUMONIA")
+    assert np.bincount([image.label for image in found.images]).tolist() == [234, 390]
+    assert found.images[0].picture().ndim == 3
