@@ -17,8 +17,8 @@ INTRODUCTION = """# Benchmarks
 
 Written by `make bench`, which measures this engine and the genuine BVLC Caffe 1.0 side by side: the same prototxt
 files, the same data, the same number of threads. The two take turns, one sample each; the first of each is thrown
-away, the others are given as median (min to max). "Better by" is the genuine engine's median over ours for times and
-memory, ours over the genuine engine's for rates: above 1x ours is the better one. A missed target is marked `missed`.
+away, the others are shown as median (min to max). "Better by" is the genuine engine's median over ours for times and
+memory, ours over the genuine engine's for rates: above 1x ours is the better one. A missed target is shown as `missed`.
 """
 METHOD = """## How
 
