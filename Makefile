@@ -140,6 +140,10 @@ conformance: $(READY)
 coverage: $(READY)
 	@$(PY) tools/coverage.py $(call options,REPETITIONS STUDIES)
 
+.PHONY: docs
+docs: $(READY)
+	@$(BIN)/mkdocs build --strict --quiet
+
 lint: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .

@@ -83,7 +83,7 @@ def obstacle(experiment: Experiment) -> str:
 
 
 def report(path: Path, lab: Lab, failed: dict[str, str], experiments: Sequence[Experiment] = EXPERIMENTS) -> str:
-    """Write BENCHMARKS.md from every result there is; returns the table to print."""
+    """Write the page of results from every result there is; returns the table to print."""
     results = {row.name: result for row in all_rows(experiments) if (result := load(row.name, lab.folder))}
     results |= {made.row: made for derived in DERIVED if (made := derive(derived, results))}
     entries = [(row, results[row.name]) for row in all_rows(experiments) if row.name in results]

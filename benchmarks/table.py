@@ -1,4 +1,4 @@
-"""The table of results: printed, and as BENCHMARKS.md."""
+"""The table of results: printed, and as a page in Markdown."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Place = tuple[str, str]  # commit, machine
 
 
 def render(entries: Sequence[Entry], missing: Mapping[str, str], here: Place) -> tuple[str, str]:
-    """(text to print, content of BENCHMARKS.md); `missing` is row -> why it has no figure, `here` is now's place."""
+    """(text to print, content of the page); `missing` is row -> why it has no figure, `here` is now's place."""
     notes: list[str] = []
     body = [_cells(row, result, _marks(result, here, notes)) for row, result in entries]
     below = [f"[{i}] {note}" for i, note in enumerate(notes, 1)]

@@ -1,4 +1,4 @@
-"""Measure this engine against the genuine Caffe, print a table and write BENCHMARKS.md."""
+"""Measure this engine against the genuine Caffe, print a table and write docs/reference/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def main() -> int:
         print("\n".join(table.aligned(layers.compare(lab))))
         return 0
     failed = {} if options["table"] else _measured(experiments, lab)
-    print(suite.report(Path(options["output"] or ROOT / "BENCHMARKS.md"), lab, failed))
+    print(suite.report(Path(options["output"] or ROOT / "docs/reference/benchmarks.md"), lab, failed))
     return 1 if failed else 0
 
 

@@ -1,4 +1,4 @@
-"""Run every conformance case in this engine and in the genuine Caffe; print the table and write CONFORMANCE.md."""
+"""Run every conformance case in both engines; print the table and write docs/reference/conformance.md."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
+PAGE = Path("docs", "reference", "conformance.md")
 ERROR = 2  # glog's level: neither INFO nor WARNING of every net that is made
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "lab")]  # the cases belong to the tests, not to the installed package
 
@@ -39,7 +40,7 @@ def main() -> int:
                     bar.update()
             results.append(Result(group, outcomes))
             bar.write(_told(results[-1]))
-    output = options["output"] or (None if wanted or quick else ROOT / "CONFORMANCE.md")
+    output = options["output"] or (None if wanted or quick else ROOT / "docs/reference/conformance.md")
     if output:
         with writing(output) as file:
             file.write(markdown(results))

@@ -318,7 +318,7 @@ CHECKS = (
     ),
     Command(
         "bench",
-        "compare with the genuine Caffe, write BENCHMARKS.md",
+        "compare with the genuine Caffe, write docs/reference/benchmarks.md",
         (
             _argument("rows", "rows or families of rows", "ROW...", count="*", default=(), unset="all", make="ROWS"),
             _switch("list", "only list the rows"),
@@ -327,7 +327,7 @@ CHECKS = (
             _extra("samples", "of each side; fewer than 5 are marked", "n", "int", default=5),
             _extra("threads", "of each side", "n", "int", default=2),
             _extra("folder", "made data and results", "folder", "path", unset="runs/bench"),
-            _extra("output", "the table", "file", "path", unset="BENCHMARKS.md"),
+            _extra("output", "the table", "file", "path", unset="docs/reference/benchmarks.md"),
         ),
         target="bench",
         tool="bench",
@@ -359,13 +359,13 @@ CHECKS = (
     ),
     Command(
         "conformance",
-        "every case in both engines, after `make caffe`; writes CONFORMANCE.md",
+        "every case in both engines, after `make caffe`; writes docs/reference/conformance.md",
         (
             _argument(
                 "groups", "chapters or groups, by their first letters", "GROUP...", count="*", default=(), unset="all"
             ),
             _switch("quick", "only the rows that `make test` runs"),
-            _extra("output", "the table", "file", "path", unset="CONFORMANCE.md when all rows are run"),
+            _extra("output", "the table", "file", "path", unset="docs/reference/conformance.md when all rows are run"),
         ),
         target="conformance",
         tool="conformance",
@@ -390,7 +390,8 @@ MAKE_ONLY = (
     ),
     Command("", "everything that proves the promises, on two cores", target="test"),
     Command("", "the tests that take seconds", target="quick-test"),
-    Command("", "the checks of style", target="lint"),
+    Command("", "the checks of style and types", target="lint"),
+    Command("", "the documentation as a web site, into site/; a broken link is an error", target="docs"),
     Command("", "remove runs/ (downloads and the virtual environment stay)", target="clean"),
 )
 COMMANDS = {command.name: command for command in (*RUNNING, *NETS, *DATA, *CAFFE, *PROGRAMS, *CHECKS)}
