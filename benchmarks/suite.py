@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -93,7 +94,7 @@ def report(path: Path, lab: Lab, failed: dict[str, str], experiments: Sequence[E
     return printed
 
 
-def _measure_and_save(experiment: Experiment, lab: Lab, bar: tqdm) -> None:
+def _measure_and_save(experiment: Experiment, lab: Lab, bar: tqdm[Any]) -> None:
     watch = Stopwatch()
     samples = measure(experiment, lab, bar.update)
     others = watch.others()

@@ -1,31 +1,7 @@
-"""Measure, on synthetic scores of known truth, what the 95 % intervals cover and how often the tests err."""
+"""Measure, on synthetic scores of known truth, what the 95 % intervals cover and how often tests and verdicts err."""
 
-from __future__ import annotations
-
-import argparse
-from math import sqrt
-
-from pycaffe_ext.errors import UserError, run_cli
-from pycaffe_ext.evaluation import simulation
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repetitions", type=int, default=1000, help="test sets of each world (default: %(default)s)")
-    parser.add_argument("--resamples", type=int, default=400, help="of each bootstrap (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
-    args = parser.parse_args()
-    if args.repetitions < 1 or args.resamples < 100:
-        raise UserError("--repetitions must be 1 or more and --resamples 100 or more")
-    print(f"{args.repetitions} test sets of each world, {args.resamples} resamples; ± is the standard error\n")
-    for name, world in simulation.WORLDS.items():
-        found = simulation.shares(world, args.repetitions, args.resamples, args.seed, progress=True)
-        print(name)
-        for outcome, share in found.items():
-            error = sqrt(share * (1 - share) / args.repetitions)
-            print(f"  {100 * share:5.1f} % ± {100 * error:3.1f}  {simulation.MEANINGS[outcome]}")
-        print(flush=True)
-
+from pycaffe_ext.commands.coverage import main
+from pycaffe_ext.errors import run_cli
 
 if __name__ == "__main__":
     run_cli(main)

@@ -12,6 +12,7 @@ import warnings
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ BANDS = (1, 2, 4, 8, 16, 32, 64)  # radii of the spectrum's rings, periods a fra
 TREES, LEAF, FOLDS = 100, 3, 5
 
 FEATURES = (
-    *(f"spectrum_{low}_{high}" for low, high in zip(BANDS[:-1], BANDS[1:], strict=True)),
+    *(f"spectrum_{low}_{high}" for low, high in pairwise(BANDS)),
     *(f"dct_{k}" for k in range(1, 8)),
     *(f"laplacian_{part}" for part in ("mean", "low", "high")),
     *(f"gradient_{part}" for part in ("mean", "q50", "q90", "q99")),
@@ -61,7 +62,7 @@ class Model:
     def save(self, path: Path) -> None:
         """Write an .npz of plain arrays, whole or not at all; reading it runs no code."""
         with writing(path, "wb") as file:
-            np.savez(file, **self.forest.arrays())
+            np.savez(file, allow_pickle=False, **self.forest.arrays())
 
     @classmethod
     def load(cls, path: Path) -> Model:
@@ -121,7 +122,7 @@ def _spectrum(grey: NDArray[np.float64]) -> NDArray[np.float64]:
     energy = np.abs(np.fft.fftshift(np.fft.fft2((grey - grey.mean()) * window))) ** 2 / SIDE**2
     y, x = np.mgrid[-SIDE // 2 : SIDE // 2, -SIDE // 2 : SIDE // 2]
     radius = np.hypot(x, y)
-    rings = zip(BANDS[:-1], BANDS[1:], strict=True)
+    rings = pairwise(BANDS)
     return np.log1p([energy[(radius >= low) & (radius < high)].mean() for low, high in rings])
 
 

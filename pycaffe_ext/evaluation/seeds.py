@@ -41,12 +41,12 @@ def seed_interval(
     sets.  With three seeds it reaches 2.5 standard deviations to either side.  Raises UserError for values that are
     not finite or none at all.
     """
-    values = _finite(values)
-    mean = float(values.mean())
-    if values.size < 2:
+    finite = _finite(values)
+    mean = float(finite.mean())
+    if finite.size < 2:
         return SeedInterval(mean, None, None, 1)
-    reach = _t_reach(values, confidence)
-    return SeedInterval(mean, max(mean - reach, limits[0]), min(mean + reach, limits[1]), values.size)
+    reach = _t_reach(finite, confidence)
+    return SeedInterval(mean, max(mean - reach, limits[0]), min(mean + reach, limits[1]), finite.size)
 
 
 def seed_difference(first: Sequence[float], second: Sequence[float], confidence: float = 0.95) -> SeedDifference:
@@ -56,10 +56,10 @@ def seed_difference(first: Sequence[float], second: Sequence[float], confidence:
     """
     from scipy.special import stdtr
 
-    first, second = _finite(first), _finite(second)
-    if first.shape != second.shape:
-        raise ValueError(f"{first.size} and {second.size} values are not pairs")
-    gaps = first - second
+    before, after = _finite(first), _finite(second)
+    if before.shape != after.shape:
+        raise ValueError(f"{before.size} and {after.size} values are not pairs")
+    gaps = before - after
     value = float(gaps.mean())
     if gaps.size < 2:
         return SeedDifference(value, None, None, None, 1)
@@ -76,7 +76,7 @@ def _t_reach(values: np.ndarray, confidence: float) -> float:
 
 
 def _finite(values: Sequence[float]) -> np.ndarray:
-    values = np.asarray(values, np.float64)
-    if values.ndim != 1 or not values.size or not np.isfinite(values).all():
-        raise UserError(f"a mean over seeds needs one finite value per seed, there are {values.tolist()}")
-    return values
+    array = np.asarray(values, np.float64)
+    if array.ndim != 1 or not array.size or not np.isfinite(array).all():
+        raise UserError(f"a mean over seeds needs one finite value per seed, there are {array.tolist()}")
+    return array
