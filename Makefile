@@ -30,7 +30,7 @@ flags    = $(call options,$(filter-out $(1),$(OPTIONS)))
 unexport $(OPTIONS)
 
 # What a user gives arrives as given: `value` leaves $ alone, a ' is quoted for the shell.
-ARGUMENTS := $(OPTIONS) NAME APP ROWS REPETITIONS CHECKS FOR WITHOUT TORCH
+ARGUMENTS := $(OPTIONS) NAME APP ROWS REPETITIONS STUDIES MARGIN AUC_MARGIN CHECKS FOR WITHOUT TORCH
 NAMES    := $(join $(addsuffix =,$(ARGUMENTS)),$(shell echo '$(ARGUMENTS)' | tr A-Z_ a-z-))
 lower    = $(patsubst $(1)=%,%,$(filter $(1)=%,$(NAMES)))
 quote    = '$(subst ','\'',$(1))'
@@ -61,7 +61,7 @@ $(APPS): $(READY)
 	@$(PY) tools/run_study.py $@ $(call flags,SEED RUN OUT)
 
 $(TABLES): $(READY)
-	@$(PY) tools/write_report.py $(@:%-tables=%) $(call flags,SEED RUN)
+	@$(PY) tools/write_report.py $(@:%-tables=%) $(call flags,SEED RUN) $(call options,MARGIN AUC_MARGIN)
 
 .DEFAULT:
 	@echo 'error: no target' $(call quote,$@)'; a job is APP-SCHEME with APP one of: $(APPS); SCHEME one of: $(TUNINGS);' \
@@ -138,7 +138,7 @@ conformance: $(READY)
 
 .PHONY: coverage
 coverage: $(READY)
-	@$(PY) tools/coverage.py $(call options,REPETITIONS)
+	@$(PY) tools/coverage.py $(call options,REPETITIONS STUDIES)
 
 .PHONY: docs
 docs: $(READY)

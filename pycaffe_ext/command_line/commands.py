@@ -93,7 +93,23 @@ RUNNING = (
     Command(
         "report",
         "figures and tables of these runs; takes the same options as the study",
-        (APP, *STUDY, *settings(without=("seed",)), *MACHINE, RUNS, output("the report", "reports/APP")),
+        (
+            APP,
+            *STUDY,
+            *settings(without=("seed",)),
+            *MACHINE,
+            RUNS,
+            output("the report", "reports/APP"),
+            Option(
+                "margin",
+                "sensitivity that deep tuning may lose and still count as good as scratch",
+                "m",
+                "float",
+                default=0.05,
+                group="study",
+            ),
+            Option("auc_margin", "the same of the AUC", "m", "float", default=0.02, group="study"),
+        ),
         module="report",
         example="APP-tables",
     ),
@@ -294,6 +310,7 @@ CHECKS = (
         (
             Option("repetitions", "test sets of each world", "n", "int", default=1000),
             _extra("resamples", "of each bootstrap", "n", "int", default=400),
+            Option("studies", "whole studies of each world, through the claims", "n", "int", default=100),
             _extra("seed", "of everything random", "n", "int", default=0),
         ),
         module="coverage",
@@ -373,8 +390,8 @@ MAKE_ONLY = (
     ),
     Command("", "everything that proves the promises, on two cores", target="test"),
     Command("", "the tests that take seconds", target="quick-test"),
+    Command("", "the checks of style and types", target="lint"),
     Command("", "the documentation as a web site, into site/; a broken link is an error", target="docs"),
-    Command("", "the checks of style", target="lint"),
     Command("", "remove runs/ (downloads and the virtual environment stay)", target="clean"),
 )
 COMMANDS = {command.name: command for command in (*RUNNING, *NETS, *DATA, *CAFFE, *PROGRAMS, *CHECKS)}

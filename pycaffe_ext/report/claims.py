@@ -1,55 +1,110 @@
-"""What the paper says of polyps (section 6.A, discussion), held against the curves of a study.
+"""What the paper says of polyps (section 6.A, discussion), tested on a study.
 
-A claim that one scheme is better than another is tested by the paired bootstrap of `evaluation.comparison`, at every
-operating point and for every seed; its verdict counts how many of these tests speak for it and how many against.
-Other nets than AlexNet have other stages: their depths are called shallow, moderate and deep at the same shares of
-the net as AlexNet's.
+Each claim is one contrast of a figure, fixed here before any result, and is tested over seeds and groups by
+`evaluation.contrasts`; "every ..." claims are intersection-union tests, "as good as ..." is non-inferiority with a
+margin, and convergence a sign test over seeds.  The p values of all claims are adjusted together by Holm's method, and
+a verdict goes by the adjusted p alone.
+
+A claim never mixes nets of different architectures, widths or donors: each such set of nets, a `family`, has claims
+of its own.  Other nets than AlexNet have other stages: their depths are called shallow, moderate and deep at the same
+shares of the net as AlexNet's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
-from statistics import fmean
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from pycaffe_ext.evaluation.comparison import NOT_TESTED, Comparison
+import numpy as np
+
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.evaluation.comparison import holm
+from pycaffe_ext.evaluation.contrasts import (
+    LEVEL,
+    Figure,
+    Test,
+    Verdict,
+    contrast_test,
+    every_test,
+    mean_difference,
+    rise,
+    verdict,
+)
+from pycaffe_ext.evaluation.convergence import Course, SignTest, converged, least_pairs, sign_test
+from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS
+from pycaffe_ext.evaluation.margins import MARGINS, Margins
+from pycaffe_ext.evaluation.study_figures import StudyFigures
 from pycaffe_ext.schemes import SCRATCH, STAGES
 
-HOLDS, IN_PART, MIXED, NOT_SHOWN, AGAINST_IN_PART, CONTRADICTED, UNTESTED = (
-    "holds",
-    "holds in part",
-    "mixed",
-    "not shown",
-    "contradicted in part",
-    "contradicted",
-    "not tested here",
-)
 DEEP, MODERATE = 1 / 4, 5 / 8  # of the stages, from the input: AlexNet's conv1-conv2 and conv3-conv5
-NEAR_BEST = 0.99  # of a run's best validation AUC: what "has converged" means here
+LEAST_DEPTHS = 5  # for a claim about growth
+
+
+class Untested(UserError):
+    """Why a claim was not tested."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the paper, what became of it here, and the counts or numbers behind that."""
+    """A sentence of the paper and what became of it here.
+
+    contrast, figure : what is compared with what, and by which figure of merit
+    test : of the contrast, or of convergence; None where nothing was tested, and `reason` says why
+    margin : of non-inferiority, None for other claims        p_holm : adjusted over all claims tested
+    tested : how many these are
+    """
 
     statement: str
-    verdict: str
-    evidence: str
+    contrast: str
+    figure: str
+    test: Test | SignTest | None = None
+    reason: str = ""
+    margin: float | None = None
+    p_holm: float | None = None
+    tested: int = 0
+
+    @property
+    def p(self) -> float | None:
+        return self.test.p if self.test else None
+
+    @property
+    def verdict(self) -> Verdict:
+        if self.test is None or self.p_holm is None:
+            return Verdict.NOT_TESTED
+        above = self.test.above if isinstance(self.test, Test) else self.test.sooner > self.test.later
+        return verdict(above, self.p_holm, self.margin is not None)
+
+    @property
+    def smallest(self) -> float | None:
+        """The smallest difference that this study shows with a chance of 80 %, whatever becomes of the other claims.
+
+        At a level of 0.05 divided by the number of claims, which is what Holm's method asks of the first.
+        None for convergence and where nothing was tested.
+        """
+        return self.test.estimate.smallest(LEVEL / self.tested) if isinstance(self.test, Test) else None
 
 
 class Method(NamedTuple):
-    """A net of the study.  name : as in the comparisons."""
+    """A net of the study.  name : as in the figures        donor : of its weights, "" for scratch"""
 
     name: str
     scheme: str
     arch: str = "alexnet"
+    width: str = "1"
+    donor: str = ""
+
+    @property
+    def learning(self) -> int | None:
+        """How many stages learn; None where nothing is fine-tuned."""
+        if self.scheme in SCRATCH:
+            return None
+        return len(self.stages) - self.stages.index(self.scheme.removeprefix("ft-"))
 
     @property
     def resting(self) -> int | None:
         """How many stages do not learn; None where nothing is fine-tuned."""
-        return None if self.scheme in SCRATCH else self.stages.index(self.scheme.removeprefix("ft-"))
+        return None if self.learning is None else len(self.stages) - self.learning
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -89,150 +144,223 @@ def roles(methods: Iterable[Method]) -> Roles:
     return found
 
 
+def families(methods: Sequence[Method]) -> dict[str, list[Method]]:
+    """name -> nets that may stand in one claim, the family with most nets first.
+
+    Fine-tuned nets of one architecture, width and donor, with the nets from scratch of that architecture and width.
+    """
+    tuned = dict.fromkeys((m.arch, m.width, m.donor) for m in methods if m.learning is not None)
+    nets = dict.fromkeys((m.arch, m.width) for m in methods)
+    keys = [*tuned, *((*net, "") for net in nets if not any(key[:2] == net for key in tuned))]
+    found = {key: [m for m in methods if (m.arch, m.width) == key[:2] and m.donor in ("", key[2])] for key in keys}
+    ordered = sorted(found.items(), key=lambda item: -len(item[1]))
+    return {_family_name(key, keys): own for key, own in ordered}
+
+
+def _family_name(key: tuple[str, str, str], keys: Sequence[tuple[str, str, str]]) -> str:
+    """The architecture, with the width and the donor where others differ in these alone."""
+    width = f" of width {key[1]}" if len({k[1] for k in keys if k[0] == key[0]}) > 1 else ""
+    donor = f", donor {key[2]}" if len({k[2] for k in keys if k[:2] == key[:2]}) > 1 else ""
+    return f"{key[0]}{width}{donor}"
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the claims about one family are made from; see `claims`."""
+
+    methods: Sequence[Method]
+    detector: str
+    figures: StudyFigures
+    courses: Mapping[str, Mapping[int, Course]]
+    margins: Margins
+    who: Roles = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "who", roles(self.methods))
+
+
 def claims(
     methods: Sequence[Method],
     detector: str,
-    comparisons: Sequence[Comparison],
-    aucs: Mapping[str, Sequence[float]],
-    courses: Mapping[str, Sequence[Sequence[tuple[float, float]]]],
+    figures: StudyFigures,
+    courses: Mapping[str, Mapping[int, Course]],
+    margins: Margins = MARGINS,
 ) -> list[Claim]:
-    """The paper's claims in its order.
+    """The paper's claims in its order, for the largest family of nets, then what can be tested of the others.
 
-    methods : the nets, without the detector        detector : its name in the comparisons
-    comparisons : of all seeds        aucs : name -> test AUC of each seed
-    courses : name -> for each seed the (epoch, validation AUC) of its snapshots
+    methods : the nets, without the detector        detector : its name in the figures
+    figures : of all nets and the detector        courses : name -> seed -> its validation
+    margins : of non-inferiority, stated beforehand
     """
-    who = roles(methods)
-    nets = [*who.tuned, *who.scratch]
-    lowest = min((row.rate for row in comparisons), default=0.0)
-    early = [row for row in comparisons if row.rate == lowest]
-    at_lowest = f"at {lowest:g} false positives a frame"
-    return [
-        _ordered("Every CNN outperforms the hand-crafted detector", product(nets, [detector]), comparisons),
-        _ordered(
-            "Of the fine-tuned nets, tuning only the last layer performs worst",
-            product([*who.shallow, *who.moderate, *who.deep], who.last),
-            comparisons,
-        ),
-        _ordered("Tuning the last two layers beats tuning only the last", product(who.last_two, who.last), comparisons),
-        _ordered(
-            "Moderate tuning beats shallow tuning (the last two or three layers)",
-            product(who.moderate, who.shallow),
-            comparisons,
-        ),
-        _ordered(f"Deep tuning beats moderate tuning {at_lowest}", product(who.deep, who.moderate), early),
-        _rises("Performance grows with the depth of tuning", methods, aucs),
-        _ordered(f"Deep tuning beats training from scratch {at_lowest}", product(who.deep, who.scratch), early),
-        _not_worse(
-            "Deep tuning is as good as training from scratch or better", product(who.deep, who.scratch), comparisons
-        ),
-        _ordered("Training from scratch beats tuning only the last layer", product(who.scratch, who.last), comparisons),
-        _sooner("Deeply tuned nets converge sooner than nets from scratch", who, courses),
-    ]
+    found: list[Claim] = []
+    by_family = families(methods)
+    for name, own in by_family.items():
+        family = Family(own, detector, figures, courses, margins)
+        rows = [make(family) for make in CLAIMS]
+        if found:
+            rows = [row for row in rows if row.test is not None]
+        of = f" ({name})" if len(by_family) > 1 else ""
+        found += [replace(row, statement=row.statement + of) for row in rows]
+    return adjusted(found)
 
 
-class Tally(NamedTuple):
-    wins: int
-    losses: int
-    tests: int
+def adjusted(found: Sequence[Claim]) -> list[Claim]:
+    """The claims with their p values adjusted together by Holm's method."""
+    p = holm([claim.p for claim in found])
+    tested = sum(value is not None for value in p)
+    return [replace(claim, p_holm=value, tested=tested) for claim, value in zip(found, p, strict=True)]
 
 
-def tally(pairs: Iterable[tuple[str, str]], comparisons: Sequence[Comparison]) -> Tally:
-    """How often the first of a pair is shown to be better, and worse, in all tests of these pairs."""
-    wanted = set(pairs)
-    wins = losses = tests = 0
-    for row in comparisons:
-        for better, worse in ((row.first, row.second), (row.second, row.first)):
-            if (better, worse) in wanted and row.verdict != NOT_TESTED:
-                tests += 1
-                wins += row.verdict == f"{better} > {worse}"
-                losses += row.verdict == f"{worse} > {better}"
-    return Tally(wins, losses, tests)
+def _tested(claim: Claim, test: Callable[[], Test | SignTest]) -> Claim:
+    try:
+        return replace(claim, test=test())
+    except UserError as error:
+        return replace(claim, reason=str(error))
 
 
-def verdict(counts: Tally) -> str:
-    if not counts.tests:
-        return UNTESTED
-    if counts.wins and counts.losses:
-        return MIXED
-    if counts.losses:
-        return CONTRADICTED if counts.losses == counts.tests else AGAINST_IN_PART
-    if not counts.wins:
-        return NOT_SHOWN
-    return HOLDS if counts.wins == counts.tests else IN_PART
+def _mean_rates(figures: StudyFigures) -> str:
+    return f"sensitivity by polyp, mean at {', '.join(f'{rate:g}' for rate in figures.rates)} false positives a frame"
 
 
-def _ordered(statement: str, pairs: Iterable[tuple[str, str]], comparisons: Sequence[Comparison]) -> Claim:
-    counts = tally(pairs, comparisons)
-    return Claim(statement, verdict(counts), _counted(counts))
+def _check_groups(figure: Figure) -> None:
+    if figure.groups < ENOUGH_GROUPS:
+        raise Untested(f"a test set has {figure.groups} groups with polyps; {ENOUGH_GROUPS} are needed")
 
 
-def _not_worse(statement: str, pairs: Iterable[tuple[str, str]], comparisons: Sequence[Comparison]) -> Claim:
-    """Of a claim that allows a tie, tests can only say that they found nothing against it."""
-    counts = tally(pairs, comparisons)
-    if not counts.tests or counts.losses:
-        return Claim(statement, verdict(counts), _counted(counts))
-    return Claim(statement, "not contradicted", _counted(counts))
+def _difference(
+    family: Family,
+    statement: str,
+    first: Sequence[str],
+    second: Sequence[str],
+    figure: Figure,
+    title: str,
+    margin: float | None = None,
+) -> Claim:
+    """The mean of the nets `first` minus the mean of the nets `second`."""
+    text = f"{_named(first)} minus {_named(second)}" if first and second else "-"
+
+    def test() -> Test:
+        _check_groups(figure)
+        if not first or not second:
+            raise Untested("the nets that it speaks of were not run with one architecture, width and donor")
+        weights = mean_difference(family.figures.chosen(first), family.figures.chosen(second))
+        return contrast_test(figure, weights, -(margin or 0.0))
+
+    return _tested(Claim(statement, text, title, margin=margin), test)
 
 
-def _counted(counts: Tally) -> str:
-    if not counts.tests:
-        return "the schemes it speaks of were not run"
-    return f"{counts.wins} of {counts.tests} tests for it, {counts.losses} against, the others show no difference"
+def _named(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"mean of {', '.join(names)}"
 
 
-def _rises(statement: str, methods: Sequence[Method], aucs: Mapping[str, Sequence[float]]) -> Claim:
-    """Kendall's tau between how many stages learn and the mean test AUC over seeds, of the net with most depths."""
-    from scipy.stats import kendalltau
+def _every(family: Family, statement: str, first: Sequence[str], second: Sequence[str]) -> Claim:
+    """Each of the nets `first` is better than the one net `second`."""
+    figures = family.figures
+    text = f"each of {', '.join(first)} minus {second[0]}" if first and second else "-"
 
-    tuned = [method for method in methods if method.resting is not None and aucs.get(method.name)]
-    nets = [method.arch for method in tuned]
-    arch = max(nets, key=nets.count, default="")
-    points = [(-method.resting, fmean(aucs[method.name])) for method in tuned if method.arch == arch]
-    if len(points) < 3:
-        return Claim(statement, UNTESTED, "fewer than three depths were run")
-    found = kendalltau(*zip(*points, strict=True))
-    shown = found.pvalue < 0.05
-    said = (HOLDS if found.statistic > 0 else CONTRADICTED) if shown else NOT_SHOWN
-    return Claim(
-        statement,
-        said,
-        f"Kendall's tau between depth and mean test AUC: {found.statistic:.2f}, p = {found.pvalue:.3f},"
-        f" {len(points)} depths",
+    def test() -> Test:
+        _check_groups(figures.mean)
+        if not first or not second:
+            raise Untested("the nets that it speaks of were not run with one architecture, width and donor")
+        other = figures.chosen(second)
+        return every_test(figures.mean, {name: mean_difference(figures.chosen([name]), other) for name in first})
+
+    return _tested(Claim(statement, text, _mean_rates(figures)), test)
+
+
+def _beat(statement: str, first: str, second: str, lowest: bool = False) -> Callable[[Family], Claim]:
+    """A claim that the nets of one role are better than those of another, over all rates or at the lowest."""
+
+    def make(family: Family) -> Claim:
+        figures = family.figures
+        rate = min(figures.rates)
+        at = f" at {rate:g} false positives a frame"
+        sides = getattr(family.who, first), getattr(family.who, second)
+        if lowest:
+            return _difference(family, statement + at, *sides, figures.sensitivity[rate], f"sensitivity by polyp{at}")
+        return _difference(family, statement, *sides, figures.mean, _mean_rates(figures))
+
+    return make
+
+
+def _beats_detector(family: Family) -> Claim:
+    nets = [*family.who.tuned, *family.who.scratch]
+    return _every(family, "Every CNN outperforms the hand-crafted detector", nets, [family.detector])
+
+
+def _last_is_worst(family: Family) -> Claim:
+    deeper = [name for name in family.who.tuned if name not in family.who.last]
+    return _every(family, "Of the fine-tuned nets, tuning only the last layer performs worst", deeper, family.who.last)
+
+
+def _as_good(family: Family) -> Claim:
+    statement = "Deep tuning is as good as training from scratch or better"
+    who, figures = family.who, family.figures
+    margin = family.margins.sensitivity
+    return _difference(family, statement, who.deep, who.scratch, figures.mean, _mean_rates(figures), margin)
+
+
+def _as_good_by_auc(family: Family) -> Claim:
+    statement = "Deep tuning is as good as training from scratch or better, by AUC"
+    who, margin = family.who, family.margins.auc
+    return _difference(family, statement, who.deep, who.scratch, family.figures.auc, "AUC of candidates", margin)
+
+
+def _grows(family: Family) -> Claim:
+    """The rise of the straight line of AUC over how many stages learn, from the shallowest to the deepest."""
+    tuned = {m.name: float(m.learning) for m in family.methods if m.learning is not None}
+    figure = family.figures.auc
+    text = f"rise from {min(tuned, key=tuned.__getitem__)} to {max(tuned, key=tuned.__getitem__)}" if tuned else "-"
+
+    def test() -> Test:
+        _check_groups(figure)
+        if len(tuned) < LEAST_DEPTHS:
+            raise Untested(f"{len(tuned)} depths were run; a claim about growth needs {LEAST_DEPTHS}")
+        return contrast_test(figure, rise(np.array([tuned.get(name, np.nan) for name in family.figures.schemes])))
+
+    return _tested(
+        Claim("Performance grows with the depth of tuning", f"{text}, straight line", "AUC of candidates"), test
     )
 
 
-def _sooner(statement: str, who: Roles, courses: Mapping[str, Sequence[Sequence[tuple[float, float]]]]) -> Claim:
-    """Epochs until a run reaches 99 % of its best validation AUC, deepest tuning against scratch, seed by seed."""
-    deep, scratch = (
-        [epochs_to_best(course) for course in courses.get(names[-1] if names else "", ())]
-        for names in (who.deep, who.scratch)
-    )
-    if not deep or len(deep) != len(scratch):
-        return Claim(statement, UNTESTED, "no deeply tuned net and net from scratch of the same seeds")
-    sooner, later = (
-        sum(test(d, s) for d, s in zip(deep, scratch, strict=True)) for test in (float.__lt__, float.__gt__)
-    )
-    said = {True: HOLDS, False: MIXED}[sooner == len(deep)] if sooner else (CONTRADICTED if later else NOT_SHOWN)
-    return Claim(
-        statement,
-        said,
-        f"epochs until {100 * NEAR_BEST:.0f} % of the best validation AUC: {_listed(deep)} ({who.deep[-1]}) against"
-        f" {_listed(scratch)} ({who.scratch[-1]})",
-    )
+def _sooner(family: Family) -> Claim:
+    """The deepest tuning against training from scratch, seed by seed."""
+    deepest = max((m for m in family.methods if m.learning), key=lambda m: m.learning or 0, default=None)
+    first = deepest.name if deepest and deepest.name in family.who.deep else ""
+    second = next(iter(family.who.scratch), "")
+    text = f"{first} before {second}" if first and second else "-"
+
+    def test() -> SignTest:
+        if not first or not second:
+            raise Untested("no deeply tuned net and net from scratch of one architecture and width")
+        return _paired(family.courses.get(first, {}), family.courses.get(second, {}))
+
+    statement = "Deeply tuned nets converge sooner than nets from scratch"
+    return _tested(Claim(statement, text, "epochs to 99 % of the best validation AUC"), test)
 
 
-def epochs_to_best(course: Sequence[tuple[float, float]]) -> float:
-    """The first epoch whose validation AUC is within 1 % of the run's best; course : (epoch, AUC), by epoch."""
-    goal = NEAR_BEST * max(auc for _, auc in course)
-    return float(next(epoch for epoch, auc in course if auc >= goal))
+def _paired(first: Mapping[int, Course], second: Mapping[int, Course]) -> SignTest:
+    seeds = sorted(first.keys() & second.keys())
+    if caps := {(first[seed].cap, second[seed].cap) for seed in seeds if first[seed].cap != second[seed].cap}:
+        raise Untested("their caps on epochs differ: {} and {}; give both the same EPOCHS=".format(*min(caps)))
+    times = [(converged(first[seed]), converged(second[seed])) for seed in seeds]
+    found, needed = sign_test(times), least_pairs(LEVEL)
+    if found.decided < needed:
+        listed = "; ".join(f"seed {seed}: {a} and {b}" for seed, (a, b) in zip(seeds, times, strict=True))
+        raise Untested(f"{found.decided} of {len(seeds)} seeds decide, a sign test needs {needed} ({listed})")
+    return found
 
 
-def _listed(epochs: Sequence[float]) -> str:
-    return ", ".join(f"{epoch:g}" for epoch in epochs)
-
-
-def markdown(found: Sequence[Claim]) -> str:
-    """A table for the report."""
-    rows = [f"| {claim.statement} | **{claim.verdict}** | {claim.evidence} |" for claim in found]
-    return "\n".join(["| the paper says | here | tests |", "|---|---|---|", *rows]) + "\n"
+CLAIMS: tuple[Callable[[Family], Claim], ...] = (
+    _beats_detector,
+    _last_is_worst,
+    _beat("Tuning the last two layers beats tuning only the last", "last_two", "last"),
+    _beat("Moderate tuning beats shallow tuning (the last two or three layers)", "moderate", "shallow"),
+    _beat("Deep tuning beats moderate tuning", "deep", "moderate", lowest=True),
+    _grows,
+    _beat("Deep tuning beats training from scratch", "deep", "scratch", lowest=True),
+    _as_good,
+    _as_good_by_auc,
+    _beat("Training from scratch beats tuning only the last layer", "scratch", "last"),
+    _sooner,
+)

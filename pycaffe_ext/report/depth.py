@@ -19,14 +19,15 @@ AXES = {"patches": "AUC of the test patches", "candidates": "AUC of the test can
 
 
 class Seeds(NamedTuple):
-    """values : seed -> number.  over : their mean with its 95 % t interval, None for a single seed."""
+    """values : seed -> number.  over : their mean with its 95 % interval, None for a single seed."""
 
     values: Mapping[int, float]
     over: SeedInterval
 
 
-def over_seeds(values: Mapping[int, float]) -> Seeds:
-    return Seeds(values, seed_interval(list(values.values())))
+def over_seeds(values: Mapping[int, float], overlap: float) -> Seeds:
+    """overlap : of the seeds' test sets, as `seed_interval` takes it"""
+    return Seeds(values, seed_interval(list(values.values()), overlap))
 
 
 def depth_figure(
@@ -36,7 +37,7 @@ def depth_figure(
     looks: Mapping[str, Style],
     title: str = "",
 ) -> None:
-    """Write AUC against depth of tuning as PNG, one panel a level of AUC: a point per seed, mean and t-interval.
+    """Write AUC against depth of tuning as PNG, one panel a level of AUC: a point per seed, mean and interval.
 
     tuned : level ("patches", "candidates", or a text for the axis) -> scheme, from shallow to deep as in Table II ->
     its AUCs
@@ -77,7 +78,7 @@ def _points(axes: Axes, schemes: Mapping[str, Seeds]) -> None:
     reach = np.array([_reach(one.over) for one in schemes.values()]).reshape(-1, 2).T
     label = "mean over seeds" if len(seeds) > 1 else f"fine-tuned, seed {seeds[0]}"
     if np.isfinite(reach).any():
-        label = "mean and 95 % t interval over seeds"
+        label = "mean and 95 % interval over seeds"
     axes.errorbar(at, mean, yerr=reach, fmt="o-", color=COLOURS[0], ms=5.5, lw=1.8, capsize=3, zorder=3, label=label)
 
 

@@ -10,7 +10,8 @@ from pycaffe_ext.data.patches import VIEWS
 from pycaffe_ext.data.reading import Reading
 from pycaffe_ext.engine.options import FAITHFUL
 from pycaffe_ext.evaluation.comparison import LEVEL, Comparison, least_adjusted_p
-from pycaffe_ext.report import claims, examples, markdown, study_tables, table_s1
+from pycaffe_ext.evaluation.metrics.detection import ENDPOINT
+from pycaffe_ext.report import claims_table, examples, markdown, study_parts, study_tables, table_s1
 from pycaffe_ext.report.figures import DETECTOR
 from pycaffe_ext.runs.finished import RunFiles, Study
 from pycaffe_ext.runs.summary import EMBEDDED, damage_text
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 TIE = 0.05  # share of the candidates with one score that a reader is told of
 EXACT = "exact binomial (Clopper-Pearson) 95 % intervals, which take polyps as independent of each other"
 SEEDS = (
-    "Mean over seeds with its 95 % t interval; a seed decides the split into training and test groups, the choice of"
-    " patches, the fillers and the order of training"
+    "Mean over seeds with its 95 % interval for other trainings and other test groups; a seed decides the split into"
+    " training and test groups, the choice of patches, the fillers and the order of training"
 )
 
 
@@ -74,10 +75,12 @@ def _head(material: Material, files: Collection[str]) -> str:
     study, first = material.study, next(iter(material.study.main.values()))
     seeds = ", ".join(map(str, study.seeds))
     lines = [
+        f"- primary endpoint: **{ENDPOINT}** by polyp, fixed beforehand; all else is secondary",
         f"- data: {_data_text(first)}",
         f"- nets: {', '.join(study.names)} ({study.arch} where no other is named); {len(study.runs)} runs",
         *(f"- donor: {donor}" for donor in dict.fromkeys(r.result.donor for r in study.runs if r.tuned)),
         f"- seeds: {seeds}; figures of single runs show seed {study.main_seed}",
+        f"- overlap of the seeds' test sets, by group: {study_parts.overlap_text(study)}",
         f"- training by: {', '.join(dict.fromkeys(str(r.record.versions['caffe']) for r in study.runs))}",
         f"- precision: {_precision(study)}",
         f"- resumed after an interruption: {_resumed(study)}",
@@ -86,13 +89,8 @@ def _head(material: Material, files: Collection[str]) -> str:
     return (
         "\n".join(lines)
         + "\n\n## The paper's claims\n\n"
-        + claims.markdown(material.claims)
-        + (
-            "\n*Every test is the paired bootstrap by group of Table S1 (Holm-adjusted, p < .05), at every"
-            " operating point"
-            f" and for each of the seeds {seeds}. “Not shown” is not “refuted”: a small test set shows little."
-            f"{hopeless(material.comparisons)}*\n"
-        )
+        + claims_table.as_markdown(material.claims)
+        + f"\n*{claims_table.explanation(material.claims, study.seeds)}*\n"
     )
 
 
@@ -217,7 +215,8 @@ def _results(material: Material, files: Collection[str]) -> str:
         [
             f"## Results\n\n{SEEDS}. FP a frame: false positives per test frame, at most {rates};"
             " sensitivity is by polyp."
-            " Means of schemes with different numbers of seeds are not comparable.\n",
+            " Means of schemes with different numbers of seeds are not comparable. Intervals of the patch AUC know the"
+            " test groups by their overlap alone and are wider than they need be.\n",
             study_tables.results_markdown(material.results),
             *_ties(material.study),
         ]

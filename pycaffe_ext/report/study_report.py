@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from pycaffe_ext import plotting
 from pycaffe_ext.evaluation import comparison, froc
-from pycaffe_ext.evaluation.seeds import SeedInterval
+from pycaffe_ext.evaluation.convergence import Course
+from pycaffe_ext.evaluation.margins import MARGINS, Margins, checked_margins
+from pycaffe_ext.evaluation.seeds import SeedInterval, scheme_interval
+from pycaffe_ext.evaluation.study_figures import StudyFigures, study_figures
 from pycaffe_ext.files import write_csv, writing
 from pycaffe_ext.progress import bar
 from pycaffe_ext.proto import read_blobs
 from pycaffe_ext.report import (
     claims,
+    claims_table,
     depth,
     examples,
     figures,
@@ -23,6 +28,7 @@ from pycaffe_ext.report import (
     matrix,
     montage,
     report_page,
+    study_parts,
     study_tables,
     table_s1,
 )
@@ -37,11 +43,16 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Material:
-    """What the parts of a report share.  rates, resamples : of Table S1."""
+    """What the parts of a report share.
+
+    rates, resamples : of Table S1 and the claims        margins : of non-inferiority
+    """
 
     study: Study
     rates: tuple[float, ...] = RATES
     resamples: int = RESAMPLES
+    margins: Margins = MARGINS
+    progress: bool = True
 
     @cached_property
     def looks(self) -> dict[str, plotting.Style]:
@@ -91,8 +102,26 @@ class Material:
         return {run.settings.seed: study_tables.counts(run) for run in study_tables.one_run_each_seed(self.study)}
 
     @cached_property
+    def mean_overlap(self) -> float:
+        """Of the seeds' test sets."""
+        overlap = study_parts.overlap(self.study)
+        return overlap.mean if overlap else 0.0
+
+    @cached_property
+    def figures(self) -> StudyFigures:
+        """Of every net and seed, the detector last."""
+        return study_figures(
+            {seed: self.cases(seed) for seed in self.study.seeds},
+            study_parts.test_groups(self.study),
+            self.rates,
+            "lesion",
+            self.resamples,
+            progress=self.progress,
+        )
+
+    @cached_property
     def results(self) -> dict[str, dict[str, SeedInterval]]:
-        return study_tables.results(self.study, self.rates)
+        return study_tables.results(self.study, self.figures, self.mean_overlap)
 
     @cached_property
     def examples(self) -> dict[str, list[examples.Example]]:
@@ -100,32 +129,34 @@ class Material:
 
     @cached_property
     def claims(self) -> list[claims.Claim]:
-        methods = {
-            self.study.name(run): claims.Method(self.study.name(run), run.settings.scheme, run.settings.training.arch)
-            for run in self.study.runs
-        }
-        aucs = self.study.over_seeds(lambda run: run.result.test["patch_auc"])
-        courses = {
-            name: [
-                [(row.epoch, row.auc) for row in run.snapshots]
-                for run in self.study.runs
-                if self.study.name(run) == name
-            ]
-            for name in methods
-        }
-        rows = [row for own in self.comparisons.values() for row in own]
-        return claims.claims(
-            list(methods.values()), DETECTOR, rows, {name: list(own.values()) for name, own in aucs.items()}, courses
-        )
+        methods = {self.study.name(run): _method(self.study.name(run), run) for run in self.study.runs}
+        courses: dict[str, dict[int, Course]] = {name: {} for name in methods}
+        for run in self.study.runs:
+            courses[self.study.name(run)][run.settings.seed] = _course(run)
+        return claims.claims(list(methods.values()), DETECTOR, self.figures, courses, self.margins)
+
+
+def _method(name: str, run: RunFiles) -> claims.Method:
+    donor = str(run.result.donor) if run.tuned else ""
+    return claims.Method(
+        name, run.settings.scheme, run.settings.training.arch, str(run.record.resolved["width"]), donor
+    )
+
+
+def _course(run: RunFiles) -> Course:
+    points = tuple((row.epoch, row.auc) for row in run.snapshots)
+    return Course(points, run.settings.training.epochs, run.result.stopped_by == "patience")
 
 
 def write_parts(folder: Path, study: Study, missing: Sequence[str], options: Mapping[str, Any]) -> None:
     """Write all figures and tables of a study that detects lesions, and report.md, into `folder`.
 
     missing : runs that belong to the study and are not finished; the report names them.   options : rates, resamples
-    (of Table S1), progress.
+    (of Table S1 and the claims), margin and auc_margin (of non-inferiority), progress.
     """
-    material = Material(study, tuple(options.get("rates", RATES)), options.get("resamples", RESAMPLES))
+    margins = checked_margins(options.get("margin", MARGINS.sensitivity), options.get("auc_margin", MARGINS.auc))
+    rates, resamples = tuple(options.get("rates", RATES)), options.get("resamples", RESAMPLES)
+    material = Material(study, rates, resamples, margins, options.get("progress", True))
     for step in bar(PARTS, "report", unit="part", progress=options.get("progress", True)):
         step(folder, material)
     with writing(folder / "report.md") as file:
@@ -137,11 +168,7 @@ def _tables(folder: Path, material: Material) -> None:
     write_csv(folder / "counts.csv", ("seed", "split", *study_tables.STAGES), study_tables.count_rows(material.counts))
     write_csv(folder / "runs.csv", study_tables.RUN_HEADER, study_tables.run_rows(study))
     write_csv(folder / "results.csv", study_tables.RESULT_HEADER, study_tables.result_rows(material.results))
-    write_csv(
-        folder / "claims.csv",
-        ("claim", "verdict", "evidence"),
-        [(claim.statement, claim.verdict, claim.evidence) for claim in material.claims],
-    )
+    write_csv(folder / "claims.csv", claims_table.HEADER, claims_table.rows(material.claims))
 
 
 def _curves(folder: Path, material: Material) -> None:
@@ -196,15 +223,11 @@ def _table_s1(folder: Path, material: Material) -> None:
 def _depth(folder: Path, material: Material) -> None:
     """AUC by depth; nothing where the study has no depths."""
     study = material.study
-    levels = {"patches": lambda run: run.result.test["patch_auc"], "candidates": study_tables.candidate_auc}
+    patches = study.over_seeds(lambda run: run.result.test["patch_auc"])
     found = {
-        level: {name: depth.over_seeds(own) for name, own in study.over_seeds(value).items()}
-        for level, value in levels.items()
+        "patches": {name: depth.over_seeds(own, material.mean_overlap) for name, own in patches.items()},
+        "candidates": _candidate_aucs(material),
     }
-    detector = {
-        run.settings.seed: study_tables.candidate_auc(run, "detector") for run in study_tables.one_run_each_seed(study)
-    }
-    found["candidates"][DETECTOR] = depth.over_seeds(detector)
     write_csv(folder / "auc_by_depth.csv", study_tables.AUC_HEADER, study_tables.auc_rows(found))
     if study.depths:
         tuned = {level: {name: own[name] for name in study.depths} for level, own in found.items()}
@@ -213,6 +236,17 @@ def _depth(folder: Path, material: Material) -> None:
             for level, own in found.items()
         }
         depth.depth_figure(folder / "auc_by_depth.png", tuned, others, material.looks, report_page.setting_text(study))
+
+
+def _candidate_aucs(material: Material) -> dict[str, depth.Seeds]:
+    """name -> AUC of the candidates over seeds, the detector's last."""
+    figures, found = material.figures, {}
+    for name in [*material.study.names, DETECTOR]:
+        place = figures.schemes.index(name)
+        values = dict(zip(figures.seeds, figures.auc.values[:, place].tolist(), strict=True))
+        run = {seed: value for seed, value in values.items() if isfinite(value)}
+        found[name] = depth.Seeds(run, scheme_interval(figures.auc, place, material.mean_overlap))
+    return found
 
 
 def _convergence(folder: Path, material: Material) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from pycaffe_ext.applications.packed import RECORD
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation import froc, roc
-from pycaffe_ext.evaluation.seeds import SeedInterval, seed_interval
+from pycaffe_ext.evaluation import roc
+from pycaffe_ext.evaluation.contrasts import Figure
+from pycaffe_ext.evaluation.metrics.detection import ENDPOINT_RATE
+from pycaffe_ext.evaluation.seeds import SeedInterval, scheme_interval, seed_interval
+from pycaffe_ext.evaluation.study_figures import StudyFigures
 from pycaffe_ext.report import markdown
 from pycaffe_ext.report.depth import Seeds, shown
 from pycaffe_ext.report.figures import DETECTOR
@@ -55,7 +58,7 @@ RUN_HEADER = (
     "candidate_auc",
     "resumed_at",
 )
-INTERVAL = ("seeds", "mean", "t_low", "t_high")
+INTERVAL = ("seeds", "mean", "low", "high")
 AUC_HEADER = ("level", "name", *INTERVAL)
 RESULT_HEADER = ("name", "figure", *INTERVAL)
 
@@ -147,27 +150,22 @@ def one_run_each_seed(study: Study) -> list[RunFiles]:
     return [next(iter(study.of_seed(seed).values())) for seed in study.seeds]
 
 
-def results(study: Study, rates: Sequence[float]) -> dict[str, dict[str, SeedInterval]]:
-    """name -> figure -> mean over seeds: AUCs ("patch AUC", "candidate AUC") and sensitivities by lesion at rates."""
-    at = {f"sensitivity at {rate:g} FP a frame": rate for rate in rates}
-    found = {}
-    for name in study.names:
-        own = [run for run in study.runs if study.name(run) == name]
-        found[name] = {
-            "patch AUC": seed_interval([run.result.test["patch_auc"] for run in own]),
-            "candidate AUC": seed_interval([candidate_auc(run) for run in own]),
-            **{text: _sensitivity(own, rate, "network") for text, rate in at.items()},
-        }
-    each = one_run_each_seed(study)
-    found[DETECTOR] = {
-        "candidate AUC": seed_interval([candidate_auc(run, "detector") for run in each]),
-        **{text: _sensitivity(each, rate, "detector") for text, rate in at.items()},
+def results(study: Study, figures: StudyFigures, overlap: float) -> dict[str, dict[str, SeedInterval]]:
+    """name -> figure -> mean over seeds: sensitivities by lesion, the primary endpoint first, and AUCs.
+
+    figures : of the study's nets and the detector        overlap : of the seeds' test sets
+    The intervals of "patch AUC" know the test groups by their overlap alone: the scores of patches are not kept.
+    """
+    rates = sorted(figures.rates, key=lambda rate: (rate != ENDPOINT_RATE, rate))
+    columns: dict[str, Figure] = {f"sensitivity at {rate:g} FP a frame": figures.sensitivity[rate] for rate in rates}
+    columns["candidate AUC"] = figures.auc
+    found = {
+        name: {text: scheme_interval(figure, place, overlap) for text, figure in columns.items()}
+        for place, name in enumerate(figures.schemes)
     }
-    return found
-
-
-def _sensitivity(runs: Sequence[RunFiles], rate: float, who: str) -> SeedInterval:
-    return seed_interval([froc.operating_point(froc.curve(run.evaluation.of(who)), rate).sensitivity for run in runs])
+    for name, values in study.over_seeds(lambda run: run.result.test["patch_auc"]).items():
+        found[name]["patch AUC"] = seed_interval(list(values.values()), overlap)
+    return {name: found[name] for name in [*study.names, DETECTOR]}
 
 
 def result_rows(found: Mapping[str, Mapping[str, SeedInterval]]) -> Rows:

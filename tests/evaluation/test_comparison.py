@@ -17,7 +17,6 @@ from pycaffe_ext.evaluation.comparison import (
     holm,
     least_adjusted_p,
 )
-from pycaffe_ext.evaluation.seeds import seed_difference, seed_interval
 from tests.evaluation.test_evaluation import kish, random_cases, repeated, scored
 
 
@@ -217,31 +216,6 @@ def test_holm_rejects_what_the_stepwise_procedure_rejects():
             np.testing.assert_array_equal(adjusted <= level, rejected)
     assert holm([0.01, None, 0.04]) == [0.02, None, 0.04] and holm([]) == []
     assert holm([0.5, 0.9, 0.02]) == pytest.approx([1, 1, 0.06])
-
-
-def test_intervals_over_seeds():
-    values = [0.91, 0.93, 0.90]
-    found = seed_interval(values)
-    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx(expected) and found.mean == pytest.approx(np.mean(values))
-    assert found.seeds == 3 and seed_interval([0.99, 1.0, 0.9]).high == 1
-    assert seed_interval([0.9]) == (0.9, None, None, 1)
-    with pytest.raises(UserError, match="one finite value per seed"):
-        seed_interval([0.9, np.nan])
-    with pytest.raises(UserError, match="one finite value per seed"):
-        seed_interval([])
-
-
-def test_differences_over_seeds():
-    first, second = [0.91, 0.93, 0.90, 0.94], [0.88, 0.92, 0.89, 0.90]
-    found, test = seed_difference(first, second), stats.ttest_rel(first, second)
-    assert found.p == pytest.approx(test.pvalue)
-    assert (found.low, found.high) == pytest.approx(test.confidence_interval(0.95))
-    assert seed_difference([0.9], [0.8]) == (pytest.approx(0.1), None, None, None, 1)
-    assert seed_difference([1, 1, 1], [1, 1, 1]) == (0, 0, 0, 1, 3)
-    assert seed_difference([1, 1, 1], [0.5, 0.5, 0.5]).p is None
-    with pytest.raises(ValueError, match="not pairs"):
-        seed_difference([0.9, 0.8], [0.8])
 
 
 def test_rows_are_plain_numbers(study):

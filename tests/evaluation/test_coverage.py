@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pycaffe_ext.commands import coverage
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation import froc, roc, summaries
+from pycaffe_ext.evaluation import froc, roc, simulation, summaries
 from pycaffe_ext.evaluation.simulation import MEANINGS, shares, trial
 from pycaffe_ext.evaluation.worlds import WORLDS, World, draw
-from tools import coverage
+from pycaffe_ext.report import claims_worlds
+from pycaffe_ext.report.claims_worlds import INTERVALS
 
 
 def covers(share):
@@ -109,15 +111,14 @@ def test_outcomes_do_not_depend_on_the_number_of_processes():
 
 def test_the_tool_prints_every_figure(monkeypatch, capsys):
     small = {"a null": World(6, 6, frames=3), "other nets": World(6, 6, frames=3, sensitivity=(0.9, 0.5))}
-    monkeypatch.setattr(coverage.simulation, "WORLDS", small)
-    arguments = ["coverage.py", "--repetitions", "2", "--resamples", "100", "--workers", "1"]
-    monkeypatch.setattr("sys.argv", arguments)
-    coverage.main()
+    monkeypatch.setattr(simulation, "WORLDS", small)
+    arguments = ["--repetitions", "2", "--resamples", "100", "--studies", "1"]
+    coverage.main(arguments)
     printed = capsys.readouterr().out
     assert all(text in printed for text in (*MEANINGS.values(), "a null\n", "other nets: power\n"))
-    monkeypatch.setattr("sys.argv", [*arguments, "--repetitions", "0"])
-    with pytest.raises(UserError, match="--repetitions and --workers must be 1 or more"):
-        coverage.main()
+    assert all(text in printed for text in (*INTERVALS, *claims_worlds.WORLDS))
+    with pytest.raises(UserError, match="--repetitions and --studies must be 1 or more"):
+        coverage.main([*arguments, "--repetitions", "0"])
 
 
 def test_there_are_worlds_of_every_kind():

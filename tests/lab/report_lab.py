@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from zlib import crc32
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from pycaffe_ext.applications.polyp import MODEL, Polyp, labelled
 from pycaffe_ext.applications.preparation import Prepared, prepare
+from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.items import Samples
 from pycaffe_ext.detector import UNTRAINED_MODEL
 from pycaffe_ext.files import write_csv
@@ -49,11 +51,11 @@ class Scripted(Polyp):
 
     test_views = 2
 
-    def fixed_splits(self, request: DataRequest) -> Path:
-        frames, table = self.items(request, Path()).items, Path(request.data).parent / "splits.csv"
-        rows = [(frame.name, frame.group, split_of(int(frame.group[-2:]))) for frame in frames]
-        write_csv(table, ("frame", "group", "split"), rows)
-        return table
+    def fixed_splits(self, items: Sequence[Frame]) -> dict[str, list[Frame]]:
+        splits: dict[str, list[Frame]] = {}
+        for frame in items:
+            splits.setdefault(split_of(int(frame.group[-2:])), []).append(frame)
+        return splits
 
     def propose(self, parts, workspace: Path, request: DataRequest) -> Samples:
         UNTRAINED_MODEL.save(workspace / MODEL)

@@ -215,7 +215,7 @@ def test_surroundings_hold_the_box_and_stay_in_the_frame(box):
 
 def test_depth_figure_has_every_seed_the_mean_and_the_interval(tmp_path, drawn):
     seeds = {
-        name: depth.over_seeds(dict(enumerate(values)))
+        name: depth.over_seeds(dict(enumerate(values)), overlap=0.0)
         for name, values in {
             "ft-fc8": (0.6, 0.7, 0.8),
             "ft-conv1": (0.8, 0.85, 0.9),
@@ -238,7 +238,7 @@ def test_depth_figure_has_every_seed_the_mean_and_the_interval(tmp_path, drawn):
 
 
 def test_depth_of_one_seed_has_no_interval(tmp_path, drawn):
-    one = {"patches": {"ft-fc8": depth.over_seeds({0: 0.6}), "ft-conv1": depth.over_seeds({0: 0.7})}}
+    one = {"patches": {"ft-fc8": depth.over_seeds({0: 0.6}, 0.0), "ft-conv1": depth.over_seeds({0: 0.7}, 0.0)}}
     depth.depth_figure(tmp_path / "d.png", one, {}, {})
     assert all(bar.size == 0 or np.isnan(bar).any() for bar in bars(drawn[0].axes[0].containers[0]))
     assert "interval" not in " ".join(legend_of(drawn[0])[1])

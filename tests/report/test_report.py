@@ -14,11 +14,12 @@ import cv2
 import numpy as np
 import pytest
 from report_lab import SKILLS, write_study
-from scipy.stats import binomtest, sem, t
+from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.report import claims, examples, report_page, study_report, table_s1
+from pycaffe_ext.evaluation import contrasts
+from pycaffe_ext.report import claims, claims_table, examples, report_page, study_parts, study_report, table_s1
 from pycaffe_ext.report import report as report_of
 from pycaffe_ext.report.figures import DETECTOR
 from pycaffe_ext.report.report import write_report
@@ -261,7 +262,11 @@ def test_counts_of_an_earlier_version_are_refused(study, tmp_path, tables_only):
         report([run], tmp_path / "out")
 
 
-def test_results_are_means_over_seeds_with_t_intervals(study, out):
+def material_of(study) -> study_report.Material:
+    return study_report.Material(finished.study(report_of.loaded(study)[0]), resamples=RESAMPLES)
+
+
+def test_results_are_means_over_seeds(study, out):
     rows = {(row["name"], row["figure"]): row for row in table(out / "results.csv")}
     at_one = "sensitivity at 1 FP a frame"
     for name in [*ORDER, DETECTOR]:
@@ -274,11 +279,8 @@ def test_results_are_means_over_seeds_with_t_intervals(study, out):
             results = [json.loads((run_of(study, name, seed) / "result.json").read_text()) for seed in (0, 1)]
             wanted["patch AUC"] = [result["test"]["patch_auc"] for result in results]
         for figure, values in wanted.items():
-            row = rows[name, figure]
-            assert float(row["mean"]) == pytest.approx(np.mean(values)) and row["seeds"] == "2"
-            low, high = t.interval(0.95, 1, np.mean(values), sem(values)) if np.ptp(values) else values
-            assert float(row["t_low"]) == pytest.approx(max(low, 0))
-            assert float(row["t_high"]) == pytest.approx(min(high, 1))
+            assert float(rows[name, figure]["mean"]) == pytest.approx(np.mean(values))
+            assert rows[name, figure]["seeds"] == "2"
     depths = {(row["level"], row["name"]): row["mean"] for row in table(out / "auc_by_depth.csv")}
     for name in ORDER:
         assert depths["patches", name] == rows[name, "patch AUC"]["mean"]
@@ -286,15 +288,73 @@ def test_results_are_means_over_seeds_with_t_intervals(study, out):
     assert depths["candidates", DETECTOR] == rows[DETECTOR, "candidate AUC"]["mean"]
 
 
-def test_claims_are_judged_by_the_tests_of_all_seeds(study, out):
-    material = study_report.Material(finished.study(report_of.loaded(study)[0]), resamples=RESAMPLES)
-    rows = [row for seed in (0, 1) for row in material.comparisons[seed]]
-    tally = claims.tally([(name, DETECTOR) for name in ORDER], rows)
-    assert tally.tests > 0
-    first = table(out / "claims.csv")[0]
-    assert "hand-crafted" in first["claim"]
-    assert first["evidence"].startswith(f"{tally.wins} of {tally.tests} tests for it, {tally.losses} against")
-    assert claims.markdown(material.claims).splitlines()[2] in (out / "report.md").read_text()
+def test_intervals_over_seeds_know_the_test_groups(study, out):
+    """Both seeds test on the same groups here: the cases' part is that of one test set, by the jackknife."""
+    rows = {(row["name"], row["figure"]): row for row in table(out / "results.csv")}
+    figures = material_of(study).figures
+    place = figures.schemes.index("ft-conv3")
+    values = figures.auc.values[:, place]
+    found = contrasts.estimate(values, figures.auc.covariance[:, place, :, place], figures.auc.groups)
+    low, high = found.interval()
+    row = rows["ft-conv3", "candidate AUC"]
+    assert (float(row["low"]), float(row["high"])) == pytest.approx((max(low, 0), min(high, 1)))
+    assert rows["ft-conv3", "patch AUC"]["low"] == "", "equal test sets, and nothing is known of the patches' cases"
+    page = (out / "report.md").read_text()
+    assert "overlap of the seeds' test sets, by group: 100 % on average, at most 100 %: **the seeds hardly vary" in page
+
+
+def test_synthetic_groups_of_two_seeds_are_other_groups(study):
+    """Every seed draws its own sequences, under the same names."""
+    real = finished.study(report_of.loaded(study)[0])
+    runs = [
+        replace(
+            run,
+            settings=replace(run.settings, request=replace(run.settings.request, data=None, seed=run.settings.seed)),
+        )
+        for run in real.runs
+    ]
+    assert study_parts.overlap(replace(real, runs=tuple(runs))) == (0, 0)
+    assert study_parts.overlap(real) == pytest.approx((1, 1))
+
+
+def test_claims_are_contrasts_over_seeds(study, out, monkeypatch):
+    rows = table(out / "claims.csv")
+    assert "hand-crafted" in rows[0]["claim"] and rows[0]["verdict"] == "not tested"
+    assert rows[0]["reason"] == "a test set has 8 groups with polyps; 10 are needed"
+    page = (out / "report.md").read_text()
+    assert claims_table.as_markdown(material_of(study).claims) in page
+
+    monkeypatch.setattr(claims, "ENOUGH_GROUPS", 8)
+    found = {claim.statement: claim for claim in material_of(study).claims}
+    claim = found["Tuning the last two layers beats tuning only the last"]
+    gaps = [
+        np.mean([Scored(study, name, seed).sensitivity(rate) / Scored(study, name, seed).polyps for rate in RATES])
+        for seed in (0, 1)
+        for name in ("ft-fc7", "ft-fc8")
+    ]
+    assert claim.test.estimate.value == pytest.approx((gaps[0] - gaps[1] + gaps[2] - gaps[3]) / 2)
+    assert claim.test.estimate.seeds == 2 and claim.test.estimate.groups == 8
+    assert found["Performance grows with the depth of tuning"].reason.startswith("4 depths were run")
+    sooner = found["Deeply tuned nets converge sooner than nets from scratch"]
+    assert sooner.reason == "0 of 2 seeds decide, a sign test needs 6 (seed 0: 2 and 2; seed 1: 2 and 2)"
+
+
+def test_the_primary_endpoint_is_named_first(out):
+    page = (out / "report.md").read_text().splitlines()
+    first = next(line for line in page if line.startswith("- "))
+    assert first.startswith("- primary endpoint: **sensitivity at 1 false positive a frame** by polyp")
+    assert [row["figure"] for row in table(out / "results.csv")][0] == "sensitivity at 1 FP a frame"
+
+
+def test_margins_are_those_that_were_asked_for(study, tmp_path, tables_only):
+    report(study, tmp_path / "out", margin=0.2, auc_margin=0.1)
+    margins = {row["claim"]: row["margin"] for row in table(tmp_path / "out" / "claims.csv")}
+    assert margins["Deep tuning is as good as training from scratch or better"] == "0.2"
+    assert margins["Deep tuning is as good as training from scratch or better, by AUC"] == "0.1"
+    for wrong in (0.0, 1.0, -0.05, float("nan")):
+        with pytest.raises(UserError, match="^MARGIN=.*: a margin must lie between 0 and 1"):
+            report(study, tmp_path / "wrong", margin=wrong)
+    assert not (tmp_path / "wrong").exists()
 
 
 def test_best_and_worst_candidates(study, out):

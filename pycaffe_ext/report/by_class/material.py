@@ -93,7 +93,9 @@ class Material:
         for seed, own in self.summaries.items():
             for name, summary in own.items():
                 values[name][seed] = value(summary)
-        return {name: depth.over_seeds(seeds) for name, seeds in values.items() if seeds}
+        overlap = study_parts.overlap(self.study)
+        shared = overlap.mean if overlap else 0.0
+        return {name: depth.over_seeds(seeds, shared) for name, seeds in values.items() if seeds}
 
     @cached_property
     def comparisons(self) -> dict[tuple[int, str], list[Comparison]]:

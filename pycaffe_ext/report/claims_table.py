@@ -1,0 +1,159 @@
+"""The claims as claims.csv and as a table of the page: every verdict beside the numbers and the function behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from pycaffe_ext.evaluation.contrasts import LEVEL, Test
+from pycaffe_ext.evaluation.convergence import SignTest
+from pycaffe_ext.report import markdown
+from pycaffe_ext.report.claims import Claim
+
+SIGN_TEST = "evaluation.convergence.sign_test"
+
+
+class Numbers(NamedTuple):
+    """Of a claim, "" where it has none; the columns of claims.csv.
+
+    effect, low, high : of the contrast, or of the weakest one, with its 95 % interval; of convergence the share of
+    decided seeds in which the first is sooner        null : what the test compares the effect with
+    statistic : of `test`; df_seeds, df_groups : its degrees of freedom        p : two-sided
+    training_sd, case_sd : of one seed's value        smallest : see `claims.Claim.smallest`
+    """
+
+    effect: Any = ""
+    low: Any = ""
+    high: Any = ""
+    null: Any = ""
+    test: str = ""
+    statistic: Any = ""
+    df_seeds: Any = ""
+    df_groups: Any = ""
+    p: Any = ""
+    p_holm: Any = ""
+    seeds: Any = ""
+    groups: Any = ""
+    training_sd: Any = ""
+    case_sd: Any = ""
+    smallest: Any = ""
+    function: str = ""
+
+
+HEADER = ("claim", "verdict", "contrast", "figure", "weakest", "margin", *Numbers._fields, "claims_tested", "reason")
+
+
+def numbers(claim: Claim) -> Numbers:
+    if isinstance(claim.test, Test):
+        return _of_contrast(claim, claim.test)
+    return Numbers() if claim.test is None else _of_signs(claim, claim.test)
+
+
+def _of_contrast(claim: Claim, test: Test) -> Numbers:
+    found = test.estimate
+    return Numbers(
+        found.value,
+        *found.interval(),
+        test.null,
+        "Obuchowski-Rockette, Behrens-Fisher",
+        test.statistic,
+        found.seeds - 1,
+        found.groups - 1,
+        test.p,
+        claim.p_holm,
+        found.seeds,
+        found.groups,
+        found.training_sd,
+        found.case_sd,
+        claim.smallest,
+        test.function,
+    )
+
+
+def _of_signs(claim: Claim, test: SignTest) -> Numbers:
+    share = test.sooner / test.decided
+    sizes = {"p": test.p, "p_holm": claim.p_holm, "seeds": test.decided}
+    return Numbers(share, *test.share(), 0.5, "sign test", test.sooner, function=SIGN_TEST, **sizes)
+
+
+def rows(found: Sequence[Claim]) -> list[tuple[Any, ...]]:
+    """Rows of claims.csv (HEADER)."""
+    return [
+        (
+            claim.statement,
+            claim.verdict.value,
+            claim.contrast,
+            claim.figure,
+            claim.test.weakest if isinstance(claim.test, Test) else "",
+            "" if claim.margin is None else claim.margin,
+            *numbers(claim),
+            claim.tested,
+            claim.reason,
+        )
+        for claim in found
+    ]
+
+
+def as_markdown(found: Sequence[Claim]) -> str:
+    """A table for the page."""
+    header = ("the paper says", "here", "effect [95 %]", "test", "p (Holm)", "smallest difference shown", "of what")
+    return markdown.table(header, [_line(claim, numbers(claim)) for claim in found])
+
+
+def _line(claim: Claim, own: Numbers) -> tuple[str, ...]:
+    verdict = f"**{claim.verdict.value}**"
+    if claim.test is None:
+        return claim.statement, verdict, "-", "-", "-", "-", claim.reason
+    units = f"{own.seeds} seeds" + (f", {own.groups} groups" if own.groups != "" else "")
+    return (
+        claim.statement,
+        verdict,
+        _effect(claim, own),
+        f"t = {own.statistic:.2f}, df {own.df_seeds} and {own.df_groups}" if own.groups != "" else _signs(claim.test),
+        f"{p_text(own.p)} ({p_text(own.p_holm)})",
+        "-" if claim.smallest is None else _size(claim.smallest),
+        f"{claim.contrast}; {claim.figure}; {units}; `{own.function}`",
+    )
+
+
+def _effect(claim: Claim, own: Numbers) -> str:
+    sign = "+" if own.groups != "" else ""
+    text = f"{own.effect:{sign}.3f} [{own.low:{sign}.3f}, {own.high:{sign}.3f}]"
+    if isinstance(claim.test, Test) and claim.test.weakest:
+        return f"{text}, the weakest: {claim.test.weakest}"
+    if claim.margin is None:
+        return text
+    return f"{text}; lower bound {own.low:+.3f}, margin -{claim.margin:g}"
+
+
+def _signs(test: object) -> str:
+    assert isinstance(test, SignTest)
+    return f"sooner {test.sooner}, later {test.later}, tied {test.tied}, undecided {test.undecided}"
+
+
+def _size(value: float) -> str:
+    return f"{value:.3f}" if value < 1 else "none (above 1)"
+
+
+def p_text(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def explanation(found: Sequence[Claim], seeds: Sequence[int]) -> str:
+    """What a reader must know of the verdicts."""
+    tested = max((claim.tested for claim in found), default=0)
+    if len(seeds) < 2:
+        return (
+            "One seed: how much a net varies from training to training is unknown, so no claim is tested. Give SEEDS="
+            " several; five or more show differences of a useful size."
+        )
+    return (
+        f"A verdict goes by Holm's p over the {tested} claims tested, below {LEVEL:g}. Each claim is one contrast fixed"
+        " beforehand, taken seed by seed; its variance has a part from training (seeds) and one from the cases (groups"
+        " resampled, those that seeds share counted as shared). “Every” claims are intersection-union tests: shown if"
+        " each net by itself is. “As good as” is non-inferiority: shown if the effect is above minus the margin,"
+        " inconclusive if that is open; its test and its smallest difference count from there. “Not shown” is not"
+        " “refuted”: the interval, by itself a 95 % one, says what is still possible, and the smallest difference shown"
+        " is what this study finds with a chance of 80 %, whatever becomes of the other claims; more seeds make it"
+        " smaller. All numbers, the standard deviations from training and from cases included: claims.csv."
+    )
