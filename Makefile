@@ -1,4 +1,5 @@
-# The front door. `make` or `make help` lists every target and variable.
+# The front door. `make` or `make help` lists every target and variable; a new target gets its row in
+# pycaffe_ext/command_line/commands.py.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -6,7 +7,6 @@ SHELL := /bin/bash
 
 APPS    := polyp pe frames imt folder
 TUNINGS := ft-conv1 ft-conv2 ft-conv3 ft-conv4 ft-conv5 ft-fc6 ft-fc7 ft-fc8 scratch scratch-xavier scratch-msra
-ARCHS   := alexnet caffenet vgg16 googlenet squeezenet resnet50 lenet
 JOBS    := $(foreach app,$(APPS),$(addprefix $(app)-,$(TUNINGS)))
 TABLES  := $(addsuffix -tables,$(APPS))
 OTHERS  := $(filter-out $(JOBS) $(TABLES),$(filter $(addsuffix -%,$(APPS)),$(MAKECMDGOALS)))  # schemes of other nets, or misspelt
@@ -16,20 +16,23 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PY     := $(BIN)/python
 READY  := $(VENV)/.ready
-# An environment whose Python was removed or replaced by another version is rebuilt.
+# An environment whose Python was removed or replaced by another version is rebuilt, and so is one with another TORCH.
 BROKEN := $(if $(wildcard $(READY)),$(shell $(PY) -c 'import pip' 2>/dev/null || echo broken-venv))
+SWITCH := $(if $(value TORCH),$(if $(wildcard $(READY)),$(if $(filter $(value TORCH),$(file <$(READY))),,broken-venv)))
 ifneq ($(words $(VENV)),1)
 $(error VENV=$(VENV) has blanks in it, which make can't handle; choose another folder)
 endif
 
-# Settings of a run, handed on only when given: tools/train_and_test.py knows the defaults and prints them in its --help.
+# Variables of the commands, handed on only when given. pycaffe_ext/command_line/ has the tables of commands and options,
+# with every default and the text of `make help`; a test holds that this list and the targets below agree with them.
 OPTIONS := ARCH DATA DATASET MASK DAMAGED RESIZE BALANCE DEGRADE WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE BASE_LR SEED ENCODING CAFFE GPU THREADS PRECISION CACHE_GB RUNS RUN SCHEMES SEEDS OUT
-lower    = $(subst _,-,$(shell echo '$(1)' | tr A-Z a-z))
 flags    = $(call options,$(filter-out $(1),$(OPTIONS)))
 unexport $(OPTIONS)
 
 # What a user gives arrives as given: `value` leaves $ alone, a ' is quoted for the shell.
-ARGUMENTS := $(OPTIONS) NAME APP ROWS REPETITIONS STUDIES MARGIN AUC_MARGIN CHECKS FOR WITHOUT
+ARGUMENTS := $(OPTIONS) NAME APP ROWS REPETITIONS STUDIES MARGIN AUC_MARGIN CHECKS FOR WITHOUT TORCH
+NAMES    := $(join $(addsuffix =,$(ARGUMENTS)),$(shell echo '$(ARGUMENTS)' | tr A-Z_ a-z-))
+lower    = $(patsubst $(1)=%,%,$(filter $(1)=%,$(NAMES)))
 quote    = '$(subst ','\'',$(1))'
 quoted   = $(call quote,$(value $(1)))
 options  = $(foreach v,$(1),$(if $(value $(v)),--$(call lower,$(v))=$(call quoted,$(v))))
@@ -41,47 +44,13 @@ endef
 $(foreach v,$(ARGUMENTS),$(if $(findstring $(NEWLINE),$(value $(v))),$(error $(v)= holds a line break; give one line)))
 
 .PHONY: help setup $(JOBS) $(OTHERS) $(APPS) $(TABLES) prototxt tables weights caffe donor test quick-test lint clean
-help:  ## this list
-	@echo 'make APP-SCHEME   train, stop early, test and draw, e.g. `make polyp-ft-conv3`'
-	@echo '                  APP:    $(APPS)'
-	@echo '                  SCHEME: $(TUNINGS)'
-	@echo '                  other nets have ft-STAGE of their own; a wrong SCHEME lists those of its ARCH'
-	@echo 'make APP          every scheme that the paper compares, with each of SEEDS; repeat it to go on'
-	@echo 'make APP-tables   figures and tables of these runs into reports/APP; same variables as make APP'
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
-	@echo
-	@echo 'Variables of a run (defaults in brackets):'
-	@echo '  ARCH=net          $(ARCHS) [alexnet]; all but alexnet need WEIGHTS= to be fine-tuned'
-	@echo '  DATA=folder       a data set as in make data-help [synthetic colonoscopy sequences]'
-	@echo '  DATASET=name      which one it is [recognised by its layout]'
-	@echo '  MASK=rule         greys that are polyp: auto, threshold (above half), nonzero, inverted, value:N'
-	@echo '                    [auto: two greys, or an error that says which were found]'
-	@echo '  DAMAGED=keep      use damaged JPEG frames, counted and named [refuse: an error names the file]'
-	@echo '  RESIZE=rule       whole pictures of `make folder` made square: squash, keep (on black) or crop (the middle) [squash]'
-	@echo '  BALANCE=0         training patches of `make folder` as the data are [as many of each class, as in the paper]'
-	@echo '  DEGRADE=1         `make frames` on a set of polyp frames, of which half are degraded [labelled frames]'
-	@echo '  WEIGHTS=...       a .caffemodel, .caffemodel.h5 or the name of a published one, as in make weights [the embedded donor]'
-	@echo '  PATCHES=n         training + validation patches at most [6000; the paper: 100000]'
-	@echo '  TEST_VIEWS=n      patches scored per test candidate, 1 to 120 [8; the paper: all, 120]'
-	@echo '  WIDTH=f           share of AlexNet'"'"'s channels, e.g. 1 or 1/8 [that of the donor]'
-	@echo '  BATCH=n           training batch [the net'"'"'s own, AlexNet: 256, halved until an epoch has 50 iterations]'
-	@echo '  EPOCHS=n          at most [15]      PATIENCE=n  snapshots without a better AUC [5]'
-	@echo '  BASE_LR=r         rate of a layer with lr_mult 1 [0.001, Table II; other nets may need less]'
-	@echo '  SCHEMES="a b"     of make APP: [ARCH:]SCHEME[:epochs=n,...] each [Table II, or the like of ARCH]'
-	@echo '  SEEDS=0,1,2       of make APP: every scheme once with each [0]'
-	@echo '  MARGIN=m          of make APP-tables: sensitivity that deep tuning may lose and still be as good as scratch [0.05]'
-	@echo '                    AUC_MARGIN=m  the same of the AUC [0.02]'
-	@echo '  SEED=n            of everything random [0]      ENCODING=raw|png|jpg  of the LMDB [raw]'
-	@echo '  CAFFE=command     the caffe to drive [the embedded engine; after `make caffe`: CAFFE=$$(make -s where-caffe)]'
-	@echo '  GPU=id            hand --gpu to that caffe [none]      THREADS=n  at most so many [one per core]'
-	@echo '  PRECISION=bf16    faster, not faithful to Caffe; embedded engine only [fp32]'
-	@echo '  CACHE_GB=g        for the stored outputs of frozen layers, 0 for none [a quarter of the free memory]'
-	@echo '  RUNS=folder       where runs and packed data go [runs]      RUN=name  this run'"'"'s folder in it'
+help:
+	@$(PYTHON) tools/make_help.py
 
-setup: $(READY)  ## the virtual environment .venv with everything in it
+setup: $(READY)
 SOURCES := setup.py pyproject.toml pycaffe_ext/proto/caffe.proto
-$(READY): $(SOURCES) $(BROKEN)
-	@$(PYTHON) tools/setup_venv.py $(call quoted,VENV) $(SOURCES)
+$(READY): $(SOURCES) $(BROKEN) $(SWITCH)
+	@$(PYTHON) tools/setup_venv.py $(call options,TORCH) $(call quoted,VENV) $(SOURCES)
 .PHONY: broken-venv
 broken-venv:
 
@@ -92,7 +61,7 @@ $(APPS): $(READY)
 	@$(PY) tools/run_study.py $@ $(call flags,SEED RUN OUT)
 
 $(TABLES): $(READY)
-	@$(PY) tools/write_report.py $(@:%-tables=%) $(call flags,SEED RUN CACHE_GB) $(call options,MARGIN AUC_MARGIN)
+	@$(PY) tools/write_report.py $(@:%-tables=%) $(call flags,SEED RUN) $(call options,MARGIN AUC_MARGIN)
 
 .DEFAULT:
 	@echo 'error: no target' $(call quote,$@)'; a job is APP-SCHEME with APP one of: $(APPS); SCHEME one of: $(TUNINGS);' \
@@ -102,69 +71,83 @@ $(TABLES): $(READY)
 KVASIR := ARCH=squeezenet BASE_LR=0.0001 PATCHES=1600 TEST_VIEWS=1 EPOCHS=3 SEEDS=0,1,2 \
 	SCHEMES='ft-conv10 ft-fire9 ft-fire7 ft-fire4 ft-fire2 ft-conv1 alexnet:scratch:epochs=20,base_lr=0.001'
 .PHONY: kvasir
-kvasir: $(READY)  ## the README's study of Kvasir-SEG: DATA=its folder WEIGHTS=squeezenet_v1.1's caffemodel
+kvasir: $(READY)
 	@test -n $(call quoted,DATA) -a -n $(call quoted,WEIGHTS) || { echo 'error: make kvasir needs DATA= and WEIGHTS=' >&2; exit 2; }
 	@$(MAKE) --no-print-directory polyp $(handed) $(KVASIR)
 	@$(MAKE) --no-print-directory polyp-tables $(handed) $(KVASIR) OUT=reports/kvasir
 
-prototxt: $(READY)  ## regenerate prototxt/ and solvers/; with ARCH=net, that net's into runs/nets/ARCH (OUT=folder)
+prototxt: $(READY)
 	@$(PY) tools/emit_prototxt.py $(call options,ARCH APP OUT)
 
-tables: $(READY)  ## Tables I and II, read back from the emitted files
+tables: $(READY)
 	@$(PY) tools/print_tables.py
 
-weights: $(READY)  ## download a published donor, resumable and checked (NAME=bvlc_alexnet)
+weights: $(READY)
 	@$(PY) tools/get_weights.py $(if $(value NAME),$(call quoted,NAME))
 
 .PHONY: data-help
-data-help: $(READY)  ## data sets that are read, with terms and where to get them (DATASET=name); what DATA=folder holds
+data-help: $(READY)
 	@$(PY) tools/data_help.py $(call flags,$(filter-out DATA DATASET MASK DAMAGED RUNS,$(OPTIONS)))
 
-caffe: $(READY)  ## install the genuine BVLC Caffe 1.0 into your cache folder, once
+# A finished run, used.
+.PHONY: predict export
+predict: $(READY)
+	@$(PY) tools/predict.py $(call options,RUN DATA OUT CAFFE GPU THREADS)
+
+export: $(READY)
+	@$(PY) tools/export.py $(foreach v,RUN OUT,$(if $(value $(v)),$(call quoted,$(v))))
+
+caffe: $(READY)
 	@$(PY) tools/install_caffe.py
 
 .PHONY: where-caffe
 where-caffe: $(READY)
 	@$(PY) tools/install_caffe.py --where
 
-donor: $(READY)  ## repeat the training of the embedded donor (about half an hour on 2 cores)
+donor: $(READY)
 	@$(PY) tools/make_donor.py
 
 # Two processes with a thread each: most tests are too small to share. A file's tests, and so its fixtures, stay together.
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest tests -n 2 --dist loadfile --no-loadscope-reorder
-test: $(READY)  ## everything that proves the promises, on two cores
+test: $(READY)
 	@$(PYTEST)
 
-quick-test: $(READY)  ## the tests that take seconds
+quick-test: $(READY)
 	@$(PYTEST) -m 'not slow'
 
 .PHONY: detector-curve
-detector-curve: $(READY)  ## train the hand-crafted detector alone; polyps hit against candidates a frame (DATA=, SEED=, OUT=)
+detector-curve: $(READY)
 	@$(PY) tools/detector_curve.py $(call options,DATA DATASET MASK DAMAGED SEED RUNS OUT)
 
 .PHONY: bench
-bench: $(READY)  ## compare with the genuine Caffe, write BENCHMARKS.md (ROWS="train-32 reading": those rows only)
+bench: $(READY)
 	@$(PY) tools/bench.py $(foreach row,$(value ROWS),$(call quote,$(row)))
 
 # gpu-bundle/check.sh brings along what a machine without internet lacks, and uses that machine's own torch.
 .PHONY: gpu-check gpu-bundle
 BUNDLE := $(wildcard gpu-bundle/check.sh)
-gpu-check: $(if $(BUNDLE),,$(READY))  ## is the GPU side right, and how fast, in 8 minutes; writes GPU.md (CHECKS="drawn lmdb": those only; OUT=folder)
+gpu-check: $(if $(BUNDLE),,$(READY))
 	@$(if $(BUNDLE),bash $(BUNDLE),$(PY) tools/gpu_check.py) $(foreach check,$(value CHECKS),$(call quote,$(check))) $(call options,OUT)
 
-gpu-bundle: $(READY)  ## what make gpu-check needs without internet, into gpu-bundle/ (FOR=3.12, that machine's Python; WITHOUT="scipy", it has)
+gpu-bundle: $(READY)
 	@$(PY) tools/gpu_bundle.py $(if $(value FOR),--python=$(call quoted,FOR)) $(call options,OUT) $(if $(value WITHOUT),--without $(foreach name,$(value WITHOUT),$(call quote,$(name))))
 
 .PHONY: conformance
-conformance: $(READY)  ## every case in both engines, after `make caffe`; writes CONFORMANCE.md
+conformance: $(READY)
 	@$(PY) tools/conformance.py
 
 .PHONY: coverage
-coverage: $(READY)  ## what the 95 % intervals cover and how often the tests err, on scores of known truth (REPETITIONS=1000 STUDIES=400)
+coverage: $(READY)
 	@$(PY) tools/coverage.py $(call options,REPETITIONS STUDIES)
+
+.PHONY: docs
+docs: $(READY)
+	@$(BIN)/mkdocs build --strict --quiet
 
 lint: $(READY)
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(PY) tools/check_types.py
 
-clean:  ## remove runs/ (downloads and the virtual environment stay)
+clean:
 	rm -rf runs

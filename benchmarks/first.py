@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from benchmarks.program import Program
 from benchmarks.rows import ROOT, Experiment, Lab, Row
@@ -61,14 +62,16 @@ def _sample(lab: Lab, python: Words, arch: str) -> tuple[float, ...]:
 def _experiment(arch: str) -> Experiment:
     title = ARCHITECTURES[arch].title
     steps = (
-        ("import", "importing pycaffe", {"margin": LIMIT}),
-        ("build", "its net, weights copied", {"margin": LIMIT}),
-        ("pass", "its first pass", {"target": 1.0}),
-        ("tenth", "its tenth pass", {"target": 1.0}),
+        ("import", "importing pycaffe"),
+        ("build", "its net, weights copied"),
+        ("pass", "its first pass"),
+        ("tenth", "its tenth pass"),
     )
+    goals: tuple[dict[str, Any], ...] = ({"margin": LIMIT}, {"margin": LIMIT}, {"target": 1.0}, {"target": 1.0})
     return Experiment(
         rows=tuple(
-            Row(f"first-{arch}-{step}", f"{title}, one image: {what}", "s", **goal) for step, what, goal in steps
+            Row(f"first-{arch}-{step}", f"{title}, one image: {what}", "s", **goal)
+            for (step, what), goal in zip(steps, goals, strict=True)
         ),
         rival=each_time(lambda lab: _sample(lab, (root.command("python"),), arch)),
         ours=each_time(lambda lab: _sample(lab, (sys.executable, "pycaffe_ext.caffe"), arch)),

@@ -13,7 +13,7 @@ os.environ.setdefault("GLOG_minloglevel", "2")
 PASSES = 10
 
 
-def main():
+def main() -> None:
     path, weights, module = (*sys.argv[1:], "caffe")[:3]
     times = [perf_counter()]
     caffe = import_module(module)

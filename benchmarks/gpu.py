@@ -51,11 +51,11 @@ def scoring(*flags: str, batch: int = BATCH) -> Arguments:
 
 def plain(how: str = "compile", batch: int = BATCH, steps: int = STEPS) -> Arguments:
     """The same training written in PyTorch."""
-    return lambda lab: (sys.executable, ROOT / "benchmarks" / "plain_torch.py", batch, steps, nets.CLASSES, how)
+    return lambda _lab: (sys.executable, ROOT / "benchmarks" / "plain_torch.py", batch, steps, nets.CLASSES, how)
 
 
 def rate(command: Arguments, lab: Lab, images: int, line: str = TRAINED, lines: int = 1) -> float:
-    """images/s of a program that is started anew: `images` lie between two of its `lines` lines."""
+    """images/s of a new process: `images` lie between two of its `lines` lines."""
     with Program(command(lab), lab.environment) as program:
         program.until(line, SKIPPED)
         return lines * images / program.until(line, lines)

@@ -21,7 +21,7 @@ Times = dict[tuple[str, str], float]  # (layer, "forward" or "backward") -> mill
 def compare(lab: Lab, batch: int = 32) -> list[Sequence[str]]:
     """Rows under HEADER for AlexNet in TRAIN, in the net's order; ratio: genuine / ours, above 1 ours is faster."""
     words = ("time", f"-model={nets.alexnet(lab, 'scratch', batch)}", f"-iterations={ITERATIONS}")
-    theirs, mine = (_times(engine(lambda lab: words)(lab), lab) for engine in (genuine_caffe, ours))
+    theirs, mine = (_times(engine(lambda _lab: words)(lab), lab) for engine in (genuine_caffe, ours))
     rows = [_row(*key, theirs[key], mine[key]) for key in theirs if key in mine]
     totals = [sum(times[key] for key in theirs if key in mine) for times in (theirs, mine)]
     return [HEADER, *rows, _row("all", "both", *totals)]

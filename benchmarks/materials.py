@@ -81,7 +81,7 @@ def _draw(path: Path, seed: int) -> None:
     image = cv2.resize(ground, (width, height), interpolation=cv2.INTER_CUBIC)
     for x, y, a, b, turn, *colour in _shapes(random, width, height):
         cv2.ellipse(image, (x, y), (a, b), turn, 0, 360, colour, -1, cv2.LINE_AA)
-    noise = random.normal(0, 4, image.shape).astype(np.float32)
+    noise = np.asarray(random.normal(0, 4, image.shape), np.float32)
     cv2.imwrite(str(path), np.clip(image + noise, 0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 90])
 
 

@@ -18,8 +18,8 @@ def samples_needed(experiment: Experiment, lab: Lab) -> int:
     return (experiment.warm_ups + lab.runs) * (1 if experiment.rival is None else 2)
 
 
-def measure(experiment: Experiment, lab: Lab, tick: Callable[[], None] = lambda: None) -> Samples:
-    """lab.runs values of each row on each side; UserError for a value that is no positive number."""
+def measure(experiment: Experiment, lab: Lab, tick: Callable[[], object] = lambda: None) -> Samples:
+    """lab.runs values of each row on each side; UserError unless every value is a positive number."""
     sides = {OURS: experiment.ours}
     if experiment.rival is not None:
         sides = {experiment.rival_name: experiment.rival, **sides}
@@ -53,5 +53,5 @@ def is_met(row: Row, rival: list[float], ours: list[float]) -> bool | None:
 
 def _positive(row: Row, side: str, value: float) -> float:
     if not (math.isfinite(value) and value > 0):
-        raise UserError(f"{row.name}, {side}: measured {value} {row.unit}, which is no positive number")
+        raise UserError(f"{row.name}, {side}: measured {value} {row.unit}, which is not a positive number")
     return value

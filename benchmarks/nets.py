@@ -63,7 +63,7 @@ def solver(lab: Lab, net: Path, display: int = 1) -> Path:
     """Table II's solver for `net`: it trains until it is stopped, without testing and without snapshots."""
     spec = nets.NetSpec(app="polyp", scheme="scratch", classes=CLASSES)
     param = nets.solver(
-        spec, train_count=RECORDS, val_count=1, net=str(net), snapshot_prefix=str(lab.folder / "snapshot"), seed=1
+        spec, nets.Schedule(RECORDS, 1), net=str(net), snapshot_prefix=str(lab.folder / "snapshot"), seed=1
     )
     for unused in ("test_iter", "test_interval", "test_initialization", "snapshot", "stepsize", "gamma"):
         param.ClearField(unused)

@@ -91,4 +91,5 @@ def main(batch: int, display: int, classes: int, how: str = "compile") -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:4]), *sys.argv[4:])
+    given_batch, given_display, given_classes = map(int, sys.argv[1:4])
+    main(given_batch, given_display, given_classes, *sys.argv[4:])

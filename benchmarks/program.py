@@ -12,13 +12,14 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
+from typing import IO
 
 from benchmarks.rows import ROOT
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.tether import Tethered
 from pycaffe_ext.training.log import last_words
 
-LIMIT = 900  # seconds that a program may live: whoever hangs must not hang the whole table
+LIMIT = 900  # seconds that a program may live, so that one that hangs does not block the table
 KEPT_LINES = 50
 
 
@@ -26,7 +27,9 @@ def peak_of(pid: int) -> float:
     """The largest resident memory of a living program until now, in MiB: Linux's VmHWM, which starts with the program,
     where ru_maxrss begins with that of its parent."""
     status = Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.M)[1]) / 1024
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.M)
+    assert found is not None, "Linux says it of every process"
+    return int(found[1]) / 1024
 
 
 class Program:
@@ -68,14 +71,20 @@ class Program:
     def __exit__(self, *_: object) -> None:
         self._watchdog.cancel()
         self._process.end()
-        self._process.stdout.close()
+        self._output.close()
+
+    @property
+    def _output(self) -> IO[bytes]:
+        output = self._process.stdout
+        assert output is not None, "it is a pipe"
+        return output
 
     def until(self, pattern: str, count: int = 1) -> float:
         """Let it run on until `count` more lines match; returns the seconds. UserError if it ends before that."""
         started = perf_counter()
         self._process.send_to_all(signal.SIGCONT)
         while count:
-            line = self._process.stdout.readline()
+            line = self._output.readline()
             if not line:
                 raise self._failure()
             self.said.append(line.decode(errors="replace").rstrip())
@@ -86,7 +95,7 @@ class Program:
 
     def finish(self) -> str:
         """Read it to its end; returns its last lines. UserError if it fails."""
-        for line in self._process.stdout:
+        for line in self._output:
             self.said.append(line.decode(errors="replace").rstrip())
         self._process.wait()
         if self._process.returncode:

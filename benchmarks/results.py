@@ -53,7 +53,7 @@ def save(result: Result, folder: Path) -> None:
 
 
 def load(row: str, folder: Path) -> Result | None:
-    """The row's last result, None if there is none; UserError for a file that is no result."""
+    """The row's last result, None if there is none; UserError for a file that is not a result."""
     path = _path(folder, row)
     try:
         return Result(**read_json(path))

@@ -12,11 +12,12 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
+from typing import Any, ParamSpec, TypeVar
 
 import cv2
 import lmdb
@@ -102,7 +103,7 @@ def prepare(data: Path, runs: Path) -> tuple[float, ...]:
     from pycaffe_ext.runs.settings import Settings
 
     class Simulated(Polyp):
-        def propose(self, parts, workspace, request):
+        def propose(self, parts: Any, workspace: Path, _request: Any) -> Any:
             UNTRAINED_MODEL.save(workspace / MODEL)
             frames = [frame for part in parts.values() for frame in part]
             return labelled(frames, [_candidates(number, frame.name) for number, frame in enumerate(frames)])
@@ -130,8 +131,12 @@ def _candidates(number: int, name: str) -> np.ndarray:
     return np.column_stack([centres - sizes / 2, sizes, score]).astype(np.float32)
 
 
-def _timed(function, name: str, spent: dict[str, float]):
-    def run(*arguments, **settings):
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _timed(function: Callable[P, T], name: str, spent: dict[str, float]) -> Callable[P, T]:
+    def run(*arguments: P.args, **settings: P.kwargs) -> T:
         begun = perf_counter()
         result = function(*arguments, **settings)
         spent[name] += perf_counter() - begun
@@ -140,7 +145,7 @@ def _timed(function, name: str, spent: dict[str, float]):
     return run
 
 
-def _writing(write) -> Side:
+def _writing(write: Callable[[Path, Any], Any]) -> Side:
     """Samples of `write`(folder, records): MB/s until the bytes are on the disk."""
 
     @contextmanager

@@ -28,7 +28,7 @@ def genuine_caffe(arguments: Arguments) -> Arguments:
 
 
 def fresh_run(command: Arguments, pattern: str, skip: int, count: int, per_sample: int = 1) -> Side:
-    """Each sample starts the program anew: `skip` lines pass, then `count` lines are timed, then it is killed.
+    """Each sample starts a new process: `skip` lines pass, then `count` lines are timed, then it is killed.
 
     A sample is (seconds for each of count * per_sample iterations, peak of resident memory in MiB).
     """
@@ -57,7 +57,7 @@ def in_turns(command: Arguments, pattern: str, skip: int, count: int, value: Cal
     return side
 
 
-def whole_run(command: Arguments, before: Callable[[Lab], None] = lambda lab: None) -> Side:
+def whole_run(command: Arguments, before: Callable[[Lab], None] = lambda _lab: None) -> Side:
     """Each sample is the wall time of the whole program, (seconds,); `before` clears the way, untimed."""
 
     def sample(lab: Lab) -> tuple[float, ...]:

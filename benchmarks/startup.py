@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, Words]] = {  # row -> as it is shown, as it is ru
 
 def _experiment(name: str) -> Experiment:
     shown, words = COMMANDS[name]
-    return Experiment(rows=(Row(name, f"`{shown}`", "s", limit=LIMIT),), ours=whole_run(lambda lab: words))
+    return Experiment(rows=(Row(name, f"`{shown}`", "s", limit=LIMIT),), ours=whole_run(lambda _lab: words))
 
 
 EXPERIMENTS = tuple(map(_experiment, COMMANDS))

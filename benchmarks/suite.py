@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -82,7 +83,7 @@ def obstacle(experiment: Experiment) -> str:
 
 
 def report(path: Path, lab: Lab, failed: dict[str, str], experiments: Sequence[Experiment] = EXPERIMENTS) -> str:
-    """Write BENCHMARKS.md from every result there is; returns the table to print."""
+    """Write the page of results from every result there is; returns the table to print."""
     results = {row.name: result for row in all_rows(experiments) if (result := load(row.name, lab.folder))}
     results |= {made.row: made for derived in DERIVED if (made := derive(derived, results))}
     entries = [(row, results[row.name]) for row in all_rows(experiments) if row.name in results]
@@ -93,7 +94,7 @@ def report(path: Path, lab: Lab, failed: dict[str, str], experiments: Sequence[E
     return printed
 
 
-def _measure_and_save(experiment: Experiment, lab: Lab, bar: tqdm) -> None:
+def _measure_and_save(experiment: Experiment, lab: Lab, bar: tqdm[Any]) -> None:
     watch = Stopwatch()
     samples = measure(experiment, lab, bar.update)
     others = watch.others()

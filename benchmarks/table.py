@@ -1,4 +1,4 @@
-"""The table of results: printed, and as BENCHMARKS.md."""
+"""The table of results: printed, and as a page in Markdown."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ INTRODUCTION = """# Benchmarks
 
 Written by `make bench`, which measures this engine and the genuine BVLC Caffe 1.0 side by side: the same prototxt
 files, the same data, the same number of threads. The two take turns, one sample each; the first of each is thrown
-away, the others are told as median (min to max). "Better by" is the genuine engine's median over ours for times and
-memory, ours over the genuine engine's for rates: above 1x ours is the better one. A missed target is told as `missed`.
+away, the others are shown as median (min to max). "Better by" is the genuine engine's median over ours for times and
+memory, ours over the genuine engine's for rates: above 1x ours is the better one. A missed target is shown as `missed`.
 """
 METHOD = """## How
 
@@ -39,7 +39,7 @@ Place = tuple[str, str]  # commit, machine
 
 
 def render(entries: Sequence[Entry], missing: Mapping[str, str], here: Place) -> tuple[str, str]:
-    """(text to print, content of BENCHMARKS.md); `missing` is row -> why it has no figure, `here` is now's place."""
+    """(text to print, content of the page); `missing` is row -> why it has no figure, `here` is now's place."""
     notes: list[str] = []
     body = [_cells(row, result, _marks(result, here, notes)) for row, result in entries]
     below = [f"[{i}] {note}" for i, note in enumerate(notes, 1)]

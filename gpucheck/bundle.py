@@ -70,7 +70,7 @@ def download(needs: Sequence[str], python: str, folder: Path) -> None:
 
 
 def drop(folder: Path, names: Sequence[str]) -> None:
-    """Remove the wheels of these projects; UserError for a name that there is no wheel of."""
+    """Remove the wheels of these projects; UserError for a name without a wheel."""
     wheels = {path.name.split("-")[0].lower().replace("_", "-"): path for path in folder.glob("*.whl")}
     for name in names:
         path = wheels.get(name.lower().replace("_", "-"))
@@ -94,9 +94,9 @@ def check_size(folder: Path) -> None:
     """Raise UserError where the bundle is larger than what is carried to such machines."""
     sizes = {path: path.stat().st_size / 1e6 for path in folder.rglob("*") if path.is_file()}
     if sum(sizes.values()) > MOST_MB:
-        largest = sorted(sizes, key=sizes.get, reverse=True)[:5]
-        told = ", ".join(f"{path.name.split('-')[0]} {sizes[path]:.0f}" for path in largest)
+        largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:5]
+        largest_text = ", ".join(f"{path.name.split('-')[0]} {sizes[path]:.0f}" for path in largest)
         raise UserError(
-            f"the bundle has {sum(sizes.values()):.0f} MB, {MOST_MB} are allowed (in MB: {told}); name"
+            f"the bundle has {sum(sizes.values()):.0f} MB, {MOST_MB} are allowed (in MB: {largest_text}); name"
             " what that machine has in WITHOUT="
         )

@@ -1,6 +1,6 @@
 """Run the check on a machine without internet: this file lies in the bundle as check.py, beside the wheels.
 
-It needs that machine's Python, its pip and its torch, and the standard library; nobody has to be root.  What the
+It needs that machine's Python, its pip and its torch, and the standard library, but not root.  What the
 machine lacks is installed from the wheels into the folder `site` beside this file, what it has is used.
 """
 
@@ -14,6 +14,7 @@ import sys
 import tarfile
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 
@@ -67,7 +68,7 @@ def needed(requirements: list[str]) -> list[Path]:
     return [wheels[name] for name in lacking]
 
 
-def _has(name: str, specifier: object) -> bool:
+def _has(name: str, specifier: Any) -> bool:
     found = version_of(name)
     return found is not None and (specifier is None or found in specifier)
 

@@ -16,7 +16,7 @@ class Bench:
     """Where a check runs.
 
     device : of nets in this process;  flags : what the engine's commands are given, so that they use the same one
-    folder : for files, the check's own;  seconds : the check's budget;  thin : only every so many-th row of long tables
+    folder : for files, the check's own;  seconds : the check's budget;  thin : only every `thin`-th row of long tables
     """
 
     device: torch.device

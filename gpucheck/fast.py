@@ -1,4 +1,4 @@
-"""How fast the GPU side is: programs under the stopwatch, one after another, each started anew."""
+"""How fast the GPU side is: programs under the stopwatch, one after another, each in a new process."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from benchmarks import gpu
 from benchmarks.rows import ROOT, Lab
@@ -109,7 +110,7 @@ def _run(bench: Bench, flags: Sequence[str]) -> tuple[Path, float]:
     return folder, (folder / "result.json").stat().st_mtime - (folder / "run.json").stat().st_mtime
 
 
-def _write_curve(path: Path, rows: Sequence[tuple[object, object]]) -> None:
+def _write_curve(path: Path, rows: Sequence[tuple[Any, Any]]) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("iteration", "GPU", "CPU"))

@@ -25,8 +25,8 @@ MET = {True: "yes", False: "missed", None: ""}
 HEAD = """# On a GPU
 
 Written by `make gpu-check`. "Right" compares the engine on this GPU with the engine on this machine's CPU, from the
-same numbers, in float32 with TF32 off; `CONFORMANCE.md` compares the CPU engine with the genuine Caffe. "Fast" has one
-sample a row: 50 iterations after 100 that passed, each program in a process of its own.
+same numbers, in float32 with TF32 off; `docs/reference/conformance.md` compares the CPU engine with the genuine Caffe.
+"Fast" has one sample a row: 50 iterations after 100 that passed, each program in a process of its own.
 """
 
 

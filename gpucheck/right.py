@@ -27,10 +27,10 @@ from pycaffe_ext.training.log import parse as parse_log
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "lab"))
 
-from cases import families  # noqa: E402
-from engine_cases import errors_against, run_on  # noqa: E402
-from oracle import exceeding, networks, solvers  # noqa: E402
-from oracle.training import norm_errors, params, solver_param, train_ours  # noqa: E402
+from cases import families
+from engine_cases import errors_against, run_on
+from oracle import exceeding, networks, solvers
+from oracle.training import norm_errors, params, solver_param, train_ours
 
 LAYERS, SOLVERS, FORWARD, STEP, RESUMED = 1e-4, 1e-4, 1e-4, 1e-3, 1e-4
 EVERY_SOLVER = 23  # of 1 900 combinations of settings
@@ -76,7 +76,7 @@ def layers(half: int, bench: Bench) -> Finding:
 
 
 def all_solvers(bench: Bench) -> Finding:
-    """Twenty iterations with each type of solver, of the settings every so many-th combination."""
+    """Twenty iterations with each type of solver, every EVERY_SOLVER-th combination of the settings."""
     nets = {frozen: solvers.prepare(bench.folder / f"net{frozen:d}", frozen) for frozen in (False, True)}
     rows = [row for kind in solvers.TYPES for row in solvers.rows_of(kind)[:: EVERY_SOLVER * bench.thin]]
 
@@ -126,8 +126,7 @@ def _step(bench: Bench, arch: str) -> Errors:
 
 def waits(bench: Bench) -> Finding:
     """Iterations of the seven nets during which CUDA refuses whatever waits for the device."""
-    rows = (_attempt(arch, partial(_unwaited, bench, arch), 0) for arch in _archs(bench))
-    found = compared(rows, 0)
+    found = compared((_attempt(arch, partial(_unwaited, bench, arch), 0) for arch in _archs(bench)), 0)
     rows, failed = found.figures["rows"], found.figures["failed"]
     found.said = f"{rows - failed:g} of {rows:g} nets wait for nothing"
     return found
@@ -137,9 +136,9 @@ def _unwaited(bench: Bench, arch: str) -> Errors:
     solver = Solver(solver_param(net_param=noise_net(2, arch), base_lr=1e-6, lr_policy="fixed"), bench.device)
     solver.be_lean()
     with torch.no_grad():
-        solver._iterate(0)  # the first one allocates, and fills histories
+        solver.iterate(0)  # the first one allocates, and fills histories
         with _refusing_to_wait(bench.device):
-            solver._iterate(0)
+            solver.iterate(0)
     return {"waits": 0.0}
 
 
@@ -203,7 +202,9 @@ def _trained(run: subprocess.CompletedProcess[str], weights: Path) -> dict[str, 
     if run.returncode:
         raise AssertionError(last_words(run.stderr.splitlines()))
     blobs = read_blobs(weights)
-    return {f"{name}:{i}": array for name, arrays in blobs.items() for i, array in enumerate(arrays)}
+    return {
+        f"{name}:{i}": array for name, arrays in blobs.items() for i, array in enumerate(arrays) if array is not None
+    }
 
 
 def snapshots(bench: Bench) -> Finding:

@@ -71,8 +71,7 @@ def run_one(check: Check, command: Command, deadline: Deadline) -> Done:
     """Run a check; it is killed at the end of its budget, and a crash is a finding."""
     seconds = min(check.seconds, deadline.left())
     if seconds < GRACE:
-        said = f"the {deadline.seconds:.0f} s are over"
-        return Done(check, Finding(said), 0.0, left_out=True)
+        return Done(check, Finding(f"the {deadline.seconds:.0f} s are over"), 0.0, left_out=True)
     started = monotonic()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "finding.json"

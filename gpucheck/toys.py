@@ -66,7 +66,7 @@ def solver(
         display=2,
         random_seed=1,
         snapshot_after_train=bool(snapshot),
-        snapshot_format=caffe_pb2.SolverParameter.SnapshotFormat.Value(snapshot_format),
+        snapshot_format=getattr(caffe_pb2.SolverParameter, snapshot_format),
     )
     path = folder / f"{name}.prototxt"
     write_text(path, param)

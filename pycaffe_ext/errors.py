@@ -15,7 +15,7 @@ from pycaffe_ext.strings import native
 
 
 class UserError(Exception):
-    """A mistake of the user's or of the machine's, told in one line; programs print it and exit with 1."""
+    """An error caused by the user or the machine, reported in one line; programs print it and exit with 1."""
 
 
 class LayerError(UserError):

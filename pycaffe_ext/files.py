@@ -102,7 +102,7 @@ def expanded(path: str) -> str:
     found = os.path.expanduser(path)
     if path.startswith("~") and found == path:
         name = path.partition("/")[0]
-        raise UserError(f"{path}: {name} is no user's home folder; write ./{path} if something here is called so")
+        raise UserError(f"{path}: {name} is not a user's home folder; write ./{path} if something here is called so")
     return found
 
 

@@ -23,7 +23,7 @@ def set_min_level(level: int) -> int:
 
 
 def shows_info() -> bool:
-    """Whether messages of level INFO are written: what nobody reads need not be put into words."""
+    """Whether messages of level INFO are written: a message that is not shown need not be composed."""
     return _level == 0
 
 

@@ -82,7 +82,7 @@ def end_at_once() -> None:
 
 @contextmanager
 def deaf() -> Iterator[None]:
-    """What is started in the block never gets the signals of ENDING: whoever started it ends it.
+    """What is started in the block never gets the signals of ENDING: its parent ends it.
 
     A child inherits the mask, so that no signal finds it before it could ignore one; one that comes to this process
     meanwhile waits until the end of the block.
@@ -109,5 +109,5 @@ def _postponed() -> Iterator[None]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
-        for number in came[:1]:
-            signal.raise_signal(number)
+        for first in came[:1]:
+            signal.raise_signal(first)

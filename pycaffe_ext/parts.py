@@ -74,9 +74,9 @@ def sweep(folder: Path) -> None:
         places = {Place(folder / match["target"], match["mark"]) for match in found if match}
         swept = {place.target.name: freed for place in places if (freed := _sweep(place)) is not None}
         if swept:
-            freed = size_text(sum(swept.values()))
+            size = size_text(sum(swept.values()))
             print(
-                f"{folder}: removed what processes that were killed had half written ({freed}): "
+                f"{folder}: removed what processes that were killed had half written ({size}): "
                 + ", ".join(sorted(swept)),
                 file=sys.stderr,
                 flush=True,
@@ -92,7 +92,7 @@ def sweep_all(folder: Path, depth: int = 2) -> None:
 
 
 def _sweep(place: Place) -> int | None:
-    """The bytes that were freed; None where nothing was left, its writer lives, or it can't be told."""
+    """The bytes that were freed; None if nothing was left, its writer lives, or it is unknown."""
     try:
         descriptor = os.open(place.lock, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError:

@@ -86,13 +86,15 @@ class _Context(SpawnContext):
     def __init__(self) -> None:
         self.started: list[_Worker] = []
 
-    def Process(self, *args: Any, **options: Any) -> _Worker:  # noqa: N802 (multiprocessing's name)
+    def Process(self, *args: Any, **options: Any) -> _Worker:  # type: ignore[override]  # noqa: N802 - multiprocessing's
         self.started.append(_Worker(*args, **options))
         return self.started[-1]
 
 
 def _end_with_parent() -> None:
-    connection.wait([parent_process().sentinel])
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
     os._exit(1)
 
 
@@ -103,4 +105,5 @@ def _begin(work: Callable[[Any], Any]) -> None:
 
 
 def _do(job: Any) -> Any:
+    assert _work is not None, "a worker begins with _begin"
     return _work(job)

@@ -30,8 +30,10 @@ NEW_HEAD: Spec = ((10, 1), (20, 0))
 STAGES = {  # architecture -> its parametrised stages from the input on; the last is the head, new for each application
     "alexnet": LAYERS,
     "caffenet": LAYERS,
-    "vgg16": tuple(f"conv{block}_{i}" for block, count in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, count + 1))
-    + ("fc6", "fc7", "fc8"),
+    "vgg16": (
+        *(f"conv{block}_{i}" for block, count in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, count + 1)),
+        *("fc6", "fc7", "fc8"),
+    ),
     "googlenet": (
         "conv1",
         "conv2",

@@ -16,7 +16,7 @@ from pycaffe_ext.interrupts import deaf
 GUARD = ("/bin/sh", "-c", "trap '' HUP INT TERM; read _; kill -KILL 0")
 
 
-class Tethered(subprocess.Popen):
+class Tethered(subprocess.Popen[Any]):
     """A command in a process group of its own, so that Ctrl-C in the terminal reaches only the caller.
 
     The group is led by a guard, which kills it when the caller's process ends; a command that is a script, or starts
@@ -55,7 +55,8 @@ class Tethered(subprocess.Popen):
             with suppress(ProcessLookupError):
                 os.killpg(self._guard.pid, signal.SIGKILL)
             self._guard.wait()
-            self._guard.stdin.close()
+            if self._guard.stdin:
+                self._guard.stdin.close()
 
 
 def run(command: Sequence[str | Path], **options: Any) -> tuple[int, str]:

@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
+from typing import TypeVar
 
 import cv2
 
+J = TypeVar("J")
+R = TypeVar("R")
 LIMIT = "PYCAFFE_EXT_THREADS"  # environment variable, so that processes started by this one inherit the bound
 
 
@@ -37,7 +40,7 @@ def at_most(threads: int | None) -> Iterator[None]:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def in_order(work: Callable, jobs: Iterable, workers: int) -> Iterator:
+def in_order(work: Callable[[J], R], jobs: Iterable[J], workers: int) -> Iterator[R]:
     """Results of `work` on threads in the order of `jobs`, with at most workers + 1 jobs ahead of the reader."""
     jobs = iter(jobs)
     with ThreadPoolExecutor(workers) as pool:

@@ -32,6 +32,7 @@ from pycaffe_ext.programs import convert_imageset
 from pycaffe_ext.proto import caffe_pb2, parse
 from pycaffe_ext.records import cursor as engine_database
 from pycaffe_ext.records import database, datum
+from pycaffe_ext.records.image_list import read_list
 from pycaffe_ext.training.command import Caffe
 
 LATIN, GBK = b"caf\xe9 \xfc.png", "息肉图像\\".encode("gbk") + b"\xb2\x5c.png"
@@ -74,7 +75,7 @@ def test_convert_imageset_is_the_genuine_one(tmp_path):
 
 def test_a_label_is_a_number_in_ascii(tmp_path):
     (tmp_path / "list").write_text("a \u0663\nb \u00a05\nc 7\n", encoding="utf-8")
-    assert convert_imageset.read_list(tmp_path / "list") == [("a", 0), ("b", 0), ("c", 7)]
+    assert read_list(tmp_path / "list") == [("a", 0), ("b", 0), ("c", 7)]
 
 
 SOURCES = """

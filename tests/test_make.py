@@ -101,6 +101,9 @@ def setup(tmp_path, monkeypatch):
             make_venv(order[-1])
 
     monkeypatch.setattr(setup_venv, "run", run)
+    monkeypatch.setattr(setup_venv, "index_has", lambda version: True)
+    monkeypatch.setattr(setup_venv, "pip", lambda venv: ["pip", "install"])
+    monkeypatch.setattr(setup_venv, "outcome", lambda venv, build: "ready")
     monkeypatch.setattr(sys, "argv", ["setup_venv.py", str(tmp_path / "venv"), str(tmp_path / "setup.py")])
 
     def call() -> list[str]:
@@ -143,7 +146,7 @@ def test_a_half_made_environment_is_made_anew(setup, tmp_path):
     (tmp_path / "venv" / "pyvenv.cfg").unlink()
     (tmp_path / "venv" / ".ready").unlink()
     (tmp_path / "venv" / "thesis.tex").touch()
-    with pytest.raises(SystemExit, match="no virtual environment"):
+    with pytest.raises(SystemExit, match="not a virtual environment"):
         setup()
     assert (tmp_path / "venv" / "thesis.tex").exists()
 

@@ -1,8 +1,7 @@
-"""Measure this engine against the genuine Caffe, print a table and write BENCHMARKS.md."""
+"""Measure this engine against the genuine Caffe, print a table and write docs/reference/benchmarks.md."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ sys.path.insert(0, str(ROOT))  # benchmarks/ belongs to the checkout, not to the
 
 from benchmarks import layers, suite, table  # noqa: E402
 from benchmarks.rows import Experiment, Lab  # noqa: E402
+from pycaffe_ext.command_line.parsing import parse  # noqa: E402
 from pycaffe_ext.errors import UserError, run_cli  # noqa: E402
 
 
@@ -22,28 +22,20 @@ def _measured(experiments: list[Experiment], lab: Lab) -> dict[str, str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("rows", nargs="*", metavar="ROW", help="rows or families of rows to measure (default: all)")
-    parser.add_argument("--list", action="store_true", help="only list the rows")
-    parser.add_argument("--table", action="store_true", help="measure nothing: write the table from what was measured")
-    parser.add_argument("--layers", action="store_true", help="only print AlexNet's time by layer, both engines")
-    parser.add_argument("--samples", type=int, default=5, help="of each side; fewer than 5 are marked")
-    parser.add_argument("--threads", type=int, default=2, help="of each side")
-    parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "bench", help="made data and results")
-    parser.add_argument("--output", type=Path, default=ROOT / "BENCHMARKS.md")
-    args = parser.parse_args()
-    experiments = suite.chosen(args.rows)
-    if args.list:
+    options = parse("bench")
+    experiments = suite.chosen(options["rows"])
+    if options["list"]:
         print("\n".join(f"{row.name:20} {row.what}" for row in suite.all_rows()))
         return 0
-    if min(args.samples, args.threads) < 1:
-        raise UserError(f"--samples {args.samples} --threads {args.threads}: at least 1 of each is needed")
-    lab = Lab(args.folder.resolve(), args.threads, args.samples)
-    if args.layers:
+    samples, threads = options["samples"], options["threads"]
+    if min(samples, threads) < 1:
+        raise UserError(f"--samples {samples} --threads {threads}: at least 1 of each is needed")
+    lab = Lab(Path(options["folder"] or ROOT / "runs" / "bench").resolve(), threads, samples)
+    if options["layers"]:
         print("\n".join(table.aligned(layers.compare(lab))))
         return 0
-    failed = {} if args.table else _measured(experiments, lab)
-    print(suite.report(args.output, lab, failed))
+    failed = {} if options["table"] else _measured(experiments, lab)
+    print(suite.report(Path(options["output"] or ROOT / "docs/reference/benchmarks.md"), lab, failed))
     return 1 if failed else 0
 
 

@@ -1,8 +1,7 @@
-"""Run every conformance case in this engine and in the genuine Caffe; print the table and write CONFORMANCE.md."""
+"""Run every conformance case in both engines; print the table and write docs/reference/conformance.md."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from pathlib import Path
@@ -17,32 +16,30 @@ from oracle import suite  # noqa: E402
 from oracle.table import Result, markdown  # noqa: E402
 
 from pycaffe_ext import glog  # noqa: E402
+from pycaffe_ext.command_line.parsing import parse  # noqa: E402
 from pycaffe_ext.errors import UserError, run_cli  # noqa: E402
 from pycaffe_ext.files import writing  # noqa: E402
 from pycaffe_ext.genuine import root  # noqa: E402
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("groups", nargs="*", metavar="GROUP", help="chapters or groups, by their first letters (all)")
-    parser.add_argument("--quick", action="store_true", help="only the rows that `make test` runs")
-    parser.add_argument("--output", type=Path, help="where to write the table [CONFORMANCE.md when all rows are run]")
-    args = parser.parse_args()
+    options = parse("conformance")
+    wanted, quick = options["groups"], options["quick"]
     if not root.installed():
         raise UserError("the genuine Caffe is not installed; `make caffe` installs it")
     glog.set_min_level(ERROR)
-    groups = suite.chosen(args.groups)
+    groups = suite.chosen(wanted)
     results = []
-    with tqdm(total=sum(len(_rows(group, args.quick)) for group in groups), unit="row", disable=None) as bar:
+    with tqdm(total=sum(len(_rows(group, quick)) for group in groups), unit="row", disable=None) as bar:
         for group in groups:
             with tempfile.TemporaryDirectory() as folder:
                 outcomes = []
-                for outcome in suite.outcomes(group, _rows(group, args.quick), Path(folder)):
+                for outcome in suite.outcomes(group, _rows(group, quick), Path(folder)):
                     outcomes.append(outcome)
                     bar.update()
             results.append(Result(group, outcomes))
             bar.write(_told(results[-1]))
-    output = args.output or (None if args.groups or args.quick else ROOT / "CONFORMANCE.md")
+    output = options["output"] or (None if wanted or quick else ROOT / "docs/reference/conformance.md")
     if output:
         with writing(output) as file:
             file.write(markdown(results))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from pathlib import Path
@@ -11,23 +10,21 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # gpucheck/ belongs to the checkout, not to the installed package
 
 from gpucheck import bundle  # noqa: E402
+from pycaffe_ext.command_line.parsing import parse  # noqa: E402
 from pycaffe_ext.errors import UserError, run_cli  # noqa: E402
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--python", default=HERE, help="that machine's Python")
-    parser.add_argument("--without", nargs="*", default=[], help="packages that it has: their wheels stay out")
-    parser.add_argument("--out", type=Path, default=ROOT / "gpu-bundle")
-    args = parser.parse_args()
-    if not re.fullmatch(r"3\.\d+", args.python):
-        raise UserError(f"--python {args.python}: give it as 3.12")
-    if args.out.exists():
-        raise UserError(f"{args.out} is there already; remove it first")
-    bundle.make(args.out, args.python, args.without)
-    print(f"{args.out} is ready; there: make gpu-check, or bash {args.out.name}/check.sh")
+    options = parse("gpu-bundle")
+    python, out = options["python"] or HERE, Path(options["out"] or ROOT / "gpu-bundle")
+    if not re.fullmatch(r"3\.\d+", python):
+        raise UserError(f"--python {python}: give it as 3.12")
+    if out.exists():
+        raise UserError(f"{out} is there already; remove it first")
+    bundle.make(out, python, options["without"])
+    print(f"{out} is ready; there: make gpu-check, or bash {out.name}/check.sh")
 
 
 if __name__ == "__main__":

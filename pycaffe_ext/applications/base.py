@@ -53,7 +53,7 @@ class Application(ABC, Generic[I, E]):
         """First columns of samples.csv."""
         return *self.words, *self.places
 
-    def check(self, request: DataRequest) -> None:  # noqa: B027 (an application without options has nothing to check)
+    def check(self, request: DataRequest) -> None:
         """Raise UserError for what is wrong with DATA= and the application's options, before an item is read."""
 
     @abstractmethod

@@ -337,8 +337,8 @@ def test_data(items: Sequence[Any], split: np.ndarray, samples: Samples, classes
         samples.targets[inside],
         None if samples.score is None else samples.score[rows],
     )
-    names = tuple(items[i].name for i in inside)
-    return TestData(names, np.array([items[i].group for i in inside]), chosen, classes)
+    tested = [items[i] for i in inside.tolist()]
+    return TestData(tuple(item.name for item in tested), np.array([item.group for item in tested]), chosen, classes)
 
 
 test_data.__test__ = False  # type: ignore[attr-defined]  # pytest: this is no test

@@ -59,7 +59,7 @@ def read(folder: Path, items: Sequence[Any], split: np.ndarray, columns: Sequenc
 
 def read_items(folder: Path) -> tuple[list[ItemRow], np.ndarray, np.ndarray]:
     """Rows of items.csv, the split of each (str) and its number of targets (int64)."""
-    with _table(folder / ITEMS) as table:
+    with _Table(folder / ITEMS) as table:
         rows = [(ItemRow(*row[:3]), row[3], int(row[4])) for row in table]
     return (
         [row for row, _, _ in rows],
@@ -71,7 +71,7 @@ def read_items(folder: Path) -> tuple[list[ItemRow], np.ndarray, np.ndarray]:
 def read_samples(folder: Path, place: dict[str, int], targets: np.ndarray, names: Sequence[str]) -> Samples:
     """samples.csv, row by row into columns; place : item's name -> number.  Memory: some 60 bytes a sample."""
     ints, floats, scores = array("q"), array("f"), array("d")
-    with _table(folder / SAMPLES) as table:
+    with _Table(folder / SAMPLES) as table:
         if table.header != [*names, *TAIL]:
             raise ValueError("header")
         for row in table:
@@ -97,13 +97,13 @@ def _check_order(columns: np.ndarray) -> None:
         raise ValueError("order")
 
 
-class _table:
+class _Table:
     """The lines of a CSV file after its header; whatever is wrong with them becomes a UserError."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __enter__(self) -> _table:
+    def __enter__(self) -> _Table:
         try:
             self._file = reading(self.path)
         except FileNotFoundError:

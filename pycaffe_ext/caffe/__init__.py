@@ -2,7 +2,7 @@
 
 Arrays are NumPy views: what is written to `net.blobs[name].data[...]` is what the next pass reads, and an array that
 is held shows the values of the latest pass.  On a GPU they are copies that each call brings up to date both ways.
-Mistakes raise pycaffe_ext.errors.UserError where the genuine module aborts; where it raises RuntimeError, ValueError
+Errors raise pycaffe_ext.errors.UserError where the genuine module aborts; where it raises RuntimeError, ValueError
 or KeyError, the error is one of those too.  Scripts that have to stay as they are run by
 `python -m pycaffe_ext.caffe script.py`, and `pycaffe_ext.caffe.alias.install()` makes `import caffe` mean this package.
 

@@ -1,9 +1,9 @@
-"""NumPy arrays that stand for the engine's tensors, kept in step with them for as long as somebody holds them.
+"""NumPy arrays that stand for the engine's tensors, kept in step with them for as long as they are referenced.
 
 The engine binds new tensors to a blob whenever that is cheaper than copying.  An array that a script holds has to show
 the latest values all the same, and what is written to it has to be what the next pass reads.  On the CPU both are the
 same memory; elsewhere (a GPU, another number format) the array is a copy that each call brings up to date both ways.
-Arrays that nobody holds cost nothing.
+Arrays that are no longer referenced cost nothing.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class _Mirror:
 
     def hand_out(self) -> np.ndarray:
         array = self.array()
+        assert array is not None, "held by _unsent"
         if self.host is self.tensor:
             self._unsent = None
         return array
@@ -64,11 +65,10 @@ class _Mirror:
         if _shareable(tensor):
             setattr(self._blob, self._field, self.host)
 
-    def current(self) -> np.ndarray:
-        """The array, showing also a tensor bound since the last call; elsewhere it may hold what is to be pushed."""
+    def bring_up_to_date(self) -> None:
+        """Show a tensor bound since the last call too; elsewhere the array may hold what is to be pushed."""
         if _shareable(self.tensor):
             self.pull()
-        return self.array()
 
     def _forget(self, _: object) -> None:
         if _mirrors.get(self.key) is self:
@@ -97,9 +97,9 @@ def array_of(blob: Blob, field: str) -> np.ndarray:
     if field == "data" and isinstance(blob, SharedValues):
         blob = blob.source
     known = _mirrors.get((id(blob), field))
-    held = None if known is None else known.array()
-    if held is not None and known.fits:
-        return known.current()
+    if known is not None and (held := known.array()) is not None and known.fits:
+        known.bring_up_to_date()
+        return held
     mirror = _Mirror(blob, field)
     _mirrors[mirror.key] = mirror
     return mirror.hand_out()

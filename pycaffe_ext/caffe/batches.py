@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from pycaffe_ext.caffe.mistakes import BadValue, RunError
 
-if TYPE_CHECKING:
-    from pycaffe_ext.caffe.net import Net
-
 Arrays = dict[str, np.ndarray]
+Cut = Callable[[Arrays], Iterable[Arrays]]  # arrays of any number of items -> batches of the net's size
+
+
+class Passes(Protocol):
+    """What is needed of a net."""
+
+    inputs: list[str]
+    outputs: list[str]
+
+    def forward(self, blobs: Iterable[str] | None = None, **inputs: Any) -> Arrays: ...
+
+    def backward(self, diffs: Iterable[str] | None = None, **gradients: Any) -> Arrays: ...
 
 
 def batches(blobs: Arrays, size: int) -> Iterator[Arrays]:
@@ -22,14 +31,18 @@ def batches(blobs: Arrays, size: int) -> Iterator[Arrays]:
         yield {name: _filled(np.asarray(array[first : first + size]), size) for name, array in blobs.items()}
 
 
-def forward_all(net: Net, blobs: list[str], inputs: Arrays) -> Arrays:
+def forward_all(net: Passes, cut: Cut, blobs: list[str], inputs: Arrays) -> Arrays:
+    """See `Net.forward_all`."""
     parts = _Parts()
-    for batch in net._batch(inputs):
+    for batch in cut(inputs):
         parts.add(net.forward(blobs, **batch))
     return parts.joined(_items(inputs))
 
 
-def forward_backward_all(net: Net, blobs: list[str], diffs: list[str], given: Arrays) -> tuple[Arrays, Arrays]:
+def forward_backward_all(
+    net: Passes, cut: Cut, blobs: list[str], diffs: list[str], given: Arrays
+) -> tuple[Arrays, Arrays]:
+    """See `Net.forward_backward_all`."""
     strange = set(given) - set(net.inputs) - set(net.outputs)
     if strange:
         raise BadValue(
@@ -38,7 +51,9 @@ def forward_backward_all(net: Net, blobs: list[str], diffs: list[str], given: Ar
         )
     values, gradients = _Parts(), _Parts()
     ahead, back = ({name: given[name] for name in names if name in given} for names in (net.inputs, net.outputs))
-    for batch, batch_back in zip_longest(_cut(net, ahead), _cut(net, back), fillvalue={}):
+    nothing: Arrays = {}
+    pairs = (iter(cut(arrays)) if arrays else iter(()) for arrays in (ahead, back))
+    for batch, batch_back in zip_longest(*pairs, fillvalue=nothing):
         values.add(net.forward(blobs, **batch))
         gradients.add(net.backward(diffs, **batch_back))
     return values.joined(_items(given)), gradients.joined(_items(given))
@@ -73,10 +88,6 @@ class _Parts:
 
     def joined(self, items: int) -> Arrays:
         return {name: np.concatenate(parts)[:items] for name, parts in self._parts.items()}
-
-
-def _cut(net: Net, arrays: Arrays) -> Iterator[Arrays]:
-    return iter(net._batch(arrays)) if arrays else iter(())
 
 
 def _items(arrays: Arrays) -> int:

@@ -44,8 +44,8 @@ class Classifier(Net):
 
         With `oversample` they are means over the four corners, the centre, and their mirror images; else the centre's.
         """
-        images = np.stack([io.resize_image(image, self.image_dims) for image in inputs])
-        crops = io.oversample(images, self.crop_dims) if oversample else self._centre(images)
+        images = np.stack([io.resize_image(image, self.image_dims.tolist()) for image in inputs])
+        crops = io.oversample(list(images), self.crop_dims.tolist()) if oversample else self._centre(images)
         name = self.inputs[0]
         prepared = np.stack([self.transformer.preprocess(name, crop) for crop in crops])
         predictions = self.forward_all(**{name: prepared})[self.outputs[0]]

@@ -143,6 +143,6 @@ def crop(top_from: Top, top_to: Top) -> Top:
     return L.Crop(top_from, top_to, crop_param={"axis": 2 if axis is None else axis + 1, "offset": offset})
 
 
-def _check(condition: bool, message: str) -> None:
+def _check(condition: bool | np.bool, message: str) -> None:
     if not condition:
         raise NotAligned(message)

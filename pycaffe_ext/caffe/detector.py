@@ -83,7 +83,7 @@ class Detector(Net):
     def _with_context(self, low: int, high: int, size: int) -> tuple[int, int, int, int]:
         """Along one axis: where the part to cut begins and ends in the image, then its place and size in the crop."""
         crop_size = self.blobs[self.inputs[0]].width  # the input is taken to be square
-        scale = crop_size / (crop_size - 2 * self.context_pad)
+        scale = crop_size / (crop_size - 2 * (self.context_pad or 0))
         half = (high - low + 1) / 2
         first, last = np.round(low + half - scale * half), np.round(low + half + scale * half)
         zoom = crop_size / (last - first + 1)

@@ -1,4 +1,4 @@
-"""Drawings of nets without graphviz: SVG, PNG, JPEG, PDF, PostScript; DOT text for who wants it.
+"""Drawings of nets without graphviz: SVG, PNG, JPEG, PDF, PostScript; and DOT text.
 
 `draw_net_to_file(net, "net.svg", "TB")`; rankdir is LR (from left to right), TB (from top to bottom) or BT.
 """
@@ -22,7 +22,7 @@ from pycaffe_ext.caffe.draw_graph import (
     graph_of,
     label_lines,
 )
-from pycaffe_ext.caffe.draw_picture import FORMATS, Picture
+from pycaffe_ext.caffe.draw_picture import Picture
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.files import writing
 from pycaffe_ext.proto import caffe_pb2
@@ -44,6 +44,8 @@ __all__ = [
 
 DIRECTIONS = ("LR", "TB", "BT")
 TEXT = ("dot", "raw")
+RASTERS = ("png", "jpg", "jpeg")
+FORMATS = ("svg", *RASTERS, "pdf", "ps", "eps")
 
 
 def draw_net(
@@ -61,7 +63,22 @@ def draw_net(
     known(rankdir, DIRECTIONS, "rankdir")
     known(ext, (*FORMATS, *TEXT), "format of a drawing")
     graph = graph_of(caffe_net, rankdir, True, phase, display_lrm)
-    return strings.encode(_dot(graph, rankdir)) if ext in TEXT else Picture(graph, rankdir).content(ext)
+    return strings.encode(_dot(graph, rankdir)) if ext in TEXT else _picture(Picture(graph, rankdir), ext)
+
+
+def _picture(picture: Picture, ext: str) -> bytes:
+    """A picture as a file's content; what draws it is loaded only where it is needed."""
+    if ext == "svg":
+        from pycaffe_ext.caffe import draw_svg
+
+        return draw_svg.encoded(picture)
+    if ext in RASTERS:
+        from pycaffe_ext.caffe import draw_raster
+
+        return draw_raster.encoded(picture, ext)
+    from pycaffe_ext.caffe import draw_page
+
+    return draw_page.encoded(picture, ext)
 
 
 def draw_net_to_file(

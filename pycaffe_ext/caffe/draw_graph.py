@@ -27,7 +27,7 @@ class Node:
 class Graph:
     """edges : (from, to, label), indices of nodes.
 
-    A layer that works in place stands between its blob and whoever reads the blob after it.
+    A layer that works in place stands between its blob and the layers that read the blob after it.
     """
 
     name: str
@@ -124,10 +124,9 @@ def get_pooling_types_dict() -> dict[int, str]:
 
 def spatial_text(layer: caffe_pb2.LayerParameter) -> list[str]:
     """Kernel, stride and pad of a Convolution, Deconvolution or Pooling."""
-    pooling = layer.type == "Pooling"
-    param = layer.pooling_param if pooling else layer.convolution_param
-    if pooling and param.global_pooling:
+    if layer.type == "Pooling" and layer.pooling_param.global_pooling:
         return ["global"]
+    param = layer.pooling_param if layer.type == "Pooling" else layer.convolution_param
     shown = (("kernel size", "kernel_size", 1), ("stride", "stride", 1), ("pad", "pad", 0))
     return [f"{label}: {_spatial(param, field, default)}" for label, field, default in shown]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 Point = tuple[float, float]  # (along the ranks, across them)
 Edge = tuple[int, int]
@@ -60,7 +61,7 @@ class _Ranked:
         self.before: list[list[int]] = [[] for _ in range(count)]
         self.after: list[list[int]] = [[] for _ in range(count)]
         for chain in self.chains:
-            for u, v in zip(chain, chain[1:], strict=False):
+            for u, v in pairwise(chain):
                 self.after[u].append(v)
                 self.before[v].append(u)
         self.ranks: list[list[int]] = [[] for _ in range(max(self.rank, default=-1) + 1)]
@@ -83,7 +84,8 @@ class _Ranked:
             forth = sweep % 2 == 0
             for rank in self.ranks if forth else reversed(self.ranks):
                 neighbours = self.before if forth else self.after
-                rank.sort(key=lambda node, near=neighbours: _mean([place[i] for i in near[node]], place[node]))
+                means = {node: _mean([place[i] for i in neighbours[node]], place[node]) for node in rank}
+                rank.sort(key=means.__getitem__)
                 place.update({node: i / len(rank) for i, node in enumerate(rank)})
             crossings = self._crossings()
             if crossings < least:
@@ -97,7 +99,7 @@ class _Ranked:
         place = {node: i for rank in self.ranks for i, node in enumerate(rank)}
         total = 0
         for rank in self.ranks:
-            ends = [place[v] for u in rank for v in sorted(self.after[u], key=place.get)]
+            ends = [place[v] for u in rank for v in sorted(self.after[u], key=place.__getitem__)]
             total += sum(a > b for i, a in enumerate(ends) for b in ends[i + 1 :])
         return total
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from PIL.ImageFont import FreeTypeFont
 
-if TYPE_CHECKING:
-    from pycaffe_ext.caffe.draw_picture import Picture
+from pycaffe_ext.caffe.draw_picture import Picture
 
 LARGEST = 30000  # pixels on one side; OpenCV draws up to 32767
 FRACTION = 4  # bits of a pixel's fraction in OpenCV's coordinates
@@ -58,7 +57,7 @@ def _with_text(image: np.ndarray, picture: Picture, scale: float) -> np.ndarray:
     return np.asarray(canvas)
 
 
-def _font(size: float) -> object:
+def _font(size: float) -> FreeTypeFont:
     import matplotlib
     from PIL import ImageFont
 

@@ -193,9 +193,9 @@ def load_image(filename: str | os.PathLike[str], color: bool = True) -> np.ndarr
     """An image file as float32 in [0, 1]: (H, W, 3) RGB, or (H, W, 1) grey; transparency is dropped."""
     if not os.path.isfile(filename):
         raise RunError(f"{filename}: no such image; check the path")
-    image = opencv.read(filename, cv2.IMREAD_UNCHANGED)
+    image = opencv.read(os.fspath(filename), cv2.IMREAD_UNCHANGED)
     if image is None:
-        raise RunError(f"{filename}: is no image that can be read")
+        raise RunError(f"{filename}: not an image that can be read")
     image = (image / np.iinfo(image.dtype).max if image.dtype.kind == "u" else image).astype(np.float64)
     if image.ndim == 2:
         return np.repeat(image[:, :, np.newaxis], 3 if color else 1, axis=2).astype(np.float32)

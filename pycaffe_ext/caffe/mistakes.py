@@ -1,4 +1,4 @@
-"""Mistakes told in one line that are also the exceptions which the genuine pycaffe raises in the same place."""
+"""Errors reported in one line that are also the exceptions the genuine pycaffe raises in the same place."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,11 @@ from pycaffe_ext.caffe.blob import Blob, BlobVec, LayerView
 from pycaffe_ext.caffe.mistakes import BadValue, NoSuchName, RunError
 from pycaffe_ext.collector import paused
 from pycaffe_ext.engine.core import transfer
+from pycaffe_ext.engine.core.blob import Blob as EngineBlob
 from pycaffe_ext.engine.core.net import Net as EngineNet
 from pycaffe_ext.engine.core.net_log import build_net
 from pycaffe_ext.engine.core.overwriting import writes_in_place
+from pycaffe_ext.engine.layers.memory_data import MemoryData
 from pycaffe_ext.engine.solver import snapshot
 from pycaffe_ext.errors import UserError, known
 
@@ -44,7 +47,7 @@ class Net:
     ) -> None:
         runtime.obey_log_level()
         if isinstance(phase, (str, os.PathLike)):
-            phase, weights, level = level, phase, 0
+            weights, phase, level = os.fspath(phase), level, 0
             glog.warning(
                 "_caffe.cpp:139",
                 "DEPRECATION WARNING - deprecated use of Python interface",
@@ -55,7 +58,9 @@ class Net:
         _check_file(network_file)
         with paused():
             param = proto.read_net(network_file)
-            self._bind(build_net(param, phase, level, stages or (), runtime.device(), network_file))
+            self._bind(
+                build_net(param, PHASES[PHASES.index(phase)], level, stages or (), runtime.device(), network_file)
+            )
         if weights is not None:
             self.copy_from(weights)
 
@@ -65,7 +70,7 @@ class Net:
         for blob in net.blobs.values():
             if id(blob.values) in changing:
                 changes_in_place(blob)
-        self.blobs = OrderedDict((name, Blob(lambda blob=blob: blob)) for name, blob in net.blobs.items())
+        self.blobs = OrderedDict((name, Blob(partial(_itself, blob))) for name, blob in net.blobs.items())
         self.layers = [_shown(layer) for layer in net.layers]
         self._layer_names = list(net.layer_names)
         self._layer_places, self._blob_places = _places(self._layer_names), _places(self.blobs)
@@ -77,7 +82,8 @@ class Net:
         self.blob_loss_weights = OrderedDict((name, net.loss_weights[name]) for name in net.blobs)
 
     @classmethod
-    def _of(cls, net: EngineNet) -> Net:
+    def wrapping(cls, net: EngineNet) -> Net:
+        """The pycaffe side of a net that the engine has made."""
         self = cls.__new__(cls)
         self._bind(net)
         return self
@@ -119,7 +125,7 @@ class Net:
 
     def forward_all(self, blobs: Iterable[str] | None = None, **inputs: np.ndarray) -> Arrays:
         """Forward in batches over any number of items; the last batch is filled up with zeros and cut again."""
-        return batches.forward_all(self, list(blobs or ()), inputs)
+        return batches.forward_all(self, self._batch, list(blobs or ()), inputs)
 
     def forward_backward_all(
         self, blobs: Iterable[str] | None = None, diffs: Iterable[str] | None = None, **given: np.ndarray
@@ -128,7 +134,7 @@ class Net:
 
         Returns (blobs, gradients) by name, each over all items.
         """
-        return batches.forward_backward_all(self, list(blobs or ()), list(diffs or ()), given)
+        return batches.forward_backward_all(self, self._batch, list(blobs or ()), list(diffs or ()), given)
 
     def _batch(self, blobs: Arrays) -> Iterable[Arrays]:
         return batches.batches(blobs, next(iter(self.blobs.values())).shape[0])
@@ -203,7 +209,7 @@ class Net:
 
     def _set_input_arrays(self, data: np.ndarray, labels: np.ndarray) -> None:
         layer = self._net.layers[0]
-        if layer.type != "MemoryData":
+        if not isinstance(layer, MemoryData):
             raise RunError(
                 f"set_input_arrays may only be called if the first layer is a MemoryData layer, not {layer.type}"
             )
@@ -221,7 +227,7 @@ class Net:
         synchronised(lambda: transfer.copy_layers(self._net, weights))
 
     def share_with(self, other: Net) -> None:
-        """Use the other net's parameters from now on, by layer name; gradients stay each net's own."""
+        """Use the other net's parameters after this call, by layer name; gradients stay each net's own."""
         self._net.share_trained_layers_with(other._net)
 
     def save(self, path: str) -> None:
@@ -259,6 +265,10 @@ class Net:
 
     def _bottom_ids(self, layer: int) -> list[int]:
         return [self._blob_places[name] for name in self.bottom_names[self._layer_names[layer]]]
+
+
+def _itself(blob: EngineBlob) -> EngineBlob:
+    return blob
 
 
 def _places(names: Iterable[str]) -> dict[str, int]:

@@ -17,6 +17,7 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2
 
 Names = dict[Any, str]  # of a Top or a Function
+Made = dict["Function", caffe_pb2.LayerParameter]  # those made so far, in their order
 
 
 def param_name_dict() -> dict[str, str]:
@@ -25,7 +26,7 @@ def param_name_dict() -> dict[str, str]:
     return {
         field.message_type.name.removesuffix("Parameter"): field.name.removesuffix("_param")
         for field in fields
-        if field.name.endswith("_param")
+        if field.message_type and field.name.endswith("_param")
     }
 
 
@@ -38,10 +39,10 @@ def to_proto(*tops: Top | Function) -> caffe_pb2.NetParameter:
 
 
 def _assemble(wanted: Any, names: Names) -> caffe_pb2.NetParameter:
-    made: dict[Function, caffe_pb2.LayerParameter] = {}
+    made: Made = {}
     counts: Counter[str] = Counter()
     for top in wanted:
-        top._to_proto(made, names, counts)
+        top.add_to(made, names, counts)
     return caffe_pb2.NetParameter(layer=made.values())
 
 
@@ -75,8 +76,9 @@ class Top:
         """The net of all layers that this blob needs."""
         return to_proto(self)
 
-    def _to_proto(self, made: dict, names: Names, counts: Counter[str]) -> None:
-        self.fn._to_proto(made, names, counts)
+    def add_to(self, made: Made, names: Names, counts: Counter[str]) -> None:
+        """As Function.add_to."""
+        self.fn.add_to(made, names, counts)
 
 
 class Function:
@@ -91,11 +93,12 @@ class Function:
         self.in_place = self.params.pop("in_place", False)
         self.tops = tuple(Top(self, n) for n in range(self.ntop))
 
-    def _to_proto(self, made: dict, names: Names, counts: Counter[str]) -> None:
+    def add_to(self, made: Made, names: Names, counts: Counter[str]) -> None:
+        """Put this layer into `made`, after those it reads; `counts` numbers the layers of each type without a name."""
         if self in made:
             return
         for given in self.inputs:
-            given._to_proto(made, names, counts)
+            given.add_to(made, names, counts)
         bottoms = [made[given.fn].top[given.n] for given in self.inputs]
         layer = caffe_pb2.LayerParameter(type=self.type_name, bottom=bottoms)
         layer.top.extend(bottoms if self.in_place else [self._named(top, names, counts) for top in self.tops])

@@ -12,10 +12,10 @@ from pycaffe_ext.caffe.solvers import (
 )
 
 __all__ = [
+    "NCCL",
     "AdaDeltaSolver",
     "AdaGradSolver",
     "AdamSolver",
-    "NCCL",
     "NesterovSolver",
     "Net",
     "RMSPropSolver",

@@ -23,12 +23,12 @@ _log = {"level_given": False}
 
 
 def set_mode_cpu() -> None:
-    """Make nets from now on on the CPU."""
+    """Put nets created after this call on the CPU."""
     _place["gpu"] = False
 
 
 def set_mode_gpu() -> None:
-    """Make nets from now on on the GPU; raises UserError where there is none."""
+    """Put nets created after this call on the GPU; raises UserError if there is none."""
     if not devices.count():
         raise UserError("there is no CUDA device here; use set_mode_cpu()")
     _place["gpu"] = True

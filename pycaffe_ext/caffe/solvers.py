@@ -28,8 +28,8 @@ class Solver:
     def _make(self, param: proto.caffe_pb2.SolverParameter) -> None:
         runtime.obey_log_level()
         self._solver = UpdatingSolver(param, runtime.device())
-        self.net = Net._of(self._solver.net)
-        self.test_nets = [Net._of(net) for net in self._solver.test_nets]
+        self.net = Net.wrapping(self._solver.net)
+        self.test_nets = [Net.wrapping(net) for net in self._solver.test_nets]
 
     @property
     def iter(self) -> int:

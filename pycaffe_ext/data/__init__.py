@@ -1,3 +1,5 @@
 """Frames, candidates, patches and the LMDB that holds them."""
 
-ENCODINGS = ("raw", "png", "jpg")  # of a patch in a Datum; here, where nothing heavy is imported
+from pycaffe_ext.records import ENCODINGS
+
+__all__ = ["ENCODINGS"]

@@ -5,15 +5,20 @@ from __future__ import annotations
 import csv
 import sys
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import reading
 
-STORAGE = {str: list, int: lambda: array("q"), float: lambda: array("d")}  # of a column while its table is read
+STORAGE: dict[type, Callable[[], Any]] = {
+    str: list,
+    int: lambda: array("q"),
+    float: lambda: array("d"),
+}  # of a column while its table is read
 
 
 def read_columns(table: Path, kinds: dict[str, type]) -> dict[str, np.ndarray]:

@@ -27,8 +27,10 @@ from pycaffe_ext.pictures.shown import SUFFIXES
 
 CLASSES = ("uninformative", "informative")
 WORDS = (  # as `plain_name` makes them
-    ("uninformative", "noninformative", "notinformative", "bad", "poor", "blurred", "blurry", "unclear", "inadequate")
-    + ("unusable", "0", "no", "false", "negative"),
+    (
+        *("uninformative", "noninformative", "notinformative", "bad", "poor", "blurred", "blurry", "unclear"),
+        *("inadequate", "unusable", "0", "no", "false", "negative"),
+    ),
     ("informative", "good", "clear", "sharp", "adequate", "usable", "1", "yes", "true", "positive"),
 )
 VIEWS = {"bbps01": 0, "impactedstool": 0, "bbps23": 1}

@@ -32,6 +32,9 @@ THREADS = 4
 DIGESTS = "decoded.sha256"  # of the files beside it, as sha256sum writes them; in folders of decoded videos only
 
 
+PLAIN = Reading()
+
+
 @dataclass(frozen=True)
 class Frame:
     """One frame on disk.
@@ -49,7 +52,7 @@ class Frame:
     group: str
     source: str = ""
     videos: tuple[Path, ...] = ()
-    reading: Reading = Reading()
+    reading: Reading = PLAIN
 
     def picture(self) -> np.ndarray:
         """(H, W, 3) uint8, BGR."""
@@ -90,7 +93,7 @@ def _check_pair(frame: Frame, image: stored.Header, mask: stored.Header) -> None
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """(height, width), upright, from the file's header; raises UserError if it is no image."""
+    """(height, width), upright, from the file's header; raises UserError if it is not an image."""
     return stored.header(path).size
 
 

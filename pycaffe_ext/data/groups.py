@@ -87,7 +87,7 @@ def check_near_duplicates(parts: Parts, hashed: Hashed | None = None, near: int 
             names, places = (frames[one].name, frames[other].name), list(parts)
             raise UserError(
                 f"near-duplicate frames in two splits: {names[0]} in {places[split[one]]} and {names[1]} in"
-                f" {places[split[other]]}; remove the folder of packed data to split anew"
+                f" {places[split[other]]}; remove the folder of packed data to split again"
             )
 
 

@@ -8,6 +8,8 @@ an error that says which greys were found; the setting MASK says how it is to be
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -30,7 +32,7 @@ def polyps(picture: Picture, reading: Reading) -> np.ndarray:
     grey = over_black(picture)
     if reading.mask == "auto":
         mask = to_mask(grey, picture.lossy, picture.full)
-        _check_transparency(picture, grey)
+        _check_transparency(picture)
         _check_something(picture, mask)
         return mask
     if reading.mask == "nonzero":
@@ -127,8 +129,8 @@ def _check_border(mask: np.ndarray) -> None:
         raise ValueError("it is white all along its border and black inside, as if it were inverted")
 
 
-def _check_transparency(picture: Picture, grey: np.ndarray) -> None:
-    """Raise ValueError if what is bright is transparent, in a file that tells polyps by colours."""
+def _check_transparency(picture: Picture) -> None:
+    """Raise ValueError if what is bright is transparent, in a file that marks polyps by colours."""
     if picture.alpha is None:
         return
     plain = picture.pixels if picture.pixels.ndim == 2 else picture.pixels.max(-1)
@@ -148,7 +150,7 @@ def _check_something(picture: Picture, mask: np.ndarray) -> None:
         raise ValueError(f"its colours, palette or transparency vary, and the mask that they give is all {what}")
 
 
-def _levels(grey: np.ndarray) -> list:
+def _levels(grey: np.ndarray) -> Sequence[float]:
     if grey.dtype == np.uint8:
         return np.flatnonzero(np.bincount(grey.ravel(), minlength=256)).tolist()
     return np.unique(grey).tolist()

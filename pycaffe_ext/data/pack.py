@@ -16,13 +16,13 @@ from typing import Any
 import lmdb
 import numpy as np
 
-from pycaffe_ext.data import ENCODINGS
 from pycaffe_ext.data.balance import Selection
 from pycaffe_ext.data.items import Material
 from pycaffe_ext.data.patches import SIZE
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.files import reading, write_csv, writing_folder
 from pycaffe_ext.progress import bar
+from pycaffe_ext.records import ENCODINGS
 from pycaffe_ext.records.datum import QUALITY, to_bytes
 from pycaffe_ext.sizes import check_space
 from pycaffe_ext.threads import cores, in_order, one_thread_each

@@ -9,11 +9,6 @@ from pycaffe_ext.errors import UserError, known
 
 MASKS = ("auto", "threshold", "nonzero", "inverted", "value:N")
 DAMAGED = ("refuse", "keep")
-HELP = {
-    "mask": "which greys of a mask are polyp: auto (two greys; anything else is an error), threshold (above half),"
-    " nonzero, inverted, or value:N for one grey",
-    "damaged": "refuse, or keep what can be decoded of damaged JPEG frames: they are counted and named",
-}
 
 
 @dataclass(frozen=True)

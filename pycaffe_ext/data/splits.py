@@ -58,7 +58,7 @@ def split_items(
     rest = np.flatnonzero(part == 0)
     part[rest[_draw(counts[rest], val_fraction, 1, rng)]] = SPLITS.index("val")
     splits = {
-        split: sorted((items[n] for n in np.flatnonzero(part[index] == i)), key=lambda item: item.name)
+        split: sorted((items[n] for n in np.flatnonzero(part[index] == i).tolist()), key=lambda item: item.name)
         for i, split in enumerate(SPLITS)
     }
     check_overlap(splits)
@@ -129,7 +129,7 @@ def _read_rows(path: Path) -> list[tuple[str, str, str]]:
 def _check_enough(counts: np.ndarray, names: Sequence[str]) -> None:
     """counts : (groups, strata)."""
     needed = [(len(counts), "groups")]
-    needed += [(np.count_nonzero(counts[:, i]), f"groups with {name}") for i, name in enumerate(names) if name]
+    needed += [(int(np.count_nonzero(counts[:, i])), f"groups with {name}") for i, name in enumerate(names) if name]
     for number, what in needed:
         if number < len(SPLITS):
             raise UserError(

@@ -15,7 +15,7 @@ LINE = "line"  # in a row of `read_table`: where it stands
 
 
 def read_table(table: str | Path, header: Sequence[str]) -> list[Mapping[str, str]]:
-    """Lines of a CSV file with at least the columns of `header`; raises UserError if it is none.
+    """Lines of a CSV file with at least the columns of `header`; raises UserError if it is not such a file.
 
     As spreadsheets write it: comma, semicolon or tabulator between the fields, any line ends, UTF-8 or, with its mark,
     UTF-16; the header in any case, blank lines anywhere. Bytes that are not UTF-8 stay as `os.fsdecode` gives them in

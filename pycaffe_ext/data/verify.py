@@ -13,6 +13,7 @@ from pycaffe_ext.data.balance import Selection
 from pycaffe_ext.data.items import Item, Material
 from pycaffe_ext.data.pack import cut_rows, read_index
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.records import Value
 from pycaffe_ext.records.database import window
 from pycaffe_ext.records.datum import open_database, parse, to_bytes
 from pycaffe_ext.records.raw_datums import RawDatums
@@ -115,7 +116,7 @@ def _labels(database: str | Path) -> Iterator[tuple[str, int]]:
                 yield os.fsdecode(last), _label(raw, content)
 
 
-def _label(raw: RawDatums, content: memoryview) -> int:
+def _label(raw: RawDatums, content: Value) -> int:
     """Of a raw Datum only the first and the last page are read."""
     if found := raw.look(content):
         return found[0]

@@ -31,13 +31,14 @@ class Point(NamedTuple):
 
 
 def judge(frames: Sequence[Frame], found: Sequence[np.ndarray], progress: bool = True) -> froc.Cases:
-    """Candidates (n, 5) of each frame, best first, held against its mask."""
+    """Candidates (n, 5) of each frame, best first, compared with its mask."""
 
     def held(job: tuple[Frame, np.ndarray]) -> tuple[np.ndarray, int]:
         labels, count = lesions(read_mask(job[0]))
         return lesion_of(job[1], labels), count
 
-    hits, counts = zip(*map_frames(held, list(zip(frames, found, strict=True)), "judging", progress), strict=True)
+    jobs = list(zip(frames, found, strict=True))
+    hits, counts = zip(*map_frames(held, jobs, "judging", progress), strict=True)
     frame = np.repeat(np.arange(len(frames)), [len(boxes) for boxes in found])
     return froc.Cases(frame, np.concatenate(found)[:, 4], np.concatenate(hits), np.array(counts))
 
@@ -45,7 +46,7 @@ def judge(frames: Sequence[Frame], found: Sequence[np.ndarray], progress: bool =
 def points(detector: str, part: str, cases: froc.Cases, most: int = MOST) -> list[Point]:
     """The curve of a part by number, 1 to `most` candidates of a frame, and by threshold, where it rises.
 
-    cases: candidates best first within a frame, at least `most` of each frame where there are so many.
+    cases: candidates best first within a frame, at least `most` of each frame if it has as many.
     """
     by_number = [(k, *_of_first(cases, k)) for k in range(1, most + 1)]
     curve = froc.curve(cases)

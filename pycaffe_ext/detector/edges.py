@@ -32,7 +32,7 @@ class Edges:
     def __len__(self) -> int:
         return len(self.x)
 
-    def at(self, index: np.ndarray) -> Edges:
+    def at(self, index: np.ndarray | slice) -> Edges:
         return Edges(self.x[index], self.y[index], self.nx[index], self.ny[index], self.weight[index])
 
 

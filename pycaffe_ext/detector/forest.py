@@ -69,9 +69,9 @@ def from_trees(trees: list[Any], classes: np.ndarray) -> Forest:
     for tree in trees:
         parts.append((root, *_renumbered(tree, root, classes)))
         root += tree.node_count
-    columns = (np.concatenate(column) for column in list(zip(*parts, strict=True))[1:])
+    feature, threshold, child, value = (np.concatenate(column) for column in list(zip(*parts, strict=True))[1:])
     roots = np.array([part[0] for part in parts], np.int32)
-    return Forest(roots, *columns, depth=max(tree.max_depth for tree in trees))
+    return Forest(roots, feature, threshold, child, value, depth=max(tree.max_depth for tree in trees))
 
 
 def _renumbered(tree: Any, root: int, classes: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -107,7 +107,7 @@ def _down(threshold: np.ndarray) -> np.ndarray:
 def from_arrays(arrays: dict[str, np.ndarray], features: int, where: str) -> Forest:
     """The forest of `Forest.arrays`; UserError naming `where` unless every index in it is good for `features`."""
     try:
-        parts = {field.name: arrays[field.name] for field in fields(Forest)}
+        parts: dict[str, Any] = {field.name: arrays[field.name] for field in fields(Forest)}
         forest = Forest(**(parts | {"depth": int(parts["depth"])}))
         nodes = len(forest.feature)
         own = forest.child == np.arange(nodes)

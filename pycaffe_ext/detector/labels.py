@@ -21,7 +21,7 @@ def classify(edges: Edges, view: View, mask: np.ndarray) -> np.ndarray:
 
     AHEAD: boundary of a polyp that lies where the direction points (BEHIND: where it does not); INSIDE: within a
     polyp; SPOT: rim of glare; DARK: rim of a dark hole, as the lumen is; OTHER: folds, vessels and the rest.
-    mask: bool, of the size of the view. Masks tell polyps only; spots and holes are told by brightness.
+    mask: bool, of the size of the view. Masks tell polyps only; spots and holes are recognised by brightness.
     """
     if not len(edges):
         return np.zeros(0, np.int8)
@@ -41,7 +41,7 @@ def classify(edges: Edges, view: View, mask: np.ndarray) -> np.ndarray:
 
 
 def _depth(mask: np.ndarray) -> np.ndarray:
-    """Distance to the mask's rim, positive inside, float32; the frame's own border is no rim."""
+    """Distance to the mask's rim, positive inside, float32; the frame's own border does not count as a rim."""
     inner, outer = (cv2.distanceTransform(part.astype(np.uint8), cv2.DIST_L2, 5) for part in (mask, ~mask))
     far = np.float32(max(mask.shape))
     return np.minimum(inner, far) - np.minimum(outer, far)

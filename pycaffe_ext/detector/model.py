@@ -47,7 +47,7 @@ class Model:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an .npz of plain arrays, whole or not at all; reading it runs no code."""
         with writing(path, "wb") as file:
-            np.savez(file, **self._arrays())
+            np.savez(file, allow_pickle=False, **self._arrays())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:

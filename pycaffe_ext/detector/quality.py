@@ -12,13 +12,13 @@ import warnings
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from pycaffe_ext.data.items import Floats, Ints, Picture
 from pycaffe_ext.detector.forest import Forest, from_arrays, from_trees
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing
@@ -29,7 +29,7 @@ BANDS = (1, 2, 4, 8, 16, 32, 64)  # radii of the spectrum's rings, periods a fra
 TREES, LEAF, FOLDS = 100, 3, 5
 
 FEATURES = (
-    *(f"spectrum_{low}_{high}" for low, high in zip(BANDS[:-1], BANDS[1:], strict=True)),
+    *(f"spectrum_{low}_{high}" for low, high in pairwise(BANDS)),
     *(f"dct_{k}" for k in range(1, 8)),
     *(f"laplacian_{part}" for part in ("mean", "low", "high")),
     *(f"gradient_{part}" for part in ("mean", "q50", "q90", "q99")),
@@ -40,9 +40,9 @@ FEATURES = (
 )
 
 
-def features(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+def features(image: Picture) -> Floats:
     """(len(FEATURES),) float64 of a frame (H, W, 3) uint8 BGR, named by FEATURES; all finite, also of a blank frame."""
-    small = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
     grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY).astype(np.float64)
     parts = (_spectrum(grey), _dct(grey), _laplacian(grey), _gradient(grey), _edges(grey), _light(small, grey))
     return np.concatenate([*parts, _colour(small)])
@@ -54,14 +54,14 @@ class Model:
 
     forest: Forest
 
-    def score(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
+    def score(self, table: Floats) -> Floats:
         """(n,) in 0..1, higher = more informative; table : (n, features)."""
         return self.forest.predict(table.astype(np.float32))[:, 1].astype(np.float64)
 
     def save(self, path: Path) -> None:
         """Write an .npz of plain arrays, whole or not at all; reading it runs no code."""
         with writing(path, "wb") as file:
-            np.savez(file, **self.forest.arrays())
+            np.savez(file, allow_pickle=False, **self.forest.arrays())
 
     @classmethod
     def load(cls, path: Path) -> Model:
@@ -82,7 +82,7 @@ class Model:
         return total.hexdigest()
 
 
-def train(table: NDArray[np.float64], label: NDArray[np.integer[Any]], seed: int) -> Model:
+def train(table: Floats, label: Ints, seed: int) -> Model:
     """A forest of training frames; table : (n, features); label : (n,), 1 = informative. Classes count alike."""
     from sklearn.ensemble import RandomForestClassifier
 
@@ -91,9 +91,7 @@ def train(table: NDArray[np.float64], label: NDArray[np.integer[Any]], seed: int
     return Model(from_trees([tree.tree_ for tree in grown.estimators_], grown.classes_))
 
 
-def cross_fitted(
-    table: NDArray[np.float64], label: NDArray[np.integer[Any]], groups: Sequence[str], seed: int
-) -> NDArray[np.float64]:
+def cross_fitted(table: Floats, label: Ints, groups: Sequence[str], seed: int) -> Floats:
     """(n,) scores of the training frames, each from a forest that saw no frame of its group, as test frames' are.
 
     Raises UserError for fewer than two groups.
@@ -115,17 +113,17 @@ def cross_fitted(
 # --- the features -----------------------------------------------------------------------------------------------------
 
 
-def _spectrum(grey: NDArray[np.float64]) -> NDArray[np.float64]:
+def _spectrum(grey: Floats) -> Floats:
     """Logarithm of the energy in each ring of the spectrum; a window keeps the frame's edges out of it."""
     window = np.outer(np.hanning(SIDE), np.hanning(SIDE))
     energy = np.abs(np.fft.fftshift(np.fft.fft2((grey - grey.mean()) * window))) ** 2 / SIDE**2
     y, x = np.mgrid[-SIDE // 2 : SIDE // 2, -SIDE // 2 : SIDE // 2]
     radius = np.hypot(x, y)
-    rings = zip(BANDS[:-1], BANDS[1:], strict=True)
+    rings = pairwise(BANDS)
     return np.log1p([energy[(radius >= low) & (radius < high)].mean() for low, high in rings])
 
 
-def _dct(grey: NDArray[np.float64]) -> NDArray[np.float64]:
+def _dct(grey: Floats) -> Floats:
     """Logarithm of the mean energy of each order 1..7 of 8 x 8 blocks, without their mean."""
     from scipy.fft import dctn
 
@@ -135,19 +133,19 @@ def _dct(grey: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.log1p([energy[order == k].mean() for k in range(1, 8)])
 
 
-def _laplacian(grey: NDArray[np.float64]) -> NDArray[np.float64]:
+def _laplacian(grey: Floats) -> Floats:
     """Logarithm of the Laplacian's variance: over the cells of a grid their mean, a low and a high one."""
     sharp = cv2.Laplacian(grey, cv2.CV_64F).reshape(CELLS, SIDE // CELLS, CELLS, SIDE // CELLS)
     cells = np.log1p(sharp.var(axis=(1, 3)).ravel())
     return np.array([cells.mean(), *np.quantile(cells, (0.25, 0.9))])
 
 
-def _gradient(grey: NDArray[np.float64]) -> NDArray[np.float64]:
+def _gradient(grey: Floats) -> Floats:
     size = np.hypot(*(cv2.Sobel(grey, cv2.CV_64F, dx, dy) for dx, dy in ((1, 0), (0, 1))))
     return np.log1p([size.mean(), *np.quantile(size, (0.5, 0.9, 0.99))])
 
 
-def _edges(grey: NDArray[np.float64]) -> NDArray[np.float64]:
+def _edges(grey: Floats) -> Floats:
     """Share of pixels on edges, and how much their directions agree (structure tensor): motion blur leaves one."""
     edges = cv2.Canny(grey.astype(np.uint8), 40, 100) > 0
     dx, dy = (cv2.Sobel(grey, cv2.CV_64F, *order) for order in ((1, 0), (0, 1)))
@@ -156,11 +154,11 @@ def _edges(grey: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([edges.mean(), agreement])
 
 
-def _light(small: NDArray[np.uint8], grey: NDArray[np.float64]) -> NDArray[np.float64]:
+def _light(small: Picture, grey: Floats) -> Floats:
     return np.array([(small.max(axis=2) >= 250).mean(), (grey <= 25).mean(), grey.mean(), grey.std()])
 
 
-def _colour(small: NDArray[np.uint8]) -> NDArray[np.float64]:
+def _colour(small: Picture) -> Floats:
     saturation = cv2.cvtColor(small, cv2.COLOR_BGR2HSV)[..., 1].astype(np.float64)
     highlights = ((saturation < 40) & (small.min(axis=2) > 180)).mean()
     share = small.reshape(-1, 3).mean(axis=0) / max(float(small.mean() * 3), 1e-9)

@@ -1,4 +1,6 @@
-"""Training of the detector's two stages on frames with masks, by group, and candidates that are nobody's teacher.
+"""Training of the detector's two stages on frames with masks, by group.
+
+Candidates come from models that never saw the candidate's group.
 
 The groups are dealt into three folds. A first-stage forest is grown on every fold, pair of folds and all of them. The
 second stage of a model learns from the outputs that its frames get from the forest of the model's other folds, as
@@ -13,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
+from typing import Any
 
 import cv2
 import numpy as np
@@ -79,7 +82,7 @@ def cross_fitted(
     folds = np.array([fold_of[frame.group] for frame in frames])
     found: dict[str, list[np.ndarray]] = {"train": [np.zeros((0, 5), np.float32)] * len(frames)}
     for pair in pairs:
-        own = np.flatnonzero(~np.isin(folds, pair))
+        own = np.flatnonzero(~np.isin(folds, pair)).tolist()
         for i, boxes in zip(own, detect_all([frames[i] for i in own], models[pair], workers, progress), strict=True):
             found["train"][i] = boxes
     for part, others in parts.items():
@@ -114,7 +117,8 @@ def draw(frames: Sequence[Frame], positive: np.ndarray, most: int, seed: int) ->
 
 def _spread(frames: Sequence[Frame], seed: int) -> list[Frame]:
     """The frames in random order, but a second one of a group only when every group has given one."""
-    rng, seen, rank = np.random.default_rng(seed), {}, []
+    rng, rank = np.random.default_rng(seed), list[int]()
+    seen: dict[str, int] = {}
     shuffled = [frames[i] for i in rng.permutation(len(frames))]
     for frame in shuffled:
         rank.append(seen.setdefault(frame.group, 0))
@@ -129,7 +133,7 @@ def _models(
     positive = np.array(map_frames(lambda frame: bool(read_mask(frame).any()), frames, "reading masks", progress), bool)
     fold_of = deal(frames, positive, seed)
     shows = {frame.name for frame, p in zip(frames, positive, strict=True) if p}
-    how = {"workers": workers or cores(), "progress": progress}
+    how: dict[str, Any] = {"workers": workers or cores(), "progress": progress}
     chosen = draw(frames, positive, settings.train_frames, seed)
     first = _first_forests(chosen, fold_of, settings, seed, keys, **how)
     if missing := [key for key in keys if key not in first]:
@@ -174,7 +178,8 @@ def _second_forests(
     grown = {}
     for key in keys:
         learnt = zip(*(found.pop(key) for found in seen if key in found), strict=True)
-        grown[key] = grow(*map(np.concatenate, learnt), settings, seed + 1, workers)
+        features, label = map(np.concatenate, learnt)
+        grown[key] = grow(features, label, settings, seed + 1, workers)
     return grown
 
 

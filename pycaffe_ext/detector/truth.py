@@ -1,4 +1,4 @@
-"""Candidates held against the masks: which polyp each of them hits."""
+"""Candidates compared with the masks: which polyp each of them hits."""
 
 from __future__ import annotations
 

@@ -93,7 +93,8 @@ def radii(scene: np.ndarray, settings: Detector) -> np.ndarray:
 
 def at(votes: np.ndarray, cell: float, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The vote at x, y (pixels) of a map (h, w) with cells of `cell` pixels; 0 outside it."""
-    return sample(votes, *((a[:, None] + 0.5) / cell - 0.5 for a in (x, y)))[:, 0]
+    columns, rows = ((a[:, None] + 0.5) / cell - 0.5 for a in (x, y))
+    return sample(votes, columns, rows)[:, 0]
 
 
 def find_peaks(view: View, edges: Edges, settings: Detector) -> Peaks:

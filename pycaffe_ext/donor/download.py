@@ -30,7 +30,7 @@ def fetch(urls: Sequence[str], path: Path, sha1: str, size: int) -> Path:
     """Get the file with that sha1 from the first of `urls` that delivers it; returns `path`.
 
     What an interrupted download left (`path`.part) is continued, from any source. `size` (bytes) is what a progress
-    bar shows until a server tells its own. UserError, listing what each source answered, if none delivers it.
+    bar shows until a server gives its own. UserError, listing what each source answered, if none delivers it.
     """
     part = path.with_name(f"{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def _try(url: str, part: Path, sha1: str, size: int) -> str:
 
 
 def _continue(url: str, part: Path, size: int) -> None:
-    """Append what is missing of `part`; begin anew where the server can't or won't continue."""
+    """Append what is missing of `part`; start over if the server can't or won't continue."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:

@@ -1,6 +1,6 @@
 """A procedural image classification task: 64 classes of fractals, textures, shapes and shaded reliefs.
 
-What tells the classes apart is form. Colour, position, size, direction, light, blur and noise vary inside each class,
+The classes differ in form. Colour, position, size, direction, light, blur and noise vary inside each class,
 so that the filters learned have to be about edges, curvature, texture and shading - as ImageNet's are.
 """
 
@@ -54,8 +54,10 @@ def _polar(radius: Callable[[np.ndarray], np.ndarray]) -> Callable[[Generator, i
 
 def _blob(rng: Generator, side: int) -> np.ndarray:
     angles = np.linspace(0, 2 * np.pi, 90, endpoint=False)
-    waves = sum(rng.uniform(-0.2, 0.2) * np.sin(k * angles + rng.uniform(0, 6.3)) for k in (2, 3, 4, 5))
-    return _outline(angles, 0.8 + waves, rng, side)
+    radius = np.full_like(angles, 0.8)
+    for k in (2, 3, 4, 5):
+        radius += rng.uniform(-0.2, 0.2) * np.sin(k * angles + rng.uniform(0, 6.3))
+    return _outline(angles, radius, rng, side)
 
 
 def _ring(rng: Generator, side: int) -> np.ndarray:
@@ -66,7 +68,7 @@ def _ring(rng: Generator, side: int) -> np.ndarray:
 
 def _crescent(rng: Generator, side: int) -> np.ndarray:
     disc = _polar(np.ones_like)(rng, side)
-    shift = np.float32([[1, 0, rng.choice([-1, 1]) * side * 0.12], [0, 1, rng.choice([-1, 1]) * side * 0.12]])
+    shift = np.array([[1, 0, rng.choice([-1, 1]) * side * 0.12], [0, 1, rng.choice([-1, 1]) * side * 0.12]], np.float32)
     return np.clip(disc - cv2.warpAffine(disc, shift, (side, side)), 0, 1)
 
 
@@ -112,13 +114,13 @@ def _dome(r: np.ndarray) -> np.ndarray:
 RELIEFS: tuple[Callable[[np.ndarray, np.ndarray], np.ndarray], ...] = (  # height over coordinates in -2..2
     lambda x, y: _dome(np.hypot(x, y)),
     lambda x, y: -_dome(np.hypot(x, y)),
-    lambda x, y: np.exp(-3 * x**2),
-    lambda x, y: -np.exp(-3 * x**2),
+    lambda x, _y: np.exp(-3 * x**2),
+    lambda x, _y: -np.exp(-3 * x**2),
     lambda x, y: np.clip(1 - np.hypot(x, y), 0, None) * 1.3,
     lambda x, y: _dome(np.hypot(x - 0.8, y) / 0.75) + _dome(np.hypot(x + 0.8, y) / 0.75),
     lambda x, y: np.exp(-8 * (np.hypot(x, y) - 1) ** 2),
     lambda x, y: 0.5 * np.exp(-3 * x**2) + _dome(np.hypot(x, y) / 0.8),
-    lambda x, y: 0.35 * np.sin(3 * x),
+    lambda x, _y: 0.35 * np.sin(3 * x),
 )
 
 CLASSES = FRACTALS + len(fields.TEXTURES) + len(SHAPES) + len(RELIEFS)
@@ -137,7 +139,7 @@ def image(label: int, seed: int, side: int = 256) -> np.ndarray:
 
 
 def _colours(rng: Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Two colours that differ enough to be told apart."""
+    """Two colours that differ visibly."""
     while True:
         first, second = rng.uniform(0, 1, (2, 3)).astype(np.float32)
         if np.abs(first.mean() - second.mean()) > 0.2:

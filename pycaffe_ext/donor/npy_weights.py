@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 import numpy as np
+from numpy._core.multiarray import _reconstruct
 
 from pycaffe_ext.errors import UserError
 
@@ -55,11 +56,11 @@ def _latin1(text: str, encoding: str = "latin1") -> bytes:
 class _ArraysOnly(pickle.Unpickler):
     """Resolves the few names that an array's pickle needs, and refuses every other before it is imported."""
 
-    ALLOWED = {
+    ALLOWED: ClassVar[dict[tuple[str, str], Any]] = {
         ("numpy", "ndarray"): np.ndarray,
         ("numpy", "dtype"): np.dtype,
-        ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
-        ("numpy._core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
+        ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+        ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
         ("_codecs", "encode"): _latin1,
     }
 

@@ -82,13 +82,15 @@ def solver_of(recipe: Recipe, spec: nets.NetSpec, folder: Path) -> caffe_pb2.Sol
     """The project's solver, with a rate that a net trained from nothing needs."""
     solver = nets.solver(
         spec,
-        train_count=recipe.per_class * images.CLASSES,
-        val_count=recipe.val_per_class * images.CLASSES,
+        nets.Schedule(
+            train_count=recipe.per_class * images.CLASSES,
+            val_count=recipe.val_per_class * images.CLASSES,
+            max_epochs=recipe.epochs,
+            display=64,
+        ),
         net=str(folder / "train_val.prototxt"),
         snapshot_prefix=str(folder / "donor"),
-        max_epochs=recipe.epochs,
         seed=recipe.seed,
-        display=64,
     )
     solver.base_lr, solver.lr_policy, solver.power = recipe.base_lr, "poly", 1
     return solver

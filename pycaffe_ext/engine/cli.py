@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pycaffe_ext.collector import undisturbed
 from pycaffe_ext.engine import options
@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     out = _Parser(prog="caffe", add_help=False, allow_abbrev=False)
     out.add_argument("command", nargs="*")
 
-    def flag(name: str, help: str, **settings: object) -> None:
+    def flag(name: str, help: str, **settings: Any) -> None:
         settings.setdefault("default", "")
         out.add_argument(f"-{name}", f"--{name}", help=help, **settings)
 

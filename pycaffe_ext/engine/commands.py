@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+from collections.abc import Callable
 from functools import partial
 from time import perf_counter
 
@@ -72,7 +73,7 @@ def time(model: str, phase: str, iterations: int, gpu: str, level: int, stages: 
     """Log the mean forward and backward time of each layer, in milliseconds."""
     _join_logs()
     device = _device(gpu, "caffe.cpp:343", "Use GPU with device ID")
-    net = build_net(read_net(model), caffe_pb2.Phase.Value(phase), level, stages, device, model)
+    net = build_net(read_net(model), getattr(caffe_pb2, phase), level, stages, device, model)
     glog.info("caffe.cpp:351", "Performing Forward")
     glog.info("caffe.cpp:356", f"Initial loss: {glog.number(net.forward())}")
     glog.info("caffe.cpp:357", "Performing Backward")
@@ -91,6 +92,7 @@ def _time_once(net: Net, forward: np.ndarray, backward: np.ndarray, device: torc
     """Add each layer's milliseconds to the two arrays; returns those of the whole pass."""
     count = len(net.layers)
     net.clear_param_diffs()
+    steps: list[tuple[Callable[[int, int], object], int, np.ndarray]]
     steps = [(net.forward_losses, i, forward) for i in range(count)]
     steps += [(net.backward, i, backward) for i in reversed(range(count))]
     begun = perf_counter()

@@ -10,7 +10,7 @@ from pycaffe_ext.errors import UserError
 
 
 def cpu() -> torch.device:
-    """The CPU; the process keeps the memory that tensors give up for the next ones."""
+    """The CPU; the process keeps freed tensors' memory for the next ones."""
     keep_freed_memory()
     return torch.device("cpu")
 
@@ -39,7 +39,10 @@ def name(index: int) -> str:
 
 
 def gpu_ids(flag: str) -> list[int]:
-    """Device ids of a -gpu flag ("0", "0,1", "all"; "" names none); UserError for an id that is none or not there."""
+    """Device ids of a -gpu flag ("0", "0,1", "all"; "" names none).
+
+    Raises UserError unless every id is that of a GPU that is there.
+    """
     if not flag:
         return []
     found = count()

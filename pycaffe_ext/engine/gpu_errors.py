@@ -16,7 +16,7 @@ from pycaffe_ext.engine.layers import Layer
 from pycaffe_ext.errors import UserError
 
 USABLE = 0.85  # of the memory: workspaces and gaps take the rest
-BESIDE = 2.0  # bytes that an item takes, gradients and layers' own, for each byte of its blobs: at least so many
+BESIDE = 2.0  # bytes that an item takes, gradients and layers' own, for each byte of its blobs, at least
 ROUND = 8  # batches are named in multiples of it, where they are that large
 OUTSIDE = "device-side assert"  # how CUDA reports an index outside its range, once anything waits for it
 

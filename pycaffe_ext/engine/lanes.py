@@ -79,7 +79,7 @@ class _Reading:
 class Readings:
     """Numbers that a device has yet to compute, and what is to be done with them; `use` is called in their order.
 
-    On a CPU a number is used at once, elsewhere when it is asked for: until then nobody waits for it.
+    On a CPU a number is used at once, elsewhere when it is asked for, without waiting before.
     """
 
     def __init__(self, device: torch.device) -> None:

@@ -2,7 +2,7 @@
 
 precision : "fp32", as Caffe computes, or "bf16": convolutions multiply in bfloat16 (not faithful).
 tf32 : whether a GPU may round float32 factors to TF32 (not faithful).
-cache_gb : bound in GB of the stored outputs of frozen layers (see engine.prefix); None chooses, 0 stores nothing.
+cache_gb : bound in GB of the stored outputs of frozen layers (see engine.cache.prefix); None chooses, 0 stores nothing.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from pycaffe_ext.engine.core.blob import Blob
+from pycaffe_ext.engine.core.debug_info import DebugInfo
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.proto import caffe_pb2, parse
 
@@ -23,7 +24,13 @@ class Unrolled:
     """
 
     def __init__(
-        self, kind: str, name: str, size: int, shapes: Sequence[tuple[int, ...]], phase: int, device: torch.device
+        self,
+        kind: str,
+        name: str,
+        size: int,
+        shapes: Sequence[tuple[int, ...]],
+        phase: caffe_pb2.Phase,
+        device: torch.device,
     ) -> None:
         steps, streams = shapes[1]
         self._output = OUTPUTS[kind]
@@ -36,7 +43,7 @@ class Unrolled:
         for layer in described.layer:
             layer.name = f"{name}_{layer.name}"
         self._net = Net(described, phase, device=device)
-        self._net.debug_info = True
+        self._net.observer = DebugInfo()
         self._last = len(self._net.layers) - 2  # all but the loss that makes the gradients run
 
     def use(self, params: dict[str, Blob]) -> None:

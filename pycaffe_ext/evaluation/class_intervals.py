@@ -28,7 +28,7 @@ from pycaffe_ext.evaluation.intervals import (
     area_interval,
     clopper_pearson,
     exact_intervals,
-    on_logit_scale,
+    logit_interval,
 )
 
 SPECIFICITIES = (0.8, 0.9, 0.95)
@@ -98,7 +98,7 @@ def _macro_by_image(images: Images, value: float) -> Interval | None:
     if least < 2:
         return None
     error = float(np.sqrt((auc_contributions(images) ** 2).sum()))
-    return on_logit_scale(value, error, float(ndtri(0.975)), all_alike(least))
+    return logit_interval(value, float(ndtri(0.975)) * error, all_alike(least))
 
 
 def auc_contributions(images: Images) -> Floats:
@@ -149,7 +149,7 @@ def mean_loss(images: Images, loss: Floats, limit: float, seed: int = 0) -> Esti
 
     share = loss / limit
     error = float(share.std(ddof=1) / np.sqrt(share.size))
-    image = on_logit_scale(float(share.mean()), error, float(ndtri(0.975)), all_alike(share.size))
+    image = logit_interval(float(share.mean()), float(ndtri(0.975)) * error, all_alike(share.size))
     group = by_group(float(share.mean()), class_resampling.means(images, share, seed))
     return Estimate(float(loss.mean()), _scaled(image, limit), group and _scaled(group, limit))
 

@@ -171,4 +171,5 @@ def sensitivities(images: Images, positive: NDArray[Any], score: Floats, rates: 
     false = score[~positive][order], member[~positive][order]
     negatives = np.bincount(member[~positive], minlength=groups)
     found = score[positive], member[positive]
-    return froc.resampled_sensitivities(false, found, negatives, rates, resamples(images), seed)
+    curves = froc.resampled_curves(false, found, negatives, resamples(images), seed)
+    return froc.sensitivities_of(curves, rates, resamples(images))

@@ -3,19 +3,28 @@
 Two answers stand side by side.  The paper's: two curves differ where their 95 % error bars do not overlap.  It knows
 nothing of pairs, although both methods saw the same frames, and is far stricter than p < .05.  And a paired test:
 the bootstrap of the difference, groups (videos, patients) drawn with replacement, both methods on the same resample,
-with p values adjusted by Holm's method for the number of comparisons in the table.
+with p values adjusted for the number of comparisons in the table: by Holm's method, which the verdicts go by, and
+beside it by max-T, which makes use of how alike the comparisons are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc, operating, roc
+from pycaffe_ext.evaluation.compared import (
+    LEVEL,
+    NO_DIFFERENCE,
+    NOT_TESTED,
+    AucComparison,
+    Comparison,
+    Point,
+)
 from pycaffe_ext.evaluation.intervals import (
     ENOUGH_GROUPS,
     Difference,
@@ -25,90 +34,9 @@ from pycaffe_ext.evaluation.intervals import (
     least_p,
     paired_difference,
 )
+from pycaffe_ext.evaluation.multiplicity import holm, max_t
 
-LEVEL = 0.05
 TIED = 0.2  # a step of the curve over more than this part of the rate is pointed out
-NO_DIFFERENCE, NOT_TESTED = "no difference shown", "not tested"
-
-
-@dataclass(frozen=True)
-class Point:
-    """One method at a false-positive rate.
-
-    false_positives_per_frame : what its operating point has, at most the rate        hits, total : lesions or frames
-    step : false positives per frame at the last threshold within the rate and at the next, the same at the curve's end
-    tied : false candidates of the one score in between
-    end : false positives per frame when all candidates are detections        reached : whether that is the rate or more
-    exact : 95 %, lesions taken as independent        bootstrap : 95 % by group, None where there are too few groups
-    """
-
-    false_positives_per_frame: float
-    hits: int
-    total: int
-    step: tuple[float, float]
-    tied: int
-    end: float
-    reached: bool
-    exact: Interval
-    bootstrap: Interval | None
-
-    @property
-    def sensitivity(self) -> float:
-        return self.hits / self.total
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two methods at one false-positive rate.
-
-    paper : verdict of the paper's rule, by the exact intervals.  difference : first minus second sensitivity, with its
-    95 % interval and p of the paired bootstrap; None where nothing can be tested.  p_holm : adjusted over the table.
-    verdict : of the test, by p_holm < .05.  Verdicts read "A > B", "no difference shown" or "not tested".
-    groups : those with lesions.  note : what a reader must know of this row, else "".
-    """
-
-    first: str
-    second: str
-    rate: float
-    by: str
-    first_point: Point
-    second_point: Point
-    paper: str
-    difference: Difference | None
-    p_holm: float | None
-    verdict: str
-    groups: int
-    note: str
-
-    @property
-    def reliable(self) -> bool:
-        """Whether there is a test and enough groups for it."""
-        return self.difference is not None and self.groups >= ENOUGH_GROUPS
-
-
-@dataclass(frozen=True)
-class AucComparison:
-    """Two methods by the area under their ROC curves.
-
-    delong : paired test that takes the cases as independent; paper : non-overlap of DeLong's intervals.
-    bootstrap : paired, by group; None where there are too few groups.  The p_... are Holm's over the table, the
-    verdicts go by them.  groups : the fewer of those with positives and those with negatives.
-    """
-
-    first: str
-    second: str
-    aucs: tuple[float, float]
-    delong_intervals: tuple[Interval, Interval]
-    bootstrap_intervals: tuple[Interval, Interval] | None
-    paper: str
-    delong: Difference
-    delong_p_holm: float
-    delong_verdict: str
-    bootstrap: Difference | None
-    bootstrap_p_holm: float | None
-    bootstrap_verdict: str
-    groups: int
-    note: str
 
 
 def compare(
@@ -128,19 +56,23 @@ def compare(
     before the rate is taken at its end, and the row's note says so; where both end, nothing is tested.
     Raises ValueError for methods over different frames.
     """
-    _same_frames(cases)
-    groups = froc.lesion_groups(next(iter(cases.values())), group) if cases else 0
+    froc.check_same_frames(cases)
     drawn = {name: _drawn(scored, group, rates, by, resamples, seed) for name, scored in cases.items()}
     points = {name: _points(scored, group, rates, by, resamples, seed) for name, scored in cases.items()}
+    pairs = [(a, b, i) for a, b in combinations(cases, 2) for i in range(len(rates))]
+    if not pairs:
+        return []
+    gaps = np.stack([drawn[a][:, i] - drawn[b][:, i] for a, b, i in pairs], axis=1)
+    any_cases = next(iter(cases.values()))
+    groups = froc.lesion_groups(any_cases, group), froc.effective_lesion_groups(any_cases, group, by)
     rows = [
-        _comparison((a, b), (points[a][i], points[b][i]), rate, by, drawn[a][:, i] - drawn[b][:, i], groups)
-        for a, b in combinations(cases, 2)
-        for i, rate in enumerate(rates)
+        _comparison((a, b), (points[a][i], points[b][i]), rates[i], by, gap, groups)
+        for (a, b, i), gap in zip(pairs, gaps.T, strict=True)
     ]
-    adjusted = holm([None if row.difference is None else row.difference.p for row in rows])
+    p = [None if row.difference is None else row.difference.p for row in rows]
     return [
-        replace(row, p_holm=p, verdict=_verdict(row.first, row.second, row.difference, p))
-        for row, p in zip(rows, adjusted, strict=True)
+        replace(row, p_holm=q, p_max_t=m, verdict=_verdict(row.first, row.second, row.difference, q))
+        for row, q, m in zip(rows, holm(p), max_t(p, gaps), strict=True)
     ]
 
 
@@ -157,36 +89,26 @@ def compare_aucs(
     Raises UserError if a class has fewer than two cases or a score is not finite.
     """
     labels = np.asarray(labels)
-    groups = roc.class_groups(labels, group)
     drawn = {name: _drawn_aucs(labels, values, group, resamples, seed) for name, values in scores.items()}
-    rows = [
-        _auc_comparison(labels, (a, b), (scores[a], scores[b]), (drawn[a], drawn[b]), groups)
-        for a, b in combinations(scores, 2)
-    ]
+    pairs = list(combinations(scores, 2))
+    if not pairs:
+        return []
+    groups = roc.class_groups(labels, group), roc.effective_class_groups(labels, group)
+    rows = [_auc_comparison(labels, (a, b), (scores[a], scores[b]), (drawn[a], drawn[b]), groups) for a, b in pairs]
     delong = holm([row.delong.p for row in rows])
-    bootstrap = holm([None if row.bootstrap is None else row.bootstrap.p for row in rows])
+    p = [None if row.bootstrap is None else row.bootstrap.p for row in rows]
+    together = max_t(p, np.stack([drawn[a] - drawn[b] for a, b in pairs], axis=1))
     return [
         replace(
             row,
-            delong_p_holm=p,
-            delong_verdict=_verdict(row.first, row.second, row.delong, p),
+            delong_p_holm=d if d is not None else row.delong.p,
+            delong_verdict=_verdict(row.first, row.second, row.delong, d),
             bootstrap_p_holm=q,
+            bootstrap_p_max_t=m,
             bootstrap_verdict=_verdict(row.first, row.second, row.bootstrap, q),
         )
-        for row, p, q in zip(rows, delong, bootstrap, strict=True)
+        for row, d, q, m in zip(rows, delong, holm(p), together, strict=True)
     ]
-
-
-def holm(p: Sequence[float | None]) -> list[float | None]:
-    """Holm's (1979) adjusted p values: each is compared with the level itself.  None (not tested) stays and is not
-    counted."""
-    tested = [i for i, value in enumerate(p) if value is not None]
-    adjusted: list[float | None] = [None] * len(p)
-    largest = 0.0
-    for rank, i in enumerate(sorted(tested, key=lambda i: p[i])):
-        largest = max(largest, min(1.0, (len(tested) - rank) * p[i]))
-        adjusted[i] = largest
-    return adjusted
 
 
 def least_adjusted_p(rows: Sequence[Comparison]) -> float | None:
@@ -195,14 +117,7 @@ def least_adjusted_p(rows: Sequence[Comparison]) -> float | None:
     At LEVEL or above, no difference can be shown however large it is.
     """
     tested = [row for row in rows if row.difference is not None]
-    return min(1.0, len(tested) * least_p(tested[0].groups)) if tested else None
-
-
-def _same_frames(cases: Mapping[str, froc.Cases]) -> None:
-    first = next(iter(cases.values()), None)
-    for name, scored in cases.items():
-        if not np.array_equal(scored.lesions, first.lesions):
-            raise ValueError(f"{name} was tested on other frames than {next(iter(cases))}; they cannot be paired")
+    return min(1.0, len(tested) * least_p(tested[0].effective_groups)) if tested else None
 
 
 def _drawn(
@@ -249,14 +164,14 @@ def _point(curve: froc.Curve, rate: float, by: str, bootstrap: Interval | None) 
     )
 
 
-def _area(value: float, drawn: np.ndarray, groups: int) -> Interval | None:
+def _area(value: float, drawn: np.ndarray, groups: float) -> Interval | None:
     try:
         return area_interval(value, drawn, groups)
     except UserError:
         return None
 
 
-def _test(value: float, drawn: np.ndarray, groups: int) -> Difference | None:
+def _test(value: float, drawn: np.ndarray, groups: float) -> Difference | None:
     try:
         return paired_difference(value, drawn, groups)
     except UserError:
@@ -264,11 +179,17 @@ def _test(value: float, drawn: np.ndarray, groups: int) -> Difference | None:
 
 
 def _comparison(
-    names: tuple[str, str], points: tuple[Point, Point], rate: float, by: str, drawn: np.ndarray, groups: int
+    names: tuple[str, str],
+    points: tuple[Point, Point],
+    rate: float,
+    by: str,
+    drawn: np.ndarray,
+    groups: tuple[int, float],
 ) -> Comparison:
+    """groups : how many, and how many of one size."""
     a, b = points
     comparable = a.reached or b.reached
-    difference = _test(a.sensitivity - b.sensitivity, drawn, groups) if comparable else None
+    difference = _test(a.sensitivity - b.sensitivity, drawn, groups[1]) if comparable else None
     paper = _paper(names, (a.exact, b.exact)) if comparable else NOT_TESTED
     return Comparison(
         *names,
@@ -280,8 +201,9 @@ def _comparison(
         difference,
         None,
         NOT_TESTED,
-        groups,
-        _note(names, points, rate, difference is None, groups),
+        groups[0],
+        _note(names, points, rate, difference is None, groups[0]),
+        groups[1],
     )
 
 
@@ -310,18 +232,18 @@ def _auc_comparison(
     names: tuple[str, str],
     scores: tuple[np.ndarray, np.ndarray],
     drawn: tuple[np.ndarray, np.ndarray],
-    groups: int,
+    groups: tuple[int, float],
 ) -> AucComparison:
     delong = roc.auc_difference(labels, *scores)
-    exact = tuple(roc.auc_interval(labels, values) for values in scores)
-    aucs = tuple(roc.auc(labels, values) for values in scores)
-    by_group = tuple(_area(value, values, groups) for value, values in zip(aucs, drawn, strict=True))
-    bootstrap = _test(delong.value, drawn[0] - drawn[1], groups)
+    exact = roc.auc_interval(labels, scores[0]), roc.auc_interval(labels, scores[1])
+    aucs = roc.auc(labels, scores[0]), roc.auc(labels, scores[1])
+    first, second = (_area(value, values, groups[1]) for value, values in zip(aucs, drawn, strict=True))
+    bootstrap = _test(delong.value, drawn[0] - drawn[1], groups[1])
     return AucComparison(
         *names,
         aucs,
         exact,
-        None if None in by_group else by_group,
+        None if first is None or second is None else (first, second),
         _paper(names, exact),
         delong,
         delong.p,
@@ -329,8 +251,9 @@ def _auc_comparison(
         bootstrap,
         None,
         NOT_TESTED,
-        groups,
-        "; ".join(_few_groups(bootstrap is None, groups)),
+        groups[0],
+        "; ".join(_few_groups(bootstrap is None, groups[0])),
+        groups[1],
     )
 
 

@@ -10,13 +10,14 @@ Several detections on one lesion count once, and the further ones are not false 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation.intervals import group_resamples
+from pycaffe_ext.evaluation.intervals import effective_groups, group_resamples
 
 SENSITIVITIES = ("lesion", "frame")
 
@@ -69,6 +70,14 @@ class Cases:
         return best, np.repeat(np.arange(per_frame.size), per_frame)
 
 
+def check_same_frames(cases: Mapping[str, Cases]) -> None:
+    """ValueError unless all methods were tested on the same frames with the same lesions, so that they are pairs."""
+    first = next(iter(cases), "")
+    for name, scored in cases.items():
+        if not np.array_equal(scored.lesions, cases[first].lesions):
+            raise ValueError(f"{name} was tested on other frames than {first}; they cannot be paired")
+
+
 @dataclass(frozen=True)
 class Curve:
     """Counts at each threshold, from above all scores (nothing detected) down to the lowest score.
@@ -115,7 +124,9 @@ def curve(cases: Cases) -> Curve:
     lesion, frame = (cases.best_scores(by)[0] for by in SENSITIVITIES)
     return Curve(
         threshold,
-        *(_at_least(scores, threshold) for scores in (cases.false_scores()[0], lesion, frame)),
+        _at_least(cases.false_scores()[0], threshold),
+        _at_least(lesion, threshold),
+        _at_least(frame, threshold),
         frames=cases.lesions.size,
         lesions=lesion.size,
         lesion_frames=frame.size,
@@ -150,8 +161,14 @@ def operable(curve: Curve) -> np.ndarray:
 
 
 def allowance(rate: float | np.ndarray, size: float) -> np.ndarray:
-    """How many false positives a rate allows: whole, and 0.29 * 100 is 29 although floats make it a little less."""
-    return np.floor(np.asarray(rate, np.float64) * size + 1e-6)
+    """How many false positives a rate allows: whole, and 0.29 * 100 is 29 although floats make it a little less.
+
+    Raises ValueError for a rate below 0 or not a number.
+    """
+    rates = np.asarray(rate, np.float64)
+    if not (rates >= 0).all():
+        raise ValueError(f"false-positive rate {rate}: it must be a number, 0 or more")
+    return np.asarray(np.floor(rates * size + 1e-6))
 
 
 def reaches(curve: Curve, rate: float) -> bool:
@@ -166,63 +183,108 @@ def sensitivity_at(curve: Curve, rate: float, by: str = "lesion") -> float:
 
 def lesion_groups(cases: Cases, group: Sequence[object] | np.ndarray) -> int:
     """How many groups have a lesion: as many as a sensitivity is averaged over.  group : (frames,)"""
-    return np.unique(np.asarray(group)[cases.lesions > 0]).size
+    return int(np.unique(np.asarray(group)[cases.lesions > 0]).size)
+
+
+def effective_lesion_groups(cases: Cases, group: Sequence[object] | np.ndarray, by: str = "lesion") -> float:
+    """How many groups with equally many lesions (or frames with lesions) tell as much as these; 1 if one has them all.
+
+    It decides the t tails of intervals and tests by group (`intervals.effective_groups`).
+    """
+    _, frame = cases.best_scores(by)
+    return effective_groups(np.unique(np.asarray(group)[frame], return_counts=True)[1])
+
+
+class Staircase(NamedTuple):
+    """The curve of one resample.  False positives are counted best first, as often as their group was drawn.
+
+    false : (n,) false positives down to each one of the sample, cumulated
+    sensitivity : (n + 1,) share found above each of them, without it; the last: above none, the curve's end
+    size : what a rate is counted by, the frames drawn
+    """
+
+    false: np.ndarray
+    sensitivity: np.ndarray
+    size: float
+
+    def at(self, rates: np.ndarray) -> np.ndarray:
+        """(rates,) the highest sensitivities with at most that many false positives by frame."""
+        return self.sensitivity[np.searchsorted(self.false, allowance(rates, self.size), side="right")]
+
+    def area(self, rate: float) -> float:
+        """Mean of `at` over the rates from 0 to `rate`."""
+        most = rate * self.size
+        steps = np.diff(np.minimum(np.r_[0, self.false, np.inf], most))
+        return float(steps @ self.sensitivity / most)
 
 
 def bootstrap_sensitivities(
     cases: Cases,
     group: Sequence[object] | np.ndarray,
-    rates: Sequence[float],
+    rates: Sequence[float] | np.ndarray,
     by: str = "lesion",
     resamples: int = 1000,
     seed: int = 0,
 ) -> np.ndarray:
     """(resamples, rates) sensitivities at false-positive rates, the groups of frames drawn with replacement.
 
-    group : (frames,) video or patient of each frame.  The threshold that gives the rate is found anew in each
+    group : (frames,) video or patient of each frame.  The threshold that gives the rate is found again in each
     resample.  Resamples depend only on group and seed, so the rows of two methods over the same frames are paired
-    and can be subtracted.  A row is nan where no lesion was drawn.  Raises UserError for fewer than two groups.
+    and can be subtracted.  A row is nan where no lesion was drawn.  Raises UserError for fewer than two groups,
+    ValueError for a rate below 0 or not a number.
     """
+    return sensitivities_of(bootstrap_curves(cases, group, by, resamples, seed), rates, resamples)
+
+
+def sensitivities_of(
+    curves: Iterator[Staircase | None], rates: Sequence[float] | np.ndarray, resamples: int
+) -> np.ndarray:
+    """(resamples, rates) of the curves of so many resamples; a row is nan where there is none."""
+    rates = np.asarray(rates, np.float64)
+    allowance(rates, 1)  # wrong rates are an error before the work
+    values = np.full((resamples, rates.size), np.nan)
+    for row, drawn in zip(values, curves, strict=True):
+        if drawn:
+            row[:] = drawn.at(rates)
+    return values
+
+
+def bootstrap_curves(
+    cases: Cases, group: Sequence[object] | np.ndarray, by: str = "lesion", resamples: int = 1000, seed: int = 0
+) -> Iterator[Staircase | None]:
+    """The curve of each resample of groups of frames, None where no lesion was drawn; see `bootstrap_sensitivities`."""
     if len(group) != cases.lesions.size:
         raise ValueError(f"{len(group)} groups for {cases.lesions.size} frames")
     names, member = np.unique(np.asarray(group), return_inverse=True)
     false, best = cases.false_scores(), cases.best_scores(by)
-    return resampled_sensitivities(
+    return resampled_curves(
         (false[0], member[false[1]]),
         (best[0], member[best[1]]),
         np.bincount(member, minlength=names.size),
-        rates,
         resamples,
         seed,
     )
 
 
-def resampled_sensitivities(
+def resampled_curves(
     false: tuple[np.ndarray, np.ndarray],
     found: tuple[np.ndarray, np.ndarray],
     size: np.ndarray,
-    rates: Sequence[float] | np.ndarray,
     resamples: int,
     seed: int,
-) -> np.ndarray:
-    """(resamples, rates): share of `found` that scores above the first false positive that is one too many.
+) -> Iterator[Staircase | None]:
+    """The curve of each resample of groups; None where nothing that is to be found was drawn.
 
     false : scores, best first, and their groups (int)      found : scores of what is to be found, and their groups
     size : (groups,) what a rate is counted by: a resample that draws group g once allows rate * size[g] for it
     """
-    rates = np.asarray(rates, np.float64)
     order = np.argsort(-found[0], kind="stable")
     # how many of what is to be found score above each false positive, and above none
     above = np.searchsorted(-found[0][order], np.r_[-false[0], np.inf], side="left")
     false_group, found_group = false[1], found[1][order]
-    values = np.full((resamples, rates.size), np.nan)
-    for row, weights in zip(values, group_resamples(np.arange(size.size), resamples, seed), strict=True):
+    for weights in group_resamples(np.arange(size.size), resamples, seed):
         hits = np.r_[0, np.cumsum(weights[found_group])]
-        if hits[-1]:
-            allowed = allowance(rates, weights @ size)
-            too_many = np.searchsorted(np.cumsum(weights[false_group]), allowed, side="right")
-            row[:] = hits[above[too_many]] / hits[-1]
-    return values
+        yield Staircase(np.cumsum(weights[false_group]), hits[above] / hits[-1], weights @ size) if hits[-1] else None
 
 
 def candidate_scores(candidate: np.ndarray, probability: np.ndarray, count: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc, roc
-from pycaffe_ext.evaluation.intervals import all_alike, exact_intervals, percentiles
+from pycaffe_ext.evaluation.intervals import exact_intervals, logit_intervals
 
 RESAMPLES = 2000
 BLOCK = 4000  # points whose resamples are held at a time: 64 MB
@@ -20,8 +20,8 @@ class Estimates(NamedTuple):
     """Sensitivities (points,) and their 95 % intervals.
 
     exact : Clopper-Pearson at the point's threshold, cases taken as independent.  group : bootstrap by group at the
-    point's false-positive rate, the threshold found anew in each resample, and never narrower than the exact interval;
-    None where there are too few groups.
+    point's false-positive rate, the threshold found again in each resample (`intervals.logit_intervals`), and never
+    narrower than the exact interval; None where there are too few groups.
     """
 
     sensitivity: np.ndarray
@@ -66,20 +66,29 @@ def group_intervals(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """(rates,) lower and (rates,) upper ends of the bootstrap by group at any false-positive rates, rising.
+    """(rates,) lower and (rates,) upper ends of the intervals by group at any false-positive rates.
 
     None where there are too few groups with lesions.  They are the same whichever other rates are asked for.
+    Raises ValueError for a rate below 0 or not a number.
     """
     curve = froc.curve(cases)
     hits, total = curve.hits(by)
-    every = np.union1d(rates, curve.false_positives_per_frame[froc.operable(curve)])
+    every = np.union1d(rates, curve.false_positives_per_frame[_beside_the_ends(hits, total)])
     at = np.searchsorted(curve.false_positives, froc.allowance(every, curve.frames), side="right") - 1
 
     def drawn(some: np.ndarray) -> np.ndarray:
         return froc.bootstrap_sensitivities(cases, group, some, by, resamples, seed)
 
-    band = _band(drawn, every, hits[at], total, froc.lesion_groups(cases, group))
-    return band and tuple(ends[np.searchsorted(every, rates)] for ends in band)
+    band = _band(drawn, every, hits[at], total, froc.effective_lesion_groups(cases, group, by))
+    if band is None:
+        return None
+    low, high = (ends[np.searchsorted(every, rates)] for ends in band)
+    return low, high
+
+
+def _beside_the_ends(hits: np.ndarray, total: int) -> np.ndarray:
+    """Places of the last point of a curve that misses something and of the first that hits something, if any."""
+    return np.asarray(np.r_[np.flatnonzero(hits < total)[-1:], np.flatnonzero(hits > 0)[:1]])
 
 
 def roc_points(
@@ -106,10 +115,10 @@ def roc_points(
 
     def drawn(rates: np.ndarray) -> np.ndarray:
         parts = (false, member[false_case]), (found, member[found_case])
-        return froc.resampled_sensitivities(*parts, negatives, rates, resamples, seed)
+        return froc.sensitivities_of(froc.resampled_curves(*parts, negatives, resamples, seed), rates, resamples)
 
     hits, total = curve.lesion_hits[at], curve.lesions
-    band = _band(drawn, rate, hits, total, roc.class_groups(labels, group))
+    band = _band(drawn, rate, hits, total, roc.effective_class_groups(labels, group))
     return Points(curve.threshold[at], rate, {"case": _estimates(hits, total, band)})
 
 
@@ -118,7 +127,7 @@ def _estimates(hits: np.ndarray, total: int, band: tuple[np.ndarray, np.ndarray]
 
 
 def _band(
-    drawn: Callable[[np.ndarray], np.ndarray], rates: np.ndarray, hits: np.ndarray, total: int, groups: int
+    drawn: Callable[[np.ndarray], np.ndarray], rates: np.ndarray, hits: np.ndarray, total: int, groups: float
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Ends of the intervals at rising rates, in blocks of rates; None where there are too few groups.
 
@@ -129,12 +138,15 @@ def _band(
     """
     if groups < 2:
         return None
-    blocks = np.array_split(rates, -(-rates.size // BLOCK))
+    blocks = np.array_split(np.arange(rates.size), -(-rates.size // BLOCK))
     try:
-        low, high = np.concatenate([percentiles(drawn(block), groups) for block in blocks], axis=1)
+        parts = [logit_intervals(hits[block] / total, drawn(rates[block]), groups) for block in blocks]
     except UserError:  # too many resamples without a case
         return None
+    low, high = np.concatenate(parts, axis=1)
     exact_low, exact_high = exact_intervals(hits, total)
-    low = np.where(hits == total, 1 - all_alike(groups), np.minimum(low, exact_low))
-    high = np.where(hits == 0, all_alike(groups), np.maximum(high, exact_high))
-    return np.maximum.accumulate(low), np.minimum.accumulate(high[::-1])[::-1]
+    low, high = np.minimum(low, exact_low), np.maximum(high, exact_high)
+    full, none = hits == total, hits == 0
+    low[full] = np.maximum(low[full], np.max(low[~full][-1:], initial=0))
+    high[none] = np.minimum(high[none], np.min(high[~none][:1], initial=1))
+    return low, high

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def largest_difference(forward: Forward, patches: np.ndarray, probabilities: np.
     """Over all patches and classes; NaN if a value is.  The first patch is a batch of its own, the others follow in
     batches of BATCH, so that sizes of the batch are checked too."""
     bounds = [0, *range(1, len(patches), BATCH), len(patches)]
-    batches = [patches[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    batches = [patches[start:end] for start, end in pairwise(bounds)]
     found = np.concatenate([forward(batch) for batch in batches])
     if found.shape != probabilities.shape:
         raise UserError(f"the net gives {found.shape[1:]} values a patch, {probabilities.shape[1:]} expected")

@@ -32,7 +32,7 @@ ABOUT = "about.json"  # the metadata's name in a .pt2 file
 OPERATORS: dict[str, Callable[..., Any]] = {
     "Abs": torch.abs,
     "Add": lambda x, y: x + y,
-    "Cast": lambda x, to: x.to(torch.float32),
+    "Cast": lambda x, **_: x.to(torch.float32),
     "Clip": torch.clamp,
     "Concat": lambda *values, axis: torch.cat(values, axis),
     "Div": lambda x, y: x / y,

@@ -45,7 +45,7 @@ class Preparation:
 def preparation(mean_file: str = "", mean_value: str = "", scale: str = "") -> Preparation:
     """From a mean.binaryproto or from numbers "104,117,123" in the net's order, and a scale ("" is 1).
 
-    Raises UserError for both means, for what is no finite number, and for a mean file that can't be read.
+    Raises UserError for both means, for a value that is not finite, and for a mean file that can't be read.
     """
     if mean_file and mean_value:
         raise UserError("give mean_file or mean_value, not both")

@@ -1,7 +1,7 @@
 """Install the genuine BVLC Caffe 1.0, as Debian 11 packages it, beside the user's other caches.
 
 The files of a minimal Debian 11 are unpacked into the cache folder. Its programs are started by its own dynamic
-loader with its own library path, so nothing is mounted and nobody has to be root: they see the same paths, receive
+loader with its own library path, so nothing is mounted and root is not needed: they see the same paths, receive
 the same signals and inherit the same working directory as any other command.
 """
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pycaffe_ext.nets.layers import (
     Layer,
+    Window,
     constant,
     convolution,
     dropout,
@@ -23,7 +24,7 @@ from pycaffe_ext.schemes import param_specs
 INPUT = (3, 227, 227)  # channels B, G, R; rows; columns
 
 
-def layers(spec: NetSpec, in_use: bool) -> list[Layer]:
+def layers(spec: NetSpec, _in_use: bool) -> list[Layer]:
     """Table I from conv1 to the head, reading the blob `data`."""
     return table_one(spec, bias=0.1, pool_first=False)
 
@@ -37,17 +38,17 @@ def table_one(spec: NetSpec, bias: float, pool_first: bool) -> list[Layer]:
     )
     zero, raised, ratio = constant(0), constant(bias), spec.dropout(0.5)
     return [
-        convolution("conv1", "data", n(96), 11, first, zero, rates["conv1"], stride=4),
+        convolution("conv1", "data", n(96), Window(11, stride=4), first, zero, rates["conv1"]),
         relu("relu1", "conv1"),
         *_norm_and_pool(1, pool_first),
-        convolution("conv2", _below(2, pool_first), n(256), 5, conv, raised, rates["conv2"], pad=2, group=2),
+        convolution("conv2", _below(2, pool_first), n(256), Window(5, pad=2), conv, raised, rates["conv2"], group=2),
         relu("relu2", "conv2"),
         *_norm_and_pool(2, pool_first),
-        convolution("conv3", _below(3, pool_first), n(384), 3, conv, zero, rates["conv3"], pad=1),
+        convolution("conv3", _below(3, pool_first), n(384), Window(3, pad=1), conv, zero, rates["conv3"]),
         relu("relu3", "conv3"),
-        convolution("conv4", "conv3", n(384), 3, conv, raised, rates["conv4"], pad=1, group=2),
+        convolution("conv4", "conv3", n(384), Window(3, pad=1), conv, raised, rates["conv4"], group=2),
         relu("relu4", "conv4"),
-        convolution("conv5", "conv4", n(256), 3, conv, raised, rates["conv5"], pad=1, group=2),
+        convolution("conv5", "conv4", n(256), Window(3, pad=1), conv, raised, rates["conv5"], group=2),
         relu("relu5", "conv5"),
         max_pooling("pool5", "conv5", 3, 2),
         inner_product("fc6", "pool5", n(4096), fc, raised, rates["fc6"]),

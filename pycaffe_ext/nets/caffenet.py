@@ -12,6 +12,6 @@ from pycaffe_ext.nets.spec import NetSpec
 INPUT = (3, 227, 227)
 
 
-def layers(spec: NetSpec, in_use: bool) -> list[Layer]:
+def layers(spec: NetSpec, _in_use: bool) -> list[Layer]:
     """From conv1 to the head, reading the blob `data`."""
     return table_one(spec, bias=1, pool_first=True)

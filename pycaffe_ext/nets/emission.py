@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from pycaffe_ext.applications.registry import APPLICATIONS, Entry
+from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing
 from pycaffe_ext.nets.architectures import architecture, deploy, train_val
-from pycaffe_ext.nets.solver import solver
+from pycaffe_ext.nets.solver import Schedule, solver
 from pycaffe_ext.nets.spec import NetSpec
 from pycaffe_ext.proto import to_text
 from pycaffe_ext.schemes import schemes
@@ -38,6 +39,8 @@ def split(patches: int) -> tuple[int, int]:
 
 def paper_spec(app: Entry, scheme: str, arch: str = "alexnet") -> NetSpec:
     """The net at the paper's size, its data where the repository's commands would put it."""
+    if app.classes is None:
+        raise UserError(f"{app.slug}: its classes are those of the data; make its nets with a run")
     return NetSpec(
         app=app.slug,
         scheme=scheme,
@@ -61,12 +64,14 @@ def emit(arch: str = "alexnet", apps: Iterable[str] = EMITTED) -> dict[str, str]
 
 
 def _emit_application(app: Entry, arch: str) -> Iterator[tuple[str, str]]:
+    if app.patches is None:
+        raise UserError(f"{app.slug}: its patches are those of the data; make its solvers with a run")
     train, val = split(app.patches)
     yield deploy_path(app.slug), to_text(deploy(paper_spec(app, "scratch", arch)))
     for scheme in schemes(arch):
         spec, net = paper_spec(app, scheme, arch), train_path(app.slug, scheme)
         prefix = f"runs/{app.slug}-{scheme}/snapshots/{app.slug}-{scheme}"
-        made = solver(spec, train_count=train, val_count=val, net=net, snapshot_prefix=prefix)
+        made = solver(spec, Schedule(train, val), net=net, snapshot_prefix=prefix)
         yield net, to_text(train_val(spec))
         yield solver_path(app.slug, scheme), to_text(made)
 

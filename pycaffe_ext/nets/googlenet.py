@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pycaffe_ext.nets.layers import (
     Filler,
     Layer,
+    Window,
     accuracy,
     average_pooling,
     concat,
@@ -77,8 +78,8 @@ class _Units:
 
     def __call__(self, group: str, part: str, bottom: str, outputs: int, kernel: int, stride: int = 1) -> list[Layer]:
         """GROUP/PART and GROUP/relu_PART, sized as the input is but for the stride."""
-        name, pad = f"{group}/{part}", kernel // 2
-        made = convolution(name, bottom, outputs, kernel, self.weight, constant(0.2), self.rate, stride=stride, pad=pad)
+        name, window = f"{group}/{part}", Window(kernel, stride, pad=kernel // 2)
+        made = convolution(name, bottom, outputs, window, self.weight, constant(0.2), self.rate)
         return [made, relu(f"{group}/relu_{part.removesuffix('_s2')}", name)]
 
     def inception(self, name: str, bottom: str, outputs: tuple[int, ...]) -> list[Layer]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from pycaffe_ext import schemes
 from pycaffe_ext.nets.spec import NetSpec
@@ -70,16 +71,22 @@ def weight_filler(spec: NetSpec, published: Filler) -> Filler:
     return scaled_by_fan_in(kind) if kind else published
 
 
+class Window(NamedTuple):
+    """A square window that slides over a blob; sizes in values."""
+
+    kernel: int
+    stride: int = 1
+    pad: int = 0
+
+
 def convolution(
     name: str,
     bottom: str,
     num_output: int,
-    kernel_size: int,
+    window: Window,
     weight: Filler,
     bias: Filler | None,
     spec: Spec,
-    stride: int = 1,
-    pad: int = 0,
     group: int = 1,
 ) -> Layer:
     """Without a bias where its filler is None."""
@@ -88,9 +95,9 @@ def convolution(
         caffe_pb2.ConvolutionParameter(
             num_output=num_output,
             bias_term=bias is not None,
-            pad=[pad],
-            kernel_size=[kernel_size],
-            stride=[stride],
+            pad=[window.pad],
+            kernel_size=[window.kernel],
+            stride=[window.stride],
             group=group,
             weight_filler=weight,
             bias_filler=bias,
@@ -165,7 +172,9 @@ def average_pooling(name: str, bottom: str, kernel_size: int, stride: int) -> La
     return _pooling(name, bottom, caffe_pb2.PoolingParameter.AVE, kernel_size, stride, 0)
 
 
-def _pooling(name: str, bottom: str, kind: int, kernel_size: int, stride: int, pad: int) -> Layer:
+def _pooling(
+    name: str, bottom: str, kind: caffe_pb2.PoolingParameter.PoolMethod, kernel_size: int, stride: int, pad: int
+) -> Layer:
     made = layer(name, "Pooling", [bottom], [name])
     made.pooling_param.MergeFrom(caffe_pb2.PoolingParameter(pool=kind, kernel_size=kernel_size, stride=stride, pad=pad))
     return made

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pycaffe_ext.nets.layers import (
     Filler,
     Layer,
+    Window,
     average_pooling,
     batch_norm,
     constant,
@@ -72,9 +73,9 @@ class _Stage:
         bias: Filler | None = None,
     ) -> list[Layer]:
         """A convolution, and bnSUFFIX and scaleSUFFIX on its blob."""
-        pad = kernel // 2
+        window = Window(kernel, stride, pad=kernel // 2)
         return [
-            convolution(name, bottom, outputs, kernel, self.weight, bias, self.rate, stride=stride, pad=pad),
+            convolution(name, bottom, outputs, window, self.weight, bias, self.rate),
             batch_norm(f"bn{suffix}", name, self.stored),
             scale(f"scale{suffix}", name, self.rate),
         ]

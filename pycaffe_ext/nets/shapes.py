@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pycaffe_ext.errors import UserError
@@ -56,17 +56,17 @@ def _bottom(blobs: Mapping[str, Shape], layer: caffe_pb2.LayerParameter, name: s
     return blobs[name]
 
 
-def _data(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
+def _data(layer: Any, _bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
     batch, crop = layer.data_param.batch_size, layer.transform_param.crop_size
     return [(batch, image[0], crop, crop) if crop else (batch, *image), (batch,)], []
 
 
-def _input(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
+def _input(layer: Any, _bottoms: Shapes, _image: Shape) -> tuple[Shapes, Shapes]:
     shapes = [tuple(shape.dim) for shape in layer.input_param.shape]
     return shapes * len(layer.top) if len(shapes) == 1 else shapes, []
 
 
-def _convolution(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
+def _convolution(layer: Any, bottoms: Shapes, _image: Shape) -> tuple[Shapes, Shapes]:
     p, (n, channels, *size) = layer.convolution_param, bottoms[0]
     if p.num_output % p.group or channels % p.group:
         raise UserError(f"layer {layer.name!r}: {channels} -> {p.num_output} channels do not fit {p.group} groups")
@@ -77,7 +77,7 @@ def _convolution(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Sha
     return [(n, p.num_output, *out)], [weight] + [(p.num_output,)] * p.bias_term
 
 
-def _pooling(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
+def _pooling(layer: Any, bottoms: Shapes, _image: Shape) -> tuple[Shapes, Shapes]:
     p, (n, channels, *size) = layer.pooling_param, bottoms[0]
     if p.global_pooling:
         return [(n, channels, 1, 1)], []
@@ -106,7 +106,7 @@ def _window(layer: Any, p: Any) -> list[tuple[int, int]]:
     return found
 
 
-def _inner_product(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
+def _inner_product(layer: Any, bottoms: Shapes, _image: Shape) -> tuple[Shapes, Shapes]:
     p, shape = layer.inner_product_param, bottoms[0]
     axis = p.axis % len(shape)
     inputs = math.prod(shape[axis:])
@@ -114,19 +114,19 @@ def _inner_product(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, S
     return [(*shape[:axis], p.num_output)], [weight] + [(p.num_output,)] * p.bias_term
 
 
-def _batch_norm(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
+def _batch_norm(_layer: Any, bottoms: Shapes, _image: Shape) -> tuple[Shapes, Shapes]:
     channels = 1 if len(bottoms[0]) == 1 else bottoms[0][1]
     return bottoms, [(channels,), (channels,), (1,)]
 
 
-def _scale(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
+def _scale(layer: Any, bottoms: Shapes, _image: Shape) -> tuple[Shapes, Shapes]:
     p, shape = layer.scale_param, bottoms[0]
     axis = p.axis % len(shape)
     factor = bottoms[1] if len(bottoms) > 1 else shape[axis:] if p.num_axes == -1 else shape[axis : axis + p.num_axes]
     return [shape], [factor] * (len(bottoms) == 1) + [factor] * p.bias_term
 
 
-def _concat(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
+def _concat(layer: Any, bottoms: Shapes, _image: Shape) -> tuple[Shapes, Shapes]:
     p, first = layer.concat_param, bottoms[0]
     axis = p.concat_dim if p.HasField("concat_dim") else p.axis % len(first)
     rests = {(*shape[:axis], *shape[axis + 1 :]) for shape in bottoms}
@@ -135,7 +135,7 @@ def _concat(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
     return [(*first[:axis], sum(shape[axis] for shape in bottoms), *first[axis + 1 :])], []
 
 
-def _eltwise(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
+def _eltwise(layer: Any, bottoms: Shapes, _image: Shape) -> tuple[Shapes, Shapes]:
     if len(set(bottoms)) > 1:
         raise UserError(f"layer {layer.name!r}: {_show(bottoms)} can't be taken element by element")
     return bottoms[:1], []
@@ -145,15 +145,15 @@ def _show(shapes: Shapes) -> str:
     return " and ".join("x".join(map(str, shape)) for shape in shapes)
 
 
-def _same(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
+def _same(_layer: Any, bottoms: Shapes, _image: Shape) -> tuple[Shapes, Shapes]:
     return bottoms, []
 
 
-def _scalar(layer: Any, bottoms: Shapes, image: Shape) -> tuple[Shapes, Shapes]:
+def _scalar(_layer: Any, _bottoms: Shapes, _image: Shape) -> tuple[Shapes, Shapes]:
     return [()], []
 
 
-Rule = Callable[[Any, Sequence[Shape], Shape], tuple[Shapes, Shapes]]
+Rule = Callable[[Any, Shapes, Shape], tuple[Shapes, Shapes]]
 RULES: dict[str, Rule] = {
     "Data": _data,
     "Input": _input,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
+
 from pycaffe_ext import schemes
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.nets.spec import NetSpec
@@ -12,38 +14,41 @@ MAX_EPOCHS = 50  # the paper gives no limit: it stops at the highest validation 
 MODES = {"cpu": caffe_pb2.SolverParameter.CPU, "gpu": caffe_pb2.SolverParameter.GPU}
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """How long a net is trained and how often it is looked at; all numbers are at least 1.
+
+    train_count, val_count : patches        display : iterations between two lines of the log
+    """
+
+    train_count: int
+    val_count: int
+    max_epochs: int = MAX_EPOCHS
+    snapshots_per_epoch: int = 1
+    display: int = 20
+
+
 def solver(
     spec: NetSpec,
+    schedule: Schedule,
     *,
-    train_count: int,
-    val_count: int,
     net: str,
     snapshot_prefix: str,
-    max_epochs: int = MAX_EPOCHS,
-    snapshots_per_epoch: int = 1,
     mode: str = "cpu",
     seed: int = 0,
-    display: int = 20,
     base_lr: float = schemes.BASE_LR,
 ) -> caffe_pb2.SolverParameter:
-    """SGD whose rate falls by GAMMA once an epoch; an epoch is ceil(train_count / batch_size) iterations.
+    """SGD whose rate falls by GAMMA once an epoch; an epoch is ceil(schedule.train_count / batch_size) iterations.
 
-    Validation (all val_count patches; the last batch wraps around) and snapshot once an epoch. `mode` "cpu" or "gpu";
+    Validation (all patches; the last batch wraps around) and snapshot once an epoch. `mode` "cpu" or "gpu";
     `caffe --gpu=` overrides it. UserError for a count below 1 or a negative seed (Caffe would draw its own).
     """
-    counts = {
-        "train_count": train_count,
-        "val_count": val_count,
-        "max_epochs": max_epochs,
-        "display": display,
-        "snapshots_per_epoch": snapshots_per_epoch,
-    }
-    for name, count in counts.items():
+    for name, count in asdict(schedule).items():
         if count < 1:
             raise UserError(f"{name} = {count}: at least 1 is needed")
     if seed < 0:
         raise UserError(f"seed = {seed}: allowed is 0 or more")
-    epoch = iterations(train_count, spec.batch_size)
+    epoch = iterations(schedule.train_count, spec.batch_size)
     return caffe_pb2.SolverParameter(
         type="SGD",
         net=portable(net),
@@ -55,13 +60,13 @@ def solver(
         weight_decay=schemes.WEIGHT_DECAY,
         regularization_type="L2",
         iter_size=1,
-        max_iter=max_epochs * epoch,
-        test_iter=[iterations(val_count, spec.val_batch_size)],
+        max_iter=schedule.max_epochs * epoch,
+        test_iter=[iterations(schedule.val_count, spec.val_batch_size)],
         test_interval=epoch,
         test_initialization=False,
-        display=min(display, epoch),
+        display=min(schedule.display, epoch),
         average_loss=1,
-        snapshot=iterations(epoch, snapshots_per_epoch),
+        snapshot=iterations(epoch, schedule.snapshots_per_epoch),
         snapshot_prefix=portable(snapshot_prefix),
         snapshot_format=caffe_pb2.SolverParameter.BINARYPROTO,
         snapshot_after_train=True,

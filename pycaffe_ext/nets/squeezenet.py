@@ -10,6 +10,7 @@ from __future__ import annotations
 from pycaffe_ext.nets.layers import (
     Filler,
     Layer,
+    Window,
     concat,
     constant,
     convolution,
@@ -30,11 +31,12 @@ FIRES = {2: (16, 64), 3: (16, 64), 4: (32, 128), 5: (32, 128), 6: (48, 192), 7: 
 POOLED = {1: "conv1", 3: "fire3/concat", 5: "fire5/concat"}  # pool i reads
 
 
-def layers(spec: NetSpec, in_use: bool) -> list[Layer]:
+def layers(spec: NetSpec, _in_use: bool) -> list[Layer]:
     """From conv1 to pool10, reading the blob `data`."""
     rates, zero = param_specs(spec.scheme, spec.arch), constant(0)
     weight, head = (weight_filler(spec, filler) for filler in (scaled_by_fan_in("xavier"), gaussian(0.01)))
-    made = [convolution("conv1", "data", 64, 3, weight, zero, rates["conv1"], stride=2), relu("relu_conv1", "conv1")]
+    first = convolution("conv1", "data", 64, Window(3, stride=2), weight, zero, rates["conv1"])
+    made = [first, relu("relu_conv1", "conv1")]
     for i, (squeezed, expanded) in FIRES.items():
         blob = f"fire{i - 1}/concat"
         if i - 1 in POOLED:
@@ -44,7 +46,7 @@ def layers(spec: NetSpec, in_use: bool) -> list[Layer]:
     return [
         *made,
         dropout("drop9", "fire9/concat", spec.dropout(0.5)),
-        convolution(spec.head, "fire9/concat", spec.classes, 1, head, zero, rates["conv10"]),
+        convolution(spec.head, "fire9/concat", spec.classes, Window(1), head, zero, rates["conv10"]),
         global_average_pooling(SCORES, spec.head),
     ]
 
@@ -54,11 +56,11 @@ def fire(name: str, bottom: str, squeezed: int, expanded: int, weight: Filler, r
     squeeze, small, large = (f"{name}/{part}" for part in ("squeeze1x1", "expand1x1", "expand3x3"))
     zero = constant(0)
     return [
-        convolution(squeeze, bottom, squeezed, 1, weight, zero, rate),
+        convolution(squeeze, bottom, squeezed, Window(1), weight, zero, rate),
         relu(f"{name}/relu_squeeze1x1", squeeze),
-        convolution(small, squeeze, expanded, 1, weight, zero, rate),
+        convolution(small, squeeze, expanded, Window(1), weight, zero, rate),
         relu(f"{name}/relu_expand1x1", small),
-        convolution(large, squeeze, expanded, 3, weight, zero, rate, pad=1),
+        convolution(large, squeeze, expanded, Window(3, pad=1), weight, zero, rate),
         relu(f"{name}/relu_expand3x3", large),
         concat(f"{name}/concat", [small, large]),
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pycaffe_ext.nets.layers import (
     Layer,
+    Window,
     constant,
     convolution,
     dropout,
@@ -24,7 +25,7 @@ INPUT = (3, 224, 224)
 BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))  # convolutions, and their outputs
 
 
-def layers(spec: NetSpec, in_use: bool) -> list[Layer]:
+def layers(spec: NetSpec, _in_use: bool) -> list[Layer]:
     """From conv1_1 to the head, reading the blob `data`."""
     rates, zero = param_specs(spec.scheme, spec.arch), constant(0)
     weight = weight_filler(spec, scaled_by_fan_in("xavier"))
@@ -32,7 +33,7 @@ def layers(spec: NetSpec, in_use: bool) -> list[Layer]:
     for block, (count, outputs) in enumerate(BLOCKS, 1):
         for i in range(1, count + 1):
             name = f"conv{block}_{i}"
-            made.append(convolution(name, blob, outputs, 3, weight, zero, rates[name], pad=1))
+            made.append(convolution(name, blob, outputs, Window(3, pad=1), weight, zero, rates[name]))
             made.append(relu(f"relu{block}_{i}", name))
             blob = name
         made.append(max_pooling(f"pool{block}", blob, 2, 2))

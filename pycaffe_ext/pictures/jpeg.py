@@ -1,8 +1,8 @@
 """JPEG files through simplejpeg, which reports libjpeg's warnings of this very file; OpenCV and Pillow print them.
 
-Bytes that no decoder looks at are no damage: those behind the end, between the segments in front of the pixels, and
-zeros in front of the end, with which some recorders fill up. Any other warning is: libjpeg then guesses pixels. So are
-zeros among the pixels, where libjpeg warns in two of three cases only.
+Bytes that no decoder reads do not count as damage: those behind the end, between the segments in front of the pixels,
+and zeros in front of the end, with which some recorders fill up. Any other warning does:
+libjpeg then guesses pixels. So do zeros among the pixels, where libjpeg warns in two of three cases only.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def read(path: str | Path, flags: int) -> np.ndarray | None:
 
 
 def decode(content: bytes, flags: int) -> np.ndarray | None:
-    """The picture in `content`, None if there is none.
+    """The picture in `content`, None if it cannot be decoded.
 
     OpenCV raises for a header of more than 2^30 pixels, or more than memory holds, instead of returning nothing.
     """

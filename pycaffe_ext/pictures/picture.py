@@ -19,7 +19,7 @@ class Damaged(Exception):
 
 
 class Refused(Exception):
-    """The file is whole, and is no picture that can be taken without guessing; the text says why and what to do."""
+    """The file is whole but cannot be read without guessing; the text says why and what to do."""
 
 
 @dataclass(frozen=True)

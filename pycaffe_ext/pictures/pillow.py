@@ -36,7 +36,7 @@ def decode(content: bytes) -> Picture:
 def header(content: bytes, first: bool = False) -> tuple[int, int, int]:
     """(height, width, orientation) without decoding.  Raises Refused for an animation, unless its `first` will do."""
     with Image.open(BytesIO(content)) as image:
-        if not first and image.format in ("GIF", "WEBP") and image.n_frames > 1:
+        if not first and image.format in ("GIF", "WEBP") and getattr(image, "n_frames", 1) > 1:
             raise Refused("has several pictures in it; store each as a file of its own")
         return image.height, image.width, 1 if image.format == "PNG" else _orientation(image)
 

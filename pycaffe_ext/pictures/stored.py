@@ -37,13 +37,13 @@ class Header(NamedTuple):
 
 
 def header(path: Path) -> Header:
-    """What a file says of its picture, without decoding it.  Raises UserError if it is none."""
+    """What a file says of its picture, without decoding it.  Raises UserError if it is not a picture."""
     with naming(path):
         return _header(path.read_bytes())
 
 
 def read(path: Path, keep_damaged: bool = False, first: bool = False) -> Picture:
-    """The picture in a file, upright.  Raises UserError that names the file if it is none, cut off or damaged.
+    """The picture in a file, upright.  Raises UserError, naming the file, if it is not a picture, truncated or damaged.
 
     keep_damaged : take what is left of a damaged JPEG, and say so in its `damage`; other formats leave nothing.
     first : take the first picture of an animation, which is refused otherwise.
@@ -59,7 +59,7 @@ def read(path: Path, keep_damaged: bool = False, first: bool = False) -> Picture
 def to_bgr(picture: Picture) -> np.ndarray:
     """(H, W, 3) uint8, BGR: transparency is dropped, more than 8 bits are cut to 8.
 
-    Raises Refused for floats and signed numbers, whose white nobody knows, and for a picture in 16 bits that uses 12
+    Raises Refused for floats and signed numbers, whose white is unknown, and for a picture in 16 bits that uses 12
     of them or fewer.
     """
     pixels = picture.pixels

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -50,15 +50,16 @@ def header(content: bytes) -> tuple[int, int, int]:
         return page.imagelength, page.imagewidth, int(tag.value) if tag else 1
 
 
-def _page(file: tifffile.TiffFile) -> tifffile.TiffPage:
-    pages = list(file.pages)
+def _page(file: tifffile.TiffFile) -> Any:
+    """The one page; tifffile's types leave open what a page that was read has."""
+    pages: list[Any] = list(file.pages)
     whole = [page for page in pages if not page.subfiletype & (REDUCED | MASK)] or pages
     if len(whole) != 1:
         raise Refused(f"has {len(whole)} pages; keep the one that is meant")
     return whole[0]
 
 
-def _check_whole(page: tifffile.TiffPage, size: int) -> None:
+def _check_whole(page: Any, size: int) -> None:
     """tifffile leaves black what a file does not have."""
     places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
     if len(places) < np.prod(page.chunked) or any(not o or not n or o + n > size for o, n in places):
@@ -67,7 +68,7 @@ def _check_whole(page: tifffile.TiffPage, size: int) -> None:
         raise Damaged("some of its pixels are missing")
 
 
-def _picture(page: tifffile.TiffPage, stored: np.ndarray) -> Picture:
+def _picture(page: Any, stored: np.ndarray) -> Picture:
     kind, lossy = page.photometric.name, page.compression.name in LOSSY
     whole = 2**page.bitspersample - 1 if stored.dtype.kind == "u" else pillow.full_of(stored.dtype)
     if kind == "PALETTE":
@@ -82,7 +83,7 @@ def _picture(page: tifffile.TiffPage, stored: np.ndarray) -> Picture:
     return _samples(page, stored, whole, kind == "MINISWHITE", lossy)
 
 
-def _samples(page: tifffile.TiffPage, stored: np.ndarray, full: float, inverted: bool, lossy: bool) -> Picture:
+def _samples(page: Any, stored: np.ndarray, full: float, inverted: bool, lossy: bool) -> Picture:
     """Grey or red, green and blue, then perhaps transparency."""
     if stored.ndim == 2:
         pixels, alpha = stored, None
@@ -96,5 +97,5 @@ def _samples(page: tifffile.TiffPage, stored: np.ndarray, full: float, inverted:
     return Picture(pixels, full, stored, alpha, lossy)
 
 
-def _eight_bits(stored: np.ndarray, full: int) -> np.ndarray:
+def _eight_bits(stored: np.ndarray, full: float) -> np.ndarray:
     return stored if stored.dtype == np.uint8 else (stored.astype(np.float64) * (255 / full)).astype(np.uint8)

@@ -14,6 +14,7 @@ from pycaffe_ext import glog, proto
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import write_json
 from pycaffe_ext.progress import bar
+from pycaffe_ext.records import Value
 from pycaffe_ext.records.cursor import datum_image
 from pycaffe_ext.records.database import Record, window
 from pycaffe_ext.records.datum import parse
@@ -109,7 +110,7 @@ class _Sum:
         self.pixels = _Pixels()
         self._workers, self._pool = workers, pool
         self._totals: list[np.ndarray] = []
-        self._pending: list[Future] = []
+        self._pending: list[Future[None]] = []
         self._count, self._exact = 0, True
 
     def __enter__(self) -> _Sum:
@@ -122,9 +123,11 @@ class _Sum:
     @property
     def total(self) -> np.ndarray:
         """(C * H * W,) float32, once all additions are done; no value without an image."""
-        return np.sum(self._totals, axis=0, dtype=np.float32) if self._totals else np.zeros(0, np.float32)
+        if not self._totals:
+            return np.zeros(0, np.float32)
+        return np.asarray(np.sum(self._totals, axis=0, dtype=np.float32))
 
-    def add(self, batch: list[memoryview]) -> None:
+    def add(self, batch: list[Value]) -> None:
         """Add the images of a batch; UserError if they can't be read or differ in shape from those before."""
         images = self._images(batch)
         self._totals = self._totals or [np.zeros(images[0].size, np.float32) for _ in range(self._workers)]
@@ -142,7 +145,7 @@ class _Sum:
         parts = _parts(images[0].size, self._workers)
         self._pending = [self._pool.submit(_add, images, self._totals[0], part) for part in parts]
 
-    def _images(self, batch: list[memoryview]) -> list[np.ndarray]:
+    def _images(self, batch: list[Value]) -> list[np.ndarray]:
         """Images of a batch in order; threads share the work while no raw Datum was met: pictures take time."""
         if self.pixels.raw.known:
             return self.pixels.all(batch)
@@ -150,7 +153,7 @@ class _Sum:
         return [image for part in self._pool.map(self.pixels.all, shares) for image in part]
 
     def _wait(self, most: int) -> None:
-        """Until at most so many additions, the latest, may still be under way."""
+        """Block until at most `most` additions are pending."""
         while len(self._pending) > most:
             self._pending.pop(0).result()
 
@@ -162,12 +165,12 @@ class _Pixels:
         self.shape: tuple[int, ...] = ()
         self.raw = RawDatums()
 
-    def all(self, contents: list[memoryview]) -> list[np.ndarray]:
-        """Each (C * H * W,), uint8 or float32; UserError for what is no Datum or an image of another shape."""
+    def all(self, contents: list[Value]) -> list[np.ndarray]:
+        """Each (C * H * W,), uint8 or float32; UserError for anything but a Datum, or an image of another shape."""
         look = self.raw.look
         return [found[1] if (found := look(content)) else self._decoded(content) for content in contents]
 
-    def _decoded(self, content: memoryview) -> np.ndarray:
+    def _decoded(self, content: Value) -> np.ndarray:
         datum = parse(content)
         try:
             image = datum_image(datum)
@@ -185,7 +188,7 @@ def _batches(entries: Iterator[Record]) -> Iterator[list[Record]]:
         yield batch
 
 
-def _shares(batch: list[memoryview], workers: int) -> list[list[memoryview]]:
+def _shares(batch: list[Value], workers: int) -> list[list[Value]]:
     """The batch in order, in at most `workers` pieces."""
     step = -(-len(batch) // workers)
     return [batch[i : i + step] for i in range(0, len(batch), step)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,11 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.pictures import opencv
 from pycaffe_ext.proto.caffe_pb2 import Datum
 from pycaffe_ext.records.database import creating
+from pycaffe_ext.records.image_list import read_list
 from pycaffe_ext.threads import cores, in_order, one_thread_each
 
 BATCH = 16  # images a thread reads at a time
 REPORT = 1000  # images between two lines of the log
-NUMBER = re.compile(r"\s*[+-]?\d+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -84,27 +83,6 @@ def convert(
     return count
 
 
-def read_list(path: str | Path) -> list[tuple[str, int]]:
-    """(name, label) of each line: what stands before and behind its last space, as Caffe reads it.
-
-    A label is the whole number that the text begins with, 0 if there is none, kept to 32 bits.  Raises UserError
-    for a list that can't be read.
-    """
-    try:
-        text = os.fsdecode(Path(path).read_bytes())
-    except OSError as error:
-        raise UserError(f"{path}: can't read this list of images ({error.strerror})") from None
-    lines = text.removesuffix("\n").split("\n") if text else []
-    return [_entry(line) for line in lines]
-
-
-def _entry(line: str) -> tuple[str, int]:
-    name, space, text = line.rpartition(" ")
-    found = NUMBER.match(text)
-    label = int(found[0]) if found else 0
-    return (name if space else line), (label + (1 << 31)) % (1 << 32) - (1 << 31)
-
-
 def _images(list_file: str | Path, shuffle: bool) -> list[Image]:
     lines = read_list(list_file)
     if shuffle:
@@ -127,11 +105,11 @@ def read_datum(path: str, label: int, options: Options) -> Datum | None:
         return Datum(data=_encoded(path, pixels, resized, options.encode_type), label=label, encoded=True)
     shape = dict(zip(("height", "width"), pixels.shape[:2], strict=True), channels=1 if options.gray else 3)
     planes = (pixels,) if options.gray else cv2.split(pixels)
-    return Datum(data=b"".join(planes), label=label, encoded=False, **shape)
+    return Datum(data=b"".join(plane.tobytes() for plane in planes), label=label, encoded=False, **shape)
 
 
 def _encoded(path: str, pixels: cv2.typing.MatLike, resized: bool, encode_type: str) -> bytes:
-    """The file's own bytes if nothing has to change, else the picture encoded anew (JPEG: quality 95)."""
+    """The file's own bytes if nothing has to change, else the picture re-encoded (JPEG: quality 95)."""
     extension = os.path.basename(path).rpartition(".")[2].lower()
     wanted = encode_type.lower() or extension
     if not resized and (extension == wanted or (wanted, extension) == ("jpg", "jpeg")):

@@ -74,11 +74,12 @@ def _records(blob: str, values: np.ndarray, first: int) -> Records:
     if values.ndim > 4:
         raise UserError(f"blob {blob!r} has shape {values.shape}: a Datum holds items of at most three axes")
     items = values.reshape(values.shape + (1,) * (4 - values.ndim))
-    shape = dict(zip(("channels", "height", "width"), items.shape[1:], strict=True))
-    return [
-        (b"%010d" % (first + i), Datum(float_data=item.ravel().tolist(), **shape).SerializeToString())
-        for i, item in enumerate(items)
-    ]
+    return [(b"%010d" % (first + i), _datum(item).SerializeToString()) for i, item in enumerate(items)]
+
+
+def _datum(item: np.ndarray) -> Datum:
+    channels, height, width = item.shape
+    return Datum(channels=channels, height=height, width=width, float_data=item.ravel().tolist())
 
 
 def _report(count: int, blob: str) -> None:

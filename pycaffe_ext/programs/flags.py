@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from pycaffe_ext.errors import UserError, known
 
@@ -48,7 +48,7 @@ def parse(
         if name not in GLOG:
             _set(values, flags, name, text if is_given else None, words)
     if len(rest) not in counts:
-        return _refuse(usage, flags, rest, counts)
+        _refuse(usage, flags, rest, counts)
     return values, rest
 
 
@@ -75,7 +75,7 @@ def _whole(text: str) -> int | None:
         return None
 
 
-def _refuse(usage: str, flags: Mapping[str, Flag], rest: list[str], counts: Sequence[int]) -> None:
+def _refuse(usage: str, flags: Mapping[str, Flag], rest: list[str], counts: Sequence[int]) -> NoReturn:
     if len(rest) > max(counts):
         raise UserError(f"{len(rest)} arguments given, at most {max(counts)} are read; too many: {rest[max(counts)]!r}")
     print(_help(usage, flags), file=sys.stderr)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from google.protobuf.message import Message
 
@@ -24,13 +25,13 @@ def net_text(source: Pathlike, target: Pathlike) -> int:
 
     Returns the exit status of Caffe's program: 1 if something of the net was dropped (the rest is written), else 0.
     """
-    net, dropped = read_text(source, caffe_pb2.NetParameter()), []
+    net, dropped = read_text(source, caffe_pb2.NetParameter()), list[str]()
     return _upgrade(source, target, net, partial(upgrade_net, dropped=dropped), write_text, "text", dropped)
 
 
 def net_binary(source: Pathlike, target: Pathlike) -> int:
     """As `net_text`, for a binary net (a caffemodel)."""
-    net, dropped = read_message(source, caffe_pb2.NetParameter()), []
+    net, dropped = read_message(source, caffe_pb2.NetParameter()), list[str]()
     return _upgrade(source, target, net, partial(upgrade_net, dropped=dropped), write_message, "binary", dropped)
 
 
@@ -44,8 +45,8 @@ def _upgrade(
     source: Pathlike,
     target: Pathlike,
     message: Message,
-    upgrade: Callable,
-    write: Callable,
+    upgrade: Callable[..., Any],
+    write: Callable[..., None],
     form: str,
     dropped: list[str],
 ) -> int:

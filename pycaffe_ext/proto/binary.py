@@ -67,7 +67,7 @@ def write_weights(path: Pathlike, net: caffe_pb2.NetParameter) -> None:
 
 
 def read_blobs(path: Pathlike) -> dict[str, list[np.ndarray | None]]:
-    """Learned blobs, float32, by layer name, of a binary or HDF5 caffemodel (told apart by content).
+    """Learned blobs, float32, by layer name, of a binary or HDF5 caffemodel (recognised by content).
 
     Layers without blobs are absent.  Caffe's HDF5 holds a shared blob only under the layer that owns it: a layer all
     of whose blobs are another's is absent, and a shared blob before an own one is None.  Legacy blobs keep their four
@@ -75,7 +75,7 @@ def read_blobs(path: Pathlike) -> dict[str, list[np.ndarray | None]]:
     """
     if is_hdf5(path):
         return _owned(path)
-    blobs = {}
+    blobs: dict[str, list[np.ndarray | None]] = {}
     for layer in read_weights(path).layer:
         if layer.blobs:
             try:

@@ -24,7 +24,7 @@ def serialize(message: Message) -> bytes:
 
 
 def unserialize(content: bytes, message: Message) -> None:
-    """Merge a message in binary into `message`; google.protobuf.message.DecodeError if it is none."""
+    """Merge a message in binary into `message`; google.protobuf.message.DecodeError if it is not one."""
     message.MergeFromString(content)
     if not _all_plain(message):
         twin = _twin(message)

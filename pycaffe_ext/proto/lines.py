@@ -1,4 +1,4 @@
-"""Where a layer stands in a prototxt: a message forgets its lines, so the file is looked at again after a mistake."""
+"""Where a layer stands in a prototxt: a message does not keep its lines, so the file is read again after an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said about a mistake in a prototxt: one line for a person, with what is allowed or what to do."""
+"""Error messages about a prototxt: one line each, with what is allowed or what to do."""
 
 from __future__ import annotations
 
@@ -176,6 +176,7 @@ def _no_string(field: FieldDescriptor, given: str) -> str:
 
 def _no_enum(field: FieldDescriptor, given: str) -> str:
     enum, word = field.enum_type, given.strip("\"'")
+    assert enum is not None, f"{field.name} is an enum"
     if given != word:
         if field.containing_type is V1_LAYER and field.name == "type":
             old = {new: kind for kind, new in V1_TYPES.items()}.get(word)

@@ -1,6 +1,6 @@
 """Blocks of a prototxt as nearly all are written, read field by field: the short way through a large net.
 
-What is unusual, a mistake above all, is left to `text_parser`, which goes token by token and knows the whole grammar.
+Anything unusual, such as an error, is left to `text_parser`, which goes token by token and knows the whole grammar.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ class Field(NamedTuple):
 
 def plain_block(text: str, place: int, owner: Descriptor) -> tuple[Values, int] | None:
     """Read a block from `place` on, behind its opening: its values and where it ends; None if it isn't plain."""
-    place = FIRST.match(text, place).end()
-    table, values = fields_of(owner), {}
+    if blank := FIRST.match(text, place):
+        place = blank.end()
+    table, values = fields_of(owner), Values()
     around: list[tuple[dict[str, Field], Values]] = []
     while match := FIELD.match(text, place):
         form, place = match.lastgroup, match.end()
@@ -56,7 +57,9 @@ def plain_block(text: str, place: int, owner: Descriptor) -> tuple[Values, int] 
             continue
         name = match["name"]
         field = table.get(name)
-        value = field.value(match[form]) if field and field.form == form else None
+        if field is None or field.form != form:
+            return None
+        value: Any = field.value(match[form])
         if value is None or (name in values and not field.repeated):
             return None
         if field.repeated:

@@ -29,7 +29,7 @@ Pathlike = str | os.PathLike[str]
 def read_net(path: Pathlike, upgrade: bool = True) -> caffe_pb2.NetParameter:
     """Read a net's prototxt of any age; with `upgrade`, in today's form (`layer`, Input layers, `param`).
 
-    Raises UserError for a missing file, a mistake in the text (with its line) or a net that cannot be upgraded.
+    Raises UserError for a missing file, an error in the text (with its line) or a net that cannot be upgraded.
     """
     net = read_text(path, caffe_pb2.NetParameter())
     return upgrade_net(net, str(path)) if upgrade else net
@@ -51,7 +51,7 @@ def read_solver(path: Pathlike) -> caffe_pb2.SolverParameter:
 
 
 def read_text(path: Pathlike, message: M) -> M:
-    """Read a prototxt into `message` and return it, as it stands; UserError for a missing file or as `parse` says."""
+    """Read a prototxt into `message` and return it unchanged; UserError for a missing file or as `parse` says."""
     return parse(_read(path), message, str(path))
 
 
@@ -66,7 +66,7 @@ def parse(text: str, message: M, name: str = "<string>") -> M:
             parse_text(text, message)
     except Mistake as mistake:
         raise UserError(f"{name}:{line_of(text, mistake.start)}: {' '.join(mistake.problem.split())}") from None
-    missing = message.FindInitializationErrors()
+    missing: list[str] = message.FindInitializationErrors()  # type: ignore[attr-defined]  # not in its stubs
     if missing:
         raise UserError(f"{name}: required field {missing[0]!r} is missing; add it")
     return message

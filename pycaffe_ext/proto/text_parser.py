@@ -61,13 +61,13 @@ class Parser:
 
     def next(self) -> None:
         self.token = next(self._tokens)
-        self.kind = self.token.lastgroup
+        self.kind = self.token.lastgroup or ""  # every alternative of TOKEN is a group
         self.word = self.token[self.kind]
 
     @property
     def start(self) -> int:
         """Where the token stands in the text."""
-        return self.token.start(self.kind)
+        return _start(self.token)
 
     def fields(self, message: Message) -> None:
         """Read fields up to the first token that can't begin one."""
@@ -75,7 +75,9 @@ class Parser:
         while self.kind == "word":
             field = table.get(self.word)
             if field is None:
-                raise Mistake(mistakes.unknown_field(self.word, message.DESCRIPTOR, self.blocks, self.text), self.start)
+                raise Mistake(
+                    mistakes.unknown_field(self.word, _descriptor(message), self.blocks, self.text), self.start
+                )
             self._field(message, field)
             if self.word in SEPARATORS:
                 self.next()
@@ -115,11 +117,13 @@ class Parser:
             setattr(message, field.name, value)
 
     def _block(self, message: Message, field: Field, start: int) -> None:
+        owner = field.descriptor.message_type
+        assert owner is not None, f"{field.name} is a message"
         if self.word not in CLOSING:
             raise self.wrong(field.descriptor, self.start)
-        if self._plain_block(message, field):
+        if self._plain_block(message, field, owner):
             return
-        block = Block(field.name, field.descriptor.message_type, start, self.word)
+        block = Block(field.name, owner, start, self.word)
         inner = getattr(message, field.name)
         if field.repeated:
             inner = inner.add()
@@ -133,11 +137,11 @@ class Parser:
         self.blocks.pop()
         self.next()
 
-    def _plain_block(self, message: Message, field: Field) -> bool:
+    def _plain_block(self, message: Message, field: Field, owner: Descriptor) -> bool:
         """Read the block that begins here if it is one of several, as a net's layers are, and plainly written."""
         if not field.repeated or self.blocks or self.word != "{":
             return False
-        read = plain_block(self.text, self.token.end(), field.descriptor.message_type)
+        read = plain_block(self.text, self.token.end(), owner)
         if read is None:
             return False
         values, end = read
@@ -146,12 +150,21 @@ class Parser:
         return True
 
     def _end_of_text(self) -> int:
-        """Where the token stands; at the end of the text its last character that is no blank."""
+        """Where the token stands; at the end of the text, its last character that is not blank."""
         return len(self.text.rstrip()) if self.kind == "end" else self.start
 
     def wrong(self, field: FieldDescriptor, start: int) -> Mistake:
         """The mistake of what stands at `start` and is not a value of `field`."""
         return Mistake(mistakes.wrong_value(field, self.text, start), start)
+
+
+def _start(token: re.Match[str]) -> int:
+    """Where a token stands in the text."""
+    return token.start(token.lastgroup or 0)
+
+
+def _descriptor(message: Message) -> Descriptor:
+    return message.DESCRIPTOR  # type: ignore[return-value]  # its stubs name one class in two ways
 
 
 @cache
@@ -171,7 +184,7 @@ def _integer(parser: Parser, field: FieldDescriptor) -> int:
     sign = _sign(parser) if low < 0 else 1
     value = integer(parser.word) if parser.kind == "number" else None
     if value is None or not low <= sign * value <= high:
-        raise parser.wrong(field, first.start(first.lastgroup))
+        raise parser.wrong(field, _start(first))
     parser.next()
     return sign * value
 
@@ -189,7 +202,7 @@ def _real(parser: Parser, field: FieldDescriptor) -> float:
     sign = _sign(parser)
     value = real(parser.word) if parser.kind == "number" else REALS.get(parser.word.lower())
     if value is None:
-        raise parser.wrong(field, first.start(first.lastgroup))
+        raise parser.wrong(field, _start(first))
     parser.next()
     return -value if sign < 0 else value
 
@@ -212,6 +225,7 @@ def _ceil_mode(parser: Parser, field: FieldDescriptor) -> int | None:
 
 def _enum(parser: Parser, field: FieldDescriptor) -> int:
     """By name or by number."""
+    assert field.enum_type is not None, f"{field.name} is an enum"
     first, values = parser.token, numbers(field.enum_type)
     if parser.kind == "word":
         number = values.get(parser.word)
@@ -220,7 +234,7 @@ def _enum(parser: Parser, field: FieldDescriptor) -> int:
         number = integer(parser.word) if parser.kind == "number" else None
         number = sign * number if number is not None and sign * number in values.values() else None
     if number is None:
-        raise parser.wrong(field, first.start(first.lastgroup))
+        raise parser.wrong(field, _start(first))
     parser.next()
     return number
 

@@ -36,7 +36,7 @@ _PLAIN = dict(zip("abfnrtv", b"\a\b\f\n\r\t\v", strict=True))
 
 
 def integer(text: str) -> int | None:
-    """Value of a number's token, which may be hexadecimal (0x1f) or octal (017); None if it is no integer."""
+    """Value of a number's token, which may be hexadecimal (0x1f) or octal (017); None unless it is an integer."""
     if not _INTEGER.fullmatch(text):
         return None
     return int(text, 16 if text[:2] in ("0x", "0X") else 8 if text[0] == "0" else 10)

@@ -7,6 +7,7 @@ Three generations of layers: V0 (`layers { layer { type: "conv" } }`), V1 (`laye
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from google.protobuf.message import Message
 
@@ -237,7 +238,7 @@ def _upgrade_v0_layer(
         if field.name == "type":
             if value not in V0_TYPES:
                 raise UserError(f"{name}: layer {v0.name!r}: unknown type {value!r} (one of: {', '.join(V0_TYPES)})")
-            new.type = caffe_pb2.V1LayerParameter.LayerType.Value(V0_TYPES[value])
+            new.type = getattr(caffe_pb2.V1LayerParameter, V0_TYPES[value])
         elif field.name in ("name", "blobs", "blobs_lr", "weight_decay"):
             _put(new, field.name, value)
         elif field.name == "hdf5_output_param" and v0.type == "hdf5_output":
@@ -252,7 +253,7 @@ def _upgrade_v0_layer(
                 _put(getattr(new, owner), target, value)
 
 
-def _put(message: Message, field: str, value: object) -> None:
+def _put(message: Message, field: str, value: Any) -> None:
     """Set a field, whatever its kind; one value given to a repeated field is appended."""
     current = getattr(message, field)
     if isinstance(current, Message):
@@ -298,7 +299,7 @@ def _upgrade_v1(net: caffe_pb2.NetParameter, name: str) -> None:
 def _upgrade_v1_layer(old: caffe_pb2.V1LayerParameter, new: caffe_pb2.LayerParameter) -> None:
     for field, value in old.ListFields():
         if field.name == "type":
-            new.type = V1_TYPES[field.enum_type.values_by_number[value].name]
+            new.type = V1_TYPES[caffe_pb2.V1LayerParameter.LayerType.Name(value)]
         elif field.name in PER_BLOB:
             for i, item in enumerate(value):
                 while len(new.param) <= i:

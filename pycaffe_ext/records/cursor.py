@@ -17,6 +17,7 @@ from pycaffe_ext import glog
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.pictures import opencv
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.records import Value
 
 LEVELDB = caffe_pb2.DataParameter.LEVELDB
 
@@ -48,7 +49,8 @@ class LevelDB:
 
 
 Database = lmdb.Environment | LevelDB
-_opened: WeakValueDictionary[str, Database] = WeakValueDictionary()
+_leveldbs: WeakValueDictionary[str, LevelDB] = WeakValueDictionary()
+_lmdbs: WeakValueDictionary[str, lmdb.Environment] = WeakValueDictionary()
 
 
 def open_database(source: str, backend: int) -> Database:
@@ -62,9 +64,9 @@ def open_database(source: str, backend: int) -> Database:
 def open_leveldb(source: str) -> LevelDB:
     """The LevelDB in folder `source`; shared within the process.  Raises UserError as `open_database` says."""
     path = os.path.realpath(source)
-    store = _opened.get(path)
+    store = _leveldbs.get(path)
     if store is None:
-        store = _opened[path] = _open_leveldb(source, path)
+        store = _leveldbs[path] = _open_leveldb(source, path)
     return store
 
 
@@ -90,9 +92,9 @@ def open_lmdb(source: str) -> lmdb.Environment:
     Raises UserError when it is missing, not an LMDB, empty or shorter than its own bookkeeping says.
     """
     path = os.path.realpath(source)
-    env = _opened.get(path)
+    env = _lmdbs.get(path)
     if env is None:
-        env = _opened[path] = _open_checked(source, path)
+        env = _lmdbs[path] = _open_checked(source, path)
     return env
 
 
@@ -133,7 +135,7 @@ def log_restart() -> None:
     glog.info("data_layer.cpp:73", "Restarting data prefetching from start.")
 
 
-def endless_records(database: Database, start: int = 0) -> Iterator[tuple[bytes, bytes | memoryview]]:
+def endless_records(database: Database, start: int = 0) -> Iterator[tuple[Value, Value]]:
     """Every (key, value) in key order, again and again, from record `start` (LMDB only, where a value is a view).
 
     The views hold as long as the iterator.  A LevelDB, whose records cannot be counted, logs its restarts itself.
@@ -156,15 +158,15 @@ def _walk(database: Database) -> Iterator[tuple[bytes, bytes]]:
         yield from cursor.iternext(keys=True, values=True) if cursor.first() else ()
 
 
-def parse_datum(source: str, key: bytes, value: bytes | memoryview) -> caffe_pb2.Datum:
+def parse_datum(source: str, key: Value, value: Value) -> caffe_pb2.Datum:
     """A Datum from its bytes; UserError names source and key."""
     try:
-        return caffe_pb2.Datum.FromString(value)
+        return caffe_pb2.Datum.FromString(value)  # type: ignore[arg-type]  # its stubs know no views, protobuf does
     except DecodeError as error:
         raise bad_record(source, key, "is not a Datum") from error
 
 
-def bad_record(source: str, key: bytes, what: str) -> UserError:
+def bad_record(source: str, key: Value, what: str) -> UserError:
     """The error for one record of a database."""
     return UserError(f"{source}: record {os.fsdecode(bytes(key))} {what}; pack the database again")
 

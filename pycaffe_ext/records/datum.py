@@ -12,10 +12,10 @@ import lmdb
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from pycaffe_ext.data import ENCODINGS
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.pictures import opencv
 from pycaffe_ext.proto.caffe_pb2 import Datum
+from pycaffe_ext.records import ENCODINGS, Value
 
 QUALITY = 95
 
@@ -35,10 +35,10 @@ def to_bytes(patch: np.ndarray, label: int, encoding: str = "raw", quality: int 
     return Datum(data=picture.tobytes(), label=int(label), encoded=True).SerializeToString()
 
 
-def from_bytes(content: bytes) -> tuple[np.ndarray, int]:
+def from_bytes(content: Value) -> tuple[np.ndarray, int]:
     """((C, H, W) uint8 patch, label) of a serialised Datum, encoded or not; float_data is not for patches.
 
-    Raises UserError if the bytes are no Datum, or its pixels can't be decoded or do not fill its shape.
+    Raises UserError if the bytes are not a Datum, or its pixels can't be decoded or do not fill its shape.
     """
     datum = parse(content)
     if datum.encoded:
@@ -52,12 +52,12 @@ def from_bytes(content: bytes) -> tuple[np.ndarray, int]:
     return np.frombuffer(datum.data, np.uint8).reshape(shape), datum.label
 
 
-def parse(content: bytes) -> Datum:
-    """The Datum in `content`; raises UserError if there is none."""
+def parse(content: Value) -> Datum:
+    """The Datum in `content`; raises UserError if it is not one."""
     try:
-        return Datum.FromString(content)
+        return Datum.FromString(content)  # type: ignore[arg-type]  # its stubs know no views, protobuf does
     except DecodeError:
-        raise UserError("a value of the database is no Datum; pack the database again") from None
+        raise UserError("a value of the database is not a Datum; pack the database again") from None
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def open_database(folder: str | Path, buffers: bool = False) -> Iterator[lmdb.Tr
             needed = pages * database.stat()["psize"]
             if file.stat().st_size < needed:
                 raise UserError(f"cut off at {file.stat().st_size} of {needed} bytes; pack the patches again")
-            with database.begin(buffers=buffers) as transaction:
+            with database.begin(buffers=True) if buffers else database.begin() as transaction:
                 yield transaction
     except lmdb.Error as error:
         raise UserError(f"{folder}: not a readable LMDB ({error}); pack the patches again") from None
@@ -90,4 +90,4 @@ def read(folder: str | Path) -> Iterator[tuple[str, np.ndarray, int]]:
     with open_database(folder) as transaction:
         for key, content in transaction.cursor():
             patch, label = from_bytes(content)
-            yield os.fsdecode(key), patch, label
+            yield os.fsdecode(bytes(key)), patch, label

@@ -25,7 +25,7 @@ from pycaffe_ext.runs.finished import RunFiles
 from pycaffe_ext.runs.records import RESULT, RUN
 from pycaffe_ext.strings import portable
 from pycaffe_ext.training.command import Caffe
-from pycaffe_ext.training.scoring import score
+from pycaffe_ext.training.scoring import ScoreNet, score
 
 FOLDER = "export"  # in the run's, if no other is given
 PATCHES = 100  # compared by default
@@ -136,7 +136,8 @@ def own_scores(
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "score.prototxt"
         write_text(model, net)
-        return score(caffe, model, weights, count, layer.data_param.batch_size, head, classes)[0]
+        read = ScoreNet(model, count, layer.data_param.batch_size, head, classes)
+        return score(caffe, read, weights)[0]
 
 
 def about(run: RunFiles, source: Source, preparation: Preparation) -> dict[str, Any]:

@@ -172,7 +172,7 @@ def study(runs: Sequence[RunFiles]) -> Study:
     return ordered
 
 
-def _place(settings: Settings, arch: str) -> tuple:
+def _place(settings: Settings, arch: str) -> tuple[object, ...]:
     """Where a run stands in figures: see Study."""
     own = settings.training.arch
     order = [*(f"ft-{stage}" for stage in reversed(STAGES[own])), *SCRATCH]
@@ -192,11 +192,12 @@ def _check_one_source(runs: Sequence[RunFiles]) -> None:
     """All are about one application and data set: the same frames, unless every seed draws its own (synthetic)."""
     first = runs[0]
     for run in runs[1:]:
-        for kind, of in (
+        kinds: tuple[tuple[str, Callable[[RunFiles], object]], ...] = (
             ("applications", lambda r: r.settings.app),
             ("data sets", lambda r: r.settings.request.source),
             ("frames", lambda r: r.packed.fingerprint if r.settings.request.data else ""),
-        ):
+        )
+        for kind, of in kinds:
             if of(run) != of(first):
                 raise UserError(f"{first.folder} and {run.folder} are of different {kind}; report on them one by one")
 

@@ -40,8 +40,8 @@ from pycaffe_ext.schemes import is_fine_tuning
 from pycaffe_ext.threads import at_most
 from pycaffe_ext.training import log, resumes
 from pycaffe_ext.training.command import Caffe
-from pycaffe_ext.training.fit import FitResult, Validation, fit
-from pycaffe_ext.training.scoring import score
+from pycaffe_ext.training.fit import FitResult, Training, Validation, fit
+from pycaffe_ext.training.scoring import ScoreNet, score
 from pycaffe_ext.training.snapshots import Snapshot
 
 EPOCH_ITERATIONS = 50  # at least so many per epoch, else the net's own batch is halved
@@ -252,10 +252,8 @@ def emit(job: Run) -> Path:
         write_text(job.folder / f"score_{split}.prototxt", scores)
     parameters = nets.solver(
         job.spec,
-        train_count=job.data.patches["train"],
-        val_count=job.data.patches["val"],
+        nets.Schedule(job.data.patches["train"], job.data.patches["val"], job.settings.training.epochs),
         net=str(net),
-        max_epochs=job.settings.training.epochs,
         mode="gpu" if job.machine.gpu else "cpu",
         snapshot_prefix=str(job.folder / "snapshots" / job.settings.job),
         seed=job.settings.training.seed,
@@ -339,7 +337,8 @@ def train(job: Run, caffe: Caffe, solver: Path, resumed: Callable[[Snapshot | No
     )
     epoch = nets.iterations(job.data.patches["train"], job.spec.batch_size)
     donor = job.donor.file if job.fine_tunes else None
-    return fit(caffe, job.folder, solver, validation, donor, epoch, job.settings.training.patience, resumed=resumed)
+    training = Training(solver, donor, epoch, job.settings.training.patience)
+    return fit(caffe, job.folder, training, validation, resumed=resumed)
 
 
 def _finish(job: Run, caffe: Caffe, fitted: FitResult) -> None:
@@ -375,7 +374,9 @@ def score_test(job: Run, caffe: Caffe, weights_file: Path) -> PatchScores:
 
     def one(count: int) -> tuple[np.ndarray, np.ndarray]:
         model = job.folder / "score_test.prototxt"
-        return score(caffe, model, weights_file, count, SCORE_BATCH, job.output, job.spec.classes, progress=True)
+        return score(
+            caffe, ScoreNet(model, count, SCORE_BATCH, job.output, job.spec.classes), weights_file, progress=True
+        )
 
     return slices.score_slices(job.prepared.test_slices, job.data.folder, job.folder, weights_file, one)
 

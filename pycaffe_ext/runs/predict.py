@@ -34,7 +34,7 @@ from pycaffe_ext.runs.settings import Machine
 from pycaffe_ext.strings import portable
 from pycaffe_ext.threads import at_most
 from pycaffe_ext.training.command import Caffe
-from pycaffe_ext.training.scoring import score
+from pycaffe_ext.training.scoring import ScoreNet, score
 
 BATCH = 50
 SLICE = 20_000  # patches on the disk at a time
@@ -108,7 +108,8 @@ def probabilities(run: RunFiles, items: Sequence[Any], samples: Samples, machine
         rows = np.arange(start, min(start + step, len(samples)))
         chosen = take_all(samples.label[rows], len(application.views), views)
         pack.pack(material, replace(chosen, sample=chosen.sample + start), work, "test", size=size, progress=False)
-        got, _ = score(caffe, net, weights, len(chosen), BATCH, _output(run), classes, progress=True)
+        read = ScoreNet(net, len(chosen), BATCH, _output(run), classes)
+        got, _ = score(caffe, read, weights, progress=True)
         np.add.at(total, start + chosen.sample, got[pack.order_of_keys(len(chosen), 0)])
     mean: Floats = total / views
     return mean
@@ -194,7 +195,7 @@ def write_video(path: Path, pictures: Iterator[Picture], rate: float) -> None:
     """An MP4 of pictures of one size; UserError if OpenCV can't write it."""
     first = next(pictures)
     height, width = first.shape[:2]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), rate, (width, height))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), rate, (width, height))
     if not writer.isOpened():
         raise UserError(f"{path}: OpenCV can't write MP4 here; give a folder of frames to get PNG overlays")
     try:

@@ -11,6 +11,7 @@ from pycaffe_ext.engine.options import FAITHFUL
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import read_json, write_json
 from pycaffe_ext.runs.settings import Settings
+from pycaffe_ext.training.resumes import Resume
 
 RUN, RESULT = "run.json", "result.json"
 LAYOUT = 2  # of both files; 1 had the settings in one list and no "layout"
@@ -33,7 +34,7 @@ class RunRecord:
     left_out: list[dict[str, Any]]
     inputs: dict[str, str]
     versions: dict[str, str]
-    resumes: list[dict[str, Any]] = field(default_factory=list)
+    resumes: list[Resume] = field(default_factory=list)
 
     def parsed_settings(self) -> Settings:
         return Settings.from_record(self.settings)
@@ -63,7 +64,7 @@ class ResultRecord:
     test: dict[str, Any]
     files: list[str]
     precision: str = FAITHFUL
-    resumes: list[dict[str, Any]] = field(default_factory=list)
+    resumes: list[Resume] = field(default_factory=list)
 
 
 R = TypeVar("R", RunRecord, ResultRecord)

@@ -180,20 +180,20 @@ class Settings:
 
     def changed(self) -> dict[str, Any]:
         """The settings that differ from their defaults."""
-        plain = Settings(DataRequest(self.app), Training(self.scheme, self.training.arch))._flat()
+        plain = Settings(DataRequest(self.app), Training(self.scheme, self.training.arch)).flat()
         plain["arch"] = Training.arch
-        return {name: value for name, value in self._flat().items() if value != plain[name]}
+        return {name: value for name, value in self.flat().items() if value != plain[name]}
 
     def differences(self, other: Settings) -> list[str]:
         """What other settings say otherwise, as `name: theirs -> ours`."""
-        theirs = other._flat()
-        return [f"{name}: {theirs[name]} -> {value}" for name, value in self._flat().items() if theirs[name] != value]
+        theirs = other.flat()
+        return [f"{name}: {theirs[name]} -> {value}" for name, value in self.flat().items() if theirs[name] != value]
 
     def with_request(self, **changes: Any) -> Settings:
         """The same with another data request."""
         return replace(self, request=replace(self.request, **changes))
 
-    def _flat(self) -> dict[str, Any]:
+    def flat(self) -> dict[str, Any]:
         """name -> value of all settings; a seed of the data alone counts only where it is another."""
         data, training = asdict(self.request), asdict(self.training)
         seeds = {"seed": training.pop("seed"), "split_seed": None}
@@ -203,7 +203,7 @@ class Settings:
 
 
 def _fields(record: type) -> list[str]:
-    return [one.name for one in fields(record)]  # type: ignore[arg-type]
+    return [one.name for one in fields(record)]
 
 
 def _names(options: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ NAMED = 5  # of the damaged frames
 EMBEDDED = "the embedded donor"
 
 
-def donor_text(fine_tunes: bool, embedded: bool, file: Path) -> str:
+def donor_text(fine_tunes: bool, embedded: bool, file: Path | None) -> str:
     """Where the weights came from, in words that cannot be taken for ImageNet when it was not."""
     if not fine_tunes:
         return "none, trained from scratch"

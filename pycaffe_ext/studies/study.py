@@ -123,7 +123,9 @@ def overview(jobs: Sequence[Settings], runs: Path) -> str:
 
     Below it a line for each run that was interrupted.
     """
-    rows, notes, column = [], [], ""
+    rows: list[tuple[str, ...]] = []
+    notes: list[str] = []
+    column = ""
     for job in (job for job in jobs if finished(job, runs)):
         result, metric = read_result(runs / job.name()), load(job.app).metric
         headline = metric.headline(result.test)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from pycaffe_ext.errors import UserError, known
@@ -14,27 +15,38 @@ from pycaffe_ext.training.score_model import describe, entries, from_train_val
 from pycaffe_ext.training.table import Row, print_row, write_rows
 
 
+@dataclass(frozen=True)
+class Patches:
+    """What snapshots are scored on.
+
+    model : score net or train_val net (prototxt)        lmdb : the patches, None = the net's own
+    head : the layer whose values are scored, None = the last one        count : of the patches, None = all
+    """
+
+    model: Path
+    lmdb: Path | None = None
+    head: str | None = None
+    count: int | None = None
+
+
 def score_folder(
     caffe: Caffe,
     folder: Path,
-    name: str | None,
+    patches: Patches,
     out: Path,
-    model: Path,
-    lmdb: Path | None,
-    head: str | None,
-    count: int | None,
-    epoch: float,
-    patience: int | None,
     scratch: Path,
+    *,
+    name: str | None = None,
+    epoch: float = 1.0,
+    patience: int | None = None,
 ) -> FitResult:
     """Score the snapshots of a folder in order; write auc.csv and best.caffemodel to `out`, delete nothing.
 
-    name : of NAME_iter_N, where there are several        model : score net or train_val net (prototxt)
-    lmdb : None = the net's own        count : patches, None = all        scratch : gets the score net
+    name : of NAME_iter_N, where there are several        epoch : iterations per epoch        scratch : gets the net
     With `patience`, snapshots beyond the point where the training would have stopped are not scored.
     """
     found = snapshots.listing(_prefix(folder, name))
-    validation, layer = _validation(model, lmdb, head, count, scratch)
+    validation, layer = _validation(patches, scratch)
     _check_head(found[0].weights, layer)
     rows: list[Row] = []
     for snapshot in found:
@@ -59,13 +71,11 @@ def _prefix(folder: Path, name: str | None) -> str:
     return str(folder / known(name or names[0], names, "snapshot name"))
 
 
-def _validation(
-    model: Path, lmdb: Path | None, head: str | None, count: int | None, scratch: Path
-) -> tuple[Validation, str]:
+def _validation(patches: Patches, scratch: Path) -> tuple[Validation, str]:
     """What snapshots are scored on, its net written to `scratch`, and the layer that learns the class values."""
-    net = read_net(model)
-    net = from_train_val(net, lmdb or Path(_test_source(net, model)), head)
-    about = describe(net, head)
+    net, count = read_net(patches.model), patches.count
+    net = from_train_val(net, patches.lmdb or Path(_test_source(net, patches.model)), patches.head)
+    about = describe(net, patches.head)
     available = entries(about.source)
     if count is not None and not 1 <= count <= available:
         raise UserError(f"--count {count}: {about.source} holds {available} patches")

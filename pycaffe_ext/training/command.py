@@ -1,4 +1,4 @@
-"""Driving a `caffe` executable by Caffe's own flags; which executable it is, nobody else knows."""
+"""Driving a `caffe` executable by Caffe's own flags; no other module knows which one."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from pycaffe_ext.engine.options import FAITHFUL, check_cache_gb
 from pycaffe_ext.errors import UserError
@@ -90,7 +90,7 @@ class Caffe:
         with log.open("ab") as file:
             return self._start(arguments + self._flags() + self._cache(), stdout=file, pass_fds=tuple(hold))
 
-    def test(self, model: Path, weights: Path, iterations: int, log: Path | None = None) -> Iterator[str]:
+    def test(self, model: Path, weights: Path, iterations: int, log: Path | None = None) -> Generator[str, None, None]:
         """Run `caffe test`; yield its log lines as they come, and copy them to the file `log`.
 
         Raises UserError with its last words when it fails.  Dropping the iterator ends the process.
@@ -107,7 +107,7 @@ class Caffe:
 
     @staticmethod
     def _lines(process: Tethered, copy: IO[bytes] | None) -> Iterator[str]:
-        for raw in process.stdout:
+        for raw in process.stdout or ():
             if copy:
                 copy.write(raw)
             yield raw.decode(errors="surrogateescape")
@@ -120,7 +120,7 @@ class Caffe:
         given = self.command == EMBEDDED and self.cache_gb is not None
         return [f"--cache_gb={self.cache_gb:g}"] if given else []
 
-    def _start(self, arguments: list[str], **options) -> Tethered:
+    def _start(self, arguments: list[str], **options: Any) -> Tethered:
         environment = {
             **os.environ,
             "GLOG_logtostderr": "1",  # else the genuine Caffe also writes every line to a file in /tmp

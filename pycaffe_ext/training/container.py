@@ -42,11 +42,11 @@ def wrapper(image: str, runtime: str, folders: Iterable[Path], gpu: bool) -> str
     folders : what is seen inside under the same path, beside the folder that it is started in
     """
     if not image or image.startswith("-") or any(sign.isspace() for sign in image):
-        raise UserError(f"{image!r} is no name of an image; give one such as bvlc/caffe:gpu")
+        raise UserError(f"{image!r} is not the name of an image; give one such as bvlc/caffe:gpu")
     option = "--volume" if runtime in DOCKER else "--bind"
     places = outermost(folders)
     if wrong := [str(place) for place in places if ":" in str(place) or not place.is_dir()]:
-        raise UserError(f"{wrong[0]}: is no folder, or has a colon in its name, which container runtimes can't take")
+        raise UserError(f"{wrong[0]}: not a folder, or has a colon in its name, which container runtimes can't take")
     binds = " ".join(f"{option} {shlex.quote(f'{place}:{place}')}" for place in places)
     form = RUN if runtime in DOCKER else EXEC
     name = image if runtime in DOCKER or image.endswith(".sif") or "://" in image else f"docker://{image}"

@@ -18,24 +18,19 @@ from pycaffe_ext.strings import native
 from pycaffe_ext.training import early_stopping, snapshots
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.log import parse
-from pycaffe_ext.training.scoring import cross_entropy, score
+from pycaffe_ext.training.scoring import ScoreNet, cross_entropy, score
 from pycaffe_ext.training.session import Session, locked
 from pycaffe_ext.training.snapshots import Snapshot
 from pycaffe_ext.training.table import Row, print_row, read_rows, write_rows
 
 
 @dataclass(frozen=True)
-class Validation:
-    """What `scoring.score` needs to score a snapshot; `count` patches of the score net's LMDB are read.
+class Validation(ScoreNet):
+    """What snapshots are scored on.
 
     value : (probabilities (count, classes), labels (count,)) -> what early stopping maximises, an AUC.
     """
 
-    model: Path
-    count: int
-    batch_size: int
-    head: str
-    classes: int
     value: Callable[[np.ndarray, np.ndarray], float] = patch_auc
 
 
@@ -54,7 +49,7 @@ class Schedule:
     prefix: Path
     interval: int
     max_iter: int
-    last: bool  # one more at max_iter, where max_iter is no multiple of the interval
+    last: bool  # one more at max_iter, if that is not a multiple of the interval
 
     @classmethod
     def read(cls, solver: Path) -> Schedule:
@@ -69,22 +64,33 @@ class Schedule:
         return regular + [self.max_iter] * (self.last and self.max_iter % self.interval > 0)
 
 
+@dataclass(frozen=True)
+class Training:
+    """What is trained.
+
+    weights : the donor of a fine-tuning, None from scratch        epoch : iterations per epoch
+    patience : snapshots after the best one before training stops, None to go on to max_iter
+    """
+
+    solver: Path
+    weights: Path | None
+    epoch: float
+    patience: int | None
+
+
 def fit(
     caffe: Caffe,
     folder: Path,
-    solver: Path,
+    training: Training,
     validation: Validation,
-    weights: Path | None,
-    epoch: float,
-    patience: int | None,
+    *,
     keep_all: bool = False,
     progress: Callable[[Row, bool], None] | None = None,
     resumed: Callable[[Snapshot | None], None] | None = None,
 ) -> FitResult:
-    """Train until the best validation AUC has not been beaten for `patience` snapshots, or to max_iter.
+    """Train until the best validation AUC has not been beaten for `training.patience` snapshots, or to max_iter.
 
     folder : gets train.log, auc.csv and best.caffemodel; the snapshots go where the solver's snapshot_prefix says
-    weights : the donor of a fine-tuning, None from scratch        epoch : iterations per epoch
     progress : called with each new row and whether it is the best so far; prints a line where it is None
     resumed : called before Caffe goes on with a training that was interrupted: from this snapshot, or, with None, from
     the start although it had begun
@@ -97,9 +103,10 @@ def fit(
     trains in `folder`.
     """
     with locked(folder) as lock, terminated_as_interrupted():
-        run = _Run(caffe, folder, Schedule.read(solver), validation, epoch, keep_all, progress or print_row, resumed)
+        schedule, show, patience = Schedule.read(training.solver), progress or print_row, training.patience
+        run = _Run(caffe, folder, schedule, validation, training.epoch, keep_all, show, resumed)
         if not run.finished(patience):
-            run.train(solver, weights, patience, lock)
+            run.train(training.solver, training.weights, patience, lock)
         return run.result(patience)
 
 
@@ -205,15 +212,7 @@ def score_snapshot(
     caffe: Caffe, snapshot: Snapshot, validation: Validation, epoch: float, train_loss: float | None = None
 ) -> Row:
     """Score one snapshot on the validation patches; `epoch` is iterations per epoch."""
-    probabilities, labels = score(
-        caffe,
-        validation.model,
-        snapshot.weights,
-        validation.count,
-        validation.batch_size,
-        validation.head,
-        validation.classes,
-    )
+    probabilities, labels = score(caffe, validation, snapshot.weights)
     return Row(
         snapshot.iteration,
         snapshot.iteration / epoch,

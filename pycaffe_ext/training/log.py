@@ -34,32 +34,54 @@ class Log:
 
 def parse(lines: Iterable[str]) -> Log:
     """Parse log lines; lines that are cut off or belong to something else are passed over."""
-    log = Log()
-    testing: tuple[dict[str, list[float]], str] | None = None
-    stopped = False
+    parser = _Parser()
     for line in lines:
-        if found := TRAINING.search(line):
-            _put(log.losses, found)
-        elif found := RATE.search(line):
-            _put(log.rates, found)
-        elif found := TESTING.search(line):
-            iteration, net = map(int, found.groups())
-            outputs = log.test_outputs.setdefault(iteration, {})
-            if net == 0:
-                outputs.clear()
-            testing = outputs, f"#{net}" if net else ""
-        elif testing and (found := TEST_OUTPUT.search(line)) and (value := number(found[2])) is not None:
-            testing[0].setdefault(found[1] + testing[1], []).append(value)
-        elif found := SNAPSHOT.search(line.rstrip()):
-            log.snapshots.append(found[1])
-        elif "] Optimization Done." in line:
-            log.finished = not stopped
-        elif "] Initializing solver from parameters" in line:
-            log.finished = stopped = False
-        elif "] Optimization stopped early." in line:
-            stopped = True  # and yet Caffe says that it is done
+        parser.take(line)
+    log = parser.log
     log.test_outputs = {iteration: outputs for iteration, outputs in log.test_outputs.items() if outputs}
     return log
+
+
+class _Parser:
+    """A log as far as it has been read."""
+
+    def __init__(self) -> None:
+        self.log = Log()
+        self._outputs: dict[str, list[float]] | None = None  # of the test that is under way
+        self._suffix = ""  # of the names of its outputs
+        self._stopped = False
+
+    def take(self, line: str) -> None:
+        if found := TRAINING.search(line):
+            _put(self.log.losses, found)
+        elif found := RATE.search(line):
+            _put(self.log.rates, found)
+        elif found := SNAPSHOT.search(line.rstrip()):
+            self.log.snapshots.append(found[1])
+        elif not self._take_test(line):
+            self._take_end(line)
+
+    def _take_test(self, line: str) -> bool:
+        """Whether the line is one of a test."""
+        if found := TESTING.search(line):
+            iteration, net = map(int, found.groups())
+            self._outputs, self._suffix = self.log.test_outputs.setdefault(iteration, {}), f"#{net}" if net else ""
+            if net == 0:
+                self._outputs.clear()
+            return True
+        if self._outputs is None or not (found := TEST_OUTPUT.search(line)):
+            return False
+        if (value := number(found[2])) is not None:
+            self._outputs.setdefault(found[1] + self._suffix, []).append(value)
+        return True
+
+    def _take_end(self, line: str) -> None:
+        if "] Optimization Done." in line:
+            self.log.finished = not self._stopped
+        elif "] Initializing solver from parameters" in line:
+            self.log.finished = self._stopped = False
+        elif "] Optimization stopped early." in line:
+            self._stopped = True  # and yet Caffe says that it is done
 
 
 def number(text: str) -> float | None:

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from calendar import isleap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def tables(path: str | Path, folder: str | Path, delimiter: str = ",") -> tuple[
     """Write FOLDER/LOG.train and FOLDER/LOG.test, CSV with a header; returns both paths.
 
     Columns: NumIters, Seconds since solving began, LearningRate (the last one logged before the row; the first known
-    one where none was), then a column for each output.  A line whose date is none is warned of.
+    one where none was), then a column for each output.  An invalid date in a line gives a warning.
     Raises UserError if the log is missing or holds no outputs.
     """
     if len(delimiter) != 1:
@@ -44,18 +44,18 @@ def tables(path: str | Path, folder: str | Path, delimiter: str = ",") -> tuple[
         raise UserError(f"{path}: no such log file; check the path") from None
     if not any(rows):
         raise UserError(f"{path}: no net output in it; a log of `caffe train` was expected")
-    targets = tuple(Path(folder) / f"{path.name}.{kind}" for kind in ("train", "test"))
-    for target, table in zip(targets, rows, strict=True):
+    train, test = (Path(folder) / f"{path.name}.{kind}" for kind in ("train", "test"))
+    for target, table in zip((train, test), rows, strict=True):
         _write(target, table, delimiter)
-    return targets
+    return train, test
 
 
 def _warned(lines: Iterable[str], path: Path) -> Iterator[str]:
-    """The lines, with a warning for each that begins with a date that is none."""
+    """The lines, with a warning for each that begins with an invalid date."""
     for place, line in enumerate(lines, start=1):
         if (found := STAMP.match(line)) and _parts(found) is None:
             print(
-                f"warning: {path}:{place}: {found[0].strip()!r} is no date; the time of the line before counts",
+                f"warning: {path}:{place}: {found[0].strip()!r} is not a date; the time of the previous line is used",
                 file=sys.stderr,
                 flush=True,
             )
@@ -66,7 +66,7 @@ def _parts(stamp: re.Match[str]) -> tuple[int, ...] | None:
     """month, day, hour, minute, second, microsecond; None if no year has them."""
     parts = (*map(int, stamp.groups()[:5]), int(stamp[6].ljust(6, "0")[:6]))
     try:
-        datetime(LEAP, *parts)
+        _date(LEAP, parts)
     except ValueError:
         return None
     return parts
@@ -85,7 +85,7 @@ def read_rows(lines: Iterable[str], year: int) -> tuple[list[Row], list[Row]]:
     for line in lines:
         clock.see(line)
         if found := RATE.search(line):
-            rate = number(found[2])
+            rate = math.nan if (value := number(found[2])) is None else value
         elif found := TRAINING.search(line) or TESTING.search(line):
             row = {"NumIters": float(found[1])}
         elif found := TRAIN_OUTPUT.search(line) or TEST_OUTPUT.search(line):
@@ -93,7 +93,7 @@ def read_rows(lines: Iterable[str], year: int) -> tuple[list[Row], list[Row]]:
             if row is None or value is None:
                 continue
             if len(row) == 1:
-                row |= {"Seconds": math.nan, "LearningRate": math.nan if rate is None else rate}
+                row |= {"Seconds": math.nan, "LearningRate": rate}
                 moments.append((row, clock.now))
                 (train if "Train net" in line else test).append(row)
             row[found[1]] = value
@@ -137,11 +137,18 @@ class _Clock:
 
     def seconds(self, moment: Moment, last_year: int) -> float:
         """From the start to `moment`, where the log's last line is of `last_year` or, for a 29 February, earlier."""
+        assert self.now is not None, "`moment` was seen"
+        assert self.start is not None, "with the first moment"
         first = last_year - self.now[0]
         while self.leap is not None and not isleap(first + self.leap):
             first -= 1
-        end, start = (datetime(first + year, *rest) for year, *rest in (moment, self.start))
+        end, start = (_date(first + year, rest) for year, *rest in (moment, self.start))
         return (end - start).total_seconds()
+
+
+def _date(year: int, rest: Sequence[int]) -> datetime:
+    month, day, hour, minute, second, microsecond = rest
+    return datetime(year, month, day, hour, minute, second, microsecond)
 
 
 def _day(year: int, month: int, day: int) -> int:

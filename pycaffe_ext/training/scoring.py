@@ -7,6 +7,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,20 +22,25 @@ BATCH = re.compile(r"\] Batch (\d+),")
 SMALLEST = float(np.finfo(np.float32).tiny)  # SoftmaxWithLoss takes the logarithm of nothing smaller
 
 
-def score(
-    caffe: Caffe,
-    model: Path,
-    weights: Path,
-    count: int,
-    batch_size: int,
-    head: str,
-    classes: int,
-    log: Path | None = None,
-    progress: bool = False,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Class probabilities of the first `count` patches of the score net's LMDB, in the LMDB's order.
+@dataclass(frozen=True)
+class ScoreNet:
+    """A score net and how many patches of its LMDB are read.
 
-    model : score net prototxt, its outputs are `head` (batch_size, classes), before any softmax, and "label".
+    model : prototxt, whose outputs are `head` (batch_size, classes), before any softmax, and "label".
+    """
+
+    model: Path
+    count: int
+    batch_size: int
+    head: str
+    classes: int
+
+
+def score(
+    caffe: Caffe, net: ScoreNet, weights: Path, log: Path | None = None, progress: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Class probabilities of the first `net.count` patches of the score net's LMDB, in the LMDB's order.
+
     Returns (probabilities (count, classes) float64, labels (count,) int64).  Caffe logs six digits; the softmax is
     taken here, in float64, because probabilities printed at six digits would tie at 0 and 1.  Caffe reads whole
     batches and starts over at the LMDB's end; what it reads again is dropped.
@@ -42,12 +48,13 @@ def score(
     """
     from scipy.special import softmax
 
+    count, batch_size, classes = net.count, net.batch_size, net.classes
     if min(count, batch_size) < 1:
         raise ValueError(f"count {count} and batch size {batch_size} must be 1 or more")
     iterations = -(-count // batch_size)
-    with closing(caffe.test(model, weights, iterations, log)) as lines:
+    with closing(caffe.test(net.model, weights, iterations, log)) as lines:
         outputs = collect(_watched(lines, iterations, progress))
-    raw = _values(outputs, head, iterations * batch_size * classes, weights).reshape(-1, classes)[:count]
+    raw = _values(outputs, net.head, iterations * batch_size * classes, weights).reshape(-1, classes)[:count]
     labels = _values(outputs, "label", iterations * batch_size, weights)[:count]
     if not np.isin(labels, np.arange(classes)).all():
         raise UserError(f"{weights}: the data set has labels outside 0..{classes - 1}, e.g. {labels.max():g}")
@@ -71,7 +78,7 @@ def cross_entropy(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 def collect(lines: Iterable[str]) -> dict[str, np.ndarray]:
     """Values of each net output over all batches of a `caffe test`, in the order they were logged."""
-    outputs: dict[str, array] = defaultdict(lambda: array("d"))
+    outputs: dict[str, array[float]] = defaultdict(lambda: array("d"))
     for line in lines:
         if found := VALUE.search(line):
             value = number(found[2])

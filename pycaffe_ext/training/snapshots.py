@@ -49,7 +49,7 @@ def listing(prefix: str | Path) -> list[Snapshot]:
 
 def resumable(prefix: str | Path) -> tuple[Snapshot | None, list[str]]:
     """(the newest snapshot that training can go on from, why each newer one cannot)."""
-    problems = []
+    problems: list[str] = []
     for snapshot in reversed(listing(prefix)):
         if (problem := _problem(snapshot)) is None:
             return snapshot, problems

@@ -66,7 +66,7 @@ def test_frames_of_every_degradation_score_below_sharp_ones():
     for n, image in enumerate(frames):
         for k, kind in enumerate(KINDS):
             images += [
-                degrade(image, kind, 0.5, np.random.default_rng([n, k])),
+                degrade(image, kind, 0.8, np.random.default_rng([n, k])),
                 degrade(image, "", 0, np.random.default_rng([n, k, 1])),
             ]
             label += [0, 1]

@@ -119,7 +119,7 @@ def test_sigint_may_snapshot_and_go_on(tmp_path):
     few = {"display": None, "test_interval": 1000, "snapshot": None, "snapshot_prefix": '"s"'}
     folder = prepare(tmp_path / "a", max_iter=600, **few)
     flags = ("-sigint_effect=snapshot", "-sighup_effect", "none")
-    original, sent = Solver._iterate, []
+    original, sent = Solver.iterate, []
 
     def iterate(self, start):
         if self.iter == 300:
@@ -127,7 +127,7 @@ def test_sigint_may_snapshot_and_go_on(tmp_path):
         original(self, start)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Solver, "_iterate", iterate)
+        patch.setattr(Solver, "iterate", iterate)
         log = run_ours(folder, *TRAIN, *flags)
     assert len(sent) == 2 and "Optimization Done." in log
     assert {path.stem for path in folder.glob("s_*.solverstate")} == {"s_iter_301", "s_iter_600"}

@@ -87,8 +87,8 @@ def iterate(net: caffe_pb2.NetParameter, **settings: object) -> Solver:
     solver = Solver(solver_param(net_param=net, base_lr=0.01, lr_policy="fixed", **settings), META)
     solver.be_lean()
     with Strict(), torch.no_grad():
-        solver._iterate(0)
-        solver._iterate(0)
+        solver.iterate(0)
+        solver.iterate(0)
     return solver
 
 

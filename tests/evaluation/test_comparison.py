@@ -17,7 +17,7 @@ from pycaffe_ext.evaluation.comparison import (
     holm,
     least_adjusted_p,
 )
-from tests.evaluation.test_evaluation import random_cases, repeated, scored
+from tests.evaluation.test_evaluation import kish, random_cases, repeated, scored
 
 
 def rescored(cases, rng, gain):
@@ -55,11 +55,14 @@ def test_a_comparison_by_brute_force(study, by):
             band = operating.group_intervals(methods[name], group, [row.rate], by, 60, 4)
             assert point.bootstrap == tuple(np.ravel(band))
         value = row.first_point.sensitivity - row.second_point.sensitivity
-        error = (drawn[0] - drawn[1]).std(ddof=1)
+        lesions = methods["good"].lesions if by == "lesion" else methods["good"].lesions > 0
+        groups = kish([lesions[group == name].sum() for name in set(group)])
+        assert row.effective_groups == pytest.approx(groups) and row.effective_groups < row.groups
+        error = (drawn[0] - drawn[1]).std(ddof=1) * (groups / (groups - 1)) ** 0.5
         assert row.difference.value == value
-        p = max(2 * stats.t.sf(abs(value) / error, row.groups - 1), 2.0 ** (1 - row.groups))
+        p = max(2 * stats.t.sf(abs(value) / error, groups - 1), 2.0 ** (1 - groups))
         assert row.difference.p == pytest.approx(p, rel=1e-6)
-        reach = stats.t.ppf(0.975, row.groups - 1) * error
+        reach = stats.t.ppf(0.975, groups - 1) * error
         assert (row.difference.low, row.difference.high) == pytest.approx((value - reach, min(value + reach, 1)))
 
 
@@ -99,7 +102,8 @@ def test_a_method_against_itself(study):
     row = compare({"one": methods["good"], "same": methods["good"]}, group, [1.0])[0]
     assert row.difference.value == 0 and row.p_holm == 1 and row.verdict == row.paper == NO_DIFFERENCE
     # not a sure zero: 24 groups without a difference leave room for one
-    reach = stats.binomtest(0, 24).proportion_ci(method="exact").high
+    reach = 1 - 0.025 ** (1 / row.effective_groups)
+    assert reach > stats.binomtest(0, 24).proportion_ci(method="exact").high  # the groups differ in size
     assert row.groups == 24 and (row.difference.low, row.difference.high) == pytest.approx((-reach, reach))
 
 
@@ -178,9 +182,12 @@ def test_aucs_in_pairs():
         assert row.aucs == tuple(roc.auc(labels, scores[name]) for name in (row.first, row.second))
         assert row.delong == roc.auc_difference(labels, scores[row.first], scores[row.second])
         drawn = [roc.bootstrap_aucs(labels, scores[name], group, 200, 3) for name in (row.first, row.second)]
-        assert row.bootstrap == intervals.paired_difference(row.delong.value, drawn[0] - drawn[1], row.groups)
+        groups = min(kish(np.bincount(group[labels == k])) for k in (0, 1))
+        assert row.effective_groups == pytest.approx(groups)
+        assert row.bootstrap == intervals.paired_difference(row.delong.value, drawn[0] - drawn[1], row.effective_groups)
         for auc, values, interval in zip(row.aucs, drawn, row.bootstrap_intervals, strict=True):
-            reach = stats.t.ppf(0.975, row.groups - 1) * values.std(ddof=1) / (auc * (1 - auc))
+            error = values.std(ddof=1) * (groups / (groups - 1)) ** 0.5
+            reach = stats.t.ppf(0.975, groups - 1) * error / (auc * (1 - auc))
             assert interval == pytest.approx(tuple(expit(logit(auc) + side * reach) for side in (-1, 1)))
     assert [r.delong_verdict for r in rows] == [r.bootstrap_verdict for r in rows] == [r.paper for r in rows]
     assert [r.paper for r in rows] == [NO_DIFFERENCE, "good > guess", "alike > guess"]

@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from scipy.special import expit, logit
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest, norm, t
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from pycaffe_ext.errors import UserError
@@ -28,10 +28,25 @@ def naive_auc(labels, scores):
 
 
 def naive_delong(labels, scores):
-    """Area and variance from the definition: placements of each positive and of each negative."""
+    """Area and variance from the definition, and placements of each positive and of each negative."""
     positive, negative = scores[labels == 1], scores[labels == 0]
     wins = (positive[:, None] > negative) + (positive[:, None] == negative) / 2
-    return wins.mean(), wins.mean(1).var(ddof=1) / positive.size + wins.mean(0).var(ddof=1) / negative.size
+    placements = wins.mean(1), wins.mean(0)
+    return wins.mean(), sum(places.var(ddof=1) / places.size for places in placements), placements
+
+
+def naive_interval(labels, scores):
+    """DeLong's on the logit scale with a t tail; a class whose cases are all placed alike may yet have others."""
+    area, variance, placements = naive_delong(labels, scores)
+    low, high = area, area
+    if 0 < area < 1:
+        reach = t.ppf(0.975, min(p.size for p in placements) - 1) * variance**0.5 / (area * (1 - area))
+        low, high = (expit(logit(area) + side * reach) for side in (-1, 1))
+    for places in placements:
+        if np.ptp(places) < 1e-12:
+            others = intervals.clopper_pearson(0, places.size).high
+            low, high = min(low, area * (1 - others)), max(high, area + others * (1 - area))
+    return low, high
 
 
 @pytest.mark.parametrize("decimals", [None, 0])
@@ -41,14 +56,7 @@ def test_auc_and_its_interval_by_brute_force(decimals):
         labels, scores = scored(rng, *rng.integers(3, 30, 2), decimals=decimals)
         assert roc.auc(labels, scores) == pytest.approx(naive_auc(labels, scores))
         assert roc.auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores))
-        area, variance = naive_delong(labels, scores)
-        low, high = roc.auc_interval(labels, scores)
-        if 0 < area < 1:
-            reach = 1.959964 * variance**0.5 / (area * (1 - area))
-            assert (low, high) == pytest.approx(tuple(expit(logit(area) + side * reach) for side in (-1, 1)))
-        else:
-            few = min(labels.sum(), (labels == 0).sum())
-            assert (low, high) == pytest.approx(intervals.clopper_pearson(few * int(area), few))
+        assert roc.auc_interval(labels, scores) == pytest.approx(naive_interval(labels, scores))
 
 
 def test_higher_scores_mean_positive():
@@ -96,7 +104,8 @@ def test_delong_test_keeps_its_level_and_finds_a_difference():
     labels, scores = scored(rng, 200, 200)
     worse = roc.auc_difference(labels, scores, scores + 3 * rng.normal(size=400))
     assert worse.value > 0.1 and worse.low > 0 and worse.p < 0.01
-    assert roc.auc_difference(labels, scores, scores) == (0, 0, 0, 1)
+    reach = intervals.clopper_pearson(0, 200).high  # 200 cases that all agree do not make sure of the next one
+    assert roc.auc_difference(labels, scores, scores) == pytest.approx((0, -reach, reach, 1))
 
 
 @pytest.mark.parametrize("decimals", [None, 0])
@@ -272,7 +281,7 @@ def test_resamples_without_a_lesion_do_not_slip_through():
     values = froc.bootstrap_sensitivities(cases, np.arange(3), [1.0], resamples=100)
     assert np.isnan(values).any() and (values[~np.isnan(values)] == 1).all()
     with pytest.raises(UserError, match="too few groups"):
-        intervals.percentiles(values, 3)
+        intervals.logit_intervals(np.ones(1), values, 3)
 
 
 def test_paired_bootstrap_of_a_difference():
@@ -341,19 +350,32 @@ def test_a_rate_allows_whole_false_positives():
     assert froc.reaches(curve, 0.29) and not froc.reaches(curve, 0.3)
 
 
-def assert_widened(found, ends, groups):
-    """Intervals by group: the bootstrap's, never narrower than the exact ones, and of whole groups at 0 and 1."""
-    for i, (low, high) in enumerate(ends):
-        value, whole = found.sensitivity[i], 1 - 0.025 ** (1 / groups)
-        if 0 < value < 1:
-            assert found.group_low[i] == pytest.approx(min(low, found.exact_low[i]))
-            assert found.group_high[i] == pytest.approx(max(high, found.exact_high[i]))
-        elif value == 1:
-            before = found.group_low[:i][found.sensitivity[:i] < 1]
-            assert found.group_low[i] == pytest.approx(max([1 - whole, *before])) and found.group_high[i] == 1
-        else:
-            after = found.group_high[i:][found.sensitivity[i:] > 0]
-            assert found.group_high[i] == pytest.approx(min([whole, *after])) and found.group_low[i] == 0
+def kish(sizes):
+    return sum(sizes) ** 2 / sum(size**2 for size in sizes)
+
+
+def naive_by_group(value, exact, drawn, groups):
+    """t interval on the logit scale with the bootstrap's standard error, no narrower than the exact one."""
+    reach = t.ppf(0.975, groups - 1) * np.std(drawn, ddof=1) * (groups / (groups - 1)) ** 0.5
+    whole = 1 - 0.025 ** (1 / groups)
+    if 0 < value < 1 and reach > 1e-12:
+        ends = [expit(logit(value) + side * reach / (value * (1 - value))) for side in (-1, 1)]
+    else:
+        ends = [min(value * (1 - whole), value - reach), max(value + whole * (1 - value), value + reach)]
+    return max(min(ends[0], exact[0]), 0), min(max(ends[1], exact[1]), 1)
+
+
+def assert_by_group(found, drawn, groups):
+    """drawn : (resamples, points).  At 1 and 0 the interval is no wider than at the next point of the curve."""
+    exact = np.transpose([found.exact_low, found.exact_high])
+    ends = [naive_by_group(*point, groups) for point in zip(found.sensitivity, exact, drawn.T, strict=True)]
+    low, high = np.transpose(ends)
+    full, none = found.sensitivity == 1, found.sensitivity == 0
+    if full.any() and not full.all():
+        low[full] = np.maximum(low[full], low[~full][-1])
+    if none.any() and not none.all():
+        high[none] = np.minimum(high[none], high[~none][0])
+    np.testing.assert_allclose([found.group_low, found.group_high], [low, high], atol=1e-9)
 
 
 @pytest.mark.parametrize("ties", [True, False])
@@ -364,16 +386,15 @@ def test_intervals_at_every_point_by_brute_force(ties):
     curves = [froc.curve(repeated(cases, weights)) for weights in intervals.group_resamples(group, 40, 2)]
     for by in froc.SENSITIVITIES:
         found = points.estimates[by]
-        ends = []
+        drawn = np.array([[froc.sensitivity_at(curve, rate, by) for rate in points.rate] for curve in curves])
+        total = naive_total(cases, by)
         for i, (threshold, rate) in enumerate(zip(points.threshold, points.rate, strict=True)):
             false, *hits = naive_point(cases, threshold)
-            total = naive_total(cases, by)
             assert rate == false / 30 and found.sensitivity[i] == hits[by == "frame"] / total
             exact = intervals.clopper_pearson(hits[by == "frame"], total)
             assert (found.exact_low[i], found.exact_high[i]) == pytest.approx(exact)
-            drawn = np.array([froc.sensitivity_at(curve, rate, by) for curve in curves])
-            ends.append(np.ravel(intervals.percentiles(drawn[:, None], froc.lesion_groups(cases, group))))
-        assert_widened(found, ends, froc.lesion_groups(cases, group))
+        per_frame = cases.lesions if by == "lesion" else cases.lesions > 0
+        assert_by_group(found, drawn, kish([per_frame[group == name].sum() for name in set(group)]))
         some = points.rate[::5]
         alone = np.transpose([operating.group_intervals(cases, group, [rate], by, 40, 2) for rate in some])[0]
         np.testing.assert_array_equal(alone, [found.group_low[::5], found.group_high[::5]])
@@ -393,8 +414,8 @@ def test_roc_points_are_scikit_learns_corners():
         chosen = np.repeat(np.arange(80), weights)
         false, true, _ = roc_curve(labels[chosen], scores[chosen], drop_intermediate=False)
         drawn.append([true[false <= rate + 1e-12].max() for rate in points.rate])
-    groups = roc.class_groups(labels, group)
-    assert_widened(points.estimates["case"], np.transpose(intervals.percentiles(np.array(drawn), groups)), groups)
+    groups = min(kish([(labels[group == name] == k).sum() for name in set(group)]) for k in (0, 1))
+    assert_by_group(points.estimates["case"], np.array(drawn), groups)
 
 
 def test_blocks_of_points_make_no_difference(monkeypatch):
@@ -427,7 +448,7 @@ def test_delong_is_the_jackknife():
     error = np.sqrt(variance[0, 0] + variance[1, 1] - 2 * variance[0, 1])
     assert (test.high - test.value) / 1.959964 == pytest.approx(error)
     area, (low, high) = roc.auc(labels, first), roc.auc_interval(labels, first)
-    error = (logit(high) - logit(low)) / 2 / 1.959964 * area * (1 - area)
+    error = (logit(high) - logit(low)) / 2 / t.ppf(0.975, 14) * area * (1 - area)
     assert error == pytest.approx(variance[0, 0] ** 0.5)
 
 
@@ -479,11 +500,22 @@ def test_all_found_is_not_certainty():
 
 def test_intervals_of_few_groups_are_wider():
     values = np.random.default_rng(18).normal(0.5, 0.05, 100_000)
-    ends = [np.ravel(intervals.percentiles(values[:, None], groups)) for groups in (5, 20, 1000)]
-    reach = [(high - low) / 2 / 0.05 for low, high in ends]
-    assert reach == pytest.approx([2.776 * 1.118, 2.093 * 1.026, 1.962], rel=0.02)
+    for groups in (5, 20, 1000):
+        low, high = intervals.area_interval(0.5, values, groups)
+        reach = t.ppf(0.975, groups - 1) * (groups / (groups - 1)) ** 0.5 * 0.05 / 0.25
+        assert (logit(low), logit(high)) == pytest.approx((-reach, reach), rel=0.02)
+        test = intervals.paired_difference(0.05, values - 0.5, groups)
+        assert (test.high - test.low) / 2 == pytest.approx(reach * 0.25, rel=0.02)
+        assert test.p == pytest.approx(2 * t.sf(((groups - 1) / groups) ** 0.5, groups - 1), rel=0.02)
     with pytest.raises(UserError, match="two groups with cases or more, there is 1"):
-        intervals.percentiles(values[:, None], 1)
+        intervals.area_interval(0.5, values, 1)
+
+
+def test_effective_groups():
+    assert intervals.effective_groups([7] * 12) == 12 and intervals.effective_groups([3, 0, 3]) == 2
+    assert intervals.effective_groups([100, 10, 10]) == 2  # 1.4, and two groups have at least the tails of two
+    assert intervals.effective_groups([5]) == 1 and intervals.effective_groups([]) == 0
+    assert intervals.effective_groups([40, 20, 20, 10, 10]) == pytest.approx(100**2 / 2600)
 
 
 @pytest.mark.slow

@@ -257,7 +257,7 @@ def test_the_report_holds_each_figure_and_what_failed(tmp_path):
 
 
 def test_the_torch_of_the_report_is_that_of_the_project():
-    assert f'"torch=={report.REQUIRED}"' in (gpu_check.ROOT / "setup.py").read_text()
+    assert f'"torch=={report.REQUIRED}"' in (gpu_check.ROOT / "pyproject.toml").read_text()
     assert report._torch_note(report.REQUIRED + "+cu130") == report.REQUIRED + "+cu130"
     assert "this machine's own" in report._torch_note("2.11.0+cu130")
 

@@ -73,12 +73,9 @@ def prepare(folder: Path, data: Path, scheme: str, width: Fraction, batch: int) 
     write_text(folder / "net.prototxt", net)
     solver = nets.solver(
         spec,
-        train_count=batch * STEPS,
-        val_count=1,
+        nets.Schedule(batch * STEPS, 1, max_epochs=1, display=1),
         net="net.prototxt",
         snapshot_prefix="snap",
-        max_epochs=1,
-        display=1,
     )
     solver.base_lr, solver.test_interval = 1e-4, 10 * STEPS
     write_text(folder / "solver.prototxt", solver)

@@ -13,7 +13,7 @@ from programs import run_tool
 from solver_lab import run_genuine, run_ours
 
 from pycaffe_ext import nets, proto
-from pycaffe_ext.nets import ARCHITECTURES, NetSpec, emission, solver
+from pycaffe_ext.nets import ARCHITECTURES, NetSpec, Schedule, emission, solver
 from pycaffe_ext.nets.shapes import blob_shapes, parameter_shapes
 from pycaffe_ext.proto import caffe_pb2
 
@@ -88,11 +88,9 @@ def write_solver(spec, folder, **changes):
     proto.write_text(folder / "net.prototxt", nets.train_val(spec))
     made = solver(
         spec,
-        train_count=2,
-        val_count=2,
+        Schedule(2, 2, max_epochs=1),
         net=str(folder / "net.prototxt"),
         snapshot_prefix=str(folder / "snap"),
-        max_epochs=1,
     )
     for name, value in changes.items():
         setattr(made, name, value)

@@ -1,5 +1,6 @@
 """The generated nets and solvers against the paper's tables and BVLC AlexNet's values."""
 
+from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from programs import run_tool
 
 from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.nets import NetSpec, deploy, emission, parse_width, score_net, solver, train_val
+from pycaffe_ext.nets import NetSpec, Schedule, deploy, emission, parse_width, score_net, solver, train_val
 from pycaffe_ext.nets.shapes import blob_shapes, parameter_shapes
 from pycaffe_ext.proto import caffe_pb2, parse, read_net, read_solver, to_text
 from pycaffe_ext.schemes import SCHEMES
@@ -260,7 +261,10 @@ def test_a_spec_that_makes_no_net_is_refused(change, message):
 def made_solver(**change):
     spec = NetSpec("polyp", "ft-conv3", 2, batch_size=256, val_batch_size=50)
     settings = {"train_count": 80_000, "val_count": 20_000, "net": "n", "snapshot_prefix": "p", **change}
-    return solver(spec, **settings)
+    schedule = Schedule(
+        **{field.name: settings.pop(field.name) for field in fields(Schedule) if field.name in settings}
+    )
+    return solver(spec, schedule, **settings)
 
 
 def test_solver_counts_follow_from_the_data():

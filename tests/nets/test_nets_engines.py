@@ -12,7 +12,7 @@ import pytest
 
 from pycaffe_ext import proto
 from pycaffe_ext.genuine import root
-from pycaffe_ext.nets import NetSpec, emission, score_net, solver, train_val
+from pycaffe_ext.nets import NetSpec, Schedule, emission, score_net, solver, train_val
 from pycaffe_ext.nets.shapes import blob_shapes, parameter_shapes
 from pycaffe_ext.proto import caffe_pb2
 
@@ -101,11 +101,9 @@ class TestGenuine:
         proto.write_text(tmp_path / "net.prototxt", train_val(small))
         made = solver(
             small,
-            train_count=COUNT,
-            val_count=COUNT,
+            Schedule(COUNT, COUNT, max_epochs=2),
             net=str(tmp_path / "net.prototxt"),
             snapshot_prefix=str(tmp_path / "small"),
-            max_epochs=2,
         )
         proto.write_text(tmp_path / "solver.prototxt", made)
         self.caffe("train", f"--solver={tmp_path / 'solver.prototxt'}")

@@ -127,7 +127,7 @@ def test_what_is_dropped_of_an_old_net_is_an_exit_status(form: str, tmp_path: Pa
 
 def test_too_few_arguments_show_the_usage() -> None:
     done = run("upgrade_net_proto_text.py", "one")
-    assert done.returncode == 1 and "Usage: upgrade_net_proto_text.py" in done.stderr
+    assert done.returncode == 1 and "Usage: upgrade_net_proto_text old" in done.stderr
 
 
 def table(path: Path, delimiter: str = ",") -> list[dict[str, float]]:
@@ -228,7 +228,7 @@ def test_a_date_that_is_none_is_named_and_its_values_are_kept(stamp: str, tmp_pa
     os.utime(log, (0, 978_400_000))  # 2001
     done = run("parse_log.py", log, tmp_path)
     assert done.returncode == 0
-    assert done.stderr == f"warning: {log}:{bad + 1}: 'I{stamp}' is no date; the time of the line before counts\n"
+    assert done.stderr == f"warning: {log}:{bad + 1}: 'I{stamp}' is not a date; the time of the previous line is used\n"
     train = table(tmp_path / "bad.log.train")
     assert [row["NumIters"] for row in train] == [0, 5, 10, 15, 20, 25] and train[0]["loss"] == 0.691176
     assert 0 < train[0]["Seconds"] <= 0.003077

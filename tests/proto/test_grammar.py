@@ -73,7 +73,7 @@ def test_tokens_have_their_values(kind):
     for token, value in accepted.items():
         assert (content := ours(text % token)) is not None, token
         (found,) = values(content, field)
-        assert found == value or np.isnan(found) and np.isnan(value), token
+        assert found == value or (np.isnan(found) and np.isnan(value)), token
     assert [token for token in refused if ours(text % token) is not None] == []
 
 

@@ -187,10 +187,13 @@ def test_pictures_are_described_by_a_whole_sentence(out):
 
 def test_a_table_in_which_nothing_can_be_shown_says_so(study):
     material = study_report.Material(finished.study(report_of.loaded(study)[0]), resamples=RESAMPLES)
-    few = {seed: [replace(row, groups=8) for row in rows] for seed, rows in material.comparisons.items()}
+    few = {
+        seed: [replace(row, groups=8, effective_groups=8.0) for row in rows]
+        for seed, rows in material.comparisons.items()
+    }
     tests = sum(row.difference is not None for row in few[0])
     assert f"seed 0: 8 groups with polyps, {tests} comparisons" in report_page.hopeless(few)
-    many = {seed: [replace(row, groups=40) for row in rows] for seed, rows in few.items()}
+    many = {seed: [replace(row, groups=40, effective_groups=40.0) for row in rows] for seed, rows in few.items()}
     assert report_page.hopeless(many) == ""
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pycaffe_ext.command_line import run_parser
+from pycaffe_ext.command_line.parsing import parse
 from pycaffe_ext.donor import DONOR
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import expanded
@@ -130,9 +130,9 @@ def test_a_tilde_is_a_home_folder(monkeypatch):
     monkeypatch.setenv("HOME", "/home/o'neil")
     assert expanded("~") == "/home/o'neil" and expanded("~/a ~") == "/home/o'neil/a ~"
     assert [expanded(path) for path in ("a~", "./~", "", "$HOME")] == ["a~", "./~", "", "$HOME"]
-    with pytest.raises(UserError, match="~oneil/runs: ~oneil is no user's home folder; write ./~oneil/runs"):
+    with pytest.raises(UserError, match="~oneil/runs: ~oneil is not a user's home folder; write ./~oneil/runs"):
         expanded("~oneil/runs")
-    given = run_parser(None).parse_args(["--runs=~/r", "--data=~/d", "--weights=~/w", "--encoding=~/e"])
-    assert (given.runs, given.data, given.weights) == tuple(f"/home/o'neil/{name}" for name in "rdw")
-    assert given.encoding == "~/e"
+    given = parse("run", ["polyp-scratch", "--runs=~/r", "--data=~/d", "--weights=~/w", "--encoding=~/e"])
+    assert [given[name] for name in ("runs", "data", "weights")] == [f"/home/o'neil/{name}" for name in "rdw"]
+    assert given["encoding"] == "~/e"
     assert Caffe.from_setting("~/bin/caffe -v '~'").command == ("/home/o'neil/bin/caffe", "-v", "~")

@@ -17,7 +17,7 @@ from patience import LONG
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.training import container
 from pycaffe_ext.training.command import Caffe, stop
-from pycaffe_ext.training.fit import Validation, fit
+from pycaffe_ext.training.fit import Training, Validation, fit
 from pycaffe_ext.training.log import parse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,7 +79,8 @@ os.execv(sys.executable, [sys.executable, {fake!r}, *arguments])
 def fitted(folder: Path, command: tuple[str, ...], gpu: str | None = None):
     solver = lab.write_solver(folder, max_iter=60, snapshot=10)
     validation = Validation(folder / "score.prototxt", 11, 1, "fc8_polyp", 2)
-    return fit(Caffe(command, gpu), folder / "run", solver, validation, None, 20.0, 2, progress=lambda *_: None)
+    training = Training(solver, None, 20.0, 2)
+    return fit(Caffe(command, gpu), folder / "run", training, validation, progress=lambda *_: None)
 
 
 @pytest.mark.parametrize("epochs", ["", ", 0.5/30ep"], ids=["BVLC", "NVIDIA"])
@@ -191,13 +192,13 @@ def test_a_wrapper_is_a_script_that_the_shell_takes(runtime, tmp_path):
 
 def test_what_is_no_image_or_folder_is_refused(tmp_path, monkeypatch):
     for image in ("", "-rm", "two words"):
-        with pytest.raises(UserError, match="is no name of an image"):
+        with pytest.raises(UserError, match="is not the name of an image"):
             container.wrapper(image, "docker", [], True)
     colon = tmp_path / "a:b"
     colon.mkdir()
     with pytest.raises(UserError, match="colon"):
         container.wrapper("i", "docker", [colon], True)
-    with pytest.raises(UserError, match="is no folder"):
+    with pytest.raises(UserError, match="not a folder"):
         container.wrapper("i", "docker", [tmp_path / "none"], True)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="none of docker, podman, apptainer, singularity is installed"):

@@ -14,7 +14,7 @@ from patience import LONG, wait_until
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import read_net, write_text
 from pycaffe_ext.training.command import Caffe
-from pycaffe_ext.training.fit import Validation, fit
+from pycaffe_ext.training.fit import Training, Validation, fit
 from pycaffe_ext.training.score_model import from_train_val
 from pycaffe_ext.training.table import read_rows, write_rows
 
@@ -24,8 +24,9 @@ RISE_AND_FALL = {"10": 0.6, "20": 0.8, "30": 0.7, "40": 0.8, "50": 0.9, "60": 0.
 def run(folder, command, patience=2, max_iter=60, snapshot=10, **options):
     solver = lab.write_solver(folder, max_iter=max_iter, snapshot=snapshot)
     validation = Validation(folder / "score.prototxt", 11, 1, "fc8_polyp", 2)
-    options = {"weights": None, "epoch": 20.0, "progress": lambda *_: None} | options
-    return fit(Caffe(command), folder / "run", solver, validation, patience=patience, **options)
+    training = Training(solver, options.pop("weights", None), options.pop("epoch", 20.0), patience)
+    options = {"progress": lambda *_: None} | options
+    return fit(Caffe(command), folder / "run", training, validation, **options)
 
 
 def names(folder):
@@ -251,7 +252,7 @@ def test_engine_trains_and_resumes(tmp_path, command):
 
     def go(solver):
         caffe = Caffe(command)
-        return fit(caffe, tmp_path / "run", solver, validation, None, 10.0, None, progress=lambda *_: None)
+        return fit(caffe, tmp_path / "run", Training(solver, None, 10.0, None), validation, progress=lambda *_: None)
 
     whole = go(solver)
     assert [row.iteration for row in whole.rows] == [10, 20]

@@ -24,7 +24,7 @@ from pycaffe_ext.training import early_stopping, snapshots
 from pycaffe_ext.training.command import EMBEDDED, Caffe, stop
 from pycaffe_ext.training.resumes import resume
 from pycaffe_ext.training.score_model import describe, entries, from_train_val
-from pycaffe_ext.training.scoring import cross_entropy, score
+from pycaffe_ext.training.scoring import ScoreNet, cross_entropy, score
 
 TOOL = Path(__file__).parents[2] / "tools" / "score_snapshots.py"
 
@@ -163,7 +163,9 @@ print("I1122 23:29:24.352378 1 caffe.cpp:321] fc8_polyp = 77")
 
 
 def go(caffe, count, batch, classes=2):
-    return score(caffe, Path("score.prototxt"), Path("x_iter_7.caffemodel"), count, batch, "fc8_polyp", classes)
+    return score(
+        caffe, ScoreNet(Path("score.prototxt"), count, batch, "fc8_polyp", classes), Path("x_iter_7.caffemodel")
+    )
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 5, 7])
@@ -367,7 +369,7 @@ def test_probabilities_equal_those_of_pycaffe(tmp_path, command):
     net = from_train_val(read_net(tmp_path / "net.prototxt"), tmp_path / "val")
     weights = tmp_path / "snapshots" / "solver_iter_20.caffemodel"
     write_text(tmp_path / "score.prototxt", net)
-    probabilities, got = score(caffe, tmp_path / "score.prototxt", weights, 50, 8, "fc8_polyp", 2)
+    probabilities, got = score(caffe, ScoreNet(tmp_path / "score.prototxt", 50, 8, "fc8_polyp", 2), weights)
     assert got.tolist() == labels.tolist()
     oracle = f"""
 import caffe, numpy

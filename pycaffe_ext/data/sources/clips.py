@@ -51,7 +51,7 @@ def read_clips(clips: Sequence[Clip], cache: Path | None, source: str, progress:
     Raises UserError as `decode.decode` does, and if a clip and its masks differ in size, rotation, or number or names
     of frames.
     """
-    to_decode = [(path, path is clip.mask) for clip in clips for path in (clip.frames, clip.mask) if _is_video(path)]
+    to_decode = [(path, path is clip.mask) for clip in clips for path in _videos_of(clip)]
     if to_decode and cache is None:
         raise UserError(f"{to_decode[0][0]}: a video needs a folder for its decoded frames")
     for clip in clips:
@@ -60,7 +60,7 @@ def read_clips(clips: Sequence[Clip], cache: Path | None, source: str, progress:
     decoded = {path: folder for (path, _), folder in zip(to_decode, folders, strict=True)}
     frames = []
     for clip in clips:
-        videos = tuple(path for path in (clip.frames, clip.mask) if _is_video(path))
+        videos = _videos_of(clip)
         for name, (image, mask) in _files_of(clip, decoded).items():
             frames.append(Frame(f"{clip.name}/{name}", image, mask, clip.name, source, videos))
     return frames
@@ -75,14 +75,15 @@ def grouped_by_clip(frames: list[Frame], folder: Path) -> list[Frame]:
     return [replace(frame, group=groups[frame.group]) for frame in frames]
 
 
-def _is_video(path: Path | None) -> bool:
-    return path is not None and not path.is_dir()
+def _videos_of(clip: Clip) -> tuple[Path, ...]:
+    return tuple(path for path in (clip.frames, clip.mask) if path is not None and not path.is_dir())
 
 
 def _check_turned(clip: Clip) -> None:
-    if not (_is_video(clip.frames) and _is_video(clip.mask)):
+    videos = _videos_of(clip)
+    if len(videos) < 2:
         return
-    a, b = decode.probe(clip.frames), decode.probe(clip.mask)
+    a, b = map(decode.probe, videos)
     if a.turned != b.turned:
         raise UserError(
             f"{clip.mask}: is to be turned by {b.turned} degrees, its video by {a.turned}; pixels are taken as stored:"
@@ -96,18 +97,18 @@ def _files_of(clip: Clip, decoded: dict[Path, Path]) -> Files:
         return {name: (path, None) for name, path in images(frames).items()}
     masks = decoded.get(clip.mask, clip.mask)
     if clip.frames.is_dir() and clip.mask.is_dir():
-        return pair(frames, masks)
+        return dict(pair(frames, masks))
     return _by_order(clip, _in_order(clip.frames, frames), _in_order(clip.mask, masks))
 
 
 def _in_order(given: Path, folder: Path) -> list[tuple[str, Path]]:
     """(name, picture) of a clip's frames from the first on; files of a folder have to be numbered without gaps."""
     found = files(folder)
-    numbers = {name: re.search(r"(\d+)\D*$", name) for name in found}
-    if any(match is None for match in numbers.values()):
+    numbers = {name: int(match[1]) for name in found if (match := re.search(r"(\d+)\D*$", name))}
+    if len(numbers) < len(found):
         raise UserError(f"{given}: beside a video, pictures have to be called by the numbers of its frames")
-    ordered = sorted(found, key=lambda name: int(numbers[name][1]))
-    places = [int(numbers[name][1]) for name in ordered]
+    ordered = sorted(found, key=numbers.__getitem__)
+    places = [numbers[name] for name in ordered]
     if places and (places[0] > 1 or places != list(range(places[0], places[0] + len(places)))):
         raise UserError(
             f"{given}: beside a video, pictures are numbered from 0 or 1 without a gap; these run from"

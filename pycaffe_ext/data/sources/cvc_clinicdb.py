@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 from pathlib import Path
 
 from pycaffe_ext.data.frames import Frame
@@ -58,7 +59,7 @@ def look(folder: Path) -> str | None:
     return numbered(folder, ("clinicdb", "cvc612"), (ENDS[-1],))
 
 
-def read(folder: Path, cache: Path | None, progress: bool) -> list[Frame]:
+def read(folder: Path, _cache: Path | None, _progress: bool) -> list[Frame]:
     home = _home(folder)
     pictures = child(home, "Original") or image_folder(home)
     masks = child(home, "Ground Truth") or mask_folder(home)
@@ -84,7 +85,7 @@ def _home(folder: Path) -> Path:
     return folder
 
 
-def _sequences(folder: Path):
+def _sequences(folder: Path) -> Callable[[str, Path], str]:
     """(name, path) -> group; from metadata.csv where a redistribution brings it, else from the published table."""
     table = folder / "metadata.csv"
     rows = read_table(table, COLUMNS) if table.exists() else []

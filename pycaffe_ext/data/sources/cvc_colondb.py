@@ -35,7 +35,7 @@ def look(folder: Path) -> str | None:
     return "" if pictures and masks and not child(folder, "Ground Truth") else None
 
 
-def read(folder: Path, cache: Path | None, progress: bool) -> list[Frame]:
+def read(folder: Path, _cache: Path | None, _progress: bool) -> list[Frame]:
     pictures, masks = image_folder(folder), mask_folder(folder)
     pairs = pair(pictures, masks) if pictures and masks else _pair_beside(folder)
     frames = []

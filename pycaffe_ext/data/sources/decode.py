@@ -105,11 +105,11 @@ def _write(video: Path, is_mask: bool, folder: Path, progress: bool) -> None:
 
 def _check_whole(video: Path, count: int, expected: int) -> None:
     if not count:
-        raise UserError(f"{video}: no frame of it can be decoded; get it anew, or convert it to frames")
+        raise UserError(f"{video}: no frame of it can be decoded; download it again, or convert it to frames")
     if count < expected - max(2, LOST * expected):
         raise UserError(
             f"{video}: ends after {count} of the {expected} frames that its header names: cut off or damaged;"
-            " get it anew"
+            " download it again"
         )
 
 
@@ -137,7 +137,7 @@ def _opened(video: Path) -> Iterator[cv2.VideoCapture]:
         capture = cv2.VideoCapture(_name_for_opencv(video, file.fileno()))
     try:
         if not capture.isOpened():
-            raise UserError(f"{video}: not a video that OpenCV can read, or cut off; get it anew or convert it")
+            raise UserError(f"{video}: not a video that OpenCV can read, or cut off; download it again or convert it")
         capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
         yield capture
     finally:

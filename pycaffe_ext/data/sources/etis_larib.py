@@ -30,7 +30,7 @@ def look(folder: Path) -> str | None:
     return numbered(folder, ("etis", "larib"), (LAST,))
 
 
-def read(folder: Path, cache: Path | None, progress: bool) -> list[Frame]:
+def read(folder: Path, _cache: Path | None, _progress: bool) -> list[Frame]:
     pictures = child(folder, *FRAMES) or image_folder(folder)
     masks = child(folder, *MASKS) or mask_folder(folder)
     if not pictures or not masks:

@@ -26,7 +26,7 @@ ALSO_MASKS = (  # where no folder is called as above and one of these holds pict
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """Folders in `folder`, sorted; none if it is none itself."""
+    """Folders in `folder`, sorted; empty if `folder` is not a directory."""
     inside = folder.iterdir() if folder.is_dir() else []
     return sorted(path for path in inside if path.is_dir() and not left_by_system(path.name))
 
@@ -76,7 +76,7 @@ def numbered(folder: Path, hints: Sequence[str], sizes: Sequence[int]) -> str | 
 
 
 def number(name: str, path: Path, last: int) -> int:
-    """The frame's number; raises UserError if `name` is none of 1 to `last`."""
+    """The frame's number; raises UserError unless `name` is one of 1 to `last`."""
     if not name.isdecimal() or not 1 <= int(name) <= last:
         raise UserError(f"{path}: frames of this data set are called by their numbers, 1 to {last}")
     return int(name)

@@ -293,6 +293,6 @@ def _is_picture(path: Path) -> bool:
         Image.open(path).close()
     except (UnidentifiedImageError, FileNotFoundError):
         return False
-    except Exception:  # noqa: BLE001 - a picture that its library refuses, or a file that can't be read
+    except Exception:  # a picture that its library refuses, or a file that can't be read
         return path.exists()
     return True

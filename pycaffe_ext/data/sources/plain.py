@@ -36,11 +36,12 @@ def look(folder: Path) -> str | None:
     return f"{'images/' if there[1] else 'masks/'} is missing" if any(there) else None
 
 
-def read(folder: Path, cache: Path | None, progress: bool) -> list[Frame]:
-    there = {"images": image_folder(folder), "masks": mask_folder(folder)}
-    if missing := [folder / name if folder.is_dir() else folder for name, found in there.items() if not found]:
-        raise UserError(f"{missing[0]}: no such folder; a data set is a folder with images/ and masks/")
-    pairs = pair(*there.values())
+def read(folder: Path, _cache: Path | None, _progress: bool) -> list[Frame]:
+    images, masks = image_folder(folder), mask_folder(folder)
+    if images is None or masks is None:
+        missing = folder / ("images" if images is None else "masks") if folder.is_dir() else folder
+        raise UserError(f"{missing}: no such folder; a data set is a folder with images/ and masks/")
+    pairs = pair(images, masks)
     frames = [Frame(name, *files, _group(name), PLAIN.slug) for name, files in pairs.items()]
     return grouped(frames, folder)
 

@@ -34,7 +34,7 @@ def look(folder: Path) -> str | None:
     return f"{missing[0]} is missing" if missing else ""
 
 
-def read(folder: Path, cache: Path | None, progress: bool) -> list[Frame]:
+def read(folder: Path, _cache: Path | None, _progress: bool) -> list[Frame]:
     frames = [frame for place in _centres(folder) for frame in _marked(place, _tag(place))]
     for place in _sequences(folder, "positive"):
         frames += _marked(place, place.name)
@@ -67,10 +67,10 @@ def _missing(place: Path) -> list[str]:
 
 
 def _marked(place: Path, group: str) -> list[Frame]:
-    folders = [child(place, f"{part}_{_tag(place)}") for part in ("images", "masks")]
-    if not all(folders):
+    images, masks = (child(place, f"{part}_{_tag(place)}") for part in ("images", "masks"))
+    if images is None or masks is None:
         raise UserError(f"{place}: needs images_{_tag(place)}/ and masks_{_tag(place)}/")
-    pairs = pair(*folders)
+    pairs = pair(images, masks)
     return [Frame(f"{group}/{name}", *files, group, POLYPGEN.slug) for name, files in pairs.items()]
 
 

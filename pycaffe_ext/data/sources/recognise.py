@@ -67,8 +67,8 @@ def recognise(folder: str | Path, dataset: str | None = None) -> tuple[Source, P
         if whole:
             raise UserError(_ambiguous(folder, whole))
         for source, home in product(choices, homes):
-            if amiss := source.look(home):
-                raise UserError(_nearly(source, home, amiss))
+            if problem := source.look(home):
+                raise UserError(_nearly(source, home, problem))
     raise UserError(_unknown(folder, choices))
 
 
@@ -79,8 +79,8 @@ def _whole(home: Path, choices: list[Source]) -> list[Source]:
     return [source for source in special or choices if looks[source.slug] == ""]
 
 
-def _nearly(source: Source, home: Path, amiss: str) -> str:
-    return f"{home}: looks like {source.slug}, but {amiss}; `make data-help DATASET={source.slug}` shows its layout"
+def _nearly(source: Source, home: Path, problem: str) -> str:
+    return f"{home}: looks like {source.slug}, but {problem}; `make data-help DATASET={source.slug}` shows its layout"
 
 
 def _ambiguous(folder: Path, whole: list[tuple[Source, Path]]) -> str:
@@ -111,8 +111,9 @@ def _decoded(frame: Frame, cache: Path | None) -> bool:
 def _check_rule(frames: list[Frame], cache: Path | None) -> None:
     """Raise UserError if MASK= is meant for masks that were made black and white when their video was decoded."""
     rule = frames[0].reading.mask if frames else Reading.mask
-    masks = (frame.mask for frame in frames if frame.mask and cache is not None)
-    if rule != Reading.mask and (video := next((mask.parent for mask in masks if mask.is_relative_to(cache)), None)):
+    masks = (frame.mask for frame in frames if frame.mask)
+    decoded = (mask.parent for mask in masks if cache is not None and mask.is_relative_to(cache))
+    if rule != Reading.mask and (video := next(decoded, None)):
         raise UserError(f"MASK={rule} is for masks in files; those of a video are polyp above half ({video.name})")
 
 

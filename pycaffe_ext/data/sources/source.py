@@ -34,7 +34,7 @@ class About:
 class Source(About):
     """A data set of frames with masks.
 
-    look : (folder) -> "" if the folder has this layout, what is amiss if it only resembles it, None if it does not.
+    look : (folder) -> "" if the folder has this layout, what is missing if it only resembles it, None if it does not.
     read : (folder, cache for decoded videos, progress) -> its frames in any order; UserError naming a wrong file.
     """
 

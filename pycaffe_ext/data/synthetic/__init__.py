@@ -50,7 +50,7 @@ def write_sequences(
         if value < least:
             raise UserError(f"synthetic {name}: {value} is too small; at least {least}")
     with writing_folder(folder) as part:
-        work = partial(_write_video, part, frames=frames, size=tuple(size), seed=seed)
+        work = partial(_write_video, part, frames=frames, size=(size[0], size[1]), seed=seed)
         list(map_processes(work, range(videos), "synthetic videos", workers, progress, unit="video", chunk=1))
 
 

@@ -118,19 +118,19 @@ def _vessels(rng: np.random.Generator) -> np.ndarray:
         x, y, heading, order = seeds.pop()
         turns = np.cumsum(rng.normal(0, 0.28, 10 + 12 * order)) + heading
         steps = 7 * np.stack([np.cos(turns), np.sin(turns)], axis=1)
-        path = np.cumsum(steps, axis=0) + (x, y)
+        path = np.cumsum(steps, axis=0) + np.array([x, y])
         _draw(canvas, path, order)
         if order > 1:
             for at in rng.choice(len(path), 3, replace=False):
                 side = rng.choice((-1, 1)) * rng.uniform(0.5, 1.1)
                 seeds.append((*path[at], turns[at] + side, order - 1))
-    return cv2.GaussianBlur(canvas, None, 0.9) * np.clip(0.6 + 0.4 * noise(rng, 120), 0, 1)
+    return cv2.GaussianBlur(canvas, (0, 0), 0.9) * np.clip(0.6 + 0.4 * noise(rng, 120), 0, 1)
 
 
 def _draw(canvas: np.ndarray, path: np.ndarray, order: int) -> None:
     for shift_x in (-COLUMNS, 0, COLUMNS):
         for shift_y in (-ROWS, 0, ROWS):
-            points = np.round(path + (shift_x, shift_y)).astype(np.int32)
+            points = np.round(path + np.array([shift_x, shift_y])).astype(np.int32)
             cv2.polylines(canvas, [points], False, 0.35 + 0.2 * order, order, cv2.LINE_AA)
 
 
@@ -152,7 +152,8 @@ def _place(rng: np.random.Generator, angle: float, depth: float, size: tuple[flo
     for k in range(2, 7):
         wave = np.cos(k * phase + np.float32(rng.uniform(0, 2 * np.pi)))
         radius *= 1 + np.float32(rng.normal(0, rough / k)) * wave
-    return Spot(np.ix_(around % ROWS, along % COLUMNS), radius)
+    rows, columns = np.ix_(around % ROWS, along % COLUMNS)
+    return Spot((rows, columns), radius)
 
 
 def _somewhere(rng: np.random.Generator) -> tuple[float, float]:
@@ -176,7 +177,7 @@ def _add_polyp(wall: Wall, rng: np.random.Generator, angle: float, depth: float)
     wall.height[at] = wall.height[at] * (1 - 0.7 * blend) + tall * size[1] * profile * lumps
     pits = 1 + rng.uniform(0.05, 0.16) * wall.grain(rng, 6, radius.shape)
     shift = rng.normal(1.0, 0.14) + np.array([rng.normal(0, 0.05), 0, rng.normal(0.2, 0.1)])
-    own = cv2.GaussianBlur(wall.colour[at], None, 12) * np.clip(shift, 0.6, 1.35) * pits[..., None]
+    own = cv2.GaussianBlur(wall.colour[at], (0, 0), 12) * np.clip(shift, 0.6, 1.35) * pits[..., None]
     cover = (blend * rng.uniform(0.75, 1.0))[..., None]
     crease = 1 - rng.uniform(0.1, 0.45) * np.exp(-(((radius - 1.05) / 0.12) ** 2))[..., None]
     wall.colour[at] = (wall.colour[at] * (1 - cover) + own * cover) * crease

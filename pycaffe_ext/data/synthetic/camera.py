@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -21,7 +23,7 @@ class Bend:
     frequency: np.ndarray
     phase: np.ndarray
 
-    def at(self, z: np.ndarray) -> list[np.ndarray]:
+    def at(self, z: np.ndarray | float) -> list[np.ndarray]:
         """x and y of the axis at the depths `z`."""
         waves = zip(self.amplitude, self.frequency, self.phase, strict=True)
         return [sum(a[i] * np.sin(f[i] * z + p[i]) for i in (0, 1)) for a, f, p in waves]
@@ -54,11 +56,15 @@ def random_bend(rng: np.random.Generator) -> Bend:
 
 
 def random_path(
-    rng: np.random.Generator, bend: Bend, times: np.ndarray, stretch: tuple[float, float], targets: np.ndarray
+    rng: np.random.Generator,
+    bend: Bend,
+    times: np.ndarray,
+    stretch: tuple[float, float],
+    targets: Iterable[tuple[float, float]],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Positions (n, 3) and rotations (n, 3, 3; columns right, down, forward) of a wavering advance along `stretch`.
 
-    times : (n,) in 0..1. The camera turns a little towards `targets`, (m, 2) angle and depth, when it comes near.
+    times : (n,) in 0..1. The camera turns a little towards `targets`, (angle, depth) each, when it comes near.
     """
     z = stretch[0] + (stretch[1] - stretch[0]) * times + _waver(rng, times, 0.25)
     (x, y), (dx, dy) = bend.at(z), bend.slope(z)
@@ -89,7 +95,7 @@ def _march(height: np.ndarray, bend: Bend, position: np.ndarray, rays: np.ndarra
     steps = np.geomspace(NEAREST, FARTHEST, COARSE_STEPS).astype(np.float32)
     low, high = (np.full(rays.shape[0] * rays.shape[1], step, np.float32) for step in steps[-2:])
     going, ahead = np.arange(low.size), rays.reshape(-1, 1, 3)
-    for near, far in zip(steps[:-1], steps[1:], strict=True):
+    for near, far in pairwise(steps):
         met = _depth_in_wall(height, bend, position, ahead, far)[:, 0] > 0
         low[going[met]], high[going[met]] = near, far
         going, ahead = going[~met], ahead[~met]
@@ -122,8 +128,8 @@ def _locate(bend: Bend, position: np.ndarray, rays: np.ndarray, distance: np.nda
     radius = np.maximum(radius, 1e-3)
     column = np.mod(point[..., 2] / np.float32(TEXEL), COLUMNS)
     row = angle / np.float32(TEXEL)
-    slope = bend.slope(point[..., 2])
-    return Hits(distance, column, row, radius, across_x / radius, across_y / radius, *slope, point)
+    slope_x, slope_y = bend.slope(point[..., 2])
+    return Hits(distance, column, row, radius, across_x / radius, across_y / radius, slope_x, slope_y, point)
 
 
 def _depth_in_wall(
@@ -141,7 +147,7 @@ def _depth_in_wall(
 def _waver(rng: np.random.Generator, t: np.ndarray, amplitude: float) -> np.ndarray:
     """A smooth curve over 0..1 within about +-amplitude."""
     waves = (rng.uniform(0.2, 1) * np.sin(2 * np.pi * (k * t + rng.uniform())) / k for k in (0.5, 1, 2))
-    return amplitude / 2.2 * sum(waves)
+    return np.asarray(amplitude / 2.2 * sum(waves))
 
 
 def _rotation(forward: np.ndarray, roll: float) -> np.ndarray:

@@ -56,7 +56,7 @@ def record(light: Light, border: Light, rng: np.random.Generator) -> NDArray[np.
     """The frame that the sensor and the processor make of linear light."""
     picture = 255 * np.clip(light, 0, 1) ** np.float32(1 / GAMMA)
     picture += rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(READ_NOISE)
-    return np.clip(picture * border[..., None] + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(picture * border[..., None] + 0.5, 0, 255), np.uint8)
 
 
 def aperture(image: NDArray[np.uint8]) -> Light:

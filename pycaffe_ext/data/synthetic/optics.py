@@ -103,15 +103,15 @@ def _sample(field: np.ndarray, hits: Hits) -> np.ndarray:
 
 
 def _blur(linear: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    linear = cv2.GaussianBlur(linear, None, 0.6 + rng.gamma(1.2, 0.35))
+    linear = cv2.GaussianBlur(linear, (0, 0), 0.6 + rng.gamma(1.2, 0.35))
     reach = int(rng.gamma(1.0, 2.0))
     if reach < 2:
         return linear
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
     turn = rng.uniform(0, np.pi)
     along = np.array([np.cos(turn), np.sin(turn)]) * reach / 2
-    ends = [tuple(int(round(v)) for v in reach + sign * along) for sign in (-1, 1)]
-    cv2.line(kernel, *ends, 1.0, 1, cv2.LINE_AA)
+    start, end = ([round(v) for v in (reach + sign * along).tolist()] for sign in (-1, 1))
+    cv2.line(kernel, start, end, (1.0,), 1, cv2.LINE_AA)
     return cv2.filter2D(linear, -1, kernel / kernel.sum())
 
 

@@ -1,6 +1,6 @@
 """How the process handles memory that was freed: kept for the next tensor instead of given back to the system.
 
-A net allocates and frees the same large tensors in every iteration.  By default the C library maps each of them anew,
+A net allocates and frees the same large tensors in every iteration.  By default the C library maps each of them again,
 and the system then zeroes every page: a quarter of a training iteration of AlexNet on a CPU.
 """
 

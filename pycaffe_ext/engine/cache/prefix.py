@@ -2,9 +2,9 @@
 
 A layer belongs to it when it neither learns nor counts as a loss, when its forward pass treats each item of the batch
 by itself and gives the same values every time, and when everything that it reads comes from the prefix.  The values
-that other layers read of it, its boundary, are stored as one row for each record of the database (see engine.rows),
-for as long as the prefix's weights and the database stay what they are.  A batch whose rows are all there is read
-back instead of computed, and the layers of the prefix do not run, the Data layer included.
+that other layers read of it, its boundary, are stored as one row for each record of the database (see
+engine.cache.rows), for as long as the prefix's weights and the database stay what they are.  A batch whose rows are
+all there is read back instead of computed, and the layers of the prefix do not run, the Data layer included.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Boundary:
 
     @property
     def records(self) -> int:
-        return self.sources[0].records
+        return self.sources[0].records or 0
 
     @property
     def batch(self) -> int:
@@ -162,7 +162,7 @@ def _memory_is_shared(net: Net, layers: list[int]) -> bool:
 
 
 def _others(net: Net, layers: list[int]) -> list[int]:
-    """The layers that are none of `layers`, in their order."""
+    """The layers outside `layers`, in their order."""
     return sorted(set(range(len(net.layers))) - set(layers))
 
 
@@ -194,10 +194,10 @@ class _Tier:
 
 
 class FrozenPrefix:
-    """Brings a net's boundary up to date, from rows or by computing; for `Net.prefix`.
+    """Brings a net's boundary up to date, from rows or by computing; a `Net.planner`.
 
     tiers : where rows are kept.  Each is used once reading a batch from it has been measured to take less time than
-    computing it, and is given up where it does not.
+    computing it, and is dropped otherwise.
     """
 
     def __init__(self, name: str, boundary: Boundary, tiers: list[Rows]) -> None:
@@ -226,17 +226,18 @@ class FrozenPrefix:
         """Forget the rows if the prefix's weights, or the database, are not those that they were computed with."""
         weights = [blob.data for i in self._boundary.layers for blob in net.layers[i].blobs]
         state = [source.state for source in self._boundary.sources]
-        versions = [*((weight.data_ptr(), weight._version) for weight in weights), *state]
+        changes = (weight._version for weight in weights)  # noqa: SLF001 - torch's count of writes to a tensor
+        versions = [*(weight.data_ptr() for weight in weights), *changes, *state]
         if versions == self._versions:
             return
         digest = hashlib.blake2b(repr(state).encode())
         for weight in weights:
-            digest.update(weight.cpu().contiguous().numpy())
+            digest.update(weight.cpu().contiguous().numpy().data)
         if digest.digest() != self._digest:
             for tier in self._tiers:
                 tier.rows.forget()
         self._versions, self._digest = versions, digest.digest()
-        self._weights = weights  # held, so that their addresses are nobody else's
+        self._weights = weights  # held, so that their addresses are not used again
 
     def _holder(self, piece: Piece) -> Rows | None:
         """The rows that hold all of a piece, if reading them pays."""
@@ -248,7 +249,9 @@ class FrozenPrefix:
             blob.data = torch.empty((boundary.batch, *blob.shape[1:]), device=blob.device)
         values = [blob.data for blob in boundary.blobs]
         for piece in now:
-            (rows or self._holder(piece)).read(piece, values)
+            holder = rows or self._holder(piece)
+            assert holder is not None, "a batch is read where its rows are kept"
+            holder.read(piece, values)
 
     def _compute(self, net: Net) -> float:
         start = self._clock()
@@ -276,7 +279,7 @@ class FrozenPrefix:
                 if len(tier.computed) == SAMPLES:
                     self._choose(tier, now)
         if not self._tiers:
-            net.prefix = None
+            net.planner = None
 
     def _choose(self, tier: _Tier, now: list[Piece]) -> None:
         tier.rows.send_to_disk()
@@ -314,7 +317,7 @@ def attach(solver: Solver, cache_gb: float | None) -> None:
 
     With None the bound is a quarter of the available memory; of a bound that is given, what exceeds half of the
     available memory goes to a temporary file.  Rows that do not fit are computed each time.  Nothing is kept with
-    debug_info, which logs every layer.  For a training that nobody looks into: blobs below the boundary go stale.
+    debug_info, which logs every layer.  Only for training whose blobs are not read: those below the boundary go stale.
     """
     if cache_gb == 0 or solver.param.debug_info:
         return
@@ -329,7 +332,7 @@ def attach(solver: Solver, cache_gb: float | None) -> None:
         for rows in tiers:
             rows.pin_for(net.device)
         if tiers:
-            net.prefix = FrozenPrefix(name, boundary, tiers)
+            net.planner = FrozenPrefix(name, boundary, tiers)
 
 
 def _bounds(cache_gb: float | None) -> tuple[int, int]:

@@ -58,7 +58,7 @@ class Rows:
             self._pinned = lanes.pin(self._memory)
 
     def unpin(self) -> None:
-        """Undo `pin_for`, for rows that are given up."""
+        """Undo `pin_for`, for rows that are no longer used."""
         if self._pinned:
             lanes.unpin(self._memory)
             self._pinned = False

@@ -27,7 +27,7 @@ class Product:
 
 
 class Values:
-    """What a blob's `data` is bound to; several blobs may have one together (see engine.overwriting)."""
+    """What a blob's `data` is bound to; several blobs may have one together (see engine.core.overwriting)."""
 
     __slots__ = ("tensor",)
 
@@ -39,7 +39,7 @@ class Blob:
     """A float32 tensor and its gradient, both allocated (zero) when first touched.
 
     Layers may bind a new tensor to `data` or `diff` instead of copying into the old one, so hold the blob,
-    never its tensors.  A cleared gradient costs nothing until somebody reads it.
+    never its tensors.  A cleared gradient costs nothing until it is read.
     """
 
     def __init__(self, shape: Iterable[int] = (), device: torch.device | str = "cpu") -> None:
@@ -102,7 +102,7 @@ class Blob:
         if self._product is not None:
             product, self._product = self._product, None
             self._write_product(product.a, product.b)
-        elif self._diff is None:
+        if self._diff is None:
             self._diff = torch.zeros(self._shape, device=self.device)
         elif self._cleared:
             self._diff.zero_()
@@ -120,7 +120,7 @@ class Blob:
         return self._product is not None or (self._diff is not None and not self._cleared)
 
     def clear_diff(self) -> None:
-        """Make the gradient zero; the memory is written only if somebody reads it before the next gradient."""
+        """Make the gradient zero; the memory is written only if it is read before the next gradient."""
         self._cleared, self._product = self._diff is not None, None
 
     def release(self) -> None:
@@ -146,7 +146,7 @@ class Blob:
     def accumulate_product(self, a: torch.Tensor, b: torch.Tensor) -> None:
         """Add the matrix product a @ b to the gradient of a two-dimensional blob, in the memory it already has.
 
-        With `defers_products` the factors are kept until somebody reads the gradient, so they must not change before.
+        With `defers_products` the factors are kept until the gradient is read, so they must not change before.
         """
         if self.has_gradient:
             self.diff.addmm_(a, b)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 
 from pycaffe_ext import glog
-
-if TYPE_CHECKING:
-    from pycaffe_ext.engine.core.blob import Blob
-    from pycaffe_ext.engine.core.net import Net
+from pycaffe_ext.engine.core.blob import Blob
+from pycaffe_ext.engine.core.wiring import Wiring
 
 
 def mean_size(values: torch.Tensor) -> float:
@@ -18,31 +14,34 @@ def mean_size(values: torch.Tensor) -> float:
     return float(values.abs().sum(dtype=torch.float64)) / max(1, values.numel())
 
 
-def log_forward(net: Net, i: int) -> None:
-    """The tops and the parameters of layer `i`, right after its forward pass: a layer in place changes them later."""
-    layer = net.layers[i]
-    head = f"    [Forward] Layer {layer.name}"
-    tops = zip(net.top_names[i], net.tops[i], strict=True)
-    glog.info("net.cpp:593", *(f"{head}, top blob {name} data: {_data(blob)}" for name, blob in tops))
-    params = zip(net.param_display_names[i], layer.blobs, strict=True)
-    glog.info("net.cpp:605", *(f"{head}, param blob {name} data: {_data(blob)}" for name, blob in params))
+class DebugInfo:
+    """An observer of a net (`Net.observer`) that logs each pass."""
 
+    def forward_done(self, net: Wiring, i: int) -> None:
+        """Log the tops and the parameters of layer `i`, before a layer in place changes them."""
+        layer = net.layers[i]
+        head = f"    [Forward] Layer {layer.name}"
+        tops = zip(net.top_names[i], net.tops[i], strict=True)
+        glog.info("net.cpp:593", *(f"{head}, top blob {name} data: {_data(blob)}" for name, blob in tops))
+        params = zip(net.param_display_names[i], layer.blobs, strict=True)
+        glog.info("net.cpp:605", *(f"{head}, param blob {name} data: {_data(blob)}" for name, blob in params))
 
-def log_backward(net: Net, i: int, wanted: list[bool]) -> None:
-    """The gradients that layer `i` has just written: of its wanted bottoms and of its parameters that learn."""
-    layer = net.layers[i]
-    head = f"    [Backward] Layer {layer.name}"
-    bottoms = zip(net.bottom_names[i], net.bottoms[i], wanted, strict=True)
-    glog.info("net.cpp:621", *(f"{head}, bottom blob {name} diff: {_diff(blob)}" for name, blob, yes in bottoms if yes))
-    params = enumerate(zip(layer.blobs, layer.param_propagate_down, strict=True))
-    glog.info("net.cpp:632", *(f"{head}, param blob {j} diff: {_diff(blob)}" for j, (blob, learns) in params if learns))
+    def backward_done(self, net: Wiring, i: int) -> None:
+        """Log the gradients that layer `i` has just written: of its wanted bottoms and its parameters that learn."""
+        layer = net.layers[i]
+        head = f"    [Backward] Layer {layer.name}"
+        bottoms = zip(net.bottom_names[i], net.bottoms[i], net.wanted_bottoms(i), strict=True)
+        lines = (f"{head}, bottom blob {name} diff: {_diff(blob)}" for name, blob, wanted in bottoms if wanted)
+        glog.info("net.cpp:621", *lines)
+        params = enumerate(zip(layer.blobs, layer.param_propagate_down, strict=True))
+        lines = (f"{head}, param blob {j} diff: {_diff(blob)}" for j, (blob, learns) in params if learns)
+        glog.info("net.cpp:632", *lines)
 
-
-def log_params(net: Net) -> None:
-    """Sizes of all parameters and their gradients together, after a whole backward pass."""
-    data, diff = ([getattr(blob, kind) for blob in net.learnable_params] for kind in ("data", "diff"))
-    l1, l2 = (_pair(_norm(data, order), _norm(diff, order)) for order in (1, 2))
-    glog.error("net.cpp:721", f"    [Backward] All net params (data, diff): L1 norm = {l1}; L2 norm = {l2}")
+    def pass_done(self, net: Wiring) -> None:
+        """Log the norms of all parameters and their gradients together."""
+        data, diff = ([getattr(blob, kind) for blob in net.learnable_params] for kind in ("data", "diff"))
+        l1, l2 = (_pair(_norm(data, order), _norm(diff, order)) for order in (1, 2))
+        glog.error("net.cpp:721", f"    [Backward] All net params (data, diff): L1 norm = {l1}; L2 norm = {l2}")
 
 
 def _data(blob: Blob) -> str:

@@ -48,11 +48,11 @@ def _uniform(tensor: torch.Tensor, filler: caffe_pb2.FillerParameter) -> None:
 
 def _gaussian(tensor: torch.Tensor, filler: caffe_pb2.FillerParameter) -> None:
     tensor.normal_(filler.mean, filler.std)
-    if filler.sparse >= 0:  # on average so many non-zero inputs for each output
+    if filler.sparse >= 0:  # on average `sparse` non-zero inputs for each output
         tensor *= torch.bernoulli(torch.full_like(tensor, min(1.0, filler.sparse / tensor.shape[0])))
 
 
-def _positive_unitball(tensor: torch.Tensor, filler: caffe_pb2.FillerParameter) -> None:
+def _positive_unitball(tensor: torch.Tensor, _filler: caffe_pb2.FillerParameter) -> None:
     rows = tensor.view(tensor.shape[0], -1)
     rows.uniform_(0, 1)
     rows /= rows.sum(1, keepdim=True)
@@ -67,7 +67,7 @@ def _msra(tensor: torch.Tensor, filler: caffe_pb2.FillerParameter) -> None:
     tensor.normal_(0, math.sqrt(2 / _spread(tensor, filler)))
 
 
-def _bilinear(tensor: torch.Tensor, filler: caffe_pb2.FillerParameter) -> None:
+def _bilinear(tensor: torch.Tensor, _filler: caffe_pb2.FillerParameter) -> None:
     if tensor.dim() != 4 or tensor.shape[2] != tensor.shape[3]:
         raise UserError(f"the bilinear filler needs a square kernel, not a blob of shape {tuple(tensor.shape)}")
     size = tensor.shape[3]

@@ -10,7 +10,9 @@ from pycaffe_ext.proto import caffe_pb2
 Place = tuple[int, int]  # index of a layer, index of its top
 
 
-def with_state(param: caffe_pb2.NetParameter, phase: int, level: int, stages: Iterable[str]) -> caffe_pb2.NetParameter:
+def with_state(
+    param: caffe_pb2.NetParameter, phase: caffe_pb2.Phase, level: int, stages: Iterable[str]
+) -> caffe_pb2.NetParameter:
     """A copy of the net's description in the given state; its own level and stages stay where none are given."""
     out = caffe_pb2.NetParameter()
     out.CopyFrom(param)

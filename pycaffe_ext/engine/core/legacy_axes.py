@@ -11,7 +11,9 @@ class LegacyAxes:
     Raises UserError where the shape has more than four axes.
     """
 
-    shape: tuple[int, ...]
+    @property
+    def shape(self) -> tuple[int, ...]:
+        raise NotImplementedError
 
     @property
     def num(self) -> int:

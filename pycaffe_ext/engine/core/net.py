@@ -1,246 +1,72 @@
-"""A net: layers in order, the blobs between them, and which of them learn."""
+"""A net: its layers run forward and backward."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
 
 import torch
 
-from pycaffe_ext.engine.core import debug_info, transfer
-from pycaffe_ext.engine.core.blob import Blob, BlobView
-from pycaffe_ext.engine.core.graph import filter_layers, insert_splits, with_state
+from pycaffe_ext.engine.core import transfer
+from pycaffe_ext.engine.core.blob import Blob
 from pycaffe_ext.engine.core.overwriting import Overwriting
-from pycaffe_ext.engine.layers import Layer, layer_class
+from pycaffe_ext.engine.core.wiring import Wiring
+from pycaffe_ext.engine.layers import Layer
 from pycaffe_ext.engine.parallel import FEW, one_thread
-from pycaffe_ext.errors import LayerError
 from pycaffe_ext.proto import array_to_blob, caffe_pb2
 
-if TYPE_CHECKING:
-    from pycaffe_ext.engine.cache.prefix import FrozenPrefix
-
 Callback = Callable[[int], None]
-DEFAULT_SPEC = caffe_pb2.ParamSpec()
-AUTOMATIC = "(automatic)"  # Caffe's name for tops that nobody asked for
 
 
-class Net:
-    """A net made from its description (already upgraded), as Caffe's `Net`.
+class Observer(Protocol):
+    """Watches the passes of a net.  It is handed the net each time, so that neither keeps the other alive."""
 
-    Parameters: phase is caffe_pb2.TRAIN or TEST; level and stages select layers by their rules.
-    Raises UserError, naming the layer, for whatever Caffe refuses.
+    def forward_done(self, net: Net, i: int) -> None:
+        """Layer i has run its forward pass."""
 
-    blobs: name -> Blob in the order of the layers.  loss_weights: name of each top -> its loss weight.
-    layer_names: a name a layer.  bottom_names, top_names: lists of names, one list a layer.
-    inputs: tops of Input layers.  outputs: blobs that no layer reads, in alphabetical order.
-    learnable_params: each parameter once, however often it is shared; params_lr, params_weight_decay,
-    has_params_lr, has_params_decay and param_owner_names (layer name, display name) run alongside.
-    lean: set it where nobody looks at the blobs between layers after a backward pass: each is given up as soon as the
-    pass is through with it.
-    prefix: where it is set, whole forward passes read what it has stored instead of running the layers below.
-    debug_info: whether each pass logs the mean sizes of values and gradients.
-    before_forward, after_forward, before_backward, after_backward: called with each layer's index on its turn.
+    def backward_done(self, net: Net, i: int) -> None:
+        """Layer i has run its backward pass; not called for a layer that needs none."""
+
+    def pass_done(self, net: Net) -> None:
+        """A backward pass over all layers is over."""
+
+
+class Planner(Protocol):
+    """Decides which layers a forward pass over the whole net runs."""
+
+    def advance(self, net: Net) -> Iterator[int]:
+        """Yield the indices of the layers to run, in their order, after bringing the blobs of the others up to date."""
+
+
+class Net(Wiring):
+    """A net made from its description (already upgraded), as Caffe's `Net`; `Wiring` has its parameters and attributes.
+
+    lean: set it where the blobs between layers are not read after a backward pass: they are freed during it.
+    planner: if set, chooses the layers of every forward pass over the whole net.
+    observer: if set, watches each pass, before the callbacks of the same moment.
+    before_forward, after_forward, before_backward, after_backward: called with the index of each layer.
     """
 
     def __init__(
         self,
         param: caffe_pb2.NetParameter,
-        phase: int,
+        phase: caffe_pb2.Phase,
         level: int = 0,
         stages: Iterable[str] = (),
         device: torch.device | str = "cpu",
     ) -> None:
-        self.device = torch.device(device)
-        self.phase = phase
-        self.debug_info = False
-        self.prefix: FrozenPrefix | None = None
+        super().__init__(param, phase, level, stages, device)
+        self.lean = False
+        self.planner: Planner | None = None
+        self.observer: Observer | None = None
         self.before_forward: list[Callback] = []
         self.after_forward: list[Callback] = []
         self.before_backward: list[Callback] = []
         self.after_backward: list[Callback] = []
-        self.param = insert_splits(filter_layers(with_state(param, phase, level, stages)))
-        self.name = param.name
-        self.layers: list[Layer] = []
-        self.layer_names: list[str] = []
-        self.bottoms: list[list[Blob]] = []
-        self.tops: list[list[Blob]] = []
-        self.bottom_names: list[list[str]] = []
-        self.top_names: list[list[str]] = []
-        self.blobs: dict[str, Blob] = {}
-        self.loss_weights: dict[str, float] = {}
-        self.inputs: list[str] = []
-        self.learnable_params: list[Blob] = []
-        self.params_lr: list[float] = []
-        self.params_weight_decay: list[float] = []
-        self.has_params_lr: list[bool] = []
-        self.has_params_decay: list[bool] = []
-        self.param_owner_names: list[tuple[str, str]] = []
-        self.param_display_names: list[list[str]] = []
-        self._shared: dict[str, tuple[int, Blob, str]] = {}
-        self.lean = False
-        self._layer_backward: list[bool] = []
-        self._bottom_backward: list[list[bool]] = []
-        self._build()
-
-    # ---- building
-
-    def _build(self) -> None:
-        unread: set[str] = set()
-        learns: dict[int, bool] = {}  # id of a blob -> whether the gradient of it is wanted below
-        with torch.no_grad():
-            for layer_param in self.param.layer:
-                self._add_layer(layer_param, unread, learns)
-        self.outputs = sorted(unread)
         self._shown = frozenset(self.outputs)
-        self._prune_backward()
-        if self.param.force_backward:
-            self._force_backward()
         self._overwriting = Overwriting(self)
         transfer.warn_of_twins(self)
-
-    def _add_layer(self, param: caffe_pb2.LayerParameter, unread: set[str], learns: dict[int, bool]) -> None:
-        if not param.HasField("phase"):
-            param.phase = self.phase
-        layer = layer_class(param)(param, param.phase, self.device)
-        bottom_names, asked = layer.bottom_names, list(param.propagate_down)
-        if len(asked) not in (0, len(bottom_names)):
-            layer.fail(
-                "propagate_down must be given for none or for each of its"
-                f" {len(bottom_names)} bottoms, not {len(asked)} times"
-            )
-        layer.check_counts()
-        bottom = [self._bottom(layer, i, name, unread) for i, name in enumerate(bottom_names)]
-        names, top = self._make_tops(layer, unread)
-        layer.setup(bottom, top)
-        self.blobs.update(zip(names, top, strict=True))  # a layer may have put a blob of its own in a top's place
-        layer.reshape(bottom, top)
-        layer.set_loss_weights(top)
-        self._add_params(layer, param)
-        wanted = [learns[id(blob)] for blob in bottom]
-        learning = any(wanted) or any(layer.param_propagate_down)
-        for blob in top:
-            learns[id(blob)] = learning or (blob in bottom and learns[id(blob)])
-        self.layers.append(layer)
-        self.layer_names.append(layer.name)
-        self.loss_weights.update(zip(names, layer.loss_weights, strict=True))
-        self.bottoms.append(bottom)
-        self.tops.append(top)
-        self.bottom_names.append(bottom_names)
-        self.top_names.append(names)
-        self._layer_backward.append(learning)
-        self._bottom_backward.append(asked or wanted)
-
-    def _bottom(self, layer: Layer, i: int, name: str, unread: set[str]) -> Blob:
-        if name not in unread:
-            raise LayerError(layer.name, f"layer {layer.name!r}: unknown bottom blob {name!r} (bottom {i})")
-        unread.discard(name)
-        return self.blobs[name]
-
-    def _make_tops(self, layer: Layer, unread: set[str]) -> tuple[list[str], list[Blob]]:
-        names, bottoms, blobs = list(layer.top_names), layer.bottom_names, []
-        for i, name in enumerate(names):
-            if name not in bottoms[i : i + 1]:
-                if name in self.blobs:
-                    layer.fail(f"top blob {name!r} is already made by another layer")
-                self.blobs[name] = Blob((), self.device)
-            unread.add(name)
-            blobs.append(self.blobs[name])
-        if layer.type == "Input":
-            self.inputs += names
-        if layer.auto_top_blobs:
-            for _ in range(max(layer.min_tops or 0, layer.exact_tops or 0) - len(names)):
-                names.append(AUTOMATIC)
-                blobs.append(self.blobs.setdefault(AUTOMATIC, Blob((), self.device)))
-        return names, blobs
-
-    def _add_params(self, layer: Layer, described: caffe_pb2.LayerParameter) -> None:
-        """Enter a layer's parameters; the layer may have changed its own copy of the param blocks."""
-        blobs, asked = len(layer.blobs), list(described.param)
-        if len(asked) > blobs:
-            layer.fail(f"has {blobs} parameter blob(s) but {len(asked)} param blocks")
-        layer.param_propagate_down += [spec.lr_mult != 0 for spec in asked] + [True] * (blobs - len(asked))
-        specs = list(layer.param.param) if blobs else []
-        specs += [DEFAULT_SPEC] * (blobs - len(specs))
-        self.param_display_names.append([self._add_param(layer, i, specs[i]) for i in range(blobs)])
-
-    def _add_param(self, layer: Layer, i: int, spec: caffe_pb2.ParamSpec) -> str:
-        name = spec.name
-        display = name or str(i)
-        if name and name in self._shared:
-            self._share_param(layer, i, spec)
-            return display
-        if name:
-            self._shared[name] = (len(self.learnable_params), layer.blobs[i], layer.name)
-        self.learnable_params.append(layer.blobs[i])
-        self.params_lr.append(spec.lr_mult)
-        self.params_weight_decay.append(spec.decay_mult)
-        self.has_params_lr.append(spec.HasField("lr_mult"))
-        self.has_params_decay.append(spec.HasField("decay_mult"))
-        self.param_owner_names.append((layer.name, display))
-        return display
-
-    def _share_param(self, layer: Layer, i: int, spec: caffe_pb2.ParamSpec) -> None:
-        index, owner, owner_name = self._shared[spec.name]
-        mine = layer.blobs[i]
-        permissive = spec.share_mode == caffe_pb2.ParamSpec.PERMISSIVE
-        same = owner.count == mine.count if permissive else owner.shape == mine.shape
-        if not same:
-            layer.fail(
-                f"cannot share param {spec.name!r} of layer {owner_name!r}: it has shape {owner.shape}, here"
-                f" it would have {mine.shape} ({'same count' if permissive else 'same shape'} needed)"
-            )
-        layer.blobs[i] = owner if owner.shape == mine.shape else BlobView(owner, mine.shape)
-        for field, values, given in (
-            ("lr_mult", self.params_lr, self.has_params_lr),
-            ("decay_mult", self.params_weight_decay, self.has_params_decay),
-        ):
-            if not spec.HasField(field):
-                continue
-            if given[index] and values[index] != getattr(spec, field):
-                layer.fail(
-                    f"shared param {spec.name!r} has {field} {getattr(spec, field):g} here and"
-                    f" {values[index]:g} in layer {owner_name!r}; they must agree"
-                )
-            given[index], values[index] = True, getattr(spec, field)
-
-    def _prune_backward(self) -> None:
-        """Take away the backward passes that no loss asks for or that end in nothing."""
-        under_loss: set[int] = set()
-        skipped: set[int] = set()
-        for i in reversed(range(len(self.layers))):
-            layer, top, bottom = self.layers[i], self.tops[i], self.bottoms[i]
-            contributes, skip = self._role(layer, top, under_loss, skipped)
-            if self._layer_backward[i] and skip:
-                self._layer_backward[i] = False
-                self._bottom_backward[i] = [False] * len(bottom)
-            if not contributes:
-                self._layer_backward[i] = False
-            for j, blob in enumerate(bottom):
-                if contributes:
-                    under_loss.add(id(blob))
-                else:
-                    self._bottom_backward[i][j] = False
-                if not self._bottom_backward[i][j]:
-                    skipped.add(id(blob))
-
-    @staticmethod
-    def _role(layer: Layer, top: list[Blob], under_loss: set[int], skipped: set[int]) -> tuple[bool, bool]:
-        """(contributes to a loss, may skip its backward pass)."""
-        contributes, skip = False, True
-        for blob, weight in zip(top, layer.loss_weights, strict=True):
-            contributes |= bool(weight) or id(blob) in under_loss
-            skip &= id(blob) in skipped
-            if contributes and not skip:
-                break
-        return contributes, skip
-
-    def _force_backward(self) -> None:
-        for i, layer in enumerate(self.layers):
-            self._layer_backward[i] = True
-            allowed = [layer.allow_force_backward(j) for j in range(len(self.bottoms[i]))]
-            self._bottom_backward[i] = [a or b for a, b in zip(allowed, self._bottom_backward[i], strict=True)]
-            layer.param_propagate_down = [True] * len(layer.blobs)
 
     # ---- running
 
@@ -251,11 +77,11 @@ class Net:
 
     @torch.no_grad()
     def forward_losses(self, start: int | None = None, end: int | None = None) -> torch.Tensor:
-        """The same, but the weighted losses one by one, on the net's device: nobody has to wait for them."""
+        """The same, but the weighted losses one by one, on the net's device, without waiting for them."""
         losses = []
         whole = start is None and end is None
         chosen = range(len(self.layers))[start or 0 : None if end is None else end + 1]
-        for i in self.prefix.advance(self) if self.prefix and whole else chosen:
+        for i in self.planner.advance(self) if self.planner and whole else chosen:
             losses += self.run_layer(i)
         return torch.stack(losses) if losses else torch.zeros(0, device=self.device)
 
@@ -268,8 +94,8 @@ class Net:
         with one_thread(self._is_little(i)):
             layer.forward(bottom, top)
         losses = self._losses(layer, top)
-        if self.debug_info:
-            debug_info.log_forward(self, i)
+        if self.observer is not None:
+            self.observer.forward_done(self, i)
         _call(self.after_forward, i)
         return losses
 
@@ -295,14 +121,14 @@ class Net:
                 bottom = self._overwriting.as_they_were(i, "bottom", self.bottoms[i])
                 with one_thread(self._is_little(i)):
                     self.layers[i].backward(top, self._bottom_backward[i], bottom)
-                if self.debug_info:
-                    debug_info.log_backward(self, i, self._bottom_backward[i])
+                if self.observer is not None:
+                    self.observer.backward_done(self, i)
             _call(self.after_backward, i)
             if self.lean:
                 self._overwriting.forget(i)
                 self._release_tops(i)
-        if self.debug_info and start is None and end is None:
-            debug_info.log_params(self)
+        if self.observer is not None and start is None and end is None:
+            self.observer.pass_done(self)
 
     def _release_tops(self, i: int) -> None:
         """Give up the blobs that layer i made, unless they are a source's, an output of the net or part of its loss."""
@@ -320,10 +146,6 @@ class Net:
     def _range(self, start: int | None, end: int | None) -> Iterable[tuple[Layer, list[Blob], list[Blob]]]:
         chosen = slice(start or 0, None if end is None else end + 1)
         return zip(self.layers[chosen], self.bottoms[chosen], self.tops[chosen], strict=True)
-
-    def needs_backward(self, layer: int) -> bool:
-        """Whether the backward pass runs this layer."""
-        return self._layer_backward[layer]
 
     @torch.no_grad()
     def reshape(self) -> None:

@@ -18,7 +18,7 @@ from pycaffe_ext.proto.lines import naming_lines
 
 def build_net(
     param: caffe_pb2.NetParameter,
-    phase: int,
+    phase: caffe_pb2.Phase,
     level: int = 0,
     stages: Iterable[str] = (),
     device: torch.device | str = "cpu",
@@ -26,13 +26,15 @@ def build_net(
 ) -> Net:
     """Make a Net and log what it is made of, as Caffe does while it makes one.
 
-    With the `file` that `param` was read from, what is wrong with a layer is told with its line.
+    With the `file` that `param` was read from, errors about a layer name its line.
     """
     with naming_lines(file), paused():
         return _build(param, phase, level, list(stages), device)
 
 
-def _build(param: caffe_pb2.NetParameter, phase: int, level: int, stages: list[str], device: torch.device | str) -> Net:
+def _build(
+    param: caffe_pb2.NetParameter, phase: caffe_pb2.Phase, level: int, stages: list[str], device: torch.device | str
+) -> Net:
     if glog.shows_info():
         filtered = filter_layers(with_state(param, phase, level, stages))
         if not stages and not param.state.HasField("level"):

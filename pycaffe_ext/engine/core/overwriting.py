@@ -1,4 +1,4 @@
-"""Who shares memory with whom, and what a backward pass reads where a layer in place has written over it.
+"""Which blobs share memory, and what a backward pass reads where a layer in place has overwritten it.
 
 **Values.**  Blobs share their values where Caffe's do: the tops of Split, Flatten and Reshape, and of Concat and Slice
 with one bottom and one top, have their bottom's (`Blob.share_data`), and a layer in place has its bottom's, being the
@@ -8,7 +8,7 @@ layers read, whichever of its names they use.  All other tops have memory of the
 **Gradients.**  A backward pass reads the values of the forward pass.  Where a layer in place has written over values
 that an earlier layer's backward pass reads (`Layer.reads_bottoms`, `reads_tops`; parameters are never written over),
 or over its own bottom, that layer is handed the tensor of before.  Caffe hands it the new values, and its gradient is
-then that of no function; see engine.overwritten_in_caffe.  Blobs' gradients are apart from each other, but for the
+then wrong; see engine.core.overwritten_in_caffe.  Blobs' gradients are apart from each other, but for the
 single bottom and top of Flatten, Reshape, Concat and Slice, which share theirs as in Caffe.
 
 **Cost.**  Which values are written over is known when the net is built.  Only there does a layer in place leave the
@@ -18,15 +18,12 @@ tensor that it finds as it is and bind a new one (`Layer.may_overwrite`); nothin
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from pycaffe_ext.engine.core.blob import Blob, BlobView
-
-if TYPE_CHECKING:
-    from pycaffe_ext.engine.core.net import Net
-    from pycaffe_ext.engine.layers import Layer
+from pycaffe_ext.engine.core.wiring import Wiring
 
 
 class Reading(NamedTuple):
@@ -34,7 +31,7 @@ class Reading(NamedTuple):
 
     layer: int
     end: str  # "bottom" or "top"
-    index: int
+    place: int
 
 
 class AsItWas(BlobView):
@@ -48,12 +45,16 @@ class AsItWas(BlobView):
     def data(self) -> torch.Tensor:
         return self._then
 
+    @data.setter
+    def data(self, value: torch.Tensor) -> None:
+        self.owner.data = value
+
 
 class Overwriting:
     """What a net keeps for its backward pass; made once its layers and their need of a backward pass are known."""
 
-    def __init__(self, net: Net) -> None:
-        self._blobs = {"bottom": net.bottoms, "top": net.tops}  # not the net: it goes as soon as nobody has it
+    def __init__(self, net: Wiring) -> None:
+        self._blobs = {"bottom": net.bottoms, "top": net.tops}  # not the net, which would keep itself alive
         self._lost = {
             i: [reading for reading in readings if _is_read(net, reading)] for i, readings in overwritten(net).items()
         }
@@ -67,8 +68,8 @@ class Overwriting:
         """Keep what layer i is about to write over; what was kept for itself is of another pass."""
         if i in self._kept:
             self._kept[i] = {}
-        for layer, end, index in self._lost.get(i, ()):
-            self._kept[layer].setdefault((end, index), self._blobs[end][layer][index].data)
+        for layer, end, place in self._lost.get(i, ()):
+            self._kept[layer].setdefault((end, place), self._blobs[end][layer][place].data)
 
     def as_they_were(self, i: int, end: str, blobs: list[Blob]) -> list[Blob]:
         """The bottoms or tops of layer i for its backward pass."""
@@ -83,15 +84,15 @@ class Overwriting:
             self._kept[i] = {}
 
 
-def writes_in_place(net: Net, i: int) -> list[Blob]:
+def writes_in_place(net: Wiring, i: int) -> list[Blob]:
     """The blobs whose values layer i replaces by others."""
     layer = net.layers[i]
     return [blob for blob in net.tops[i] if blob in net.bottoms[i]] if layer.changes_values else []
 
 
-def overwritten(net: Net) -> dict[int, list[Reading]]:
-    """Layer in place -> whoever has the values that it replaces as a bottom (itself included) or a top."""
-    current: dict[int, list[Reading]] = defaultdict(list)  # id of a memory -> who has its present values
+def overwritten(net: Wiring) -> dict[int, list[Reading]]:
+    """Layer in place -> the readings of the values it replaces, as a bottom (its own included) or a top."""
+    current: dict[int, list[Reading]] = defaultdict(list)  # id of a memory -> the readings of its present values
     out = {}
     for i, (bottoms, tops) in enumerate(zip(net.bottoms, net.tops, strict=True)):
         for j, blob in enumerate(bottoms):
@@ -104,6 +105,6 @@ def overwritten(net: Net) -> dict[int, list[Reading]]:
     return out
 
 
-def _is_read(net: Net, reading: Reading) -> bool:
-    layer: Layer = net.layers[reading.layer]
+def _is_read(net: Wiring, reading: Reading) -> bool:
+    layer = net.layers[reading.layer]
     return net.needs_backward(reading.layer) and (layer.reads_bottoms if reading.end == "bottom" else layer.reads_tops)

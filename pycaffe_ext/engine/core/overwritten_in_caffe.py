@@ -1,20 +1,17 @@
 """Where Caffe computes a gradient from values that a layer in place has written over, and this engine does not.
 
-Measured on the genuine engine, pair by pair (oracle/overwriting.py of the tests); engine.overwriting says what is
-done here.
+Measured on the genuine engine, pair by pair (oracle/overwriting.py of the tests); what is done here:
+engine.core.overwriting.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from pycaffe_ext.engine.core.overwriting import Reading, overwritten
+from pycaffe_ext.engine.core.wiring import Wiring
+from pycaffe_ext.engine.layers import Layer
 from pycaffe_ext.proto import caffe_pb2
-
-if TYPE_CHECKING:
-    from pycaffe_ext.engine.core.net import Net
-    from pycaffe_ext.engine.layers import Layer
 
 PROD = caffe_pb2.EltwiseParameter.PROD
 READ_BOTTOMS = frozenset(
@@ -61,7 +58,7 @@ POSITIVE = frozenset(("Exp", "Sigmoid", "Softmax"))
 KEEP_SIGNS = frozenset(("Dropout", "ELU", "PReLU", "ReLU", "TanH"))
 
 
-def warnings(net: Net) -> Iterator[str]:
+def warnings(net: Wiring) -> Iterator[str]:
     """One line for each layer in place that spoils a gradient in Caffe; none in a TEST net without force_backward."""
     if net.phase != caffe_pb2.TRAIN and not net.param.force_backward:
         return
@@ -79,20 +76,18 @@ def warnings(net: Net) -> Iterator[str]:
             )
 
 
-def _spoils(net: Net, writer: int, reading: Reading) -> bool:
+def _spoils(net: Wiring, writer: int, reading: Reading) -> bool:
     reader, over = net.layers[reading.layer], net.layers[writer]
     if not net.needs_backward(reading.layer):
         return False
     if writer == reading.layer:
-        return (
-            reader.type not in KEEP_BOTTOMS
-            and (_reads_bottoms(reader) or reader.type == "Eltwise")
-            or (reader.type == "ReLU" and reader.param.relu_param.negative_slope < 0)
+        return (reader.type not in KEEP_BOTTOMS and (_reads_bottoms(reader) or reader.type == "Eltwise")) or (
+            reader.type == "ReLU" and reader.param.relu_param.negative_slope < 0
         )
     if reading.end == "bottom":
-        own = net.bottoms[reading.layer][reading.index] in net.tops[reading.layer]
+        own = net.bottoms[reading.layer][reading.place] in net.tops[reading.layer]
         return _reads_bottoms(reader) and not own
-    in_place = net.tops[reading.layer][reading.index] in net.bottoms[reading.layer]
+    in_place = net.tops[reading.layer][reading.place] in net.bottoms[reading.layer]
     if reader.type == "ReLU":
         return in_place and over.type not in KEEP_SIGNS
     if not _reads_tops(reader):

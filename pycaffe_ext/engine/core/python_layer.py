@@ -70,6 +70,10 @@ class ArrayBlob(LegacyAxes):
     def diff(self) -> np.ndarray:
         return self._array("diff")
 
+    def shows(self, blob: Blob) -> bool:
+        """Whether this is the view of that blob."""
+        return self._blob is blob
+
     def _array(self, field: str) -> np.ndarray:
         tensor = getattr(self._blob, field)
         if tensor.is_cpu and tensor.dtype == torch.float32:
@@ -107,10 +111,10 @@ class ParamBlobs(Sequence[ArrayBlob]):
     def __len__(self) -> int:
         return len(self._blobs)
 
-    def __getitem__(self, index: int) -> ArrayBlob:
+    def __getitem__(self, index: int) -> ArrayBlob:  # type: ignore[override]  # no slices
         place = range(len(self))[index]
         view = self._views.get(place)
-        if view is None or view._blob is not self._blobs[place]:
+        if view is None or not view.shows(self._blobs[place]):
             view = self._views[place] = ArrayBlob(self._blobs[place])
         return view
 
@@ -156,7 +160,7 @@ def caffe_is_ours() -> Iterator[None]:
     """Within this, `import caffe` gives the pycaffe-shaped module, whatever else the name means in the program.
 
     A layer's module begins with `import caffe`, and only a class derived from our Layer can run in this engine.
-    Outside, the name is left alone: whoever asks whether a genuine caffe is installed gets the true answer.
+    Outside, the name is unchanged, so a check for an installed genuine caffe gets the true answer.
     """
     ours = import_module(OURS)
     if sys.modules.get("caffe") is ours:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from pycaffe_ext import glog
 from pycaffe_ext.engine.core.blob import Blob, Values
+from pycaffe_ext.engine.core.wiring import Wiring
+from pycaffe_ext.engine.layers import Layer
 from pycaffe_ext.engine.parallel import one_thread
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import blob_to_array, caffe_pb2, is_hdf5, read_layers_h5, read_weights
-
-if TYPE_CHECKING:
-    from pycaffe_ext.engine.core.net import Net
-    from pycaffe_ext.engine.layers import Layer
 
 ADVICE = "; to learn this layer's parameters from scratch rather than copying from a saved net, rename the layer"
 
@@ -27,7 +24,7 @@ class SharedValues(Blob):
 
     def __init__(self, source: Blob) -> None:
         super().__init__(source.shape, source.device)
-        self.source = source.source if isinstance(source, SharedValues) else source
+        self.source: Blob = source.source if isinstance(source, SharedValues) else source
 
     @property
     def values(self) -> Values:
@@ -42,7 +39,7 @@ class SharedValues(Blob):
         self.source.data = value
 
 
-def copy_layers(net: Net, source: str | os.PathLike[str] | caffe_pb2.NetParameter) -> None:
+def copy_layers(net: Wiring, source: str | os.PathLike[str] | caffe_pb2.NetParameter) -> None:
     """Copy what has the same layer name; see Net.copy_trained_layers_from."""
     if not isinstance(source, caffe_pb2.NetParameter) and is_hdf5(source):
         copy_hdf5(net, source)
@@ -54,7 +51,7 @@ def copy_layers(net: Net, source: str | os.PathLike[str] | caffe_pb2.NetParamete
             _copy_arrays([blob_to_array(blob) for blob in layer.blobs], net.layers[place])
 
 
-def copy_hdf5(net: Net, path: str | os.PathLike[str]) -> None:
+def copy_hdf5(net: Wiring, path: str | os.PathLike[str]) -> None:
     """Copy from an HDF5 caffemodel.  Of layers of one name the last is filled, the first from a binary one: as Caffe.
 
     A blob that the file leaves out must be one that a layer above owns; UserError otherwise.
@@ -69,7 +66,7 @@ def copy_hdf5(net: Net, path: str | os.PathLike[str]) -> None:
             _copy_arrays(whole, layer)
 
 
-def owners(net: Net) -> list[list[bool]]:
+def owners(net: Wiring) -> list[list[bool]]:
     """For each layer, which of its blobs it owns; those that are shared belong to the first layer that has them."""
     learnable = {id(blob) for blob in net.learnable_params}
     out = []
@@ -79,12 +76,12 @@ def owners(net: Net) -> list[list[bool]]:
     return out
 
 
-def first_of_each_name(net: Net) -> dict[str, int]:
+def first_of_each_name(net: Wiring) -> dict[str, int]:
     """Name -> index of the first layer that bears it."""
     return {net.layers[i].name: i for i in reversed(range(len(net.layers)))}
 
 
-def warn_of_twins(net: Net) -> None:
+def warn_of_twins(net: Wiring) -> None:
     """One line in the log for each name that several layers with parameters share: weights go by name."""
     counts = Counter(layer.name for layer in net.layers if layer.blobs)
     glog.warning(
@@ -129,7 +126,7 @@ def _copy_array(array: np.ndarray, blob: Blob, name: str, i: int) -> None:
         blob.data.copy_(torch.from_numpy(np.ascontiguousarray(array)).view(blob.shape))
 
 
-def share_layers(net: Net, other: Net) -> None:
+def share_layers(net: Wiring, other: Wiring) -> None:
     """Bind the values of layers with the same name to those of `other`; gradients stay each net's own."""
     places = first_of_each_name(net)
     replaced: dict[int, Blob] = {}

@@ -31,7 +31,7 @@ class Prefetcher:
             self._thread.start()
         item = self._items.get()
         if isinstance(item, BaseException):
-            self._items.put(item)  # whoever asks again gets the same answer
+            self._items.put(item)  # a later call gets the same answer
             raise item
         return item
 
@@ -74,7 +74,7 @@ def _fill(make_items: Callable[[], Iterator[Any]], items: queue.Queue[Any], stop
     try:
         for item in make_items():
             items.put(item)
-            del item  # whoever takes it decides how long its memory is in use
+            del item  # the caller decides how long its memory is in use
             if stop.is_set():
                 return
     except BaseException as error:  # handed to the thread that waits for the item

@@ -103,7 +103,8 @@ class Transformer:
 
     def apply_to_batch(self, images: torch.Tensor, places: list[Place]) -> torch.Tensor:
         """Stored images (N, C, H, W), uint8 or float32 on any device -> (N, C, h, w) float32 there, as `apply`."""
-        stored = tuple(images.shape[1:])
+        _, c, h, w = images.shape
+        stored = c, h, w
         channels, height, width = self.output_shape(stored)
         device = images.device
         tops, lefts, mirrored = torch.tensor(places).t().to(device)  # int64, one transfer

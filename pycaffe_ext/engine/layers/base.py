@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NoReturn, TypeVar
 
 import torch
 
@@ -13,7 +14,9 @@ from pycaffe_ext.errors import LayerError, UserError
 from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.proto.forks import known_type
 
-_LAYERS: dict[str, type[Layer]] = {}
+LayerMaker = Callable[[caffe_pb2.LayerParameter, "caffe_pb2.Phase", torch.device], "Layer"]
+M = TypeVar("M", bound=LayerMaker)
+_LAYERS: dict[str, LayerMaker] = {}
 
 
 class Layer:
@@ -36,13 +39,13 @@ class Layer:
     auto_top_blobs = False
     is_loss = False
     in_place = False  # whether a top may be its own bottom
-    keeps_tops = False  # whether a pass may rely on what the one before has left in the tops
+    keeps_tops = False  # whether a pass may rely on what the previous one left in the tops
     reads_bottoms = True  # whether the backward pass reads the bottoms' values, or they are held for it
     reads_tops = False  # the same of the tops' values
     changes_values = True  # whether the values of a layer in place differ from those that it finds
-    may_overwrite = True  # whether a layer in place may write into the tensor that it finds; see engine.overwriting
+    may_overwrite = True  # whether a layer in place may write into the tensor it finds (engine.core.overwriting)
 
-    def __init__(self, param: caffe_pb2.LayerParameter, phase: int, device: torch.device) -> None:
+    def __init__(self, param: caffe_pb2.LayerParameter, phase: caffe_pb2.Phase, device: torch.device) -> None:
         self.param = caffe_pb2.LayerParameter()
         self.param.CopyFrom(param)
         self.name, self.type = param.name, param.type
@@ -79,7 +82,7 @@ class Layer:
         """Whether `force_backward` of the net reaches this bottom."""
         return not self.is_loss or bottom_index != 1
 
-    def fail(self, message: str) -> None:
+    def fail(self, message: str) -> NoReturn:
         """Raise UserError that names this layer."""
         raise LayerError(self.name, f"layer {self.name!r} ({self.type}): {message}")
 
@@ -90,7 +93,8 @@ class Layer:
     def legacy_shape(self, blob: Blob) -> tuple[int, int, int, int]:
         """(N, C, H, W) as Caffe's old accessors see a blob of up to 4 axes, 1 for those that it lacks."""
         self.check(len(blob.shape) <= 4, f"blobs may have up to 4 axes, not shape {blob.shape}")
-        return (*blob.shape, *[1] * (4 - len(blob.shape)))
+        n, c, h, w = (*blob.shape, *[1] * (4 - len(blob.shape)))
+        return n, c, h, w
 
     def axis(self, axis: int, blob: Blob, name: str = "axis") -> int:
         """`axis`, negative ones counted from the end, checked against the blob."""
@@ -203,12 +207,12 @@ def _apart(gradients: Sequence[torch.Tensor | None], above: list[torch.Tensor]) 
     return out
 
 
-def register(name: str) -> Callable[[type[Layer]], type[Layer]]:
-    """Class decorator: make the layer known under Caffe's name of its type."""
+def register(name: str) -> Callable[[M], M]:
+    """Decorator: make a layer's class, or the function that chooses it, known under Caffe's name of its type."""
 
-    def keep(cls: type[Layer]) -> type[Layer]:
-        _LAYERS[name] = cls
-        return cls
+    def keep(maker: M) -> M:
+        _LAYERS[name] = maker
+        return maker
 
     return keep
 
@@ -218,7 +222,7 @@ def layer_types() -> list[str]:
     return sorted(_LAYERS)
 
 
-def layer_class(param: caffe_pb2.LayerParameter) -> type[Layer]:
+def layer_class(param: caffe_pb2.LayerParameter) -> LayerMaker:
     """The class for a layer; raises UserError that names the layer and the types there are."""
     if param.type in _LAYERS:
         return _LAYERS[param.type]

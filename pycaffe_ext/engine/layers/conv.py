@@ -103,10 +103,10 @@ class _Conv(Layer):
             if not any(mask):
                 continue
             gradients = self._gradients(self._batched(high.diff), self._batched(low.data), weight, mask)
-            if down:
+            if down and gradients[0] is not None:
                 low.diff = gradients[0].contiguous().view(low.shape)
             for blob, gradient, learn in zip(self.blobs, gradients[1:], learns, strict=False):
-                if learn:
+                if learn and gradient is not None:
                     blob.accumulate(gradient)
 
     def _gradients(

@@ -81,13 +81,14 @@ class DataLayer(ReadingAhead):
             ahead = self.param.data_param.prefetch - IN_USE
             self._ahead = Prefetcher(partial(self._reader.batches, self.position), ahead)
         batch = self._take()
-        self._shape = tuple(batch.pixels.shape)
+        n, c, h, w = batch.pixels.shape
+        self._shape = n, c, h, w
         for blob, values in zip(top, (batch.pixels, batch.labels), strict=False):
             blob.data = values
         self._advance()
 
     def skip(self) -> None:
-        """Pass over a batch that nobody needs; nothing is read ahead any more until a batch is needed again."""
+        """Skip a batch; reading ahead stops until the next batch is needed."""
         self.close()
         self._advance()
 

@@ -1,4 +1,4 @@
-"""Element-wise layers whose gradients are torch's own."""
+"""Neuron layers whose gradients are torch's own: AbsVal, BNLL, ELU, Power, Exp, Log, Threshold, PReLU."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class HDF5Data(Layer):
     """Tops are the data sets of their names, batch_size rows at a time, from the files of a list, one after another.
 
     A batch goes on in the next file where one ends, and in the first after the last; each file is read as a whole.
-    shuffle orders the files anew whenever the list begins, and the rows of each file whenever it does.
+    shuffle reorders the files each time the list begins, and the rows of a file each time it begins.
     """
 
     exact_bottoms = 0
@@ -65,8 +65,8 @@ class HDF5Data(Layer):
             if self._row == len(self._order):
                 self._next_file()
         brought = self._lane.carry(lambda: [self._lane.bring(torch.from_numpy(values)) for values in out])
-        for blob, values in zip(top, brought, strict=True):
-            blob.data = hand_over(values)
+        for blob, tensor in zip(top, brought, strict=True):
+            blob.data = hand_over(tensor)
 
     def _next_file(self) -> None:
         shuffle = self.param.hdf5_data_param.shuffle
@@ -129,7 +129,7 @@ class HDF5Output(Layer):
         self._written = False
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        """There is no top."""
+        """No-op: there is no top."""
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         name = native(self.param.hdf5_output_param.file_name)
@@ -149,4 +149,4 @@ class HDF5Output(Layer):
         glog.info("hdf5_output_layer.cpp:38", f"Successfully saved {len(data)} rows")
 
     def backward(self, top: list[Blob], propagate_down: list[bool], bottom: list[Blob]) -> None:
-        """There is no gradient, and none is asked for that matters: the bottoms' stay as they are."""
+        """No-op: an output layer has no gradient."""

@@ -22,8 +22,8 @@ from pycaffe_ext.engine.layers.base import register
 from pycaffe_ext.engine.layers.reading_ahead import ReadingAhead
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.pictures import opencv
-from pycaffe_ext.programs.convert_imageset import read_list
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.records.image_list import read_list
 from pycaffe_ext.strings import native
 
 AHEAD = 2  # batches that wait; image_data_param has no field for it
@@ -34,7 +34,7 @@ class ImageData(ReadingAhead):
     """Caffe's ImageData layer.  Tops: images (N, C, H, W), BGR or grey, and labels (N,).
 
     The list has a line for each image: its path below root_folder, a space, its label.  new_height and new_width
-    resize (bilinearly), then transform_param applies.  shuffle orders the list anew whenever it begins; rand_skip
+    resize (bilinearly), then transform_param applies.  shuffle reorders the list each time it begins; rand_skip
     passes over up to rand_skip - 1 of its first images, once.  The first image of each batch gives it its shape.
     """
 
@@ -61,7 +61,8 @@ class ImageData(ReadingAhead):
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         batch = self._take()
-        self._shape = tuple(batch.pixels.shape)
+        n, c, h, w = batch.pixels.shape
+        self._shape = n, c, h, w
         top[0].data, top[1].data = batch.pixels, batch.labels
 
 

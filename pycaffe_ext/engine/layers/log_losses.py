@@ -6,7 +6,7 @@ import torch
 
 from pycaffe_ext.engine.core.blob import Blob
 from pycaffe_ext.engine.layers.base import register
-from pycaffe_ext.engine.layers.softmax import Labelled, normalizer
+from pycaffe_ext.engine.layers.labelled import Labelled, normalizer
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import blob_to_array, caffe_pb2, read_message
 from pycaffe_ext.strings import native

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from pycaffe_ext.engine.core.blob import Blob
 from pycaffe_ext.engine.layers.base import AutogradLayer, register
-from pycaffe_ext.engine.layers.softmax import normalization, normalizer
+from pycaffe_ext.engine.layers.labelled import normalization, normalizer
 from pycaffe_ext.proto import caffe_pb2
 
 Tensors = list[torch.Tensor]
@@ -18,7 +18,7 @@ class _Loss(AutogradLayer):
     """Two bottoms, predictions and targets; one number."""
 
     exact_bottoms = 2
-    exact_tops = 1
+    exact_tops: int | None = 1
     auto_top_blobs = True
     is_loss = True
 

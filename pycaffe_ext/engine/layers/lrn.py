@@ -102,7 +102,7 @@ class WithinChannel(AutogradLayer):
 
 
 @register("LRN")
-def lrn(param: caffe_pb2.LayerParameter, phase: int, device: torch.device) -> Layer:
+def lrn(param: caffe_pb2.LayerParameter, phase: caffe_pb2.Phase, device: torch.device) -> Layer:
     """The layer of the region that the parameters ask for."""
     across = param.lrn_param.norm_region == REGION.ACROSS_CHANNELS
     layer = (AcrossChannels if across else WithinChannel)(param, phase, device)

@@ -42,7 +42,7 @@ class MemoryData(Layer):
         top[1].reshape((self.batch_size,))
 
     def reset(self, data: np.ndarray, labels: np.ndarray) -> None:
-        """Take the batches of these arrays in turn from now on, the first next, again and again.
+        """Take the batches of these arrays from now on, starting with the first, in an endless cycle.
 
         data : (n, channels, height, width) float32, used as it is: transform_param does not apply
         labels : n float32 in any shape, e.g. (n, 1, 1, 1);  n : a multiple of batch_size

@@ -21,10 +21,11 @@ class Parameter(Layer):
         shape = self.param.parameter_param.shape.dim
         self.check(all(n > 0 for n in shape), f"shape {tuple(shape)} must be positive")
         self.add_blob(shape)
-        top[0] = BlobView(self.blobs[0], shape)
+        self._view = BlobView(self.blobs[0], shape)
+        top[0] = self._view
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
-        top[0].owner = self.blobs[0]  # it may have come to be shared since
+        self._view.owner = self.blobs[0]  # it may have come to be shared since
 
     def forward(self, bottom: list[Blob], top: list[Blob]) -> None:
         """The values are there."""

@@ -16,7 +16,7 @@ from pycaffe_ext.proto import caffe_pb2
 POOL = caffe_pb2.PoolingParameter
 aten = torch.ops.aten
 LOWEST = torch.finfo(torch.float32).min
-SMALL = 9  # windows of so many values or fewer are quicker slice by slice than in torch's own pooling, on a CPU
+SMALL = 9  # windows of up to this many values are faster slice by slice than in torch's own pooling, on a CPU
 
 
 def output_size(size: int, kernel: int, stride: int, padding: int, floor: bool = False) -> int:
@@ -40,12 +40,9 @@ class Pooling(Layer):
     exact_bottoms = min_tops = 1
     max_tops = 2
 
-    @property
-    def reads_bottoms(self) -> bool:
-        return self.param.pooling_param.pool == POOL.MAX
-
     def setup(self, bottom: list[Blob], top: list[Blob]) -> None:
         param = self.param.pooling_param
+        self.reads_bottoms = param.pool == POOL.MAX
         self.check(len(top) == 1 or param.pool == POOL.MAX, "only MAX has a second top")
         self._kernel, self._stride, self._pad = self._pair("kernel"), self._pair("stride"), self._pair("pad")
         if param.global_pooling:
@@ -73,7 +70,7 @@ class Pooling(Layer):
         self.check(len(shape) == 4, f"bottom must have 4 axes (N, C, H, W), not shape {shape}")
         param = self.param.pooling_param
         if param.global_pooling:
-            self._kernel = shape[2:]
+            self._kernel = (shape[2], shape[3])
         floor = param.round_mode == POOL.FLOOR
         self._out = tuple(
             output_size(shape[2 + i], self._kernel[i], self._stride[i], self._pad[i], floor) for i in range(2)

@@ -25,7 +25,7 @@ class Python(Layer):
     in_place = keeps_tops = True
     reads_bottoms = False  # its backward pass sees the blobs as they are then, as in Caffe
 
-    def __init__(self, param: caffe_pb2.LayerParameter, phase: int, device: torch.device) -> None:
+    def __init__(self, param: caffe_pb2.LayerParameter, phase: caffe_pb2.Phase, device: torch.device) -> None:
         super().__init__(param, phase, device)
         python = self.param.python_param
         try:
@@ -57,7 +57,8 @@ class Python(Layer):
 
     def _run(self, name: str, *arguments: list[Any]) -> None:
         method = getattr(self.instance, name, None)
-        self.check(method is not None, f"class {self.param.python_param.layer!r} has no method {name!r}")
+        if method is None:
+            self.fail(f"class {self.param.python_param.layer!r} has no method {name!r}")
         shown = [[ArrayBlob(item) if isinstance(item, Blob) else item for item in items] for items in arguments]
         try:
             method(*shown)

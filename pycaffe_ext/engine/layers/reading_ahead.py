@@ -15,7 +15,8 @@ class ReadingAhead(Layer):
     _ahead: Prefetcher | None = None
 
     def _take(self) -> Batch:
-        """The next batch; what went wrong while it was read is told with the layer's name."""
+        """The next batch; an error raised while reading it is re-raised with the layer's name."""
+        assert self._ahead is not None, "a source reads ahead while its net runs"
         try:
             batch = self._ahead.take()
         except UserError as error:

@@ -14,6 +14,7 @@ import torch
 from pycaffe_ext import glog
 from pycaffe_ext.engine.core.blob import Blob
 from pycaffe_ext.engine.layers.base import Layer, register
+from pycaffe_ext.proto import caffe_pb2
 
 Tensor = torch.Tensor
 
@@ -31,19 +32,11 @@ class Recurrent(Layer):
 
     states = 1
     gates = 1  # widths of D that each step needs
-    blob_names = ("W_xh", "b_h", "W_xh_static")
+    blob_names: tuple[str, ...] = ("W_xh", "b_h", "W_xh_static")
 
-    @property
-    def min_bottoms(self) -> int:
-        return 2 + self._exposed
-
-    @property
-    def max_bottoms(self) -> int:
-        return 3 + self._exposed
-
-    @property
-    def exact_tops(self) -> int:
-        return 1 + self._exposed
+    def __init__(self, param: caffe_pb2.LayerParameter, phase: caffe_pb2.Phase, device: torch.device) -> None:
+        super().__init__(param, phase, device)
+        self.min_bottoms, self.max_bottoms, self.exact_tops = (n + self._exposed for n in (2, 3, 1))
 
     @property
     def _exposed(self) -> int:

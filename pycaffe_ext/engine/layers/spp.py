@@ -56,7 +56,7 @@ class SPP(Layer):
             f" {bins} x {bins} bins; lower pyramid_height {self.param.spp_param.pyramid_height}",
         )
         param = caffe_pb2.LayerParameter(name=self.name, type="Pooling")
-        param.pooling_param.pool = caffe_pb2.PoolingParameter.PoolMethod.Value(SPP_POOL.Name(self.param.spp_param.pool))
+        param.pooling_param.pool = getattr(caffe_pb2.PoolingParameter, SPP_POOL.Name(self.param.spp_param.pool))
         for i, side in enumerate("hw"):
             for field, value in (("kernel", kernel[i]), ("stride", kernel[i]), ("pad", pad[i])):
                 setattr(param.pooling_param, f"{field}_{side}", value)

@@ -14,7 +14,7 @@ SMALLEST = torch.finfo(torch.float32).tiny  # Caffe adds it to the sum that it d
 
 
 @register("Pooling")
-def pooling(param: caffe_pb2.LayerParameter, phase: int, device: torch.device) -> Layer:
+def pooling(param: caffe_pb2.LayerParameter, phase: caffe_pb2.Phase, device: torch.device) -> Layer:
     """The layer of the method asked for."""
     kind = StochasticPooling if param.pooling_param.pool == POOL.STOCHASTIC else Pooling
     return kind(param, phase, device)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -77,7 +77,7 @@ def read_window_file(param: caffe_pb2.WindowDataParameter) -> Images:
         raise UserError(f"{param.source}: cannot read this window file ({error.strerror})") from error
     except (ValueError, StopIteration, RuntimeError) as error:
         raise UserError(
-            f"{param.source}: is no window file, or cut off, at image {max(0, len(out.paths) - 1)};"
+            f"{param.source}: not a window file, or truncated, at image {max(0, len(out.paths) - 1)};"
             " write `# index path channels height width count` and count windows for each"
         ) from error
     if any(window.label <= 0 for window in out.foreground):
@@ -178,7 +178,11 @@ class WindowReader:
     def _mean(self, rows: slice, columns: slice) -> np.ndarray:
         mean = self._transform.mean
         if mean is None:
-            return self._transform.mean_values.reshape(-1, 1, 1) if self._transform.mean_values.size else np.float32(0)
+            return (
+                self._transform.mean_values.reshape(-1, 1, 1)
+                if self._transform.mean_values.size
+                else np.zeros((), np.float32)
+            )
         offset = (mean.shape[2] - self._transform.crop) // 2  # Caffe takes the width's for both axes
         return mean[:, rows.start + offset : rows.stop + offset, columns.start + offset : columns.stop + offset]
 
@@ -210,6 +214,6 @@ class WindowReader:
         return [_round(centre[i] + sign * half[i] * scale) for sign in (-1, 1) for i in (0, 1)]
 
 
-def _round(value: float) -> int:
+def _round(value: Any) -> int:
     """To the nearest whole number, halves away from zero, as C does."""
     return int(math.copysign(math.floor(abs(value) + 0.5), value))

@@ -12,7 +12,7 @@ from pycaffe_ext.errors import UserError, known
 def learning_rate(param: Any, iteration: int, current_step: int = 0) -> float:
     """Rate of iteration `iteration` (before its increment) under a SolverParameter.
 
-    current_step : how many rate drops "multistep" has made; the other policies do not look at it.
+    current_step : how many rate drops "multistep" has made; the other policies ignore it.
     Raises UserError for an unknown policy or a setting that makes the rate undefined.
     """
     policy = known(param.lr_policy, POLICIES, "lr_policy")
@@ -59,11 +59,11 @@ def _sigmoid(param: Any, iteration: int, _: int) -> float:
 
 
 POLICIES: dict[str, Callable[[Any, int, int], float]] = {
-    "fixed": lambda param, iteration, step: 1.0,
+    "fixed": lambda _param, _iteration, _step: 1.0,
     "step": _step,
-    "exp": lambda param, iteration, step: param.gamma**iteration,
-    "inv": lambda param, iteration, step: (1 + param.gamma * iteration) ** -param.power,
-    "multistep": lambda param, iteration, step: param.gamma**step,
+    "exp": lambda param, iteration, _step: param.gamma**iteration,
+    "inv": lambda param, iteration, _step: (1 + param.gamma * iteration) ** -param.power,
+    "multistep": lambda param, _iteration, step: param.gamma**step,
     "poly": _poly,
     "sigmoid": _sigmoid,
 }

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from pycaffe_ext import glog
+from pycaffe_ext.engine.core.debug_info import DebugInfo
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.engine.core.net_log import build_net
 from pycaffe_ext.engine.core.random import set_seed
@@ -49,9 +50,10 @@ class Solver:
             with naming_lines(source):
                 check_names(snapshot.owned_blobs(self.net))  # now: the first snapshot may be hours away
         tests = zip(test_net_params(param), test_net_files(param), strict=True)
+        self._debug_info = DebugInfo() if param.debug_info else None
         self.test_nets = [self._make_net(net, file) for net, file in tests]
         for net in self.test_nets:
-            net.debug_info = param.debug_info
+            net.observer = self._debug_info
         self.update = UPDATES[param.type]
         self.history: list[torch.Tensor | None] = [None] * (len(self.net.learnable_params) * self.update.histories)
         self.iter = 0
@@ -144,15 +146,16 @@ class Solver:
                 self.test_all()
                 if self._stopped:
                     break
-            self._iterate(start)
+            self.iterate(start)
             if self._after_iteration():
                 break
         self._readings.settle()
 
-    def _iterate(self, start: int) -> None:
+    def iterate(self, start: int) -> None:
+        """One iteration of a `step` that began at iteration `start`: passes, display and update."""
         for on_start, _ in self.callbacks:
             on_start()
-        self.net.debug_info = self.param.debug_info and _due(self.iter, self.param.display)
+        self.net.observer = self._debug_info if _due(self.iter, self.param.display) else None
         losses = []
         for _ in range(self.param.iter_size):
             losses.append(self.net.forward_losses())
@@ -180,11 +183,11 @@ class Solver:
         self._readings.add(losses, use)
 
     def _after_iteration(self) -> bool:
-        """Snapshot if due or asked for; whether to stop.  As in Caffe, a wish to snapshot is served first."""
-        wish = self._take_request()
-        if _due(self.iter, self.param.snapshot) or wish == "snapshot":
+        """Snapshot if due or asked for; whether to stop.  As in Caffe, a request to snapshot is served first."""
+        request = self._take_request()
+        if _due(self.iter, self.param.snapshot) or request == "snapshot":
             self.snapshot()
-        self._stopped = self._stopped or wish == "stop"
+        self._stopped = self._stopped or request == "stop"
         return self._stopped
 
     def _take_request(self) -> str | None:
@@ -257,17 +260,20 @@ class Solver:
         if not self.net.params_lr[i] and not gathers:
             return
         weight, grad = blob.data, blob.take_gradient()
-        if self.param.iter_size > 1:
+        if self.param.iter_size > 1 and isinstance(grad, torch.Tensor):  # no product is deferred then
             grad.div_(self.param.iter_size)
         regularize(weight, grad, decay, self.param.regularization_type)
         self.update.rule(weight, grad, self._state_of(i, weight), rate, self.param, self.iter)
 
     def _state_of(self, i: int, weight: torch.Tensor) -> list[torch.Tensor]:
         places = range(i, len(self.history), len(self.net.learnable_params))
+        state = []
         for place in places:
-            if self.history[place] is None:
-                self.history[place] = torch.zeros_like(weight)
-        return [self.history[place] for place in places]
+            tensor = self.history[place]
+            if tensor is None:
+                tensor = self.history[place] = torch.zeros_like(weight)
+            state.append(tensor)
+        return state
 
     # ---- testing
 
@@ -300,8 +306,8 @@ class Solver:
         return means
 
     def _stop_while_testing(self) -> bool:
-        while wish := self._take_request():
-            if wish == "snapshot":
+        while request := self._take_request():
+            if request == "snapshot":
                 self.snapshot()
             else:
                 self._stopped = True
@@ -378,7 +384,7 @@ class Scores:
     they are there: as soon as the batch after it is under way.
     """
 
-    def __init__(self, net: Net, on_batch: Callable[[int, np.ndarray], None] = lambda batch, values: None) -> None:
+    def __init__(self, net: Net, on_batch: Callable[[int, np.ndarray], None] = lambda _batch, _values: None) -> None:
         self._net, self._on_batch = net, on_batch
         self._readings = Readings(net.device)
         self._batches, self._loss, self._sums = 0, 0.0, np.zeros(0, np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pycaffe_ext import glog
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2, read_net, upgrade_net
@@ -14,8 +16,10 @@ def train_net_param(param: caffe_pb2.SolverParameter) -> caffe_pb2.NetParameter:
     """The training net's description with its state merged: TRAIN, then the net's own, then train_state."""
     given = [field for field in TRAIN_FIELDS if param.HasField(field)]
     if len(given) != 1:
-        told = f"it has {', '.join(given)}" if given else "it has none"
-        raise UserError(f"the solver must name its training net in exactly one of {', '.join(TRAIN_FIELDS)}; {told}")
+        given_text = f"it has {', '.join(given)}" if given else "it has none"
+        raise UserError(
+            f"the solver must name its training net in exactly one of {', '.join(TRAIN_FIELDS)}; {given_text}"
+        )
     field = given[0]
     if field.endswith("param"):
         glog.info("solver.cpp:93", f"Creating training net specified in {field}.")
@@ -38,7 +42,7 @@ def test_net_params(param: caffe_pb2.SolverParameter) -> list[caffe_pb2.NetParam
         )
     if sources and param.test_interval <= 0:
         raise UserError("test_iter or a test net is given, so test_interval must be above 0 in the solver")
-    states = list(param.test_state) or [None] * len(sources)
+    states: Sequence[caffe_pb2.NetState | None] = list(param.test_state) or [None] * len(sources)
     return [_test_net(i, *source, state) for i, (source, state) in enumerate(zip(sources, states, strict=True))]
 
 
@@ -59,13 +63,18 @@ def test_net_files(param: caffe_pb2.SolverParameter) -> list[str | None]:
     return [native(source) if isinstance(source, str) else None for _, source in _test_sources(param)]
 
 
-def _test_net(index: int, kind: str, source: str | caffe_pb2.NetParameter, state: object) -> caffe_pb2.NetParameter:
-    named = isinstance(source, str)
-    glog.info("solver.cpp:190", f"Creating test net (#{index}) specified by {kind}{f': {source}' if named else ''}")
-    return _with_state(read_net(native(source)) if named else upgrade_net(_copy(source)), caffe_pb2.TEST, state)
+def _test_net(
+    index: int, kind: str, source: str | caffe_pb2.NetParameter, state: caffe_pb2.NetState | None
+) -> caffe_pb2.NetParameter:
+    file = f": {source}" if isinstance(source, str) else ""
+    glog.info("solver.cpp:190", f"Creating test net (#{index}) specified by {kind}{file}")
+    net = read_net(native(source)) if isinstance(source, str) else upgrade_net(_copy(source))
+    return _with_state(net, caffe_pb2.TEST, state)
 
 
-def _with_state(net: caffe_pb2.NetParameter, phase: int, state: object) -> caffe_pb2.NetParameter:
+def _with_state(
+    net: caffe_pb2.NetParameter, phase: caffe_pb2.Phase, state: caffe_pb2.NetState | None
+) -> caffe_pb2.NetParameter:
     merged = caffe_pb2.NetState(phase=phase)
     merged.MergeFrom(net.state)
     if state is not None:

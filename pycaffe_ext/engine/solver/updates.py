@@ -31,7 +31,7 @@ class Update:
     gathers_decay: bool = True
 
 
-def sgd(weight: Tensor, grad: Tensor | Product, state: list[Tensor], rate: float, param: Any, iteration: int) -> None:
+def sgd(weight: Tensor, grad: Tensor | Product, state: list[Tensor], rate: float, param: Any, _iteration: int) -> None:
     """V <- momentum V + rate grad;  W <- W - V: the rate is inside V."""
     if isinstance(grad, Product):
         grad.add_to(state[0], param.momentum, rate)
@@ -40,24 +40,24 @@ def sgd(weight: Tensor, grad: Tensor | Product, state: list[Tensor], rate: float
     weight.sub_(state[0])
 
 
-def nesterov(weight: Tensor, grad: Tensor, state: list[Tensor], rate: float, param: Any, iteration: int) -> None:
+def nesterov(weight: Tensor, grad: Tensor, state: list[Tensor], rate: float, param: Any, _iteration: int) -> None:
     """As SGD, but W <- W - ((1 + momentum) V_new - momentum V_old)."""
     weight.add_(state[0], alpha=param.momentum)
     state[0].mul_(param.momentum).add_(grad, alpha=rate)
     weight.sub_(state[0], alpha=1 + param.momentum)
 
 
-def adagrad(weight: Tensor, grad: Tensor, state: list[Tensor], rate: float, param: Any, iteration: int) -> None:
+def adagrad(weight: Tensor, grad: Tensor, state: list[Tensor], rate: float, param: Any, _iteration: int) -> None:
     state[0].addcmul_(grad, grad)
     weight.addcdiv_(grad, state[0].sqrt().add_(param.delta), value=-rate)
 
 
-def rmsprop(weight: Tensor, grad: Tensor, state: list[Tensor], rate: float, param: Any, iteration: int) -> None:
+def rmsprop(weight: Tensor, grad: Tensor, state: list[Tensor], rate: float, param: Any, _iteration: int) -> None:
     state[0].mul_(param.rms_decay).addcmul_(grad, grad, value=1 - param.rms_decay)
     weight.addcdiv_(grad, state[0].sqrt().add_(param.delta), value=-rate)
 
 
-def adadelta(weight: Tensor, grad: Tensor, state: list[Tensor], rate: float, param: Any, iteration: int) -> None:
+def adadelta(weight: Tensor, grad: Tensor, state: list[Tensor], rate: float, param: Any, _iteration: int) -> None:
     """state: mean square of the gradients, mean square of the updates; momentum is their decay."""
     squares, updates = state
     squares.mul_(param.momentum).addcmul_(grad, grad, value=1 - param.momentum)

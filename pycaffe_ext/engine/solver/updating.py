@@ -15,8 +15,8 @@ from pycaffe_ext.proto import caffe_pb2
 class UpdatingSolver(Solver):
     """Leaves in each parameter's diff what the last update took away from it (facts: ComputeUpdateValue, Net::Update).
 
-    Unless snapshots show them (snapshot_diff), nobody sees the changes of the iterations before the last one of a
-    `step`, and those cost nothing more.
+    Unless snapshots show them (snapshot_diff), only the changes of the last iteration of a `step` are visible; those
+    of the others cost nothing.
     """
 
     def __init__(self, param: caffe_pb2.SolverParameter, device: torch.device) -> None:

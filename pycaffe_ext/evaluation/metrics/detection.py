@@ -194,7 +194,7 @@ def _area(name: str, label: np.ndarray, score: np.ndarray, group: np.ndarray, se
         f"{name}_95_delong": _or_none(lambda: roc.auc_interval(label, score)),
         f"{name}_95_group": _or_none(
             lambda: intervals.area_interval(
-                area, roc.bootstrap_aucs(label, score, group, RESAMPLES, seed), roc.class_groups(label, group)
+                area, roc.bootstrap_aucs(label, score, group, RESAMPLES, seed), roc.effective_class_groups(label, group)
             )
         ),
     }

@@ -71,7 +71,7 @@ def inner_product(graph: Graph, layer: LayerParameter) -> None:
         axis = axis_of(layer, p.axis, bottom.shape)
         outer, inputs = bottom.shape[:axis], prod(bottom.shape[axis:])
         weight = (inputs, p.num_output) if p.transpose else (p.num_output, inputs)
-        shapes = [weight] + [(p.num_output,)] * p.bias_term
+        shapes: list[tuple[int, ...]] = [weight, *[(p.num_output,)] * p.bias_term]
         blobs = [graph.constant(blob, layer.name) for blob in graph.source.learned(layer, shapes)]
         flat = graph.node("Flatten", [bottom], (prod(outer), inputs), axis=axis)
         out = graph.node("Gemm", [flat, *blobs], (prod(outer), p.num_output), transB=int(not p.transpose))

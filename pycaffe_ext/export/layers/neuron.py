@@ -11,23 +11,30 @@ from pycaffe_ext.export.graph import Graph, Value
 from pycaffe_ext.export.layers.registry import emits
 from pycaffe_ext.export.source import LayerParameter
 
+Function = Callable[[Graph, LayerParameter, Value], Value]
 
-def _each(name: str) -> Callable:
+
+def _each(name: str) -> Callable[[Function], Function]:
     """Register a function (graph, layer, value) -> value for a layer with one bottom and one top."""
 
-    def register(function: Callable[[Graph, LayerParameter, Value], Value]) -> Callable:
+    def register(function: Function) -> Function:
         emits(name)(lambda graph, layer: graph.top(layer, function(graph, layer, graph.bottom(layer))))
         return function
 
     return register
 
 
+def _plain(op: str) -> Function:
+    """An operator of ONNX without attributes."""
+    return lambda graph, _layer, x: graph.node(op, [x], x.shape)
+
+
 for _type, _op in {"TanH": "Tanh", "Sigmoid": "Sigmoid", "AbsVal": "Abs", "BNLL": "Softplus"}.items():
-    _each(_type)(lambda graph, layer, x, op=_op: graph.node(op, [x], x.shape))
+    _each(_type)(_plain(_op))
 
 
 @_each("Dropout")
-def dropout(graph: Graph, layer: LayerParameter, x: Value) -> Value:
+def dropout(_graph: Graph, _layer: LayerParameter, x: Value) -> Value:
     return x
 
 

@@ -393,7 +393,7 @@ def test_mask_videos_that_would_lose_a_polyp_are_refused(tmp_path):
         home = tmp_path / str(number) / "set"
         video(home / "videos/one.avi", FRAMES[:2])
         video(home / "masks/one.mkv", masks)
-        fails(home, "masks/one.mkv: frame 1", "grey", name == "both" and "away from its polyps" or "black and white")
+        fails(home, "masks/one.mkv: frame 1", "grey", (name == "both" and "away from its polyps") or "black and white")
 
 
 def test_mask_is_for_masks_in_files(tmp_path):

@@ -317,10 +317,10 @@ def test_rows_do_not_outlive_the_records_they_came_from(database, reading_pays, 
 def test_by_default_a_quarter_of_the_memory(database, monkeypatch):
     monkeypatch.setattr(prefix, "available_memory", lambda: 4 * 676 * 10)
     made = solver(PLAIN, None, test_interval=1000)
-    kept = [net.prefix._tiers[0].rows for net in (made.net, *made.test_nets) if net.prefix]
+    kept = [net.planner._tiers[0].rows for net in (made.net, *made.test_nets) if net.planner]
     assert sum(one.bytes for one in kept) <= 676 * 10 and kept[0].count == 10
     monkeypatch.setattr(prefix, "available_memory", lambda: 0)
-    assert solver(PLAIN, None, test_interval=1000).net.prefix is None
+    assert solver(PLAIN, None, test_interval=1000).net.planner is None
 
 
 # ---- rows
@@ -366,4 +366,4 @@ def test_rows_of_a_database_whose_name_is_not_utf8(database, reading_pays):
     made = Solver(parse(solver_text(test_iter=None, test_interval=None), caffe_pb2.SolverParameter()))
     prefix.attach(made, 1)
     made.step(8)
-    assert made.net.prefix is not None and made.iter == 8
+    assert made.net.planner is not None and made.iter == 8

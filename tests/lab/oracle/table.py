@@ -1,4 +1,4 @@
-"""CONFORMANCE.md: what was compared, how many rows, the worst error, what failed."""
+"""The page docs/reference/conformance.md: what was compared, how many rows, the worst error, what failed."""
 
 from __future__ import annotations
 

@@ -1,0 +1,97 @@
+"""What `data-help` prints: the data sets that are read, or what a folder holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from pycaffe_ext.data import class_folders, frame_sets, images, sources
+from pycaffe_ext.data.frames import damaged_frames
+from pycaffe_ext.data.reading import Reading
+from pycaffe_ext.data.sources.listing import not_taken
+from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.runs.summary import damage_text
+
+Options: TypeAlias = Mapping[str, Any]
+SETS = (
+    ("polyp", "frames with masks of their polyps", tuple(sources.SOURCES.values())),
+    ("frames", "frames that are informative or not", tuple(frame_sets.SOURCES.values())),
+    ("folder", "pictures of 2 to 100 classes", (class_folders.CLASS_FOLDERS,)),
+)
+
+
+def show(options: Options) -> None:
+    """Print what the parsed options of `data-help` ask for; UserError for an unknown data set or folder."""
+    every = {about.slug: about for _, _, known_sets in SETS for about in known_sets}
+    slugs = [known(options["dataset"], every, "data set")] if options["dataset"] else []
+    if options["data"]:
+        say_what_it_is(options)
+    elif slugs:
+        print(sources.describe(every[slugs[0]]), sources.NOTE, sep="\n\n")
+    else:
+        for job, what, known_sets in SETS:
+            print(f"For `make {job}`: {what}", *map(sources.describe, known_sets), "", sep="\n\n")
+        print(sources.NOTE)
+
+
+def say_what_it_is(options: Options) -> None:
+    """Print which layout a folder has and what is in it; what nothing recognises is an error of the polyps' layouts."""
+    kinds: dict[Callable[[Options], None], Callable[[Path], object]] = {
+        say_of_polyps: sources.recognise,
+        say_of_frames: frame_sets.recognise,
+        say_of_class_folders: class_folders.class_names,
+    }
+    if options["dataset"]:
+        named = next(
+            say for say, kind in zip(kinds, SETS, strict=True) if options["dataset"] in [one.slug for one in kind[2]]
+        )
+        named(options)
+        return
+    folder = Path(options["data"])
+    next((say for say, recognise in kinds.items() if _recognised(recognise, folder)), say_of_polyps)(options)
+
+
+def _recognised(recognise: Callable[[Path], object], folder: Path) -> bool:
+    try:
+        recognise(folder)
+    except UserError:
+        return False
+    return True
+
+
+def say_of_frames(options: Options) -> None:
+    found = frame_sets.find(Path(options["data"]), options["dataset"], options["damaged"] == "keep")
+    print(sources.describe(found.source))
+    print(f"\n{found.folder} is {found.source.slug}:")
+    say_of_images(options, found.images, frame_sets.CLASSES)
+
+
+def say_of_class_folders(options: Options) -> None:
+    found = class_folders.read(Path(options["data"]), options["damaged"] == "keep")
+    print(sources.describe(class_folders.CLASS_FOLDERS))
+    print(f"\n{found.folder} is {class_folders.CLASS_FOLDERS.slug}:")
+    say_of_images(options, found.images, found.classes)
+
+
+def say_of_images(options: Options, found: Sequence[images.Image], classes: Sequence[str]) -> None:
+    count = np.bincount([image.label for image in found], minlength=len(classes))
+    counts = ", ".join(f"{n} {name}" for n, name in zip(count, classes, strict=True))
+    print(f"{len(found)} pictures, {counts}; {len({image.group for image in found})} groups")
+    print(sources.left_out_text(not_taken(Path(options["data"]), [image.path for image in found])))
+    if damaged := images.damaged(found):
+        print(damage_text(damaged))
+
+
+def say_of_polyps(options: Options) -> None:
+    folder, videos = Path(options["data"]), Path(options["runs"]) / "data" / "videos"
+    source, home = sources.recognise(folder, options["dataset"])
+    print(sources.describe(source))
+    reading = Reading(options["mask"], options["damaged"])
+    frames = sources.find(folder, source.slug, videos, reading=reading)
+    print(f"\n{home} is {source.slug}:\n{sources.summary(frames)}")
+    print(sources.left_out_text(sources.left_out(folder, frames)))
+    if damaged := damaged_frames(frames):
+        print(damage_text(damaged))
