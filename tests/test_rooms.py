@@ -19,7 +19,7 @@ BESIDE = ("benchmarks", "gpucheck")  # packages of the checkout, which import th
 GROUND = "ground"
 Arrow = tuple[str, str]
 
-ROOMS = {  # room -> the rooms that it may import, beside the ground
+ROOMS: dict[str, tuple[str, ...]] = {  # room -> the rooms that it may import, beside the ground
     "proto": (),
     "pictures": (),
     "records": ("pictures", "proto"),
@@ -67,6 +67,7 @@ ROOMS = {  # room -> the rooms that it may import, beside the ground
     "schemes": (),
     GROUND: (),
 }
+ROOMS["commands"] = tuple(name for name in ROOMS if name not in ("__main__", GROUND))  # a program each: on top of all
 EXCEPTIONS = {  # arrows between modules that close a circle today; the list only shrinks
     ("applications.base", "runs.settings"),
     ("applications.folder", "runs.settings"),

@@ -9,7 +9,6 @@ from pathlib import Path
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = Path("docs", "reference", "conformance.md")
 ERROR = 2  # glog's level: neither INFO nor WARNING of every net that is made
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "lab")]  # the cases belong to the tests, not to the installed package
 

@@ -27,6 +27,7 @@ from pycaffe_ext.records.datum import to_bytes
 from pycaffe_ext.runs import exporting, records
 from pycaffe_ext.runs.records import Best, ResultRecord, RunRecord
 from pycaffe_ext.runs.settings import Machine, Settings
+from pycaffe_ext.training.scoring import ScoreNet
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -198,8 +199,8 @@ def test_a_moved_run_is_scored_on_the_data_beside_it_and_an_export_is_replaced(
     write_json(moved / "run.json", record)
     files = []
 
-    def scored(caffe: Any, model: Path, *_: Any) -> tuple[np.ndarray, None]:
-        layer = exporting.read_net(model).layer[0]
+    def scored(caffe: Any, net: ScoreNet, *_: Any) -> tuple[np.ndarray, None]:
+        layer = exporting.read_net(net.model).layer[0]
         files.extend([layer.data_param.source, layer.transform_param.mean_file])
         return engine_probabilities(folder)[:3], None
 
