@@ -56,6 +56,10 @@ class Application(ABC, Generic[I, E]):
     def check(self, request: DataRequest) -> None:
         """Raise UserError for what is wrong with DATA= and the application's options, before an item is read."""
 
+    def data_name(self, request: DataRequest) -> str:
+        """What the data are called in titles and reports."""
+        return request.source if request.data else "synthetic data"
+
     @abstractmethod
     def classes(self, request: DataRequest) -> tuple[str, ...]:
         """Names of the classes, class 0 the background; known before anything is packed: the head needs it."""
