@@ -57,6 +57,11 @@ class Frames(WholePictures[Evaluation]):
         else:
             frame_sets.recognise(request.data, request.dataset)
 
+    def data_name(self, request: DataRequest) -> str:
+        if not request.data:
+            return "semi-synthetic frames"
+        return f"{request.source}, semi-synthetic" if request.option("degrade") == "1" else request.source
+
     def classes(self, request: DataRequest) -> tuple[str, ...]:
         return frame_sets.CLASSES
 

@@ -55,8 +55,8 @@ def overlap_text(study: Study) -> str:
 
 def source_text(study: Study) -> str:
     """The data set in a few words."""
-    request = study.runs[0].settings.request
-    return request.source if request.data else "synthetic data"
+    run = study.runs[0]
+    return run.application.data_name(run.settings.request)
 
 
 def setting_text(study: Study) -> str:
@@ -107,10 +107,11 @@ def about(study: Study, missing: Sequence[str], primary: str) -> Section:
 def _data_text(run: RunFiles) -> str:
     request, fingerprint = run.settings.request, f"sha256 of all items {run.packed.fingerprint[:12]}…"
     if not request.data:
-        return f"synthetic, drawn for each seed: it says nothing about patients ({fingerprint})"
+        name = run.application.data_name(request)
+        return f"{name}, drawn for each seed: they say nothing about patients ({fingerprint})"
     options = [f"{name.upper()}={value}" for name, value in request.options]
     damaged = [damage_text(run.packed.damaged)] if run.packed.damaged else []
-    return "; ".join([f"{request.source}, {fingerprint}", *options, *damaged])
+    return "; ".join([f"{run.application.data_name(request)}, {fingerprint}", *options, *damaged])
 
 
 def _resumed(study: Study) -> str:

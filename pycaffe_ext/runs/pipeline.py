@@ -382,8 +382,7 @@ def score_test(job: Run, caffe: Caffe, weights_file: Path) -> PatchScores:
 
 
 def _title(job: Run) -> str:
-    request = job.settings.request
-    return f"{job.settings.title}, {request.source if request.data else 'synthetic data'}"
+    return f"{job.settings.title}, {registry.load(job.settings.app).data_name(job.settings.request)}"
 
 
 def draw_convergence(job: Run, fitted: FitResult) -> None:

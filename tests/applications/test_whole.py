@@ -202,6 +202,7 @@ def test_half_of_the_frames_of_every_video_are_degraded(degrade, tmp_path, monke
     monkeypatch.setattr(synthetic, "write_sequences", small_videos)
     done = prepared("frames", data, tmp_path / "runs", **({"degrade": "1"} if degrade else {}))
     items = done.found.items
+    assert "semi-synthetic" in done.found.application.data_name(done.found.request)
     assert len(items) == 24
     for group in {image.pristine.parent.name for image in items}:
         assert sum(image.label for image in items if image.pristine.parent.name == group) == 2

@@ -41,6 +41,9 @@ class Items:
             raise UserError("my/images: no such folder")
         return SimpleNamespace(items=[Item(name) for name in self.names])
 
+    def data_name(self, request):
+        return request.source
+
 
 def write_study(root: Path, metric, names, seeds=(0, 1), schemes=tuple(GAINS), **test) -> Study:
     donor = root / "donor.caffemodel"
