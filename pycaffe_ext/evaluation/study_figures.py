@@ -114,7 +114,8 @@ def resampled(
     """
     false, best = cases.false_scores(), cases.best_scores(by)
     order = np.argsort(-best[0], kind="stable")
-    above = np.searchsorted(-best[0][order], np.r_[-false[0], np.inf], side="left")
+    bounds: np.ndarray = np.r_[-false[0], np.inf]
+    above = np.searchsorted(-best[0][order], bounds, side="left")
     false_group, found_group = member[false[1]], member[best[1]][order]
     step = max(1, CELLS // max(false_group.size, found_group.size, 1))
     values = np.empty((weights.shape[1], len(rates)))
@@ -126,7 +127,7 @@ def resampled(
         drawn = np.add.reduce(part[member], axis=0)  # frames
         for k, rate in enumerate(rates):
             allowed = froc.allowance(rate, drawn).astype(np.int32)
-            too_many: np.ndarray = np.count_nonzero(false_count <= allowed, axis=0)
+            too_many = np.count_nonzero(false_count <= allowed, axis=0)
             values[start : start + step, k] = _share(hits, above, too_many)
     return values
 

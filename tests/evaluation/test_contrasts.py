@@ -24,8 +24,24 @@ def test_one_source_of_variance_alone_gives_the_t_test(scales):
     freedom = 3 if scales[0] else 29
     assert found.p() == pytest.approx(2 * stats.t.sf(2.5, freedom), rel=1e-6)
     np.testing.assert_allclose(found.interval(), stats.t.interval(0.95, freedom, 0.05, 0.02), rtol=1e-5)
-    sizes = stats.t.ppf([0.975, 0.8], freedom).sum() * 0.02
-    assert found.smallest() == pytest.approx(sizes, rel=1e-5)
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+@pytest.mark.parametrize("level", [0.05, 0.005])
+def test_the_smallest_difference_is_shown_with_its_power(seeds, level):
+    """Median of what studies without a difference print; then studies with that difference."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(4000, seeds))
+    errors = values.std(axis=1, ddof=1) / np.sqrt(seeds)
+    size = Estimate(0.0, float(np.median(errors)), 0.0, seeds, 100, 0.0, 0.0).smallest(level)
+    p = stats.ttest_1samp(rng.normal(size, size=(4000, seeds)), 0, axis=1).pvalue
+    assert (p < level).mean() == pytest.approx(0.8, abs=0.04)
+
+
+@pytest.mark.parametrize("scales", [(1e-9, 1.0), (1.0, 1.0), (0.3, 1.0)])
+def test_the_smallest_difference_of_many_groups_is_that_of_the_tables(scales):
+    found = Estimate(0.0, *scales, 500, 500, 0.0, 0.0)
+    assert found.smallest() == pytest.approx(stats.norm.ppf([0.975, 0.8]).sum() * found.error, rel=0.01)
 
 
 @pytest.mark.parametrize("scales", [(0.02, 0.03), (0.03, 0.001), (0.001, 0.03), (0.03, 0.03)])
