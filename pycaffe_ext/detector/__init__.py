@@ -3,12 +3,10 @@
 from pycaffe_ext.detector.candidates import detect, detect_all, propose
 from pycaffe_ext.detector.model import UNTRAINED_MODEL, Model
 from pycaffe_ext.detector.settings import UNTRAINED, Detector
-from pycaffe_ext.detector.table import KINDS, read_candidates, write_candidates
 from pycaffe_ext.detector.training import cross_fitted, train
 from pycaffe_ext.detector.truth import centres, inside, lesion_of, lesions
 
 __all__ = [
-    "KINDS",
     "UNTRAINED",
     "UNTRAINED_MODEL",
     "Detector",
@@ -21,7 +19,5 @@ __all__ = [
     "lesion_of",
     "lesions",
     "propose",
-    "read_candidates",
     "train",
-    "write_candidates",
 ]

@@ -11,7 +11,6 @@ import pytest
 from pycaffe_ext.data.frames import Frame, read_image, read_mask
 from pycaffe_ext.data.sources.plain import find as find_frames
 from pycaffe_ext.detector import (
-    KINDS,
     UNTRAINED,
     Detector,
     Model,
@@ -21,8 +20,6 @@ from pycaffe_ext.detector import (
     inside,
     lesion_of,
     lesions,
-    read_candidates,
-    write_candidates,
 )
 from pycaffe_ext.detector.edges import Edges, find_edges, look, visible
 from pycaffe_ext.detector.voting import cast, enclosure
@@ -277,40 +274,6 @@ def test_an_unreadable_frame_is_named(tmp_path, workers):
 
 def test_detecting_nothing_gives_nothing():
     assert detect_all([], progress=False) == []
-
-
-def test_candidates_survive_their_file_exactly(tmp_path):
-    frames = drawn_frames(tmp_path, 3)
-    found = [*detect_all(frames[:2], workers=1, progress=False), np.zeros((0, 5), np.float32)]
-    write_candidates(tmp_path / "c.csv", frames, found)
-    again = read_candidates(tmp_path / "c.csv", frames)
-    assert all(a.dtype == np.float32 and np.array_equal(a, b) for a, b in zip(again, found, strict=True))
-
-
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    [
-        ("", "first line"),
-        ("a,b\n", "first line"),
-        (",".join(KINDS) + "\nv/f0,0,1,2,3\n", "line 2: 5 columns"),
-        (",".join(KINDS) + "\nelse,0,1,2,3,4,5\n", "unknown frame 'else'"),
-        (",".join(KINDS) + "\nv/f0,1,1,2,3,4,5\n", "line 2: candidate out of order"),
-        (",".join(KINDS) + "\nv/f0,0,1,2,3,4,nan\n", "not a number"),
-        (",".join(KINDS) + "\nv/f0,0,1,2,3,4,x\n", "not a number"),
-        ("\udc80", "first line"),
-    ],
-)
-def test_a_garbled_table_is_named(tmp_path, content, complaint):
-    path = tmp_path / "c.csv"
-    path.write_bytes(content.encode(errors="surrogateescape"))
-    with pytest.raises(UserError, match=complaint) as error:
-        read_candidates(path, [Frame("v/f0", path, None, "v")])
-    assert str(path) in str(error.value) and "\n" not in str(error.value)
-
-
-def test_a_missing_table_is_named(tmp_path):
-    with pytest.raises(UserError, match="no such file"):
-        read_candidates(tmp_path / "c.csv", [])
 
 
 @pytest.mark.skipif(not KVASIR.is_dir(), reason="real frames are absent: shared/data/kvasir-seg")
