@@ -76,6 +76,15 @@ kvasir: $(READY)
 	@$(MAKE) --no-print-directory polyp $(handed) $(KVASIR)
 	@$(MAKE) --no-print-directory polyp-tables $(handed) $(KVASIR) OUT=reports/kvasir
 
+# The README's radiographs: SqueezeNet at four depths, three seeds. Few patches and epochs, so that it takes minutes.
+CHEST := ARCH=squeezenet BASE_LR=0.0001 PATCHES=1200 TEST_VIEWS=1 EPOCHS=3 SEEDS=0,1,2 \
+	SCHEMES='ft-conv10 ft-fire9 ft-fire7 ft-fire4'
+.PHONY: chest-xray
+chest-xray: $(READY)
+	@test -n $(call quoted,DATA) -a -n $(call quoted,WEIGHTS) || { echo 'error: make chest-xray needs DATA= and WEIGHTS=' >&2; exit 2; }
+	@$(MAKE) --no-print-directory folder $(handed) $(CHEST)
+	@$(MAKE) --no-print-directory folder-tables $(handed) $(CHEST) OUT=reports/chest-xray
+
 prototxt: $(READY)
 	@$(PY) tools/emit_prototxt.py $(call options,ARCH APP OUT)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pycaffe_ext.data.frames import SUFFIXES
 from pycaffe_ext.data.items import Floats, Ints, Item, Parts, Picture, Samples, Views
 from pycaffe_ext.evaluation.metrics.base import Metric
 
@@ -43,6 +44,7 @@ class Application(ABC, Generic[I, E]):
     slug: ClassVar[str]
     words: ClassVar[tuple[str, str]] = ("frame", "candidate")  # an item and a sample, in tables and messages
     places: ClassVar[tuple[str, ...]] = ()  # what the numbers of a sample's place are called
+    endings: ClassVar[tuple[str, ...]] = SUFFIXES  # of the pictures that `unlabelled` takes
     test_views: ClassVar[int]  # patches scored per test sample by default
     layout: ClassVar[int] = 1  # of what `propose` leaves; raise it when old folders must not be used again
     views: Views

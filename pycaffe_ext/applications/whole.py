@@ -15,6 +15,7 @@ from pycaffe_ext.data.images import Image, fixed_splits
 from pycaffe_ext.data.items import Floats, Ints, Parts, Picture, Samples
 from pycaffe_ext.data.reading import DAMAGED
 from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.pictures.shown import SUFFIXES
 from pycaffe_ext.report.overlay import with_caption
 from pycaffe_ext.runs.settings import DataRequest
 
@@ -26,6 +27,7 @@ class WholePictures(Application[Image, E]):
     """Resized pictures, cropped on a grid and mirrored; the probabilities of a picture's patches are averaged."""
 
     words: ClassVar[tuple[str, str]] = ("image", "sample")
+    endings = SUFFIXES
     test_views = 9  # of 18: the whole grid, not mirrored
     views = CropViews()
 

@@ -388,6 +388,11 @@ MAKE_ONLY = (
         "the README's study of Kvasir-SEG: DATA=its folder WEIGHTS=squeezenet_v1.1's caffemodel; an hour",
         target="kvasir",
     ),
+    Command(
+        "",
+        "the README's study of chest radiographs: DATA=their class folders WEIGHTS=squeezenet_v1.1's caffemodel",
+        target="chest-xray",
+    ),
     Command("", "everything that proves the promises, on two cores", target="test"),
     Command("", "the tests that take seconds", target="quick-test"),
     Command("", "the checks of style and types", target="lint"),

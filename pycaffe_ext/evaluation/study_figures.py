@@ -100,7 +100,8 @@ def auc_influence(label: np.ndarray, score: np.ndarray, member: np.ndarray, grou
     won[~positive] = below / above.size / below.size
     area = float(won[positive].sum())
     count = np.where(positive, above.size, below.size)
-    return np.bincount(member, won - area / count, groups)
+    influence: np.ndarray = np.bincount(member, won - area / count, groups)
+    return influence
 
 
 def resampled(
@@ -125,7 +126,8 @@ def resampled(
         drawn = np.add.reduce(part[member], axis=0)  # frames
         for k, rate in enumerate(rates):
             allowed = froc.allowance(rate, drawn).astype(np.int32)
-            values[start : start + step, k] = _share(hits, above, (false_count <= allowed).sum(axis=0))
+            too_many: np.ndarray = np.count_nonzero(false_count <= allowed, axis=0)
+            values[start : start + step, k] = _share(hits, above, too_many)
     return values
 
 
@@ -137,7 +139,8 @@ def _share(hits: np.ndarray, above: np.ndarray, too_many: np.ndarray) -> np.ndar
     too_many : (resamples,) that false positive
     """
     found = hits[above[too_many], np.arange(hits.shape[1])]
-    return np.divide(found, hits[-1], out=np.full(found.shape, np.nan), where=hits[-1] > 0)
+    share: np.ndarray = np.divide(found, hits[-1], out=np.full(found.shape, np.nan), where=hits[-1] > 0)
+    return share
 
 
 def _deviations(drawn: np.ndarray, groups: int) -> np.ndarray:
@@ -151,7 +154,8 @@ def _deviations(drawn: np.ndarray, groups: int) -> np.ndarray:
     if defined.sum() < 0.95 * len(drawn) or groups < 2:
         return np.full((1, *drawn.shape[1:]), np.nan)
     drawn = drawn[defined]
-    return (drawn - drawn.mean(axis=0)) * np.sqrt(groups / (groups - 1) / (len(drawn) - 1))
+    deviation: np.ndarray = (drawn - drawn.mean(axis=0)) * np.sqrt(groups / (groups - 1) / (len(drawn) - 1))
+    return deviation
 
 
 def _covariance(deviation: np.ndarray) -> np.ndarray:

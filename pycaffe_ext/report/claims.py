@@ -19,7 +19,6 @@ from typing import NamedTuple
 import numpy as np
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation.comparison import holm
 from pycaffe_ext.evaluation.contrasts import (
     LEVEL,
     Figure,
@@ -34,6 +33,7 @@ from pycaffe_ext.evaluation.contrasts import (
 from pycaffe_ext.evaluation.convergence import Course, SignTest, converged, least_pairs, sign_test
 from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS
 from pycaffe_ext.evaluation.margins import MARGINS, Margins
+from pycaffe_ext.evaluation.multiplicity import holm
 from pycaffe_ext.evaluation.study_figures import StudyFigures
 from pycaffe_ext.schemes import SCRATCH, STAGES
 

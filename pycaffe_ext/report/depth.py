@@ -90,14 +90,14 @@ def _range(seeds: Sequence[Seeds]) -> tuple[float, float]:
 
 
 def _reach(over: SeedInterval) -> tuple[float, float]:
-    if over.low is None:
+    if over.low is None or over.high is None:
         return np.nan, np.nan
     return max(over.mean - over.low, 0), max(over.high - over.mean, 0)
 
 
 def _reference(axes: Axes, name: str, seeds: Seeds, style: Style) -> None:
     axes.axhline(seeds.over.mean, lw=1.5, label=name, zorder=1, **style.of_line())
-    if seeds.over.low is not None:
+    if seeds.over.low is not None and seeds.over.high is not None:
         axes.axhspan(seeds.over.low, seeds.over.high, color=style.colour, alpha=0.08, lw=0, zorder=0)
 
 

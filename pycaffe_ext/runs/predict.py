@@ -18,6 +18,7 @@ import numpy as np
 from pycaffe_ext.applications.base import Application
 from pycaffe_ext.data import pack
 from pycaffe_ext.data.balance import take_all
+from pycaffe_ext.data.frames import SUFFIXES
 from pycaffe_ext.data.items import Floats, Material, Picture, Samples
 from pycaffe_ext.data.sources import decode
 from pycaffe_ext.data.sources.listing import ending, images
@@ -65,7 +66,7 @@ def predict(
     if out.exists():
         raise UserError(f"{out} is there already; choose another OUT= or remove it")
     with at_most(machine.threads), tempfile.TemporaryDirectory(prefix="predict-") as work:
-        source = sources_of(data, Path(work))
+        source = sources_of(data, Path(work), run.application.endings)
         items = run.application.unlabelled(source.pictures, run.settings.request)
         samples = run.application.apply(items, run.packed.found)
         if not len(samples):
@@ -79,17 +80,18 @@ def predict(
     return out
 
 
-def sources_of(data: Path, cache: Path) -> Source:
+def sources_of(data: Path, cache: Path, endings: Sequence[str] = SUFFIXES) -> Source:
     """The pictures that `data` holds; the frames of a video are decoded into `cache`."""
     if data.is_dir():
-        return Source(list(images(data).items()))
+        return Source(list(images(data, endings).items()))
     if not data.exists():
         raise UserError(f"DATA={data}: no such file or folder; give a picture, a folder of pictures or a video")
     if ending(data) in decode.SUFFIXES:
         (frames,) = decode.decode([(data, False)], cache / "video")
         return Source([(f"{data.stem}/{path.stem}", path) for path in sorted(frames.glob("*.png"))], data)
     try:
-        stored.header(data)
+        if ending(data) in SUFFIXES or ending(data) not in endings:
+            stored.header(data)
     except UserError as error:
         raise UserError(f"DATA={data}: neither a picture nor a video ({error})") from None
     return Source([(data.stem, data)])

@@ -396,8 +396,8 @@ def test_names_that_are_no_utf_8_are_read(tmp_path):
 
 
 def test_kept_damage_is_said_with_names():
-    from pycaffe_ext.runs.summary import data_text
+    from pycaffe_ext.runs.summary import damage_text
 
-    said = data_text({}, {}, [f"frame{i}" for i in range(7)])
-    assert said == ("damaged frames that are used (DAMAGED=keep): 7 (frame0, frame1, frame2, frame3, frame4, ...)")
-    assert data_text({}, {}) == ""
+    text = damage_text([f"frame{i}" for i in range(7)])
+    assert text == "damaged frames that are used (DAMAGED=keep): 7 (frame0, frame1, frame2, frame3, frame4, ...)"
+    assert damage_text(["a"]) == "damaged frames that are used (DAMAGED=keep): 1 (a)"

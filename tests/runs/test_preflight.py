@@ -39,7 +39,7 @@ WRONG = [
     ({"gpu": "99"}, {}, r"GPU=99 is not for .*pycaffe_ext: .*(no CUDA device|no GPU 99)"),
     ({"caffe": "no-such-caffe"}, {}, "CAFFE=no-such-caffe cannot be started"),
     ({"caffe": "./not-executable"}, {}, "not-executable cannot be started .permission denied"),
-    ({"caffe": "~nobody-of-that-name/caffe"}, {}, "~nobody-of-that-name is no user's"),
+    ({"caffe": "~nobody-of-that-name/caffe"}, {}, "~nobody-of-that-name is not a user's"),
     ({"caffe": "caffe 'x"}, {}, "no closing quotation"),
     ({"caffe": "caffe", "precision": "bf16"}, {}, "PRECISION=bf16 is for the embedded engine"),
     ({"weights": "nowhere.caffemodel"}, {}, "nowhere.caffemodel: no such weights"),

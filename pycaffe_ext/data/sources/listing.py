@@ -202,11 +202,11 @@ def files(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> dict[str, Path]:
     return found
 
 
-def images(folder: Path) -> dict[str, Path]:
+def images(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> dict[str, Path]:
     """Images below `folder` by name; raises UserError if there is none."""
-    found = files(folder)
+    found = files(folder, suffixes)
     if not found:
-        raise UserError(f"{folder}: no image in it ({', '.join(s[1:] for s in SUFFIXES)})")
+        raise UserError(f"{folder}: no image in it ({', '.join(s[1:] for s in suffixes)})")
     return found
 
 
