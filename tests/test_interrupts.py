@@ -127,7 +127,7 @@ def python_for_make(folder: Path) -> Path:
 RUN = ("PATCHES=1000", "TEST_VIEWS=1", "BATCH=16", "EPOCHS=8", "PATIENCE=8", "RUN=one")
 STAGES = (  # what is there as soon as a stage has begun, and what comes then
     (lambda runs, lines: any("spawn_main" in line for line in lines), signal.SIGINT),  # the detector
-    (lambda runs, lines: list(runs.glob("data/polyp-*/.train_lmdb.*.part")), signal.SIGKILL),
+    (lambda runs, lines: list(runs.rglob(".train_lmdb.*.part")), signal.SIGKILL),
     (lambda runs, lines: "Iteration 20 " in _text(runs / "one" / "train.log"), signal.SIGTERM),
     (lambda runs, lines: any("score_val.prototxt" in line for line in lines), signal.SIGKILL),
 )
