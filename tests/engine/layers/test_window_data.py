@@ -97,7 +97,7 @@ def test_windows_of_each_kind_are_drawn_alike(folder):
 
 REFUSED = {
     "no file": (text().replace("windows.txt", "nosuch"), INSIDE, "nosuch: cannot read"),
-    "cut off": (text(), "2 0.8 8", "no window file, or cut off"),
+    "cut off": (text(), "2 0.8 8", "not a window file, or truncated"),
     "outside": (text(), "2 0.8 8 9 17 42", r"window \(8, 9, 17, 42\) lies outside"),
     "no foreground": (text("fg_threshold: 0.95"), INSIDE, "no foreground window"),
     "label 0": (text(), "0 0.8 8 9 17 22", "labels above 0"),
