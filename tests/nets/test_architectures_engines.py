@@ -227,7 +227,7 @@ def test_a_run_of_another_net_from_frames_to_froc(miniature, tmp_path):
     before, after = (proto.read_blobs(path) for path in (tmp_path / "donor.caffemodel", folder / "best.caffemodel"))
     kept = [name for name in after if name in before and all(map(np.array_equal, before[name], after[name]))]
     assert kept == ["conv1", "conv2"] and "ip2_polyp" in after
-    with lmdb.open(str(next((tmp_path / "runs" / "data").rglob("train_lmdb"))), readonly=True) as env:
+    with lmdb.open(str(next((tmp_path / "runs" / "data").glob("polyp-*/packed-*/train_lmdb"))), readonly=True) as env:
         datum = caffe_pb2.Datum.FromString(next(iter(env.begin().cursor()))[1])
     assert (datum.channels, datum.height, datum.width) == (3, 28, 28)
 

@@ -15,7 +15,7 @@ from pycaffe_ext.proto import caffe_pb2, parse, read_net, read_solver, to_text
 from pycaffe_ext.schemes import SCHEMES
 
 ROOT = Path(__file__).resolve().parents[2]
-APPS = list(APPLICATIONS)
+APPS = list(emission.EMITTED)
 
 TABLE_ONE = {  # channels x rows x columns
     "data": (3, 227, 227),
