@@ -103,6 +103,13 @@ class Application(ABC, Generic[I, E]):
     def cut(self, item: I, places: NDArray[np.float32], views: Ints, size: int) -> Iterator[Picture]:
         """(3, size, size) uint8 BGR patches, in the order asked for; places : (m, k), views : (m,) int."""
 
+    def show(self, item: I) -> Picture:
+        """(H, W, 3) uint8 BGR: the item as patches are cut from it, for a reader.
+
+        `Item.picture` may be another one: what near-duplicates are recognised by.
+        """
+        return item.picture()
+
     @abstractmethod
     def overlay(self, item: I, places: NDArray[np.float32], probability: Floats, classes: Sequence[str]) -> Picture:
         """The item's picture, (H, W, 3) uint8 BGR, with what a net says of its samples drawn on it.

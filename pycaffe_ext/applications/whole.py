@@ -60,6 +60,9 @@ class WholePictures(Application[Image, E]):
     def cut(self, item: Image, places: NDArray[np.float32], views: Ints, size: int) -> Iterator[Picture]:
         return cut(item.pixels(), [CROPS[view] for view in views], size, item.resize)
 
+    def show(self, item: Image) -> Picture:
+        return item.pixels()
+
     def overlay(self, item: Image, places: NDArray[np.float32], probability: Floats, classes: Sequence[str]) -> Picture:
         """The picture above the names of the most probable classes."""
         (own,) = probability

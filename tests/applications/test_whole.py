@@ -204,6 +204,9 @@ def test_half_of_the_frames_of_every_video_are_degraded(degrade, tmp_path, monke
     items = done.found.items
     assert "semi-synthetic" in done.found.application.data_name(done.found.request)
     assert len(items) == 24
+    shown = [registry.load("frames").show(image) for image in items]
+    assert all(np.array_equal(one, image.pixels()) for one, image in zip(shown, items, strict=True))
+    assert any(not np.array_equal(one, image.picture()) for one, image in zip(shown, items, strict=True))
     for group in {image.pristine.parent.name for image in items}:
         assert sum(image.label for image in items if image.pristine.parent.name == group) == 2
     assert {image.source for image in items} == {f"semi-synthetic {'polyps' if degrade else 'synthetic'}"}

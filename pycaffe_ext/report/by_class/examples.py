@@ -104,7 +104,7 @@ def _pictures(run: RunFiles, names: set[str]) -> dict[str, NDArray[np.uint8]]:
     by_name = {item.name: item for item in items if item.name in names}
     if gone := sorted(names - set(by_name)):
         raise UserError(f"{gone[0]} is no longer in the data set")
-    return {name: _small(item.picture()) for name, item in by_name.items()}
+    return {name: _small(run.application.show(item)) for name, item in by_name.items()}
 
 
 def _small(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
