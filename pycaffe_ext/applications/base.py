@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pycaffe_ext.data.frames import SUFFIXES
 from pycaffe_ext.data.items import Floats, Ints, Item, Parts, Picture, Samples, Views
+from pycaffe_ext.data.sources import listing
 from pycaffe_ext.evaluation.metrics.base import Metric
 
 if TYPE_CHECKING:
@@ -90,6 +91,10 @@ class Application(ABC, Generic[I, E]):
 
         Learns from parts["train"] only, and leaves its model in the folder `workspace`.
         """
+
+    def pictures(self, folder: Path, cache: Path) -> Mapping[str, Path]:
+        """name -> file of the pictures to predict for below `folder`; `cache` : for the frames of videos."""
+        return listing.images(folder, self.endings)
 
     @abstractmethod
     def unlabelled(self, pictures: Sequence[tuple[str, Path]], request: DataRequest) -> list[I]:

@@ -77,6 +77,14 @@ class Polyp(Application[Frame, Evaluation]):
         frames = [frame for part in parts.values() for frame in part]
         return labelled(frames, [own for part in parts for own in boxes[part]])
 
+    def pictures(self, folder: Path, cache: Path) -> Mapping[str, Path]:
+        """The frames of a data set, without its masks; of any other folder all pictures."""
+        try:
+            sources.recognise(str(folder), None)
+        except UserError:
+            return super().pictures(folder, cache)
+        return {frame.name: frame.image for frame in sources.find(str(folder), None, cache)}
+
     def unlabelled(self, pictures: Sequence[tuple[str, Path]], request: DataRequest) -> list[Frame]:
         return [Frame(name, path, None, name, reading=reading_of(request)) for name, path in pictures]
 

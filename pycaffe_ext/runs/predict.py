@@ -21,7 +21,7 @@ from pycaffe_ext.data.balance import take_all
 from pycaffe_ext.data.frames import SUFFIXES
 from pycaffe_ext.data.items import Floats, Material, Picture, Samples
 from pycaffe_ext.data.sources import decode
-from pycaffe_ext.data.sources.listing import ending, images
+from pycaffe_ext.data.sources.listing import ending
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import write_csv, writing, writing_folder
 from pycaffe_ext.nets.architectures import architecture
@@ -66,7 +66,7 @@ def predict(
     if out.exists():
         raise UserError(f"{out} is there already; choose another OUT= or remove it")
     with at_most(machine.threads), tempfile.TemporaryDirectory(prefix="predict-") as work:
-        source = sources_of(data, Path(work), run.application.endings)
+        source = sources_of(data, Path(work), run.application)
         items = run.application.unlabelled(source.pictures, run.settings.request)
         samples = run.application.apply(items, run.packed.found)
         if not len(samples):
@@ -80,17 +80,17 @@ def predict(
     return out
 
 
-def sources_of(data: Path, cache: Path, endings: Sequence[str] = SUFFIXES) -> Source:
+def sources_of(data: Path, cache: Path, application: Application[Any, Any]) -> Source:
     """The pictures that `data` holds; the frames of a video are decoded into `cache`."""
     if data.is_dir():
-        return Source(list(images(data, endings).items()))
+        return Source(list(application.pictures(data, cache / "videos").items()))
     if not data.exists():
         raise UserError(f"DATA={data}: no such file or folder; give a picture, a folder of pictures or a video")
     if ending(data) in decode.SUFFIXES:
         (frames,) = decode.decode([(data, False)], cache / "video")
         return Source([(f"{data.stem}/{path.stem}", path) for path in sorted(frames.glob("*.png"))], data)
     try:
-        if ending(data) in SUFFIXES or ending(data) not in endings:
+        if ending(data) in SUFFIXES or ending(data) not in application.endings:
             stored.header(data)
     except UserError as error:
         raise UserError(f"DATA={data}: neither a picture nor a video ({error})") from None

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from pycaffe_ext.applications.polyp import APPLICATION
 from pycaffe_ext.data.columns import read_columns
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.metrics.detection import SCORE_KINDS
@@ -103,6 +104,14 @@ def test_wrong_input_is_one_line_and_leaves_nothing(run, tmp_path):
     cv2.imwrite(str(tmp_path / "empty" / "noise.png"), np.random.default_rng(0).integers(0, 255, (144, 176, 3)))
     with pytest.raises(UserError, match="best.caffemodel is missing"):
         predict(tmp_path / "copy", tmp_path / "empty" / "noise.png", tmp_path / "out", Machine(), say=lambda line: None)
+
+
+def test_the_masks_of_a_data_set_are_not_predicted_for(miniature, tmp_path):
+    """Of a folder that is recognised the frames are taken, of any other all pictures."""
+    frames = module.sources_of(miniature, tmp_path, APPLICATION).pictures
+    assert len(frames) == 24 and all("images" in path.parts for _, path in frames)
+    loose = module.sources_of(miniature / "masks", tmp_path, APPLICATION).pictures
+    assert len(loose) == 24 and all("masks" in path.parts for _, path in loose)
 
 
 def test_boxes_are_drawn_where_they_are():
