@@ -96,7 +96,7 @@ def order_of_keys(count: int, seed: int) -> np.ndarray:
 
 
 def check_room(folder: Path, patches: int, encoding: str, size: int = SIZE) -> None:
-    """Raise UserError unless so many patches fit on the disk of `folder`; encoded ones take what only packing tells."""
+    """Raise UserError unless the patches fit on the disk of `folder`; the size of encoded ones is not known before."""
     if encoding == "raw":
         check_space(folder, patches * _entry(size), f"packing {patches} patches needs", REMEDY)
 

@@ -70,7 +70,7 @@ def check_overlap(splits: Mapping[str, Sequence[Item]]) -> None:
     seen: dict[tuple[str, str], str] = {}
     for split, frames in splits.items():
         if not frames:
-            raise UserError(f"split {split!r} holds no frame; remove the file of splits and make them anew")
+            raise UserError(f"split {split!r} holds no frame; remove the file of splits and make them again")
         for frame in frames:
             for key in (("frame", frame.name), ("group", frame.group)):
                 if seen.setdefault(key, split) != split:
@@ -86,7 +86,7 @@ def write_splits(path: str | Path, splits: Mapping[str, Sequence[Item]]) -> None
     if not path.exists():
         write_csv(path, HEADER, rows)
     elif sorted(_read_rows(path)) != sorted(tuple(map(identifier, row)) for row in rows):
-        raise UserError(f"{path}: holds other splits than these; remove it, or take another folder, to split anew")
+        raise UserError(f"{path}: holds other splits than these; remove it, or take another folder, to split again")
 
 
 def read_splits(path: str | Path, frames: Sequence[Any]) -> Splits:
@@ -99,10 +99,10 @@ def read_splits(path: str | Path, frames: Sequence[Any]) -> Splits:
     by_name = {identifier(frame.name): frame for frame in frames}
     rows = _read_rows(Path(path))
     if len({name for name, _, _ in rows}) < len(rows):
-        raise UserError(f"{path}: lists a frame twice; remove the file to split anew")
+        raise UserError(f"{path}: lists a frame twice; remove the file to split again")
     if wrong := sorted(by_name.keys() ^ {name for name, _, _ in rows}):
         state = "not listed" if wrong[0] in by_name else "listed, but not in the data"
-        raise UserError(f"{path}: frame {wrong[0]!r} is {state}; remove the file to split anew")
+        raise UserError(f"{path}: frame {wrong[0]!r} is {state}; remove the file to split again")
     found: Splits = {split: [] for split in SPLITS}
     for name, _, split in rows:
         found[split].append(by_name[name])

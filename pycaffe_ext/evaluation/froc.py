@@ -239,7 +239,7 @@ def bootstrap_sensitivities(
 def sensitivities_of(
     curves: Iterator[Staircase | None], rates: Sequence[float] | np.ndarray, resamples: int
 ) -> np.ndarray:
-    """(resamples, rates) of the curves of so many resamples; a row is nan where there is none."""
+    """(resamples, rates) of the curves of the resamples; a row is nan where there is none."""
     rates = np.asarray(rates, np.float64)
     allowance(rates, 1)  # wrong rates are an error before the work
     values = np.full((resamples, rates.size), np.nan)

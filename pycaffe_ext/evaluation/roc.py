@@ -141,7 +141,7 @@ def _won_by_table(
 def _won_by_sorting(
     positive: np.ndarray, scores: np.ndarray, member: np.ndarray, groups: int, weights: np.ndarray
 ) -> Callable[[np.ndarray], float]:
-    """As `_won_by_table`, each time over all cases: for groups so many that the table would not fit the memory."""
+    """As `_won_by_table`, each time over all cases: for more groups than a table in memory could hold."""
     order = np.flatnonzero(~positive)[np.argsort(scores[~positive])]
     low, high = (np.searchsorted(scores[order], scores[positive], side) for side in ("left", "right"))
 

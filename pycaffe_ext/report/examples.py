@@ -78,7 +78,7 @@ def _spread(rows: np.ndarray, count: int) -> list[int]:
 class Pictures:
     """Frames, masks and boxes of a run's test candidates.
 
-    frames : name -> Frame, of the data set that was packed; those that are shown are held against what was packed.
+    frames : name -> Frame, of the data set that was packed; those that are shown are compared with what was packed.
     """
 
     def __init__(self, run: RunFiles, frames: Mapping[str, Frame], names: Collection[str]) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pycaffe_ext.data.items import Floats, Picture
 
-BOX = (86, 180, 233)[::-1]  # BGR; sky blue, told apart from red and green by everyone
+BOX = (86, 180, 233)[::-1]  # BGR; sky blue, distinct from red and green for everyone
 INK, PAPER = (255, 255, 255), (40, 40, 40)
 
 

@@ -21,7 +21,7 @@ from pycaffe_ext.training.resumes import EFFECT
 if TYPE_CHECKING:
     from pycaffe_ext.report.study_report import Material
 
-TIE = 0.05  # share of the candidates with one score that a reader is told of
+TIE = 0.05  # share of the candidates with one score from which the report says so
 EXACT = "exact binomial (Clopper-Pearson) 95 % intervals, which take polyps as independent of each other"
 SEEDS = (
     "Mean over seeds with its 95 % interval for other trainings and other test groups; a seed decides the split into"
@@ -116,7 +116,7 @@ def _data_text(run: RunFiles) -> str:
     print_ = f"sha256 of frames and masks `{run.packed.fingerprint[:12]}…`"
     if run.settings.request.data:
         return "; ".join([f"{run.settings.request.source}, {print_}", *_reading_text(run)])
-    return f"synthetic colonoscopy sequences, drawn anew for each seed: they say nothing about patients ({print_})"
+    return f"synthetic colonoscopy sequences, drawn again for each seed: they say nothing about patients ({print_})"
 
 
 def _reading_text(run: RunFiles) -> list[str]:

@@ -22,7 +22,7 @@ from pycaffe_ext.runs.finished import RunFiles, Study
 Rows = list[tuple[Any, ...]]
 
 SPLITS = ("train", "val", "test")
-STAGES = {  # column of counts.csv -> what a reader is told
+STAGES = {  # column of counts.csv -> its name in the report
     "groups": "groups (videos, patients)",
     "frames": "frames",
     "frames_with_polyps": "… with polyps",

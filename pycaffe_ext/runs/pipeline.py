@@ -44,7 +44,7 @@ from pycaffe_ext.training.fit import FitResult, Training, Validation, fit
 from pycaffe_ext.training.scoring import ScoreNet, score
 from pycaffe_ext.training.snapshots import Snapshot
 
-EPOCH_ITERATIONS = 50  # at least so many per epoch, else the net's own batch is halved
+EPOCH_ITERATIONS = 50  # the least per epoch, else the net's own batch is halved
 SCORE_BATCH = 50
 Say = Callable[[str], None]
 DISTRIBUTIONS = (

@@ -20,7 +20,7 @@ def look(request: DataRequest, folder: Path, application: Application[Any, Any],
     check_writable(folder)
     if folder.is_dir():
         with locked(folder):
-            pass  # nobody trains there
+            pass  # no process trains there
     application.check(request)
     version = caffe.version()
     caffe.check_gpu()

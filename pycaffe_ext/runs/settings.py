@@ -72,7 +72,7 @@ class Training:
     weights : the donor, None = the embedded one.   seed : of fillers, dropout and Caffe's other random numbers.
     width : share of AlexNet's channels as a fraction in text ("1/8"); None = the donor's.
     batch : training batch; None = the net's own (AlexNet: 256), halved until an epoch has 50 iterations.
-    epochs : at most so many; a snapshot is taken after each.   patience : stop after so many snapshots without a
+    epochs : the most; a snapshot is taken after each.   patience : stop after this number of snapshots without a
     better validation AUC.   base_lr : learning rate of a layer with lr_mult 1; Table II's, for AlexNet, unless another
     net needs another.   precision : of the embedded engine's products; "bf16" is faster and not faithful to Caffe.
     """
@@ -105,7 +105,7 @@ class Machine:
     """Which machine: changes the time, never the numbers, and is in no run's name.
 
     caffe : the command to drive; None = the embedded engine, `python -m pycaffe_ext`.   gpu : Caffe's --gpu.
-    threads : at most so many, None = one per core.   cache_gb : bound of the embedded engine's store of frozen layers'
+    threads : the most, None = one per core.   cache_gb : bound of the embedded engine's store of frozen layers'
     outputs; None = a quarter of the free memory.
     """
 

@@ -88,8 +88,8 @@ def finished(job: Settings, runs: Path) -> bool:
 def run_all(jobs: Sequence[Settings], runs: Path, machine: Machine, say: Callable[[str], None] = print) -> None:
     """Carry out the runs that are not finished, one after the other, and say what has come out of all.
 
-    A run that fails is told at once and does not keep the others from running, unless it is the first: what is wrong
-    with that one is mostly wrong with all.  What can be known before is checked for all, before the first.
+    A run that fails is reported at once and does not keep the others from running, unless it is the first: what is
+    wrong with that one is mostly wrong with all.  What can be known before is checked for all, before the first.
     Raises UserError at the end if some failed.
     """
     from pycaffe_ext.runs import pipeline  # late: it loads what the settings need not

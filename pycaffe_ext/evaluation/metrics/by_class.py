@@ -136,7 +136,7 @@ class RocByClass(Metric[Evaluation]):
 
 
 def endpoint(count: int) -> str:
-    """The name of the primary endpoint for so many classes."""
+    """The name of the primary endpoint for this number of classes."""
     return TWO if count == 2 else MORE
 
 
