@@ -127,22 +127,13 @@ def _reading_text(run: RunFiles) -> list[str]:
 
 
 def _precision(study: Study) -> str:
-    unfaithful = [
-        f"{study.name(run)} (seed {run.settings.seed}: {run.settings.training.precision})"
-        for run in study.runs
-        if run.settings.training.precision != FAITHFUL
-    ]
-    if unfaithful:
+    if unfaithful := study_parts.unfaithful_runs(study):
         return f"**NOT FAITHFUL TO CAFFE**: convolutions were not computed in {FAITHFUL} by {', '.join(unfaithful)}"
     return f"{FAITHFUL} throughout, as Caffe"
 
 
 def _resumed(study: Study) -> str:
-    resumed = [
-        f"{study.name(run)} (seed {run.settings.seed}, at iteration {study_tables.resumed_text(run)})"
-        for run in study.runs
-        if run.resumed_at
-    ]
+    resumed = study_parts.resumed_runs(study)
     return f"{', '.join(resumed)}: **their numbers {EFFECT}**" if resumed else "no run"
 
 

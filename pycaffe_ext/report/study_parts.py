@@ -115,20 +115,30 @@ def _data_text(run: RunFiles) -> str:
 
 
 def _resumed(study: Study) -> str:
-    resumed = [
-        f"{study.name(run)} (seed {run.settings.seed}, at iteration {', '.join(map(str, run.resumed_at))})"
-        for run in study.runs
-        if run.resumed_at
-    ]
+    resumed = resumed_runs(study, ", ")
     return f"{', '.join(resumed)}: their numbers {EFFECT}" if resumed else "no run"
 
 
-def _unfaithful(study: Study) -> list[str]:
-    runs = [
+def resumed_runs(study: Study, between: str = " ") -> list[str]:
+    """The runs that were resumed, each with its iterations."""
+    return [
+        f"{study.name(run)} (seed {run.settings.seed}, at iteration {between.join(map(str, run.resumed_at))})"
+        for run in study.runs
+        if run.resumed_at
+    ]
+
+
+def unfaithful_runs(study: Study) -> list[str]:
+    """The runs that were not computed in Caffe's precision, each with its own."""
+    return [
         f"{study.name(run)} (seed {run.settings.seed}: {run.settings.training.precision})"
         for run in study.runs
         if run.settings.training.precision != FAITHFUL
     ]
+
+
+def _unfaithful(study: Study) -> list[str]:
+    runs = unfaithful_runs(study)
     return [f"Not faithful to Caffe: convolutions were not computed in {FAITHFUL} by {', '.join(runs)}"] if runs else []
 
 
@@ -164,7 +174,7 @@ def training(folder: Path, study: Study, looks: dict[str, plotting.Style]) -> Se
             " (star) is tested.",
         )
     ]
-    if _draw_filters(folder, study):
+    if draw_filters(folder, study, setting_text(study)):
         caption = (
             "Filters of the first layer. Donor and tuned net on one scale, grey is zero; their difference is magnified"
             " as its title says; those from scratch are on their own scale."
@@ -174,19 +184,22 @@ def training(folder: Path, study: Study, looks: dict[str, plotting.Style]) -> Se
     return Section("Training", [*blocks, text])
 
 
-def _draw_filters(folder: Path, study: Study) -> bool:
-    """conv1 before and after, of the run that tunes it from the input; False where there is none."""
+def draw_filters(folder: Path, study: Study, setting: str) -> bool:
+    """filters.png: conv1 before and after, of the run that tunes it from the input; False where there is none.
+
+    setting : the end of the title.
+    """
     from pycaffe_ext.proto import read_blobs
 
     run = study.main.get(f"ft-{STAGES[study.arch][0]}")
     if run is None or run.donor is None or not run.donor.exists():
         return False
-    before, after = (filters.first_filters(read_blobs(path)) for path in (run.donor, run.folder / "best.caffemodel"))
+    before, after = (filters.first_filters(read_blobs(path)) for path in (run.donor, run.weights))
     if before is None or after is None:
         return False
     scratch = [r for r in study.main.values() if not r.tuned and r.settings.training.arch == study.arch]
-    own = filters.first_filters(read_blobs(scratch[0].folder / "best.caffemodel")) if scratch else None
-    title = f"{before[0]} of {study.name(run)}, {setting_text(study)}"
+    own = filters.first_filters(read_blobs(scratch[0].weights)) if scratch else None
+    title = f"{before[0]} of {study.name(run)}, {setting}"
     filters.filters_figure(folder / "filters.png", before[1], after[1], own[1] if own else None, title)
     return True
 

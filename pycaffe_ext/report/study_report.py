@@ -17,14 +17,12 @@ from pycaffe_ext.evaluation.seeds import SeedInterval, scheme_interval
 from pycaffe_ext.evaluation.study_figures import StudyFigures, study_figures
 from pycaffe_ext.files import write_csv, writing
 from pycaffe_ext.progress import bar
-from pycaffe_ext.proto import read_blobs
 from pycaffe_ext.report import (
     claims,
     claims_table,
     depth,
     examples,
     figures,
-    filters,
     matrix,
     montage,
     report_page,
@@ -34,7 +32,6 @@ from pycaffe_ext.report import (
 )
 from pycaffe_ext.report.figures import DETECTOR
 from pycaffe_ext.runs.finished import RunFiles, Study
-from pycaffe_ext.schemes import STAGES
 
 RATES = (0.5, 1.0, 2.0)  # false positives per frame of Table S1; the paper's three are not in the text at hand
 RECORD = "report.json"
@@ -272,29 +269,7 @@ def _data_pictures(folder: Path, material: Material) -> None:
 
 
 def _filters(folder: Path, material: Material) -> None:
-    """conv1 before and after, of the run that tunes it; nothing where none does or its donor is gone."""
-    run = tuned_from_the_input(material.study)
-    if run is None or (donor := run.donor) is None or not donor.exists():
-        return
-    before, after = (filters.first_filters(read_blobs(path)) for path in (donor, run.folder / "best.caffemodel"))
-    if before is None or after is None:
-        return
-    scratch = next(
-        (
-            r
-            for r in material.study.main.values()
-            if not r.tuned and r.settings.training.arch == run.settings.training.arch
-        ),
-        None,
-    )
-    own = filters.first_filters(read_blobs(scratch.folder / "best.caffemodel")) if scratch else None
-    title = f"{before[0]} of {material.study.name(run)}, {material.title}"
-    filters.filters_figure(folder / "filters.png", before[1], after[1], own[1] if own else None, title)
-
-
-def tuned_from_the_input(study: Study) -> RunFiles | None:
-    """The main seed's run of the main net in which every layer learns from the donor's weights."""
-    return study.main.get(f"ft-{STAGES[study.arch][0]}")
+    study_parts.draw_filters(folder, material.study, material.title)
 
 
 PARTS = (_tables, _curves, _table_s1, _depth, _convergence, _data_pictures, _filters)

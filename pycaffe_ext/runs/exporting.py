@@ -65,7 +65,7 @@ def export(
     mean = read_own_mean(run)
     scoring, deploy = (read_net(run.folder / name) for name in (f"score_{SPLIT}.prototxt", "deploy.prototxt"))
     preparation = preparation_of(scoring, mean)
-    weights = run.folder / "best.caffemodel"
+    weights = run.weights
     source, head = source_of(deploy, read_blobs(weights), preparation)
     count = min(count, run.packed.patches[SPLIT])
     patches = np.stack([patch for _, patch, _ in islice(read(run.packed.lmdb(SPLIT)), count)])

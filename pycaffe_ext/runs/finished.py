@@ -65,6 +65,14 @@ class RunFiles:
         return rows
 
     @property
+    def weights(self) -> Path:
+        """The chosen snapshot's weights, in the format that Caffe wrote; UserError if they are gone."""
+        for name in ("best.caffemodel", "best.caffemodel.h5"):
+            if (self.folder / name).exists():
+                return self.folder / name
+        raise UserError(f"{self.folder}: best.caffemodel is missing; remove the run and run it again")
+
+    @property
     def resumed_at(self) -> list[int]:
         """The iterations at which its training was resumed."""
         return resumes.disturbing(self.result.resumes)

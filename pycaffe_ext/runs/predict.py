@@ -104,7 +104,7 @@ def probabilities(run: RunFiles, items: Sequence[Any], samples: Samples, machine
     views = run.settings.request.test_views or application.test_views
     caffe = Caffe.from_setting(machine.caffe, machine.gpu, run.settings.training.precision)
     material = Material(items, samples, application.views, application.cut, application.words)
-    weights, total = _weights(run.folder), np.zeros((len(samples), classes))
+    weights, total = run.weights, np.zeros((len(samples), classes))
     step = max(1, SLICE // views)
     for start in bar(range(0, len(samples), step), "predicting", unit="slice", progress=len(samples) > step):
         rows = np.arange(start, min(start + step, len(samples)))
@@ -134,13 +134,6 @@ def _output(run: RunFiles) -> str:
     training = run.settings.training
     spec = NetSpec(run.settings.app, run.settings.scheme, len(run.packed.classes), arch=training.arch)
     return architecture(training.arch).output(spec)
-
-
-def _weights(folder: Path) -> Path:
-    for name in ("best.caffemodel", "best.caffemodel.h5"):
-        if (folder / name).exists():
-            return folder / name
-    raise UserError(f"{folder}: best.caffemodel is missing; remove the run and run it again")
 
 
 def write_table(
