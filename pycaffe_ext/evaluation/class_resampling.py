@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pycaffe_ext.evaluation import classes, froc, roc
 from pycaffe_ext.evaluation.classes import Floats, Images, Ints
-from pycaffe_ext.evaluation.intervals import group_resamples
+from pycaffe_ext.evaluation.intervals import group_counts
 
 RESAMPLES, MANY, FEWER = 1000, 10, 300  # resamples, and how many where there are more classes than MANY
 
@@ -83,11 +83,9 @@ def shares(hits: Floats, total: Floats, resamples: int, seed: int) -> Floats:
 
     hits, total : (groups, k).  Resamples depend on the number of groups and the seed only.
     """
-    values = np.full((resamples, hits.shape[1]), np.nan)
-    for row, weights in zip(values, group_resamples(np.arange(len(hits)), resamples, seed), strict=True):
-        drawn = weights @ total
-        np.divide(weights @ hits, drawn, out=row, where=drawn > 0)
-    return values
+    drawn = [(weights @ hits, weights @ total) for weights in group_counts(len(hits), resamples, seed)]
+    found, of = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
+    return np.divide(found, of, out=np.full(found.shape, np.nan), where=of > 0)
 
 
 def members(images: Images) -> tuple[Ints, int]:
