@@ -1,8 +1,8 @@
 """Which of several nets classifies the same images better: by AUC and by balanced accuracy.
 
 The test is the bootstrap of the difference by group, both nets on the same resample; p values are adjusted by Holm's
-method over all pairs of one figure, and by max-T beside it.  AUC (macro AUC) is the primary figure, balanced accuracy a second one, adjusted by
-itself.
+method over all pairs of one figure, and by max-T beside it.  AUC (macro AUC) is the primary figure, balanced accuracy a
+second one, adjusted by itself.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Comparison:
     """Two nets by one figure.
 
     difference : first minus second with its interval and p, None where there are too few groups.  p_holm : adjusted
-    over all pairs; p_max_t : likewise, by max-T.  verdict : by p_holm < .05: "A > B", "no difference shown" or "not tested".
-    groups : degrees of freedom of the test plus 1      note : what a reader must know of this row, else ""
+    over all pairs; p_max_t : likewise, by max-T.  verdict : by p_holm < .05: "A > B", "no difference shown" or "not
+    tested".  groups : degrees of freedom of the test plus 1      note : what a reader must know of this row, else ""
     """
 
     first: str
@@ -90,10 +90,10 @@ def _comparison(
     return Comparison(*names, figure, values, difference, None, NOT_TESTED, groups, _note(difference, groups))
 
 
-def _note(difference: Difference | None, groups: int) -> str:
+def _note(difference: Difference | None, groups: float) -> str:
     if difference is None:
         return "too few groups to be resampled"
-    return f"only {groups} groups: unreliable" if groups < ENOUGH_GROUPS else ""
+    return f"only {groups:.1f} effective groups: unreliable" if groups < ENOUGH_GROUPS else ""
 
 
 def _verdict(row: Comparison, p: float | None) -> str:

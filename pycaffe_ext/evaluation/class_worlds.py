@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cache, partial
 from math import sqrt
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pycaffe_ext.evaluation import calibration, class_comparison, class_intervals, classes, roc, thresholds
 from pycaffe_ext.evaluation.classes import Floats, Images, Ints
+from pycaffe_ext.evaluation.worlds import lengths
 
 STRATUM = 50_000  # images of each class from which the truth is taken: its error is a tenth of a test set's or less
 SPECIFICITY = 0.9
@@ -89,7 +89,7 @@ class Truth(NamedTuple):
 
 def draw(world: ClassWorld, rng: np.random.Generator) -> dict[str, Images]:
     """What each of three nets says of one test set."""
-    size = _sizes(world, rng)
+    size = lengths(world.groups, world.images, world.uneven, rng)
     group = np.repeat(np.arange(world.groups), size)
     label = _labels(world, group, rng)
     common, *alone = (_scores(world, group, label, rng) for _ in range(1 + len(NETS)))
@@ -98,14 +98,6 @@ def draw(world: ClassWorld, rng: np.random.Generator) -> dict[str, Images]:
         score = sqrt(world.shared) * common + sqrt(1 - world.shared) * own
         found[name] = Images(_probabilities(score, label, gain), label, group)
     return found
-
-
-def _sizes(world: ClassWorld, rng: np.random.Generator) -> Ints:
-    """(groups,) images of each."""
-    if not world.uneven:
-        return np.full(world.groups, world.images, np.int64)
-    factor = rng.lognormal(-(world.uneven**2) / 2, world.uneven, world.groups)
-    return np.asarray(np.maximum(np.round(world.images * factor), 1), np.int64)
 
 
 def _labels(world: ClassWorld, group: Ints, rng: np.random.Generator) -> Ints:
@@ -129,7 +121,7 @@ def _probabilities(score: Floats, label: Ints, gain: float) -> Floats:
     return np.asarray(softmax(score + gain * np.eye(score.shape[1])[label], axis=1))
 
 
-@lru_cache(maxsize=None)
+@cache
 def truth(world: ClassWorld, net: int = 0) -> Truth:
     """Figures of the net with that place in `NETS`."""
     kinds, rng = len(world.shares), np.random.default_rng(0)

@@ -127,8 +127,10 @@ def bootstrap_aucs(
 def _won_by_table(
     positive: np.ndarray, scores: np.ndarray, member: np.ndarray, groups: int, weights: np.ndarray
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """How often groups are drawn, (resamples, groups) -> (resamples,) weighted pairs that the positives win, from a table
-    (groups, groups) made once."""
+    """(resamples, groups) how often groups are drawn -> (resamples,) weighted pairs that the positives win.
+
+    From a table (groups, groups) that is made once.
+    """
     wins = np.zeros((groups, groups))
     order = np.flatnonzero(positive)[np.argsort(scores[positive])]  # sorted: the searches run through memory in order
     bounds = np.cumsum(np.bincount(member[~positive], minlength=groups))[:-1]
