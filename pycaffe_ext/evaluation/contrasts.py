@@ -58,7 +58,7 @@ class Estimate:
     """The mean of a figure or a contrast over seeds, with its two sources of variance.
 
     value : the mean        seed_error : sqrt(MS / S)        case_error : sqrt(C), see the module's head
-    seeds, groups : how many; degrees of freedom are one less
+    seeds, groups : how many, groups in groups of one size; degrees of freedom are one less
     training_sd, case_sd : standard deviations of one seed's value owing to training and to the cases of its test set
     """
 
@@ -66,7 +66,7 @@ class Estimate:
     seed_error: float
     case_error: float
     seeds: int
-    groups: int
+    groups: float
     training_sd: float
     case_sd: float
 
@@ -136,7 +136,7 @@ class Estimate:
 
 
 @cache
-def _nodes(freedom: int) -> tuple[np.ndarray, np.ndarray]:
+def _nodes(freedom: float) -> tuple[np.ndarray, np.ndarray]:
     """Trapezoid rule for an expectation over a t distribution: nodes, and weights that sum to 1."""
     from scipy.special import gammaln
 
@@ -147,11 +147,11 @@ def _nodes(freedom: int) -> tuple[np.ndarray, np.ndarray]:
     return nodes, weights / weights.sum()
 
 
-def estimate(values: np.ndarray, covariance: np.ndarray, groups: int) -> Estimate:
+def estimate(values: np.ndarray, covariance: np.ndarray, groups: float) -> Estimate:
     """The mean over seeds of a figure or contrast.
 
     values : (seeds,)        covariance : (seeds, seeds) of the values owing to the cases of the test sets
-    groups : that carry the figure, in the smallest test set
+    groups : effective ones that carry the figure, in the smallest test set
     Raises UserError where the variance between trainings cannot be estimated: a single seed, or equal values.
     """
     values, covariance = np.asarray(values, np.float64), np.asarray(covariance, np.float64)
@@ -164,7 +164,7 @@ def estimate(values: np.ndarray, covariance: np.ndarray, groups: int) -> Estimat
     if not (np.isfinite(values).all() and np.isfinite(covariance).all()):
         raise UserError("a value or a covariance over the groups is not finite")
     if groups < 2:
-        raise UserError(f"{groups} group with cases: the variance between cases is unknown")
+        raise UserError(f"{groups:g} group with cases: the variance between cases is unknown")
     if np.ptp(values) < 1e-12:
         raise UserError(f"all {seeds} seeds give the same value: the variance between trainings is unknown")
     own = float(np.trace(covariance)) / seeds
@@ -183,11 +183,18 @@ class Figure:
     values : (seeds, schemes), nan where a scheme was not run with a seed
     covariance : (seeds, schemes, seeds, schemes), from resampling the groups of all test sets together
     groups : that carry the figure, in the smallest test set
+    of_one_size : how many groups of one size tell as much as these (`intervals.effective_groups`); None = all of them
     """
 
     values: np.ndarray
     covariance: np.ndarray
     groups: int
+    of_one_size: float | None = None
+
+    @property
+    def effective_groups(self) -> float:
+        """What the t tails of the cases go by."""
+        return float(self.groups) if self.of_one_size is None else self.of_one_size
 
 
 @dataclass(frozen=True)
@@ -223,7 +230,9 @@ def contrast(figure: Figure, weights: np.ndarray) -> Estimate:
     seeds = np.flatnonzero(np.isfinite(figure.values[:, used]).all(axis=1))
     values = figure.values[np.ix_(seeds, used)] @ weights[used]
     covariance = figure.covariance[np.ix_(seeds, used, seeds, used)]
-    return estimate(values, np.einsum("a,iajb,b->ij", weights[used], covariance, weights[used]), figure.groups)
+    return estimate(
+        values, np.einsum("a,iajb,b->ij", weights[used], covariance, weights[used]), figure.effective_groups
+    )
 
 
 def contrast_test(figure: Figure, weights: np.ndarray, null: float = 0.0) -> Test:

@@ -53,7 +53,8 @@ def study_figures(
     group : seed -> (frames,) video or patient of each test frame; the same name in two seeds is the same group
     rates : false positives per frame        by : "lesion" or "frame"
     resamples : of the groups, all seeds together, from which the covariance of sensitivities is taken.  That of the
-    AUC follows from its influence values (Obuchowski 1997).  Both carry the factor groups / (groups - 1).
+    AUC follows from its influence values (Obuchowski 1997).  Both carry the factor groups / (groups - 1),
+    of groups of one size.
     Raises UserError where an AUC is undefined.
     """
     seeds, schemes = tuple(cases), tuple(dict.fromkeys(name for own in cases.values() for name in own))
@@ -74,13 +75,17 @@ def study_figures(
         area[i, j] = roc.auc(label, own.score)
         influence[:, i, j] = auc_influence(label, own.score, at[own.frame], len(numbers))
     with_lesion = min(froc.lesion_groups(next(iter(cases[key].values())), member[key]) for key in seeds)
-    spread = _deviations(drawn, with_lesion)
+    effective = min(froc.effective_lesion_groups(next(iter(cases[key].values())), member[key], by) for key in seeds)
+    spread = _deviations(drawn, effective)
     figures = {
-        rate: Figure(sensitivity[..., k], _covariance(spread[..., k]), with_lesion) for k, rate in enumerate(rates)
+        rate: Figure(sensitivity[..., k], _covariance(spread[..., k]), with_lesion, effective)
+        for k, rate in enumerate(rates)
     }
-    mean = Figure(sensitivity.mean(axis=-1), _covariance(spread.mean(axis=-1)), with_lesion)
-    scale = np.sqrt(with_lesion / max(with_lesion - 1, 1))
-    return StudyFigures(seeds, schemes, figures, mean, Figure(area, _covariance(scale * influence), with_lesion))
+    mean = Figure(sensitivity.mean(axis=-1), _covariance(spread.mean(axis=-1)), with_lesion, effective)
+    scale = np.sqrt(effective / max(effective - 1, 1))
+    return StudyFigures(
+        seeds, schemes, figures, mean, Figure(area, _covariance(scale * influence), with_lesion, effective)
+    )
 
 
 def auc_influence(label: np.ndarray, score: np.ndarray, member: np.ndarray, groups: int) -> np.ndarray:
@@ -144,7 +149,7 @@ def _share(hits: np.ndarray, above: np.ndarray, too_many: np.ndarray) -> np.ndar
     return share
 
 
-def _deviations(drawn: np.ndarray, groups: int) -> np.ndarray:
+def _deviations(drawn: np.ndarray, groups: float) -> np.ndarray:
     """Resampled values about their means, scaled so that the mean square is the variance.
 
     drawn : (resamples, seeds, schemes, rates); nan for nets that were not run.  Resamples in which a test set got no
