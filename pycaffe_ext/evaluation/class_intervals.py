@@ -4,8 +4,8 @@ By image: exact binomial (Clopper-Pearson) for shares, DeLong for areas; both ta
 By group: whole groups (patients, videos) are drawn with replacement, and the standard error of the resamples is set out
 on the logit scale with the t distribution of as many groups as carry the figure (`intervals.area_interval`); of groups
 with unequal numbers of images as many count as groups of one size that would tell as much
-(`intervals.effective_groups`).  An interval of a share or of a mean over classes is never narrower than the one by image: resamples
-can't hold errors that the sample does not hold.
+(`intervals.effective_groups`).  An interval of a share or of a mean over classes is never narrower than the one by
+image: resamples can't hold errors that the sample does not hold.
 There is no interval by group (None) where a class has images in fewer than two groups.
 """
 

@@ -133,7 +133,7 @@ def repetition(world: StudyWorld, resamples: int, seed: int, number: int) -> dic
     """Whether the intervals over seeds of one study cover the truth, for the first scheme at the world's rate.
 
     "cases" : with the covariance of the cases, as reports have it for FROC and the AUC of candidates
-    There is none with the overlap alone where all seeds have one test set.
+    There is none where all seeds give one value, nor, with the overlap alone, where they have one test set.
     "overlap" : with nothing but the overlap (Nadeau-Bengio), as for the AUC of patches
     "plain" : the t interval that takes seeds as independent
     """
