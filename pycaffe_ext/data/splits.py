@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from pycaffe_ext.data import draws
+from pycaffe_ext.data.folds import Fold
 from pycaffe_ext.data.items import SPLITS, Item
 from pycaffe_ext.data.names import by_identifier, check_look, identifier
 from pycaffe_ext.data.tables import LINE, read_table
@@ -30,13 +31,6 @@ MOST_VAL = 0.5  # of what is neither tested nor set aside for tuning
 I = TypeVar("I", bound=Any)  # noqa: E741 (an item)
 
 Splits = dict[str, list[Any]]
-
-
-class Fold(NamedTuple):
-    """number : 1 .. of"""
-
-    number: int
-    of: int
 
 
 def split_items(

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from pycaffe_ext.data import draws
+from pycaffe_ext.data.folds import Fold
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.items import SPLITS
-from pycaffe_ext.data.splits import Fold, check_overlap, read_splits, split_items, tuning_items, write_splits
+from pycaffe_ext.data.splits import check_overlap, read_splits, split_items, tuning_items, write_splits
 from pycaffe_ext.errors import UserError
 
 
