@@ -17,35 +17,11 @@ from pycaffe_ext.data import ENCODINGS
 from pycaffe_ext.data.folds import Fold
 from pycaffe_ext.engine.options import FAITHFUL, PRECISIONS
 from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.evaluation.trials import MOST_FOLDS, Trial
 from pycaffe_ext.nets.spec import check_width, parse_width
 from pycaffe_ext.schemes import BASE_LR, STAGES, check
 
 LARGEST_SEED = 2**31 - 1
-MOST_FOLDS = 1000
-
-
-class Trial(int):
-    """What a net is trained and tested with once: a seed, or a fold of a seed.
-
-    It is the seed's number where there are no folds, else seed * (MOST_FOLDS + 1) + fold; it is written as "3" or
-    "3 fold 2".
-    """
-
-    seed: int
-    fold: int | None
-
-    def __new__(cls, seed: int, fold: int | None = None) -> Trial:
-        trial = super().__new__(cls, seed if fold is None else seed * (MOST_FOLDS + 1) + fold)
-        trial.seed, trial.fold = seed, fold
-        return trial
-
-    def __str__(self) -> str:
-        return str(self.seed) if self.fold is None else f"{self.seed} fold {self.fold}"
-
-    __repr__ = __str__
-
-    def __format__(self, form: str) -> str:
-        return format(str(self), form)
 
 
 @dataclass(frozen=True)
@@ -198,13 +174,13 @@ class Settings:
 
     @property
     def seed(self) -> int:
-        """The seed by which runs of a study are paired: that of the training."""
+        """The seed of the training; `request.seed` is that of the split."""
         return self.training.seed
 
     @property
     def trial(self) -> Trial:
-        """The seed, and the fold if there is one."""
-        return Trial(self.seed, self.request.fold)
+        """The seed, and the fold if there is one: by it runs of a study are paired."""
+        return Trial(self.seed, self.request.seed, self.request.fold, self.request.folds)
 
     @property
     def job(self) -> str:
