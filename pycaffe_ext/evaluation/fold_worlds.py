@@ -14,7 +14,7 @@ import numpy as np
 
 from pycaffe_ext.evaluation import roc
 from pycaffe_ext.evaluation.contrasts import fold_estimate
-from pycaffe_ext.evaluation.trials import Trial
+from pycaffe_ext.evaluation.designs import Trial
 
 
 @dataclass(frozen=True)

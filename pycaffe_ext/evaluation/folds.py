@@ -29,7 +29,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation.trials import Trial
+from pycaffe_ext.evaluation.designs import Trial
 
 
 class FoldMean(NamedTuple):

@@ -9,8 +9,8 @@ import numpy as np
 
 from pycaffe_ext.evaluation import froc, roc
 from pycaffe_ext.evaluation.contrasts import Figure
+from pycaffe_ext.evaluation.designs import Trial
 from pycaffe_ext.evaluation.folds import in_folds
-from pycaffe_ext.evaluation.trials import Trial
 from pycaffe_ext.progress import bar
 
 RESAMPLES = 1000

@@ -17,7 +17,7 @@ from pycaffe_ext.data import ENCODINGS
 from pycaffe_ext.data.folds import Fold
 from pycaffe_ext.engine.options import FAITHFUL, PRECISIONS
 from pycaffe_ext.errors import UserError, known
-from pycaffe_ext.evaluation.trials import MOST_FOLDS, Trial
+from pycaffe_ext.evaluation.designs import MOST_FOLDS, Trial
 from pycaffe_ext.nets.spec import check_width, parse_width
 from pycaffe_ext.schemes import BASE_LR, STAGES, check
 
