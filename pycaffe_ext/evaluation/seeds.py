@@ -13,7 +13,7 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import contrasts
 from pycaffe_ext.evaluation.folds import in_folds
 
-LARGE_OVERLAP = 2 / 3  # seeds that draw halves at random share one half
+EXCESS = 1 / 3  # of the way from the overlap by chance to equal test sets: for halves, two thirds
 
 
 class SeedInterval(NamedTuple):
@@ -53,6 +53,14 @@ def group_overlap(groups: Sequence[Sequence[Hashable]]) -> Overlap | None:
         raise UserError("a test set without frames has no groups")
     pairs = [_cosine(first, second) for first, second in combinations(counts, 2)]
     return Overlap(float(np.mean(pairs)), max(pairs)) if pairs else None
+
+
+def is_large(overlap: float, share: float) -> bool:
+    """Whether test sets have clearly more in common than chance makes.
+
+    share : of the groups that a test set has, which is what two test sets share by chance
+    """
+    return overlap > share + EXCESS * (1 - share)
 
 
 def seed_interval(

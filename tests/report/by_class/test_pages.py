@@ -12,7 +12,7 @@ from pycaffe_ext import plotting
 from pycaffe_ext.evaluation import class_comparison, class_resampling, classes
 from pycaffe_ext.evaluation.metrics.by_class import NETWORK, RocByClass
 from pycaffe_ext.evaluation.seeds import seed_interval
-from pycaffe_ext.report import study_parts
+from pycaffe_ext.report import design_part, study_parts
 from pycaffe_ext.report.by_class import examples, pairs
 from pycaffe_ext.report.by_class.material import Material
 
@@ -81,7 +81,7 @@ def test_results_are_means_over_seeds(two):
     found = {(row["name"], row["figure"]): row for row in rows(out / "results.csv")}
     for scheme in GAINS:
         values = [run.result.test[NETWORK]["auc"]["value"] for run in study.runs if study.name(run) == scheme]
-        own, over = found[scheme, "AUC"], seed_interval(values, study_parts.overlap(study).mean)
+        own, over = found[scheme, "AUC"], seed_interval(values, design_part.overlap(study).mean)
         assert (float(own["mean"]), float(own["t_low"])) == (pytest.approx(over.mean), pytest.approx(over.low))
     sensitivity = [
         run.result.test[NETWORK]["sensitivity_of_class"]["clear"][1]["sensitivity"] for run in study.runs[:2]
