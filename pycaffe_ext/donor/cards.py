@@ -110,6 +110,8 @@ def write_card(weights: str | os.PathLike[str], card: Card) -> Path:
     A card that is there is replaced.  Raises UserError for values that `read_card` would refuse.
     """
     path, file = card_path(weights), Path(weights)
+    if not file.is_file():
+        raise UserError(f"{file}: no such weights file; a card lies beside its weights")
     _check(card)
     known = replace(card, weights=file.name, sha1=digest(file, "sha1"))
     write_text(path, _message(known, path.parent))
