@@ -20,7 +20,7 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.nets import ARCHITECTURES, NetSpec, emission
 from pycaffe_ext.nets.shapes import blob_shapes, parameter_shapes
 from pycaffe_ext.proto import caffe_pb2, parse, to_text
-from pycaffe_ext.runs import pipeline
+from pycaffe_ext.runs import donors, pipeline
 from pycaffe_ext.runs.settings import Settings, parse_name, short_hash
 from pycaffe_ext.schemes import SCRATCH, STAGES, param_specs, schemes
 from pycaffe_ext.training.score_model import describe, from_train_val
@@ -397,7 +397,7 @@ def test_patches_are_packed_at_the_nets_size_each_size_in_its_folder(tmp_path):
         (lambda: NetSpec("polyp", "scratch", 2, "1/8", arch="lenet"), "width 1/8: only alexnet"),
         (lambda: nets.architecture("inception"), "unknown architecture 'inception'"),
         (
-            lambda: pipeline.find_donor(Settings.of("polyp", "ft-fire5", arch="squeezenet")),
+            lambda: donors.find_donor(Settings.of("polyp", "ft-fire5", arch="squeezenet")),
             r"ft-fire5 of squeezenet needs a donor.*WEIGHTS= .* or squeezenet_v1.1, .*polyp-scratch",
         ),
     ],
@@ -422,9 +422,9 @@ def test_a_run_takes_the_nets_own_batch_halved_for_few_patches():
 
 
 def test_other_nets_from_scratch_need_no_donor():
-    donor = pipeline.find_donor(Settings.of("polyp", "scratch", arch="vgg16"))
+    donor = donors.find_donor(Settings.of("polyp", "scratch", arch="vgg16"))
     assert donor.file is None and donor.width == 1 and not donor.embedded
-    assert pipeline.find_donor(Settings.of("polyp", "scratch")).width == Fraction(1, 8), "AlexNet's as before"
+    assert donors.find_donor(Settings.of("polyp", "scratch")).width == Fraction(1, 8), "AlexNet's as before"
 
 
 def test_make_hands_any_scheme_of_any_net_to_the_run():
