@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -62,46 +62,57 @@ def choose(training: Training, card: Card | None, whose: str, side: int, scale: 
     card = card if is_fine_tuning(training.scheme, training.arch) else None
     if card and card.arch not in ("", training.arch):
         raise UserError(f"the donor's card ({whose}) says that it is a {card.arch}, not {training.arch}; check ARCH=")
-    mean, image, words = _mean(training, card, whose, side)
-    factor, origin = (scale, "the net's own") if card is None else (card.scale, "the donor's card")
+    mean = _mean(training, card, whose, side)
+    factor, origin = (scale, NETS_OWN) if card is None else (card.scale, f"the donor's card, {whose}")
     if training.scale is not None:
         factor, origin = training.scale, "SCALE="
-    return Transform(factor, f"B G R minus {words}, times {factor:.7g} ({origin})", mean, image)
+    first, second = mean.origin, origin
+    if origin in (first, NETS_OWN):  # named once, at the end
+        first, second = "", first
+    about = f"B G R minus {mean.words}{_bracket(first)}, times {factor:.7g}{_bracket(second)}"
+    return Transform(factor, about, mean.values, mean.image)
 
 
-def _mean(
-    training: Training, card: Card | None, whose: str, side: int
-) -> tuple[tuple[float, ...], np.ndarray | None, str]:
-    """(values, image, words): at most one of values and image is there."""
-    given = training.mean
+def _bracket(origin: str) -> str:
+    return origin and f" ({origin})"
+
+
+class _Mean(NamedTuple):
+    """At most one of values and image is there; words and origin ("" = the words say it) are for a person."""
+
+    words: str
+    origin: str
+    values: tuple[float, ...] = ()
+    image: np.ndarray | None = None
+
+
+def _mean(training: Training, card: Card | None, whose: str, side: int) -> _Mean:
+    given, origin = training.mean, f"the donor's card, {whose}"
     if given == DONOR_MEAN and not (card and (card.mean_value or card.mean_file)):
         raise UserError(f"MEAN=donor: {f'the card {whose} names no mean' if card else NO_CARD}; give MEAN=B,G,R")
     if given is None or given == DONOR_MEAN:
         if card and card.mean_value:
-            return card.mean_value, None, f"{numbers(card.mean_value)} (the donor's card, {whose})"
+            return _Mean(numbers(card.mean_value), origin, card.mean_value)
         if card and card.mean_file:
-            return _of_file(card.mean_file, f"the donor's card, {whose}", side)
+            return _of_file(card.mean_file, origin, side)
     elif values := mean_values(given):
-        return values, None, f"{numbers(values)} (MEAN=)"
+        return _Mean(numbers(values), "MEAN=", values)
     elif given != DATA_MEAN:
         return _of_file(Path(given), "MEAN=", side)
-    return (), None, "the mean image of the training patches"
+    return _Mean("the mean image of the training patches", "")
 
 
+NETS_OWN = "the net's own"
 NO_CARD = "the donor has no card that says what it was trained on"
 
 
-def _of_file(path: Path, origin: str, side: int) -> tuple[tuple[float, ...], np.ndarray | None, str]:
+def _of_file(path: Path, origin: str, side: int) -> _Mean:
     """A mean image fitted to the patches."""
     mean = fitted(read_mean_image(path), side)
     if mean.ndim == 1:
         values = tuple(float(f"{value:.7g}") for value in mean)
-        return (
-            values,
-            None,
-            f"{numbers(values)}, the mean of each channel of {path}, smaller than the patches ({origin})",
-        )
-    return (), mean, f"the middle {side}x{side} of the mean image {path} ({origin})"
+        return _Mean(f"{numbers(values)}, the means of {path}, which is smaller than the patches", origin, values)
+    return _Mean(f"the middle {side}x{side} of the mean image {path}", origin, image=mean)
 
 
 def fitted(mean: np.ndarray, side: int) -> np.ndarray:

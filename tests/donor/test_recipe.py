@@ -3,10 +3,10 @@
 import numpy as np
 
 from pycaffe_ext import nets
-from pycaffe_ext.donor import DONOR, images, recipe
+from pycaffe_ext.donor import DONOR, cards, images, recipe
 from pycaffe_ext.donor.weights import check_transfer, donor_width
 from pycaffe_ext.nets.shapes import parameter_shapes
-from pycaffe_ext.proto import read_blobs, write_text
+from pycaffe_ext.proto import read_blobs, write_mean, write_text
 
 
 def test_there_are_sixty_four_classes_and_each_image_is_a_function_of_its_numbers():
@@ -43,3 +43,21 @@ def test_the_donor_knows_its_own_classes(tmp_path):
     classifier.blobs["data"].data[...] = batch - batch.mean(axis=(0, 2, 3), keepdims=True)
     found = classifier.forward()["prob"].argmax(axis=1)
     assert (found == labels).mean() > 0.8
+
+
+def test_the_card_says_what_the_donor_was_trained_on():
+    card = cards.find_card(DONOR)
+    assert (card.arch, card.channels, card.input_size, card.scale) == ("alexnet", "BGR", recipe.SIDE, 1)
+    sample = np.stack([images.image(label, 0, 64) for label in range(images.CLASSES)])
+    np.testing.assert_allclose(card.mean_value, sample.mean(axis=(0, 1, 2)), atol=12)  # 64 of 16 384 images
+
+
+def test_installing_a_donor_writes_its_card(tmp_path, monkeypatch):
+    trained, installed = tmp_path / "donor_iter_9.caffemodel", tmp_path / "package.caffemodel"
+    trained.write_bytes(b"trained")
+    mean = np.zeros((3, 4, 4), np.float32) + np.float32([100, 110, 120.567])[:, None, None]
+    write_mean(tmp_path / "mean.binaryproto", mean)
+    monkeypatch.setattr(recipe, "DONOR", installed)
+    recipe.install(trained)
+    card = cards.find_card(installed)
+    assert card.mean_value == (100, 110, 120.57) and card.weights == "package.caffemodel" and card.licence
