@@ -12,6 +12,7 @@ import numpy as np
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import contrasts
 from pycaffe_ext.evaluation.folds import in_folds
+from pycaffe_ext.evaluation.intervals import checked_confidence
 
 EXCESS = 1 / 3  # of the way from the overlap by chance to equal test sets: for halves, two thirds
 
@@ -125,7 +126,7 @@ def _corrected_reach(values: np.ndarray, overlap: float, confidence: float) -> f
     from scipy.special import stdtrit
 
     variance = values.var(ddof=1) * (1 / values.size + overlap / (1 - overlap))
-    return float(stdtrit(values.size - 1, 0.5 + confidence / 2) * np.sqrt(variance))
+    return float(stdtrit(values.size - 1, 0.5 + checked_confidence(confidence) / 2) * np.sqrt(variance))
 
 
 def _cosine(first: Counter[Hashable], second: Counter[Hashable]) -> float:
