@@ -79,6 +79,7 @@ def _head(material: Material, files: Collection[str]) -> str:
         f"- data: {_data_text(first)}",
         f"- nets: {', '.join(study.names)} ({study.arch} where no other is named); {len(study.runs)} runs",
         *(f"- donor: {donor}" for donor in dict.fromkeys(r.result.donor for r in study.runs if r.tuned)),
+        *(f"- {line}" for line in study_parts.inputs(study)),
         f"- seeds: {seeds}; figures of single runs show seed {study.main_seed}",
         f"- overlap of the seeds' test sets, by group: {study_parts.overlap_text(study)}",
         f"- training by: {', '.join(dict.fromkeys(str(r.record.versions['caffe']) for r in study.runs))}",
