@@ -74,6 +74,7 @@ def _head(material: Material, files: Collection[str]) -> str:
         f"- data: {_data_text(first)}",
         f"- nets: {', '.join(study.names)} ({study.arch} where no other is named); {len(study.runs)} runs",
         *(f"- donor: {donor}" for donor in dict.fromkeys(r.result.donor for r in study.runs if r.tuned)),
+        *(f"- {line}" for line in study_parts.inputs(study)),
         f"- seeds: {design_part.seeds_line(study)}",
         f"- overlap of the seeds' test sets, by group: {design_part.overlap_text(study)}",
         f"- tuning: {design_part.tuning_text(study)}",

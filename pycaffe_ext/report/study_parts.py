@@ -39,6 +39,17 @@ def setting_text(study: Study) -> str:
     )
 
 
+def inputs(study: Study) -> list[str]:
+    """What the patches were made into for which nets, a line for each way; none for runs that do not record it."""
+    nets: dict[str, list[str]] = {}
+    for run in study.runs:
+        if run.result.input and study.name(run) not in nets.setdefault(run.result.input, []):
+            nets[run.result.input].append(study.name(run))
+    if len(nets) == 1:
+        return [f"input: {text}" for text in nets]
+    return [f"input of {', '.join(names)}: {text}" for text, names in nets.items()]
+
+
 def deepest(study: Study) -> RunFiles:
     """Of the main seed, the net of which most was tuned; any net if none was."""
     main = study.main
@@ -55,6 +66,7 @@ def about(study: Study, missing: Sequence[str], primary: str) -> Section:
         f"data: {_data_text(first)}",
         f"nets: {', '.join(study.names)} ({study.arch} where no other is named); {len(study.runs)} runs",
         *(f"donor: {donor}" for donor in donors),
+        *inputs(study),
         f"seeds: {design_part.seeds_line(study)}",
         f"overlap of the seeds' test sets, by group: {design_part.overlap_text(study)}",
         f"tuning: {design_part.tuning_text(study)}",

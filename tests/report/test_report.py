@@ -19,7 +19,16 @@ from sklearn.metrics import roc_auc_score
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import contrasts
-from pycaffe_ext.report import claims, claims_table, design_part, examples, report_page, study_report, table_s1
+from pycaffe_ext.report import (
+    claims,
+    claims_table,
+    design_part,
+    examples,
+    report_page,
+    study_parts,
+    study_report,
+    table_s1,
+)
 from pycaffe_ext.report import report as report_of
 from pycaffe_ext.report.figures import DETECTOR
 from pycaffe_ext.report.report import write_report
@@ -662,3 +671,22 @@ def test_the_program_tells_mistakes_in_one_line(tmp_path, arguments, said):
     done = program(*arguments, cwd=tmp_path)
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and said in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_report_says_what_the_patches_were_made_into_for_which_nets(study):
+    real = finished.study(report_of.loaded(study)[0])
+    said = {
+        name: "B G R minus 104, 117, 123, times 1" if name.startswith("ft") else "the data's" for name in real.names
+    }
+
+    def having(inputs):
+        runs = [replace(run, result=replace(run.result, input=inputs[real.name(run)])) for run in real.runs]
+        return study_parts.inputs(replace(real, runs=tuple(runs)))
+
+    tuned, scratch = ([name for name in real.names if name.startswith("ft") is which] for which in (True, False))
+    assert having(said) == [
+        f"input of {', '.join(tuned)}: B G R minus 104, 117, 123, times 1",
+        f"input of {', '.join(scratch)}: the data's",
+    ]
+    assert having(dict.fromkeys(real.names, "one")) == ["input: one"]
+    assert having(dict.fromkeys(real.names, "")) == [], "runs of an older version"
