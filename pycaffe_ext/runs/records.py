@@ -24,6 +24,7 @@ class RunRecord:
     settings : see Settings.record.   machine : command, GPU and threads of the latest start; no part of the identity.
     resolved : width, batch, and the absolute paths of the packed data and the donor.   inputs : name -> sha256.
     versions : of the caffe that ran and of the libraries.   resumes : see training.resumes.
+    warnings : of the donor, see donor_checks; those of the first epoch are added when it is over.
     """
 
     settings: dict[str, Any]
@@ -35,6 +36,7 @@ class RunRecord:
     inputs: dict[str, str]
     versions: dict[str, str]
     resumes: list[Resume] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def parsed_settings(self) -> Settings:
         return Settings.from_record(self.settings)
@@ -65,6 +67,7 @@ class ResultRecord:
     files: list[str]
     precision: str = FAITHFUL
     resumes: list[Resume] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 R = TypeVar("R", RunRecord, ResultRecord)
