@@ -22,8 +22,8 @@ What they gave on real files and new nets; `tests/donor/test_scale.py` repeats t
 | AlexNet and CaffeNet from their gaussian fillers | 0.46 | - | - | - |
 | torchvision's untrained VGG-16, ResNet-50, SqueezeNet | 0.22, 0.30, 1.0 | - | - | - |
 
-The outputs are those of 8 patches each of polyps, of chest radiographs and of coloured squares. A net that was never trained has biases of one constant,
-and no scale: 2 is not asked of it.
+The outputs are those of 8 patches each of polyps, of chest radiographs and of coloured squares. A net that was never
+trained has biases of one constant, and no scale: 2 is not asked of it.
 
 | 3, all layers tuned | conv1 | median of the others | farthest |
 |---|---|---|---|

@@ -17,6 +17,7 @@ from pycaffe_ext.proto import read_blobs, read_weights, write_weights
 from pycaffe_ext.records.datum import to_bytes
 from pycaffe_ext.runs import donor_checks
 from pycaffe_ext.runs.donor_checks import Checked
+from pycaffe_ext.training.command import Caffe
 
 SHARED = Path(__file__).parents[3] / "shared"
 STD = 57.63
@@ -140,13 +141,20 @@ def test_the_first_snapshot_is_compared_with_the_donor(tmp_path):
     assert "(the other layers: 0.1 %)" in found
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("engine", ["embedded", pytest.param("genuine", marks=pytest.mark.genuine)])
-def test_a_run_says_and_records_it_whichever_caffe_trains(miniature, tmp_path, engine):
+@pytest.mark.genuine
+def test_the_genuine_caffe_is_asked_by_the_same_net(tmp_path):
     from pycaffe_ext.genuine import root
 
-    command = ("--caffe", str(root.command("caffe"))) if engine == "genuine" else ()
-    order = ("polyp-ft-conv1", "--data", miniature, "--epochs", "1", *SMALL, "--run", "r", *command)
+    database(tmp_path, 227)
+    genuine = Caffe.from_setting(str(root.command("caffe")))
+    assert warnings_of(checked(tmp_path), tmp_path, genuine) == []
+    (found,) = warnings_of(checked(tmp_path, folded(tmp_path)), tmp_path, genuine)[:1]
+    assert "the weights of conv1 are" in found
+
+
+@pytest.mark.slow
+def test_a_run_says_and_records_it(miniature, tmp_path):
+    order = ("polyp-ft-conv1", "--data", miniature, "--epochs", "1", *SMALL, "--run", "r")
     done = run_tool("train_and_test", *order, "--weights", folded(tmp_path), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     record, result = (json.loads((tmp_path / "runs" / "r" / f"{name}.json").read_text()) for name in ("run", "result"))
