@@ -110,6 +110,8 @@ def write_card(weights: str | os.PathLike[str], card: Card) -> Path:
     A card that is there is replaced.  Raises UserError for values that `read_card` would refuse.
     """
     path, file = card_path(weights), Path(weights)
+    if not file.is_file():
+        raise UserError(f"{file}: no such weights file; a card lies beside its weights")
     _check(card)
     known = replace(card, weights=file.name, sha1=digest(file, "sha1"))
     write_text(path, _message(known, path.parent))
@@ -202,7 +204,7 @@ _Message = _message_class()
 
 
 def _message(card: Card, folder: Path) -> Any:
-    """The message of a card that is written into `folder`; its mean_file is named from there."""
+    """The message of a card that is written into `folder`; a mean_file below it is named from there."""
     texts = {name: portable(value) for name in TEXTS if (value := getattr(card, name))}
     message = _Message(**texts)
     if card.input_size:
@@ -210,5 +212,6 @@ def _message(card: Card, folder: Path) -> Any:
     message.transform_param.scale = card.scale
     message.transform_param.mean_value.extend(card.mean_value)
     if card.mean_file:
-        message.transform_param.mean_file = portable(os.path.relpath(card.mean_file, folder))
+        file, above = card.mean_file.absolute(), folder.absolute()
+        message.transform_param.mean_file = portable(str(file.relative_to(above) if above in file.parents else file))
     return message

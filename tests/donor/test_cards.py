@@ -63,6 +63,11 @@ def test_a_mean_file_is_found_from_the_cards_folder(weights, tmp_path):
     path = write_card(weights, Card(mean_file=tmp_path / "means" / "m.binaryproto"))
     assert 'mean_file: "means/m.binaryproto"' in path.read_text()
     np.testing.assert_array_equal(cards.read_mean_image(find_card(weights).mean_file), mean)
+    (tmp_path / "sub").mkdir()
+    other = tmp_path / "sub" / "other.caffemodel"
+    other.write_bytes(b"x")
+    write_card(other, find_card(weights))
+    assert find_card(other).mean_file == tmp_path / "means" / "m.binaryproto", "elsewhere: by its whole path"
 
 
 @pytest.mark.parametrize(
