@@ -44,9 +44,10 @@ class Checked:
 
     @property
     def layers(self) -> list[str]:
-        """The net's layers with weights from the input on, as they are named in the donor; the new heads are not."""
+        """The net's layers that start from the donor, from the input on; none of whose blobs is another's (None)."""
         net = self.arch.train_val(self.spec)
-        return [name for name in parameter_shapes(net, image=self.arch.input) if name in self.blobs]
+        names = parameter_shapes(net, image=self.arch.input)
+        return [name for name in names if name in self.blobs and all(blob is not None for blob in self.blobs[name])]
 
 
 def before_training(caffe: Caffe, donor: Checked, database: Path, folder: Path) -> list[str]:
@@ -65,8 +66,9 @@ def before_training(caffe: Caffe, donor: Checked, database: Path, folder: Path) 
 
 def after_the_first_epoch(donor: Checked, weights: Path) -> list[str]:
     """The warning that a layer moved too far, from the weights of the first snapshot."""
-    trained = read_blobs(weights)
-    return _named(donor, [scale.moved(donor.blobs, {name: trained[name] for name in donor.layers if name in trained})])
+    hidden, found = set(donor.layers), read_blobs(weights)
+    trained = {name: [blob for blob in found[name] if blob is not None] for name in found if name in hidden}
+    return _named(donor, [scale.moved(donor.blobs, trained)])
 
 
 def _named(donor: Checked, found: Sequence[str | None]) -> list[str]:
