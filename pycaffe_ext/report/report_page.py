@@ -59,6 +59,7 @@ def text(material: Material, missing: Sequence[str], files: Collection[str]) -> 
     title = APPLICATIONS[study.runs[0].settings.app].title
     head = f"# {title[0].upper()}{title[1:]}: {source_text(study)}\n"
     note = [_missing(missing)] if missing else []
+    note += [f"> **{warning}**\n" for warning in study_parts.warnings(study)]
     return "\n".join([head, *note, *(part(material, files) for part in parts)])
 
 

@@ -78,7 +78,7 @@ def about(study: Study, missing: Sequence[str], primary: str) -> Section:
     if missing:
         many = "s" * (len(missing) != 1)
         notes.append(Note(f"Incomplete: {len(missing)} run{many} of this study not finished: {', '.join(missing)}"))
-    notes += [Note(text) for text in [*_unfaithful(study), *design_part.notes(study)]]
+    notes += [Note(text) for text in [*_unfaithful(study), *warnings(study), *design_part.notes(study)]]
     return Section("What was run", [*notes, Bullets(lines)])
 
 
@@ -113,6 +113,15 @@ def unfaithful_runs(study: Study) -> list[str]:
         for run in study.runs
         if run.settings.training.precision != FAITHFUL
     ]
+
+
+def warnings(study: Study) -> list[str]:
+    """What the runs warned of, each once, with the runs that did."""
+    by: dict[str, list[str]] = {}
+    for run in study.runs:
+        for text in run.result.warnings:
+            by.setdefault(text, []).append(f"{study.name(run)} (seed {run.settings.seed})")
+    return [f"Warning by {', '.join(runs)}: {text}" for text, runs in by.items()]
 
 
 def _unfaithful(study: Study) -> list[str]:

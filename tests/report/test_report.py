@@ -565,6 +565,17 @@ def test_what_is_not_faithful_and_not_as_in_the_paper_is_said(study, out, tmp_pa
     assert "NOT FAITHFUL TO CAFFE" in page and "ft-conv1 (seed 0: bf16)" in page
 
 
+def test_what_runs_warned_of_is_said_once_with_their_names(study, out, tmp_path, tables_only):
+    assert "Warning" not in (out / "report.md").read_text()
+    text = "donor x.caffemodel: the weights of conv1 are 42 times smaller"
+    runs = [
+        changed(run_of(study, scheme), tmp_path / scheme, "result.json", lambda result: result.update(warnings=[text]))
+        for scheme in ("ft-fc8", "ft-conv1")
+    ]
+    page = report(runs, tmp_path / "out").read_text()
+    assert page.count(text) == 1 and f"> **Warning by ft-fc8 (seed 0), ft-conv1 (seed 0): {text}**" in page
+
+
 def test_resumed_runs_are_said(study, out, tmp_path, tables_only):
     assert "resumed after an interruption: no run\n" in (out / "report.md").read_text()
     assert {row["resumed_at"] for row in table(out / "runs.csv")} == {""}
