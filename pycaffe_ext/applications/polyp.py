@@ -52,6 +52,9 @@ class Polyp(Application[Frame, Evaluation]):
             known(request.dataset, sources.SOURCES, "data set")
             raise UserError(f"DATASET={request.dataset} says what DATA= holds; give DATA= too, or leave DATASET= out")
 
+    def data_name(self, request: DataRequest) -> str:
+        return request.source if request.data else "synthetic frames"
+
     def classes(self, request: DataRequest) -> tuple[str, ...]:
         return "no polyp", "polyp"
 

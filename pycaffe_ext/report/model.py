@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html as escapes
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,7 +14,7 @@ from pycaffe_ext.plotting import printable
 
 MARKS = re.compile(r"[\\`*|~$]|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])|<(?=[A-Za-z/!?])|&(?=#?\w+;)")
 LINE_START = re.compile(r"(#{1,6}|[-+])(?= |$)|[>\[]|\d{1,9}(?=[.)]( |$))|=+$|-+$")
-NUMBER = re.compile(r"[-+−<>≥≤ ]*\d[\d ,.]*(e[-+]?\d+)?( ?%)?( \[[^\]]*\])?( / \d+)?|\[[-+−\d., ]*\]|[-–]?")
+NUMBER = re.compile(r"[-+−<>≥≤ ]*\d[\d ,.]*(e[-+]?\d+)?( ?%)?( \[[^\]]*\])*( / \d+)?|\[[-+−\d., ]*\]|[-–]?")
 STYLE = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -33,15 +33,18 @@ details { margin: 1rem 0; } summary { cursor: pointer; }
 
 @dataclass(frozen=True)
 class Figure:
-    """file : a picture beside the page.  caption : its first sentence stands for the picture where it is not seen."""
+    """file : a picture beside the page.  caption : its first sentence stands for the picture where it is not seen.
+    made_by : the functions that compute what it shows."""
 
     file: str
     caption: str
+    made_by: Sequence[Callable[..., Any]] = ()
 
 
 @dataclass(frozen=True)
 class Table:
     """header : (columns,) texts.  rows : of as many cells each.  file : the CSV file with all of it, "" for none.
+    made_by : the functions that compute its numbers.
 
     A column of numbers is aligned right.  Raises ValueError for a row of another length.
     """
@@ -49,6 +52,7 @@ class Table:
     header: Sequence[str]
     rows: Sequence[Sequence[Any]]
     file: str = ""
+    made_by: Sequence[Callable[..., Any]] = ()
 
     def __post_init__(self) -> None:
         for row in self.rows:

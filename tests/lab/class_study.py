@@ -8,6 +8,7 @@ import numpy as np
 from class_lab import data, patches
 
 from pycaffe_ext.applications.packed import Packed
+from pycaffe_ext.data.crops import CropViews
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import write_csv
 from pycaffe_ext.proto import array_to_blob, caffe_pb2, write_weights
@@ -35,6 +36,8 @@ class Item:
 
 class Items:
     """What an application answers of its items; `gone`: the user has moved them away."""
+
+    words, views, test_views = ("image", "sample"), CropViews(), 9
 
     def __init__(self, metric, names) -> None:
         self.metric, self.names, self.gone = metric, names, False

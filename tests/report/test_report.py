@@ -19,11 +19,12 @@ from sklearn.metrics import roc_auc_score
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import contrasts
-from pycaffe_ext.report import claims, claims_table, examples, report_page, study_parts, study_report, table_s1
+from pycaffe_ext.report import claims, claims_table, examples, model, study_parts, table_s1
 from pycaffe_ext.report import report as report_of
+from pycaffe_ext.report.detection import curves, pages, pairs, pictures, results
+from pycaffe_ext.report.detection.material import RATES, Material
 from pycaffe_ext.report.figures import DETECTOR
 from pycaffe_ext.report.report import write_report
-from pycaffe_ext.report.study_report import RATES
 from pycaffe_ext.runs import finished, summary
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +54,7 @@ def out(study, tmp_path_factory):
 @pytest.fixture
 def tables_only(monkeypatch):
     """Reports without pictures, where these are not the matter."""
-    monkeypatch.setattr(study_report, "PARTS", (study_report._tables, study_report._depth))
+    monkeypatch.setattr(pages, "PARTS", (results.claims, results.results, results.by_depth))
 
 
 def table(path):
@@ -106,7 +107,7 @@ class Scored:
 def test_the_page_shows_every_file_and_every_file_is_there(out):
     page = (out / "report.md").read_text()
     linked = set(re.findall(r"\]\(([^)]+)\)", page))
-    written = {path.name for path in out.iterdir()} - {"report.md", "report.json"}
+    written = {path.name for path in out.iterdir()} - {"report.md", "report.html", "report.json"}
     assert linked == written
     assert {
         "froc.png",
@@ -131,7 +132,7 @@ def test_the_page_shows_every_file_and_every_file_is_there(out):
 def test_curves_stand_in_the_order_of_table_two_from_shallow_to_deep(study):
     found = finished.study(report_of.loaded(study)[0])
     assert found.names == ORDER and found.depths == ORDER[:4] and found.scratch == ["scratch"]
-    assert study_report.representative(found) == ["ft-fc8", "ft-fc7", "ft-conv3", "ft-conv1", "scratch"]
+    assert curves.representative(found) == ["ft-fc8", "ft-fc7", "ft-conv3", "ft-conv1", "scratch"]
 
 
 def test_table_s1_is_what_the_scores_say(study, out):
@@ -161,7 +162,9 @@ def test_table_s1_is_what_the_scores_say(study, out):
 def test_the_page_has_table_s1_with_the_numbers_of_the_csv(out):
     page = (out / "report.md").read_text()
     section = page[page.index("<summary>Table S1") : page.index("</details>")]
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if " : " in line]
+    lines = [
+        [cell.strip().lstrip("\\") for cell in line.split("|")[1:-1]] for line in section.splitlines() if " : " in line
+    ]
     rows = [row for row in table(out / "table_s1.csv") if row["seed"] == "0"]
     assert len(lines) == len(rows) == 45
     for line, row in zip(lines, rows, strict=True):
@@ -169,8 +172,11 @@ def test_the_page_has_table_s1_with_the_numbers_of_the_csv(out):
         assert float(line[1]) == float(row["at_most_false_positives_per_frame"])
         assert line[2:4] == [f"{float(row[f'{who}_sensitivity']):.3f}" for who in ("first", "second")]
         assert line[4].split(" ")[0] == (f"{float(row['difference']):+.3f}" if row["difference"] else "-")
-        assert line[8] == row["note"]
-        for sign, verdict in zip(line[6:8], (row["paper_verdict"], row["test_verdict"]), strict=True):
+        assert line[10] == row["note"]
+        assert float(line[9]) == pytest.approx(float(row["effective_groups"]), abs=0.05)
+        for shown, p in zip(line[5:7], (row["p_holm"], row["p_max_t"]), strict=True):
+            assert shown == "-" if p == "" else shown == "< 0.001" or float(shown) == pytest.approx(float(p), abs=5e-4)
+        for sign, verdict in zip(line[7:9], (row["paper_verdict"], row["test_verdict"]), strict=True):
             said = {
                 ">": f"{row['first']} > {row['second']}",
                 "<": f"{row['second']} > {row['first']}",
@@ -186,15 +192,17 @@ def test_pictures_are_described_by_a_whole_sentence(out):
 
 
 def test_a_table_in_which_nothing_can_be_shown_says_so(study):
-    material = study_report.Material(finished.study(report_of.loaded(study)[0]), resamples=RESAMPLES)
+    material = Material(finished.study(report_of.loaded(study)[0]), resamples=RESAMPLES)
     few = {
-        seed: [replace(row, groups=8, effective_groups=8.0) for row in rows]
+        seed: [replace(row, groups=8, effective_groups=7.4) for row in rows]
         for seed, rows in material.comparisons.items()
     }
     tests = sum(row.difference is not None for row in few[0])
-    assert f"seed 0: 8 groups with polyps, {tests} comparisons" in report_page.hopeless(few)
+    assert f"seed 0: 8 groups with polyps, which tell as much as 7.4 equal ones, {tests} comparisons" in pairs.hopeless(
+        few
+    )
     many = {seed: [replace(row, groups=40, effective_groups=40.0) for row in rows] for seed, rows in few.items()}
-    assert report_page.hopeless(many) == ""
+    assert pairs.hopeless(many) == ""
 
 
 def test_the_page_has_sensitivities_with_both_intervals(out):
@@ -209,7 +217,7 @@ def test_the_page_has_sensitivities_with_both_intervals(out):
 
 
 def test_the_matrix_says_what_the_table_says(study):
-    material = study_report.Material(finished.study(report_of.loaded(study)[0]), resamples=RESAMPLES)
+    material = Material(finished.study(report_of.loaded(study)[0]), resamples=RESAMPLES)
     names = [*ORDER, DETECTOR]
     for rate in RATES:
         tested, paper = table_s1.verdicts(names, material.comparisons[0], rate)
@@ -251,7 +259,8 @@ def test_counts_are_those_of_the_packed_files(study, out):
         assert int(row["frames_without_polyps"]) == wanted["frames"] - wanted["frames_with_polyps"]
 
 
-def test_counts_of_an_earlier_version_are_refused(study, tmp_path, tables_only):
+def test_counts_of_an_earlier_version_are_refused(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "PARTS", (results.data,))
     old = tmp_path / "polyp-frames-old"
     shutil.copytree(packed_of(study[0]), old)
     record = json.loads((old / "data.json").read_text())
@@ -262,8 +271,8 @@ def test_counts_of_an_earlier_version_are_refused(study, tmp_path, tables_only):
         report([run], tmp_path / "out")
 
 
-def material_of(study) -> study_report.Material:
-    return study_report.Material(finished.study(report_of.loaded(study)[0]), resamples=RESAMPLES)
+def material_of(study) -> Material:
+    return Material(finished.study(report_of.loaded(study)[0]), resamples=RESAMPLES)
 
 
 def test_results_are_means_over_seeds(study, out):
@@ -300,7 +309,8 @@ def test_intervals_over_seeds_know_the_test_groups(study, out):
     assert (float(row["low"]), float(row["high"])) == pytest.approx((max(low, 0), min(high, 1)))
     assert rows["ft-conv3", "patch AUC"]["low"] == "", "equal test sets, and nothing is known of the patches' cases"
     page = (out / "report.md").read_text()
-    assert "overlap of the seeds' test sets, by group: 100 % on average, at most 100 %: **the seeds hardly vary" in page
+    assert "overlap of the seeds' test sets, by group: 100 % on average, at most 100 %\n" in page
+    assert "> **The seeds hardly vary the split" in page
 
 
 def test_synthetic_groups_of_two_seeds_are_other_groups(study):
@@ -322,7 +332,7 @@ def test_claims_are_contrasts_over_seeds(study, out, monkeypatch):
     assert "hand-crafted" in rows[0]["claim"] and rows[0]["verdict"] == "not tested"
     assert rows[0]["reason"] == "a test set has 8 groups with polyps; 10 are needed"
     page = (out / "report.md").read_text()
-    assert claims_table.as_markdown(material_of(study).claims) in page
+    assert model.markdown([model.Section("", [claims_table.table(material_of(study).claims)])]).strip("# \n") in page
 
     monkeypatch.setattr(claims, "ENOUGH_GROUPS", 8)
     found = {claim.statement: claim for claim in material_of(study).claims}
@@ -342,7 +352,7 @@ def test_claims_are_contrasts_over_seeds(study, out, monkeypatch):
 def test_the_primary_endpoint_is_named_first(out):
     page = (out / "report.md").read_text().splitlines()
     first = next(line for line in page if line.startswith("- "))
-    assert first.startswith("- primary endpoint: **sensitivity at 1 false positive a frame** by polyp")
+    assert first.startswith("- primary endpoint: sensitivity at 1 false positive a frame by polyp, fixed beforehand")
     assert [row["figure"] for row in table(out / "results.csv")][0] == "sensitivity at 1 FP a frame"
 
 
@@ -387,7 +397,7 @@ def test_shown_frames_are_spread_over_the_test_and_some_have_no_polyp(study):
 
 
 def test_masks_that_changed_since_packing_are_refused(study, tmp_path, monkeypatch):
-    monkeypatch.setattr(study_report, "PARTS", (study_report._data_pictures,))
+    monkeypatch.setattr(pages, "PARTS", (pictures.extremes,))
     moved = tmp_path / "study"
     shutil.copytree(study[0].parents[1], moved)
     own = [moved / "runs" / folder.name for folder in study]
@@ -510,7 +520,7 @@ def test_an_interrupted_report_leaves_the_earlier_one_whole(study, tmp_path, mon
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(study_report, "PARTS", (study_report._tables, interrupted))
+    monkeypatch.setattr(pages, "PARTS", (results.results, interrupted))
     with pytest.raises(KeyboardInterrupt):
         report(study[:5], folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
@@ -519,7 +529,7 @@ def test_an_interrupted_report_leaves_the_earlier_one_whole(study, tmp_path, mon
 
 def test_an_earlier_report_is_replaced_and_equal_runs_give_equal_bytes(study, out, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(study_report, "PARTS", (study_report._tables,))
+        patch.setattr(pages, "PARTS", (results.results,))
         report(study[:5], tmp_path / "out")
     report(study, tmp_path / "out")
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {
@@ -564,12 +574,13 @@ def test_resumed_runs_are_said(study, out, tmp_path, tables_only):
     own = changed(run_of(study, "ft-conv1"), tmp_path / "run", "result.json", lambda r: r.update(resumes=again))
     page = report([run_of(study, "ft-fc8"), own], tmp_path / "out").read_text()
     assert (
-        "resumed after an interruption: ft-conv1 (seed 0, at iteration 10 20): **their numbers need not be what the"
-        " seed gives undisturbed**\n"
+        "> **Resumed after an interruption, so that their numbers need not be what the seed gives undisturbed: ft-conv1"
+        " (seed 0, at iteration 10 20)**\n"
     ) in page
+    assert "resumed after an interruption: ft-conv1 (seed 0, at iteration 10 20)\n" in page
     told = {row["name"]: row["resumed_at"] for row in table(tmp_path / "out" / "runs.csv")}
     assert told == {"ft-fc8": "", "ft-conv1": "10 20"}
-    title = study_report.Material(finished.study(report_of.loaded([run_of(study, "ft-fc8"), own])[0])).title
+    title = Material(finished.study(report_of.loaded([run_of(study, "ft-fc8"), own])[0])).title
     assert title == "frames, 1 of 2 runs resumed, seed 0"
 
 
@@ -580,9 +591,9 @@ def test_single_pictures_say_what_they_must_not_be_taken_for(study, tmp_path):
     record["settings"]["training"]["precision"] = "bf16"
     (own / "run.json").write_text(json.dumps(record))
     found = finished.study(report_of.loaded([run_of(study, "ft-fc8"), own])[0])
-    title = study_report.Material(found).title
+    title = Material(found).title
     assert title == "frames, embedded donor (not ImageNet), bf16: not faithful to Caffe, seed 0"
-    plain = study_report.Material(finished.study(report_of.loaded(study[:5])[0])).title
+    plain = Material(finished.study(report_of.loaded(study[:5])[0])).title
     assert plain == "frames, seed 0"
 
 
@@ -603,7 +614,7 @@ def test_a_score_that_many_candidates_share_is_told(study, out, tmp_path, tables
 
 
 def test_no_picture_of_filters_where_no_net_tunes_its_first_layer(study, tmp_path, monkeypatch):
-    monkeypatch.setattr(study_report, "PARTS", (study_report._filters,))
+    monkeypatch.setattr(pages, "PARTS", (pages._training,))
     page = report([run_of(study, "ft-fc8"), run_of(study, "scratch")], tmp_path / "out").read_text()
     assert not (tmp_path / "out" / "filters.png").exists() and "No picture of the first layer's filters" in page
 

@@ -1,0 +1,51 @@
+"""The pages of a report on detection, part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pycaffe_ext.evaluation.margins import MARGINS, checked_margins
+from pycaffe_ext.evaluation.metrics.detection import ENDPOINT
+from pycaffe_ext.progress import bar
+from pycaffe_ext.report import study_parts
+from pycaffe_ext.report.detection import curves, pairs, pictures, results
+from pycaffe_ext.report.detection.material import RATES, RESAMPLES, Material
+from pycaffe_ext.report.model import Section
+from pycaffe_ext.runs.finished import RunFiles, Study
+
+
+def write(folder: Path, study: Study, missing: Sequence[str], options: Mapping[str, Any]) -> None:
+    """Write all figures, tables, report.md and report.html of a study that detects lesions into an empty folder.
+
+    missing : runs that belong to the study and are not finished; the report names them.   options : rates, resamples
+    (of Table S1 and the claims), margin and auc_margin (of non-inferiority), progress.
+    """
+    margins = checked_margins(options.get("margin", MARGINS.sensitivity), options.get("auc_margin", MARGINS.auc))
+    rates, resamples = tuple(options.get("rates", RATES)), options.get("resamples", RESAMPLES)
+    material = Material(study, rates, resamples, margins, options.get("progress", True))
+    steps = bar(PARTS, "report", unit="part", progress=material.progress)
+    parts = [part(folder, material) for part in steps]
+    sections = [study_parts.about(study, missing, f"{ENDPOINT} by polyp"), *parts]
+    study_parts.write_pages(folder, study, sections, "test AUC (patches)", _patch_auc)
+
+
+def _patch_auc(run: RunFiles) -> str:
+    return f"{run.result.test['patch_auc']:.4f}"
+
+
+def _training(folder: Path, material: Material) -> Section:
+    return study_parts.training(folder, material.study, material.looks)
+
+
+PARTS = (
+    results.claims,
+    results.data,
+    results.results,
+    curves.curves,
+    pairs.pairs,
+    results.by_depth,
+    _training,
+    pictures.extremes,
+)
