@@ -87,7 +87,7 @@ def rows(seed: int, comparisons: Sequence[Comparison]) -> list[tuple[Any, ...]]:
             *_point_cells(row.first_point),
             *_point_cells(row.second_point),
             row.paper,
-            *_difference_cells(row.difference),
+            *difference_cells(row.difference),
             _cell(row.p_holm),
             _cell(row.p_max_t),
             row.verdict,
@@ -111,10 +111,10 @@ def auc_rows(seed: int, comparisons: Sequence[AucComparison]) -> list[tuple[Any,
             *row.delong_intervals[0],
             *row.delong_intervals[1],
             row.paper,
-            *_difference_cells(row.delong),
+            *difference_cells(row.delong),
             _cell(row.delong_p_holm),
             row.delong_verdict,
-            *_difference_cells(row.bootstrap)[1:],
+            *difference_cells(row.bootstrap)[1:],
             _cell(row.bootstrap_p_holm),
             _cell(row.bootstrap_p_max_t),
             row.bootstrap_verdict,
@@ -139,7 +139,7 @@ def _point_cells(point: Point) -> tuple[Any, ...]:
     )
 
 
-def _difference_cells(difference: Any) -> tuple[Any, ...]:
+def difference_cells(difference: Any) -> tuple[Any, ...]:
     return ("",) * 4 if difference is None else (difference.value, difference.low, difference.high, difference.p)
 
 
@@ -176,7 +176,7 @@ def table(comparisons: Sequence[Comparison], made_by: Functions) -> Table:
             f"{row.rate:g}",
             f"{row.first_point.sensitivity:.3f}",
             f"{row.second_point.sensitivity:.3f}",
-            _difference_text(row.difference),
+            difference_text(row.difference),
             p_text(row.p_holm),
             p_text(row.p_max_t),
             _sign(row, row.paper),
@@ -206,7 +206,7 @@ def auc_table(comparisons: Sequence[AucComparison], made_by: Functions) -> Table
         (
             f"{row.first} : {row.second}",
             *(f"{auc:.3f}" for auc in row.aucs),
-            _difference_text(row.bootstrap),
+            difference_text(row.bootstrap),
             _sign(row, row.paper),
             f"{_sign(row, row.delong_verdict)} ({p_text(row.delong_p_holm)})",
             f"{_sign(row, row.bootstrap_verdict)} ({p_text(row.bootstrap_p_holm)})" if row.bootstrap else "-",
@@ -252,7 +252,7 @@ def verdicts(names: Sequence[str], comparisons: Sequence[Comparison], rate: floa
     return found[0], found[1]
 
 
-def _difference_text(difference: Any) -> str:
+def difference_text(difference: Any) -> str:
     return "-" if difference is None else f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
 
 

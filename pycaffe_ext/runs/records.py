@@ -51,7 +51,8 @@ class Best:
 
 @dataclass(frozen=True)
 class ResultRecord:
-    """What came out of a run; written last.  test : what the application's metric says (Metric.result)."""
+    """What came out of a run; written last.  test : what the application's metric says (Metric.result).
+    thresholds : chosen on the validation samples (Metric.thresholds); none in a run of an earlier version."""
 
     name: str
     donor: str
@@ -65,6 +66,7 @@ class ResultRecord:
     files: list[str]
     precision: str = FAITHFUL
     resumes: list[Resume] = field(default_factory=list)
+    thresholds: list[dict[str, Any]] = field(default_factory=list)
 
 
 R = TypeVar("R", RunRecord, ResultRecord)

@@ -94,6 +94,17 @@ class Metric(ABC, Generic[E]):
         """Lines for the terminal about the test, from what `result` gave."""
 
     @abstractmethod
+    def thresholds(self, validation: E, test: E, seed: int) -> list[dict[str, Any]]:
+        """Thresholds chosen on the validation samples and what they reach there and on the test, the primary one first.
+
+        validation : the evaluation of all validation samples, as they occur.   Rows as in `carried`.
+        """
+
+    @abstractmethod
+    def scores(self, evaluation: E) -> Table:
+        """scores.csv: every sample with its scores."""
+
+    @abstractmethod
     def tables(self, evaluation: E, seed: int) -> Iterator[Table]:
         """scores.csv, which `read` reads again, and the curves."""
 

@@ -14,6 +14,7 @@ from pycaffe_ext.data.items import Floats, Ints
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc, intervals, operating, roc, summaries
 from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS
+from pycaffe_ext.evaluation.metrics import carried
 from pycaffe_ext.evaluation.metrics.base import Headline, Metric, PatchScores, Table, TestData, patch_auc, positive
 
 if TYPE_CHECKING:
@@ -121,8 +122,25 @@ class Detection(Metric[Evaluation]):
                 lines.append(f"  sensitivity at {rate:g} false positives a frame, {who:8s}: {point_text(point)}")
         return lines
 
+    def thresholds(self, validation: Evaluation, test: Evaluation, seed: int) -> list[dict[str, Any]]:
+        return [
+            carried.froc_row(
+                who,
+                "polyp",
+                (validation.of(who), validation.group),
+                (test.of(who), test.group),
+                ENDPOINT_RATE,
+                RESAMPLES,
+                seed,
+            )
+            for who in WHO
+        ]
+
+    def scores(self, evaluation: Evaluation) -> Table:
+        return Table("scores.csv", SCORE_HEADER, score_rows(evaluation))
+
     def tables(self, evaluation: Evaluation, seed: int) -> Iterator[Table]:
-        yield Table("scores.csv", SCORE_HEADER, score_rows(evaluation))
+        yield self.scores(evaluation)
         for file, header, rows in (("froc.csv", CURVE_HEADER, curve_rows), ("roc.csv", ROC_HEADER, roc_rows)):
             yield Table(file, header, [row for who in WHO for row in rows(evaluation, who, seed)])
 

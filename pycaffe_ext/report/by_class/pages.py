@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pycaffe_ext.progress import bar
-from pycaffe_ext.report import study_parts
+from pycaffe_ext.report import carried_part, study_parts
 from pycaffe_ext.report.by_class import curves, examples, pairs, results
 from pycaffe_ext.report.by_class.material import BY_GROUP, Material
 from pycaffe_ext.report.model import Section
@@ -29,6 +29,10 @@ def _endpoint_text(run: RunFiles) -> str:
     return str(run.application.metric.headline(run.result.test))
 
 
+def _carried(folder: Path, material: Material) -> Section:
+    return carried_part.section(folder, material.study)
+
+
 def _training(folder: Path, material: Material) -> Section:
     return study_parts.training(folder, material.study, material.looks)
 
@@ -43,6 +47,7 @@ PARTS = (
     results.data,
     results.results,
     curves.curves,
+    _carried,
     pairs.pairs,
     results.by_depth,
     curves.confusion,

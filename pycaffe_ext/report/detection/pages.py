@@ -9,8 +9,8 @@ from typing import Any
 from pycaffe_ext.evaluation.margins import MARGINS, checked_margins
 from pycaffe_ext.evaluation.metrics.detection import ENDPOINT
 from pycaffe_ext.progress import bar
-from pycaffe_ext.report import study_parts
-from pycaffe_ext.report.detection import curves, pairs, pictures, results
+from pycaffe_ext.report import carried_part, study_parts
+from pycaffe_ext.report.detection import curves, pairs, pictures, results, strata, whole_curves
 from pycaffe_ext.report.detection.material import RATES, RESAMPLES, Material
 from pycaffe_ext.report.model import Section
 from pycaffe_ext.runs.finished import RunFiles, Study
@@ -39,11 +39,18 @@ def _training(folder: Path, material: Material) -> Section:
     return study_parts.training(folder, material.study, material.looks)
 
 
+def _carried(folder: Path, material: Material) -> Section:
+    return carried_part.section(folder, material.study)
+
+
 PARTS = (
     results.claims,
     results.data,
     results.results,
     curves.curves,
+    whole_curves.section,
+    _carried,
+    strata.section,
     pairs.pairs,
     results.by_depth,
     _training,
