@@ -37,6 +37,7 @@ class Polyp(Application[Frame, Evaluation]):
     """Frames with masks; samples are candidate boxes, positive if their centre lies inside the ground truth [S]."""
 
     slug = "polyp"
+    target = "polyp"
     places = ("x", "y", "w", "h")
     test_views = 8  # of 120: the paper scores all
     views = BoxViews()
@@ -54,6 +55,11 @@ class Polyp(Application[Frame, Evaluation]):
 
     def data_name(self, request: DataRequest) -> str:
         return request.source if request.data else "synthetic frames"
+
+    def reference(self, request: DataRequest) -> str:
+        if not request.data:
+            return super().reference(request)
+        return f"masks of the data set, read with MASK={request.option('mask')}"
 
     def classes(self, request: DataRequest) -> tuple[str, ...]:
         return "no polyp", "polyp"

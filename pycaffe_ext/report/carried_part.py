@@ -88,9 +88,8 @@ def _rows(study: Study) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
             if row["scores"] == "network":
                 yield study.name(run), run.settings.seed, row
     for seed in study.seeds:
-        recorded = (run for run in study.of_seed(seed).values() if run.result.thresholds)
-        first = next(recorded, None)
-        for row in first.result.thresholds if first else ():
+        recorded = [run for run in study.of_seed(seed).values() if run.result.thresholds]
+        for row in recorded[0].result.thresholds if recorded else ():
             if row["scores"] != "network":
                 yield str(row["scores"]), seed, row
 

@@ -39,10 +39,9 @@ def strata_figure(
     ordered = sorted(groups, key=lambda dot: (dot.value, dot.name))
     left = panels[0][0]
     _dots(left, ordered, few=len(ordered) <= NAMED)
-    left.axhline(mean, color=COLOURS[1], lw=1.2, label=f"mean of the groups, {mean:.3f}", zorder=1)
+    left.axhline(mean, color=COLOURS[1], lw=1.2, zorder=1)
     left.set(ylim=(-0.02, 1.02), ylabel=labels[0])
-    left.set_xlabel(f"{labels[1]} ({len(ordered)})")
-    left.legend(loc="best")
+    left.set_xlabel(f"{len(ordered)} {labels[1]}; line: their mean, {mean:.3f}")
     if sizes:
         _dots(panels[0][1], sizes, few=True)
         panels[0][1].set_xlabel(labels[2])

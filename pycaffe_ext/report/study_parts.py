@@ -30,7 +30,7 @@ SEEDS = (
 
 def test_groups(study: Study) -> dict[int, list[str]]:
     """seed -> group of each test item; synthetic groups of two data seeds are other groups under the same names."""
-    first = {seed: next(iter(study.of_seed(seed).values())) for seed in study.seeds}
+    first = {seed: study.first(seed) for seed in study.seeds}
     return {
         seed: [
             str(name) if run.settings.request.data else f"{run.settings.request.seed} {name}" for name in run.test.group

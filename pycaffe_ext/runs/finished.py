@@ -141,6 +141,10 @@ class Study:
     def of_seed(self, seed: int) -> dict[str, RunFiles]:
         return {self.name(run): run for run in self.runs if run.settings.seed == seed}
 
+    def first(self, seed: int) -> RunFiles:
+        """Any run of a seed: all have the same test data."""
+        return next(iter(self.of_seed(seed).values()))
+
     @property
     def main(self) -> dict[str, RunFiles]:
         """name -> run of the main seed."""

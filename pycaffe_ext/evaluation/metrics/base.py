@@ -71,6 +71,7 @@ E = TypeVar("E")
 class Metric(ABC, Generic[E]):
     """How an application's nets are judged; E is the evaluation of one net on the test data."""
 
+    unit: ClassVar[str]  # what is counted, in words
     baseline: ClassVar[str | None] = None  # what the samples' own scores come from: "detector"; None where nothing
 
     @abstractmethod

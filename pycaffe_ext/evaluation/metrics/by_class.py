@@ -65,6 +65,7 @@ class Evaluation:
 class RocByClass(Metric[Evaluation]):
     """An application subclasses it to name its images and its baseline."""
 
+    unit = "the whole picture, by the mean probability of its patches"
     word: ClassVar[str] = "image"  # what an item is called in tables and texts
 
     def validation(self, probability: Floats, label: Ints) -> float:

@@ -84,6 +84,7 @@ class Evaluation:
 class Detection(Metric[Evaluation]):
     """FROC over candidates, each scored by the mean probability of its patches (paper, section 6)."""
 
+    unit = "sensitivity by polyp, false positives by frame"
     baseline = "detector"
 
     def validation(self, probability: Floats, label: Ints) -> float:

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pycaffe_ext.progress import bar
-from pycaffe_ext.report import carried_part, study_parts
+from pycaffe_ext.report import carried_part, reporting_part, study_parts
 from pycaffe_ext.report.by_class import curves, examples, pairs, results
 from pycaffe_ext.report.by_class.material import BY_GROUP, Material
 from pycaffe_ext.report.model import Section
 
 if TYPE_CHECKING:
     from pycaffe_ext.runs.finished import RunFiles, Study
+
+INTERVALS = "95 % by group (whole groups resampled, t tails), by image (exact binomial, DeLong) beside them"
 
 
 def write(folder: Path, study: Study, missing: Sequence[str], progress: bool = True) -> None:
@@ -22,6 +24,7 @@ def write(folder: Path, study: Study, missing: Sequence[str], progress: bool = T
     about = study_parts.about(study, missing, f"{material.endpoint} of test {material.word}s, {BY_GROUP}")
     steps = bar(PARTS, "report", unit="part", progress=progress)
     sections = [about, *(part(folder, material) for part in steps)]
+    sections.append(reporting_part.section(study, material.endpoint, INTERVALS))
     study_parts.write_pages(folder, study, sections, material.endpoint, _endpoint_text)
 
 

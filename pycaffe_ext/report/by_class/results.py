@@ -35,7 +35,7 @@ FIGURES: dict[str, Callable[[Summary], float]] = {  # columns of the results ove
 def data(folder: Path, material: Material) -> Section:
     """Counts at each stage, and the test images of each class."""
     study = material.study
-    each = {seed: next(iter(study.of_seed(seed).values())) for seed in study.seeds}
+    each = {seed: study.first(seed) for seed in study.seeds}
     found = {seed: study_parts.counts(run.packed.facts) for seed, run in each.items()}
     splits = list(dict.fromkeys(split for stages in found.values() for own in stages.values() for split in own))
     rows = [

@@ -18,7 +18,7 @@ def curves(folder: Path, material: Material) -> Section:
     """Fig. 2(a), with the curves that the paper shows and with all, and ROC."""
     _draw(folder, material)
     seed = material.study.main_seed
-    test = material.first(seed).result.test
+    test = material.study.first(seed).result.test
     own = f"{test['lesions']} polyps in {test['frames']} test frames, {test['candidates']} candidates, seed {seed}"
     of_froc, of_roc = (froc.curve, intervals.clopper_pearson), (roc.auc, intervals.clopper_pearson)
     text = (
@@ -59,7 +59,7 @@ def _draw(folder: Path, material: Material) -> None:
     for by in froc.SENSITIVITIES:
         file = folder / f"froc_all_by_{by}.png"
         figures.froc_figure(file, found, baseline, by=by, rates=(), looks=looks, title=title)
-    label = material.first(material.study.main_seed).evaluation.label
+    label = material.study.first(material.study.main_seed).evaluation.label
     scores = {name: own.score for name, own in cases.items()}
     shown = {name: scores[name] for name in [*few, DETECTOR]}
     figures.roc_figure(folder / "roc.png", label, shown, looks=looks, title=title)

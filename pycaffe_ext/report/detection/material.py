@@ -47,19 +47,15 @@ class Material:
     def deepest(self) -> RunFiles:
         return study_parts.deepest(self.study)
 
-    def first(self, seed: int) -> RunFiles:
-        """Any run of a seed: all have the same test data and the same detector's scores."""
-        return next(iter(self.study.of_seed(seed).values()))
-
     @property
     def group(self) -> dict[int, list[str]]:
         """seed -> group of each test frame"""
-        return {seed: list(map(str, self.first(seed).evaluation.group)) for seed in self.study.seeds}
+        return {seed: list(map(str, self.study.first(seed).evaluation.group)) for seed in self.study.seeds}
 
     def cases(self, seed: int) -> dict[str, froc.Cases]:
         """name -> scored test candidates of a seed's runs, the detector's own scores last."""
         own = {name: run.evaluation.cases for name, run in self.study.of_seed(seed).items()}
-        return {**own, DETECTOR: self.first(seed).evaluation.baseline}
+        return {**own, DETECTOR: self.study.first(seed).evaluation.baseline}
 
     @cached_property
     def comparisons(self) -> dict[int, list[comparison.Comparison]]:
@@ -72,14 +68,14 @@ class Material:
     @cached_property
     def auc_comparisons(self) -> list[comparison.AucComparison]:
         """Every pair of the main seed by AUC of candidates."""
-        first: Evaluation = self.first(self.study.main_seed).evaluation
+        first: Evaluation = self.study.first(self.study.main_seed).evaluation
         scores = {name: own.score for name, own in self.cases(self.study.main_seed).items()}
         return comparison.compare_aucs(first.label, scores, first.candidate_group, self.resamples)
 
     @cached_property
     def summary_figures(self) -> dict[str, summaries.Figure]:
         """name -> figure that sums up a whole curve, the same for all seeds."""
-        return detection.summary_figures([self.first(seed).evaluation.cases for seed in self.study.seeds])
+        return detection.summary_figures([self.study.first(seed).evaluation.cases for seed in self.study.seeds])
 
     @cached_property
     def summaries(self) -> dict[str, dict[str, summaries.Summary]]:
@@ -104,7 +100,7 @@ class Material:
 
     @cached_property
     def counts(self) -> dict[int, dict[str, dict[str, int]]]:
-        return {seed: study_tables.counts(self.first(seed)) for seed in self.study.seeds}
+        return {seed: study_tables.counts(self.study.first(seed)) for seed in self.study.seeds}
 
     @cached_property
     def mean_overlap(self) -> float:

@@ -9,11 +9,13 @@ from typing import Any
 from pycaffe_ext.evaluation.margins import MARGINS, checked_margins
 from pycaffe_ext.evaluation.metrics.detection import ENDPOINT
 from pycaffe_ext.progress import bar
-from pycaffe_ext.report import carried_part, study_parts
+from pycaffe_ext.report import carried_part, reporting_part, study_parts
 from pycaffe_ext.report.detection import curves, pairs, pictures, results, strata, whole_curves
 from pycaffe_ext.report.detection.material import RATES, RESAMPLES, Material
 from pycaffe_ext.report.model import Section
 from pycaffe_ext.runs.finished import RunFiles, Study
+
+INTERVALS = "95 % by group (whole groups resampled, t tails) for all figures of merit, exact binomial beside them"
 
 
 def write(folder: Path, study: Study, missing: Sequence[str], options: Mapping[str, Any]) -> None:
@@ -27,8 +29,15 @@ def write(folder: Path, study: Study, missing: Sequence[str], options: Mapping[s
     material = Material(study, rates, resamples, margins, options.get("progress", True))
     steps = bar(PARTS, "report", unit="part", progress=material.progress)
     parts = [part(folder, material) for part in steps]
-    sections = [study_parts.about(study, missing, f"{ENDPOINT} by polyp"), *parts]
+    about = study_parts.about(study, missing, f"{ENDPOINT} by polyp")
+    sections = [about, *parts, _reporting(material)]
     study_parts.write_pages(folder, study, sections, "test AUC (patches)", _patch_auc)
+
+
+def _reporting(material: Material) -> Section:
+    smallest = [claim.smallest for claim in material.claims if claim.smallest is not None]
+    tested = max((claim.tested for claim in material.claims), default=0)
+    return reporting_part.section(material.study, f"{ENDPOINT} by polyp", INTERVALS, smallest, tested)
 
 
 def _patch_auc(run: RunFiles) -> str:

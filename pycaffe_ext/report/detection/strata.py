@@ -85,7 +85,9 @@ def _cases(material: Material) -> Mapping[str, froc.Cases]:
 def _strata(material: Material, name: str, cases: froc.Cases, sizes: np.ndarray | None) -> Strata:
     group = material.group[material.study.main_seed]
     run = material.study.main.get(name)
-    threshold = threshold_of(run or material.first(material.study.main_seed), "network" if run else "detector", cases)
+    threshold = threshold_of(
+        run or material.study.first(material.study.main_seed), "network" if run else "detector", cases
+    )
     rows = strata.by_group(cases, group, threshold)
     by_size = [] if sizes is None else strata.by_size(cases, group, sizes, threshold, resamples=material.resamples)
     return Strata(threshold, rows, strata.group_mean(rows), by_size)
