@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pycaffe_ext.evaluation import calibration
+from pycaffe_ext.evaluation import calibration, class_intervals, class_summary
 from pycaffe_ext.evaluation.class_comparison import BALANCED
 from pycaffe_ext.evaluation.class_intervals import SPECIFICITIES
 from pycaffe_ext.evaluation.class_summary import Summary
 from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS, Interval
+from pycaffe_ext.evaluation.seeds import seed_interval
 from pycaffe_ext.files import write_csv
 from pycaffe_ext.report import depth, study_parts
 from pycaffe_ext.report.by_class.figures import estimate_text
@@ -46,7 +47,7 @@ def data(folder: Path, material: Material) -> Section:
     write_csv(folder / "counts.csv", ("seed", "stage", *splits), rows)
     shown = [row[1:] for row in rows if row[0] == study.main_seed]
     text = f"Counts at each stage, seed {study.main_seed}. No group (patient, video) is in two splits."
-    return Section("Data", [text, Table(("", *splits), shown, "counts.csv")])
+    return Section("Data", [text, Table(("", *splits), shown, "counts.csv", (study_parts.counts,))])
 
 
 def results(folder: Path, material: Material) -> Section:
@@ -72,7 +73,7 @@ def _over_seeds(found: Mapping[str, Mapping[str, Seeds]]) -> Table:
         (name, own.over.seeds, *(depth.shown(names[name].over) for names in found.values()))
         for name, own in first.items()
     ]
-    return Table(("", "seeds", *found), rows, "results.csv")
+    return Table(("", "seeds", *found), rows, "results.csv", (class_summary.summarise, seed_interval))
 
 
 def _columns(material: Material) -> dict[str, Callable[[Summary], float]]:
@@ -107,7 +108,7 @@ def _one_seed(folder: Path, material: Material) -> list[Block]:
     header = ("", "figure", "value", "95 % by image", "95 % by group")
     return [
         text,
-        Folded(f"Intervals, seed {seed}", [Table(header, rows)]),
+        Folded(f"Intervals, seed {seed}", [Table(header, rows, made_by=(class_summary.summarise,))]),
         *_few(material),
         *_by_class(folder, material),
     ]
@@ -140,7 +141,7 @@ def _by_class(folder: Path, material: Material) -> list[Block]:
     header = ("class", f"test {material.word}s", "groups", "AUC against the rest", "recall")
     write_csv(folder / "by_class.csv", header, rows)
     text = f"By class, {material.study.name(run)}, seed {material.study.main_seed}; {BY_GROUP}."
-    return [text, Table(header, rows, "by_class.csv")]
+    return [text, Table(header, rows, "by_class.csv", (class_intervals.areas, class_intervals.recalls))]
 
 
 def _ends(interval: Interval | None) -> str:
@@ -164,4 +165,4 @@ def by_depth(folder: Path, material: Material) -> Section:
         f"{material.endpoint} by depth of tuning. {several if len(study.seeds) > 1 else 'One seed: no interval'}. Lines"
         " and bands: nets from scratch and the baseline, over the same seeds. All numbers: auc_by_depth.csv."
     )
-    return Section("AUC by depth of tuning", [Figure("auc_by_depth.png", caption)])
+    return Section("AUC by depth of tuning", [Figure("auc_by_depth.png", caption, (class_intervals.areas, seed_interval))])
