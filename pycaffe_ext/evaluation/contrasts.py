@@ -32,7 +32,7 @@ from math import sqrt
 import numpy as np
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation.intervals import Interval
+from pycaffe_ext.evaluation.intervals import Interval, checked_confidence
 
 LEVEL = 0.05
 POWER = 0.8
@@ -92,7 +92,7 @@ class Estimate:
         return min(1.0, 2 * self._tail(abs(self.value - null)))
 
     def interval(self, confidence: float = 0.95) -> Interval:
-        reach = self._quantile((1 - confidence) / 2)
+        reach = self._quantile((1 - checked_confidence(confidence)) / 2)
         return Interval(self.value - reach, self.value + reach)
 
     def smallest(self, level: float = LEVEL, power: float = POWER) -> float:
@@ -104,6 +104,8 @@ class Estimate:
         """
         from scipy.special import chdtri, nctdtrinc
 
+        checked_confidence(1 - level)
+        checked_confidence(power)
         parts = self.seed_error**4 / (self.seeds - 1) + self.case_error**4 / (self.groups - 1)
         freedom = self.error**4 / parts
         reach = nctdtrinc(freedom, 1 - power, self._quantile(level / 2) / self.error)

@@ -11,6 +11,7 @@ import numpy as np
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import contrasts
+from pycaffe_ext.evaluation.intervals import checked_confidence
 
 LARGE_OVERLAP = 2 / 3  # seeds that draw halves at random share one half
 
@@ -100,7 +101,7 @@ def _corrected_reach(values: np.ndarray, overlap: float, confidence: float) -> f
     from scipy.special import stdtrit
 
     variance = values.var(ddof=1) * (1 / values.size + overlap / (1 - overlap))
-    return float(stdtrit(values.size - 1, 0.5 + confidence / 2) * np.sqrt(variance))
+    return float(stdtrit(values.size - 1, 0.5 + checked_confidence(confidence) / 2) * np.sqrt(variance))
 
 
 def _cosine(first: Counter[Hashable], second: Counter[Hashable]) -> float:

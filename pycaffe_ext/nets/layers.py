@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from pycaffe_ext import schemes
@@ -24,22 +24,20 @@ def layer(name: str, kind: str, bottoms: Sequence[str], tops: Sequence[str], pha
     return made
 
 
-def data(
-    source: str,
-    mean_file: str,
-    batch_size: int,
-    phase: int,
-    crop_size: int = 0,
-    mirror: bool = False,
-    scale: float = 1,
-) -> Layer:
-    """An LMDB of Datums, read in key order, minus the mean image, times `scale`; crop_size 0 takes the whole image."""
+def transform_param(
+    mean_file: str, mean_value: Sequence[float] = (), scale: float = 1, crop_size: int = 0, mirror: bool = False
+) -> caffe_pb2.TransformationParameter:
+    """Images minus the mean image, or `mean_value` where there is one, times `scale`; crop_size 0 takes them whole."""
+    made = caffe_pb2.TransformationParameter(scale=scale, mirror=mirror, crop_size=crop_size, mean_value=mean_value)
+    if not mean_value:
+        made.mean_file = portable(mean_file)
+    return made
+
+
+def data(source: str, transform: caffe_pb2.TransformationParameter, batch_size: int, phase: int) -> Layer:
+    """An LMDB of Datums, read in key order."""
     made = layer("data", "Data", [], ["data", "label"], phase)
-    made.transform_param.MergeFrom(
-        caffe_pb2.TransformationParameter(
-            scale=scale, mirror=mirror, crop_size=crop_size, mean_file=portable(mean_file)
-        )
-    )
+    made.transform_param.MergeFrom(transform)
     made.data_param.MergeFrom(
         caffe_pb2.DataParameter(source=portable(source), batch_size=batch_size, backend=caffe_pb2.DataParameter.LMDB)
     )
@@ -112,6 +110,21 @@ def inner_product(name: str, bottom: str, num_output: int, weight: Filler, bias:
         caffe_pb2.InnerProductParameter(num_output=num_output, bias_term=True, weight_filler=weight, bias_filler=bias)
     )
     return made
+
+
+def learn_as_new(made: Sequence[Layer], names: Collection[str]) -> None:
+    """Let the layers of `names` learn as a new head does.
+
+    A BatchNorm among them, which never learns, counts statistics of its own: there are none to normalise by.
+    """
+    for one in made:
+        if one.name not in names:
+            continue
+        if one.type == "BatchNorm":
+            one.ClearField("batch_norm_param")
+            continue
+        for param, (lr_mult, decay_mult) in zip(one.param, schemes.NEW_HEAD, strict=False):
+            param.lr_mult, param.decay_mult = lr_mult, decay_mult
 
 
 def batch_norm(name: str, blob: str, stored: bool) -> Layer:

@@ -19,6 +19,8 @@ class NetSpec:
 
     `width` multiplies every hidden layer's outputs (see `channels`); 1 is the paper's net, and only AlexNet has others.
     `dropout_ratio` of every Dropout layer; None = each layer's published one.
+    `mean_value` of B, G and R, or one for all, in the place of `mean_file`; `scale` None = the architecture's own.
+    `fresh` : hidden layers that the donor lacks: they learn as the new head does, at whatever depth.
     """
 
     app: str
@@ -28,10 +30,13 @@ class NetSpec:
     train_source: str = ""
     val_source: str = ""
     mean_file: str = ""
+    mean_value: tuple[float, ...] = ()
+    scale: float | None = None
     batch_size: int = 256
     val_batch_size: int = 50
     dropout_ratio: float | None = None
     arch: str = "alexnet"
+    fresh: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         check(self.scheme, self.arch)

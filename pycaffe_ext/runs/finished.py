@@ -65,6 +65,14 @@ class RunFiles:
         return rows
 
     @property
+    def mean_file(self) -> Path | None:
+        """The mean image that is subtracted from the patches: the data's or the run's own; None for mean values."""
+        mean = self.record.resolved.get("input", {}).get("mean", "data")
+        if mean == "data":
+            return self.packed.mean_file
+        return self.folder / mean if isinstance(mean, str) else None
+
+    @property
     def weights(self) -> Path:
         """The chosen snapshot's weights, in the format that Caffe wrote; UserError if they are gone."""
         for name in ("best.caffemodel", "best.caffemodel.h5"):

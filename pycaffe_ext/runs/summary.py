@@ -35,6 +35,7 @@ def text(result: ResultRecord, folder: Path, about_test: Sequence[str]) -> str:
     best = result.best
     lines = [
         f"{result.name}  (donor: {result.donor})",
+        *([f"input: {result.input}"] if result.input else []),
         f"best of {result.snapshots} snapshots: epoch {best.epoch:g}, iteration {best.iteration},"
         f" validation AUC {best.validation_auc:.4f} (stopped by {result.stopped_by})",
         *about_test,

@@ -20,9 +20,9 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.nets import ARCHITECTURES, NetSpec, emission
 from pycaffe_ext.nets.shapes import blob_shapes, parameter_shapes
 from pycaffe_ext.proto import caffe_pb2, parse, to_text
-from pycaffe_ext.runs import pipeline
+from pycaffe_ext.runs import donors, pipeline
 from pycaffe_ext.runs.settings import Settings, parse_name, short_hash
-from pycaffe_ext.schemes import SCRATCH, STAGES, param_specs, schemes
+from pycaffe_ext.schemes import NEW_HEAD, SCRATCH, STAGES, param_specs, schemes
 from pycaffe_ext.training.score_model import describe, from_train_val
 
 MAKEFILE = Path(__file__).resolve().parents[2] / "Makefile"
@@ -397,7 +397,7 @@ def test_patches_are_packed_at_the_nets_size_each_size_in_its_folder(tmp_path):
         (lambda: NetSpec("polyp", "scratch", 2, "1/8", arch="lenet"), "width 1/8: only alexnet"),
         (lambda: nets.architecture("inception"), "unknown architecture 'inception'"),
         (
-            lambda: pipeline.find_donor(Settings.of("polyp", "ft-fire5", arch="squeezenet")),
+            lambda: donors.find_donor(Settings.of("polyp", "ft-fire5", arch="squeezenet")),
             r"ft-fire5 of squeezenet needs a donor.*WEIGHTS= .* or squeezenet_v1.1, .*polyp-scratch",
         ),
     ],
@@ -422,9 +422,9 @@ def test_a_run_takes_the_nets_own_batch_halved_for_few_patches():
 
 
 def test_other_nets_from_scratch_need_no_donor():
-    donor = pipeline.find_donor(Settings.of("polyp", "scratch", arch="vgg16"))
+    donor = donors.find_donor(Settings.of("polyp", "scratch", arch="vgg16"))
     assert donor.file is None and donor.width == 1 and not donor.embedded
-    assert pipeline.find_donor(Settings.of("polyp", "scratch")).width == Fraction(1, 8), "AlexNet's as before"
+    assert donors.find_donor(Settings.of("polyp", "scratch")).width == Fraction(1, 8), "AlexNet's as before"
 
 
 def test_make_hands_any_scheme_of_any_net_to_the_run():
@@ -433,3 +433,39 @@ def test_make_hands_any_scheme_of_any_net_to_the_run():
         order = ["make", "-n", target, f"ARCH={arch}"]
         said = subprocess.run(order, cwd=MAKEFILE.parent, capture_output=True, text=True, check=True).stdout
         assert re.search(rf"train_and_test\.py '?{target}'? --arch='?{arch}", said)
+
+
+@pytest.mark.parametrize("scheme", ["ft-classifier", "ft-inception_4e", "ft-conv1"])
+def test_fresh_hidden_layers_learn_as_a_new_head_at_any_depth_and_no_other_layer_changes(scheme):
+    """BVLC's deploy net has no auxiliary classifiers: left frozen, theirs would stay at their fillers."""
+    fresh = frozenset(ARCHITECTURES["googlenet"].training_only)
+    assert fresh == {"loss1/conv", "loss1/fc", "loss2/conv", "loss2/fc"}
+    plain, with_fresh = (nets.train_val(spec_of("googlenet", scheme, fresh=f)) for f in (frozenset(), fresh))
+    rates = {
+        layer.name: [(param.lr_mult, param.decay_mult) for param in layer.param]
+        for layer in with_fresh.layer
+        if layer.param
+    }
+    assert all(rates[name] == list(NEW_HEAD) for name in fresh | ARCHITECTURES["googlenet"].fresh(spec_of("googlenet")))
+    for before, after in zip(plain.layer, with_fresh.layer, strict=True):
+        assert before == after or before.name in fresh
+
+
+def test_a_fresh_batch_norm_normalises_by_its_batch_and_never_learns():
+    fresh = frozenset({"bn2a_branch1", "scale2a_branch1"})
+    net = nets.train_val(spec_of("resnet50", "ft-fc1000", fresh=fresh))
+    layers = {layer.name: layer for layer in net.layer}
+    assert [p.lr_mult for p in layers["scale2a_branch1"].param] == [10, 20]
+    assert not layers["bn2a_branch1"].batch_norm_param.use_global_stats
+    assert [p.lr_mult for p in layers["bn2a_branch1"].param] == [0, 0, 0]
+    assert layers["bn2a_branch2a"].batch_norm_param.use_global_stats
+
+
+def test_mean_values_and_a_scale_of_the_spec_stand_in_every_data_layer():
+    spec = spec_of("lenet", mean_file="m", mean_value=(104, 117, 123.68), scale=0.5)
+    layers = [layer for net in (nets.train_val(spec), nets.score_net(spec, "x", 3)) for layer in net.layer]
+    data = [layer.transform_param for layer in layers if layer.type == "Data"]
+    assert len(data) == 3
+    for transform in data:
+        assert (list(transform.mean_value), transform.scale) == (pytest.approx([104, 117, 123.68]), 0.5)
+        assert not transform.HasField("mean_file"), "Caffe refuses both"

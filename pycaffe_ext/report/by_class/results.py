@@ -165,4 +165,6 @@ def by_depth(folder: Path, material: Material) -> Section:
         f"{material.endpoint} by depth of tuning. {several if len(study.seeds) > 1 else 'One seed: no interval'}. Lines"
         " and bands: nets from scratch and the baseline, over the same seeds. All numbers: auc_by_depth.csv."
     )
-    return Section("AUC by depth of tuning", [Figure("auc_by_depth.png", caption, (class_intervals.areas, seed_interval))])
+    return Section(
+        "AUC by depth of tuning", [Figure("auc_by_depth.png", caption, (class_intervals.areas, seed_interval))]
+    )
