@@ -37,7 +37,7 @@ class Item:
 class Items:
     """What an application answers of its items; `gone`: the user has moved them away."""
 
-    words, views, test_views = ("image", "sample"), CropViews(), 9
+    words, target, views, test_views = ("image", "sample"), "", CropViews(), 9
 
     def __init__(self, metric, names) -> None:
         self.metric, self.names, self.gone = metric, names, False
@@ -52,6 +52,9 @@ class Items:
 
     def data_name(self, request):
         return request.source
+
+    def reference(self, request):
+        return "labels of the data set"
 
 
 def write_study(root: Path, metric, names, seeds=(0, 1), schemes=tuple(GAINS), **test) -> Study:
@@ -82,8 +85,13 @@ def write_run(root: Path, application: Items, test, scheme: str, seed: int, dono
     resolved = {"width": "1", "batch": 16, "data": "", "donor": os.path.relpath(donor, folder) if tuned else None}
     record = RunRecord(settings.record(), {}, resolved, {}, [], [], {}, {"caffe": "caffe version 1.0.0 (lab)"})
     run = RunFiles(settings, folder, result, record)
+    found = root / "data" / f"found-{seed}"
+    found.mkdir(parents=True, exist_ok=True)
+    items = [(name, group, "lab", "test", 0) for name, group in zip(test.items, test.group, strict=True)]
+    others = [(f"{split}{i}", f"{split} patient", "lab", split, 0) for split in ("train", "val") for i in range(4)]
+    write_csv(found / "items.csv", ("image", "group", "source", "split", "targets"), [*items, *others])
     facts = {split: {"groups": 5, "images": dict.fromkeys(test.classes, 7)} for split in ("train", "val", "test")}
-    packed = Packed(root / "data" / f"found-{seed}" / "packed", f"{seed}" * 64, {}, facts, classes=test.classes)
+    packed = Packed(found / "packed", f"{seed}" * 64, {}, facts, classes=test.classes)
     run.__dict__.update(application=application, packed=packed, test=test)  # in place of what it would read
     return run
 

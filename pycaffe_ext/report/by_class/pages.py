@@ -51,6 +51,7 @@ PARTS = (
     results.results,
     curves.curves,
     _carried,
+    results.by_group,
     pairs.pairs,
     results.by_depth,
     curves.confusion,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pycaffe_ext.evaluation import calibration, class_intervals, class_summary
+import numpy as np
+
+from pycaffe_ext.evaluation import calibration, class_intervals, class_summary, strata
 from pycaffe_ext.evaluation.class_comparison import BALANCED
 from pycaffe_ext.evaluation.class_intervals import SPECIFICITIES
 from pycaffe_ext.evaluation.class_summary import Summary
 from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS, Interval
 from pycaffe_ext.evaluation.seeds import seed_interval
+from pycaffe_ext.evaluation.strata import GroupRow
 from pycaffe_ext.files import write_csv
 from pycaffe_ext.report import depth, study_parts
 from pycaffe_ext.report.by_class.figures import estimate_text
@@ -23,6 +26,7 @@ from pycaffe_ext.report.model import Block, Figure, Folded, Note, Section, Table
 if TYPE_CHECKING:
     pass
 
+GROUPED = 2  # test images of a group, on average, from which groups are told apart
 SENSITIVITY = "sensitivity at specificity"
 INTERVAL = ("seeds", "mean", "t_low", "t_high")
 FIGURES: dict[str, Callable[[Summary], float]] = {  # columns of the results over seeds, beside the primary endpoint
@@ -142,6 +146,46 @@ def _by_class(folder: Path, material: Material) -> list[Block]:
     write_csv(folder / "by_class.csv", header, rows)
     text = f"By class, {material.study.name(run)}, seed {material.study.main_seed}; {BY_GROUP}."
     return [text, Table(header, rows, "by_class.csv", (class_intervals.areas, class_intervals.recalls))]
+
+
+def by_group(folder: Path, material: Material) -> Section:
+    """Recall of each class by group, where groups hold several images."""
+    seed, name = material.study.main_seed, material.study.name(material.deepest)
+    classes = list(enumerate(material.classes))
+    found = {
+        (net, kind): strata.recall_by_group(images, place)
+        for net, images in material.main.items()
+        for place, kind in classes
+    }
+    header = ("name", "class", "group", "images", "hits", "of", "recall", "exact_low", "exact_high")
+    rows = [
+        (*key, own.group, own.frames, own.hits, own.lesions, own.sensitivity, *(own.exact or ("", "")))
+        for key, groups in found.items()
+        for own in groups
+        if own.lesions
+    ]
+    write_csv(folder / "recall_by_group.csv", header, rows)
+    images = material.main[name]
+    each = images.label.size / np.unique(images.group).size
+    if each < GROUPED:
+        text = f"A group has {each:.1f} test {material.word}s on average: too few to tell groups apart."
+        return Section("Recall by group", [f"{text} All: recall_by_group.csv."])
+    text = (
+        f"Recall of {name} by group (video, patient), seed {seed}: in the mean of the groups a large one counts no more"
+        " than a small one; its 95 % interval is a t interval over groups. All nets and groups: recall_by_group.csv."
+    )
+    lines = [
+        _group_line(kind, found[name, kind]) for _, kind in classes if any(own.lesions for own in found[name, kind])
+    ]
+    header = ("class", "groups", "mean of the groups", "lowest group")
+    made_by = (strata.recall_by_group, strata.group_mean)
+    return Section("Recall by group", [text, Table(header, lines, "recall_by_group.csv", made_by)])
+
+
+def _group_line(kind: str, rows: Sequence[GroupRow]) -> tuple[object, ...]:
+    mean = strata.group_mean(rows)
+    ends = f" {_ends(mean.interval)}" if mean.interval else ""
+    return kind, mean.groups, f"{mean.mean:.3f}{ends}", f"{mean.worst:.3f}"
 
 
 def _ends(interval: Interval | None) -> str:
