@@ -107,7 +107,8 @@ def chosen_youden(labels: np.ndarray, scores: np.ndarray) -> float:
     """
     labels, scores = roc.checked(labels, scores)
     curve = froc.curve(froc.Cases(np.arange(labels.size), scores, labels, labels))
-    index = curve.sensitivity() - curve.false_positives / (labels == 0).sum()
+    hits, total = curve.hits()
+    index = hits * int((labels == 0).sum()) - curve.false_positives * total  # in whole numbers: rounding breaks no tie
     best = int(np.argmax(index))
     if index[best] <= 0:
         raise UserError("no threshold tells more than chance does on the validation samples")

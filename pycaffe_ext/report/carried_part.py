@@ -107,4 +107,4 @@ def _cells(name: str, seed: int, row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _line(name: str, row: Mapping[str, Any]) -> tuple[str, ...]:
     figures = [carried.share_text(row[part], what) for part in PARTS for what in ("sensitivity", "false_positive_rate")]
-    return name, str(row["class"]), str(row["criterion"]), f"{row['threshold']:.4g}", *figures
+    return name, str(row["class"]), str(row["criterion"]), f"{row['threshold']:.6g}", *figures

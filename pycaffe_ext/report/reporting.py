@@ -133,8 +133,12 @@ def _partitions(facts: Facts) -> str:
 
 
 def _sizes(facts: Facts, part: Partition) -> str:
-    targets = [] if part.targets is None else [f"{part.targets} {facts.target}s"]
-    return ", ".join([f"{part.groups} groups", f"{part.items} {facts.item}s", *targets])
+    targets = [] if part.targets is None else [_several(part.targets, facts.target)]
+    return ", ".join([_several(part.groups, "group"), _several(part.items, facts.item), *targets])
+
+
+def _several(count: int, word: str) -> str:
+    return f"{count} {word}{'s' * (count != 1)}"
 
 
 def _shared_note(facts: Facts) -> str:
@@ -144,7 +148,7 @@ def _shared_note(facts: Facts) -> str:
 
 
 def _seeds(facts: Facts) -> str:
-    return f"{facts.seeds} training{'s' * (facts.seeds != 1)} of each net"
+    return f"{_several(facts.seeds, 'training')} of each net"
 
 
 def _overlap_note(facts: Facts) -> str:

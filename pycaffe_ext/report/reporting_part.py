@@ -127,7 +127,12 @@ def _adjustment(claims: int) -> str:
 
 
 def _span(smallest: Sequence[float]) -> str | None:
+    """The range of those below 1; no figure of merit can differ by more."""
     if not smallest:
         return None
-    low, high = min(smallest), max(smallest)
-    return f"{low:.3f}" if len(smallest) == 1 else f"{low:.3f} to {high:.3f}, by claim"
+    possible = [value for value in smallest if value < 1]
+    none = f"none by {len(smallest) - len(possible)} of {len(smallest)} claims"
+    if not possible:
+        return none
+    text = f"{min(possible):.3f} to {max(possible):.3f}, by claim"
+    return text if len(possible) == len(smallest) else f"{text}; {none}"

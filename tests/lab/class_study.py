@@ -63,24 +63,39 @@ def write_study(root: Path, metric, names, seeds=(0, 1), schemes=tuple(GAINS), *
     runs = []
     for seed in seeds:
         own = data(names, seed=seed, baseline=metric.baseline is not None, **test)
+        validation = data(names, seed=seed + 100, baseline=metric.baseline is not None, **test)
         application = Items(metric, own.items)
-        runs += [write_run(root, application, own, scheme, seed, donor) for scheme in schemes]
+        runs += [write_run(root, application, (validation, own), scheme, seed, donor) for scheme in schemes]
     return finished.study(runs)
 
 
-def write_run(root: Path, application: Items, test, scheme: str, seed: int, donor: Path) -> RunFiles:
+def write_run(root: Path, application: Items, parts, scheme: str, seed: int, donor: Path) -> RunFiles:
+    """parts : TestData of the validation and of the test"""
     settings = Settings.of("frames", scheme, seed=seed)
     folder = root / settings.name()
     folder.mkdir()
     metric, tuned = application.metric, scheme not in SCRATCH
-    evaluation = metric.evaluate(test, patches(test, GAINS[scheme], seed=10 * seed + len(scheme)))
+    validation, evaluation = (
+        metric.evaluate(part, patches(part, GAINS[scheme], seed=10 * seed + len(scheme))) for part in parts
+    )
+    test = parts[1]
     for table in metric.tables(evaluation, seed):
         write_csv(folder / table.file, table.header, table.rows)
     write_rows(folder / "auc.csv", [Row(10 * i, float(i), 0.5, 0.6, 0.6 + 0.1 * (i == 2)) for i in (1, 2, 3)])
     write_weights(folder / "best.caffemodel", net_of(len(scheme)))
     text = str(donor) if tuned else "none, trained from scratch"
     result = ResultRecord(
-        settings.title, text, Best(20, 2.0, 0.7), 3, "patience", {}, {}, [], metric.result(evaluation, seed), []
+        settings.title,
+        text,
+        Best(20, 2.0, 0.7),
+        3,
+        "patience",
+        {},
+        {},
+        [],
+        metric.result(evaluation, seed),
+        [],
+        thresholds=metric.thresholds(validation, evaluation, seed),
     )
     resolved = {"width": "1", "batch": 16, "data": "", "donor": os.path.relpath(donor, folder) if tuned else None}
     record = RunRecord(settings.record(), {}, resolved, {}, [], [], {}, {"caffe": "caffe version 1.0.0 (lab)"})

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import provenance_lab
 import pytest
 from report_lab import SKILLS, write_study
 from scipy.stats import binomtest
@@ -19,9 +20,9 @@ from sklearn.metrics import roc_auc_score
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import contrasts
-from pycaffe_ext.report import claims, claims_table, examples, model, study_parts, table_s1
+from pycaffe_ext.report import claims, claims_table, examples, model, reporting_part, study_parts, table_s1
 from pycaffe_ext.report import report as report_of
-from pycaffe_ext.report.detection import curves, pages, pairs, pictures, results
+from pycaffe_ext.report.detection import curves, pages, pairs, pictures, results, strata
 from pycaffe_ext.report.detection.material import RATES, Material
 from pycaffe_ext.report.figures import DETECTOR
 from pycaffe_ext.report.report import write_report
@@ -127,6 +128,155 @@ def test_the_page_shows_every_file_and_every_file_is_there(out):
     for picture in out.glob("*.png"):
         image = cv2.imread(str(picture))
         assert image.shape[1] == 1400 and image.std() > 1, "seven inches at 200 dots an inch"
+
+
+def test_every_number_leads_to_the_function_that_made_it(study, out, tmp_path, monkeypatch, tables_only):
+    provenance_lab.check_page((out / "report.md").read_text())
+    assert provenance_lab.check_claims(out / "claims.csv") == 0, "nothing is tested with 8 groups"
+    monkeypatch.setattr(claims, "ENOUGH_GROUPS", 8)
+    report(study, tmp_path / "tested")
+    assert provenance_lab.check_claims(tmp_path / "tested" / "claims.csv") > 5
+
+
+def test_what_is_unreliable_is_no_claim(study, out):
+    """Every comparison of eight groups is unreliable, so no contrast may be tested."""
+    assert {row["reliable"] for row in table(out / "table_s1.csv")} == {"False"}
+    assert {row["reliable"] for row in table(out / "summary_pairs.csv")} == {"False"}
+    assert {row["verdict"] for row in table(out / "summary_pairs.csv")} == {"not tested"}
+    assert {row["verdict"] for row in table(out / "claims.csv")} == {"not tested"}
+    assert all(claim.test is None for claim in material_of(study).claims)
+
+
+def test_whole_curves_by_brute_force(study, out):
+    rows = {(row["name"], row["figure"]): row for row in table(out / "summaries.csv")}
+    rates = [0.125, 0.25, 0.5, 1, 2, 4, 8]
+    for name in ("ft-conv3", DETECTOR):
+        scored = Scored(study, name, 0)
+        mean = np.mean([scored.sensitivity(rate) / scored.polyps for rate in rates])
+        assert float(rows[name, "mean sensitivity at 1/8 to 8 FP a frame"]["value"]) == pytest.approx(mean)
+        along = [scored.sensitivity((k + 0.5) / 24) / scored.polyps for k in range(48)]  # 24 frames: steps of 1/24
+        area = rows[name, "area under FROC up to 2 FP a frame"]
+        assert float(area["value"]) == pytest.approx(np.mean(along))
+        assert float(area["low"]) < float(area["value"]) < float(area["high"])
+        best = {r["frame"]: -1.0 for r in scored.frames if r["targets"] == "0"}
+        for frame, lesion, score in scored.rows:
+            if frame in best and not lesion:
+                best[frame] = max(best[frame], score)
+        found = {(frame, lesion): 0.0 for frame, lesion, _ in scored.rows if lesion}
+        for frame, lesion, score in scored.rows:
+            if lesion:
+                found[frame, lesion] = max(found[frame, lesion], score)
+        marks = [*found.values(), *[-1.0] * (scored.polyps - len(found))]
+        wins = np.mean([(mark > other) + 0.5 * (mark == other) for mark in marks for other in best.values()])
+        assert float(rows[name, "AFROC"]["value"]) == pytest.approx(wins)
+    pairs = table(out / "summary_pairs.csv")
+    assert len(pairs) == 2 * 4 * 15  # seeds, figures, pairs of five nets and the detector
+    for row in pairs[::9]:
+        if row["seed"] == "0":
+            gap = float(rows[row["first"], row["figure"]]["value"]) - float(rows[row["second"], row["figure"]]["value"])
+            assert float(row["difference"]) == pytest.approx(gap)
+            assert float(row["p_max_t"]) >= float(row["p"]) and float(row["p_holm"]) >= float(row["p"])
+
+
+def test_carried_thresholds_are_those_of_the_runs(study, out):
+    rows = table(out / "thresholds.csv")
+    assert [(row["name"], row["seed"]) for row in rows] == [
+        *((name, str(seed)) for name in ORDER for seed in (0, 1)),
+        *(("detector", str(seed)) for seed in (0, 1)),
+    ]
+    page = (out / "report.md").read_text()
+    for row in rows:
+        recorded = json.loads(
+            (
+                run_of(study, ORDER[0] if row["name"] == "detector" else row["name"], int(row["seed"])) / "result.json"
+            ).read_text()
+        )
+        own = recorded["thresholds"][row["name"] == "detector"]
+        assert row["criterion"] == "at most 1 false positive a frame"
+        if own["threshold"] is None:
+            assert row["reason"] == own["reason"] and row["test_sensitivity"] == ""
+            continue
+        assert float(row["threshold"]) == own["threshold"]
+        assert float(row["test_sensitivity"]) == own["test"]["sensitivity"]
+        low, high = own["test"]["group_95"]
+        assert (float(row["test_group_95_low"]), float(row["test_group_95_high"])) == pytest.approx((low, high))
+        if row["seed"] == "0":
+            assert f"| {own['test']['sensitivity']:.3f} [{low:.3f}, {high:.3f}] |" in page
+
+
+def test_runs_of_an_earlier_version_have_no_thresholds_and_say_so(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "PARTS", (pages._carried, strata.section))
+    old = changed(run_of(study, "ft-conv1"), tmp_path / "run", "result.json", lambda result: result.pop("thresholds"))
+    page = report([old], tmp_path / "out").read_text()
+    assert "Not recorded by runs of an earlier version: ft-conv1, seed 0" in page
+    assert "read off the test curve, as this run recorded no other" in page
+    assert re.search(r"\| threshold \| 28 \| 12a \| 15 \| not recorded", page)
+
+
+def test_sensitivity_by_group_and_size_by_brute_force(study, out):
+    scored = Scored(study, "ft-conv1", 0)
+    rows = [row for row in table(out / "sensitivity_by_group.csv") if row["name"] == "ft-conv1"]
+    threshold = float(rows[0]["threshold"])
+    for row in rows:
+        frames = {r["frame"] for r in scored.frames if r["group"] == row["group"]}
+        above = [(frame, lesion) for frame, lesion, score in scored.rows if frame in frames and score >= threshold]
+        assert int(row["frames"]) == len(frames)
+        assert int(row["hits"]) == len({(frame, lesion) for frame, lesion in above if lesion})
+        assert int(row["polyps"]) == sum(int(r["targets"]) for r in scored.frames if r["frame"] in frames)
+        false = sum(lesion == 0 for _, lesion in above) / len(frames)
+        assert float(row["false_positives_per_frame"]) == pytest.approx(false)
+    (size,) = (row for row in table(out / "sensitivity_by_size.csv") if row["name"] == "ft-conv1")  # all are alike
+    assert int(size["polyps"]) == scored.polyps and int(size["hits"]) == sum(int(row["hits"]) for row in rows)
+
+
+def test_the_area_of_lesions_in_the_order_of_their_numbers():
+    mask = np.zeros((50, 100), bool)
+    mask[0:10, 0:20] = mask[30:40, 50:90] = mask[20, 0] = True
+    assert strata.lesion_areas(mask) == pytest.approx([4.0, 8.0])
+
+
+def test_a_report_without_masks_has_no_sizes(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "PARTS", (strata.section,))
+
+    def gone(material):
+        raise UserError("my/frames: no such folder")
+
+    monkeypatch.setattr(strata, "polyp_sizes", gone)
+    page = report(study[:2], tmp_path / "out").read_text()
+    assert "No sizes: my/frames: no such folder." in page and "area, % of the frame" not in page
+
+
+def test_the_reporting_table_is_of_what_the_runs_recorded(study, tmp_path):
+    left = [{"kind": ".heic", "files": 3, "example": "a.heic"}]
+    own = changed(run_of(study, "ft-conv1"), tmp_path / "run", "run.json", lambda r: r.update(left_out=left))
+    found = reporting_part.facts(
+        finished.study(report_of.loaded([own, run_of(study, "ft-fc8")])[0]), "e", "i", [0.2, 3.0]
+    )
+    items = items_of(own)
+    for part, name in (("train", "training"), ("val", "validation"), ("test", "test")):
+        inside = [row for row in items if row["split"] == part]
+        groups, polyps = len({row["group"] for row in inside}), sum(int(row["targets"]) for row in inside)
+        assert found.partitions[name] == (groups, len(inside), polyps)
+    assert found.groups_known and found.shared_groups == 0 and found.seeds == 1
+    assert found.excluded == [(".heic files that no frame was made from", 3)]
+    assert found.reference == "masks of the data set, read with MASK=auto"
+    assert found.threshold == "chosen on the validation samples: at most 1 false positive a frame"
+    assert found.smallest_difference == "0.200 to 0.200, by claim; none by 1 of 2 claims"
+    assert [(look.what, look.tested) for look in found.looks][:2] == [("snapshot", 0), ("threshold", 0)]
+
+
+def test_a_group_in_two_partitions_is_counted(study, tmp_path):
+    run = finished.load(run_of(study, "scratch"))
+    moved = tmp_path / "found"
+    shutil.copytree(run.packed.found, moved)
+    lines = (moved / "items.csv").read_text().replace("video05,", "video00,")
+    (moved / "items.csv").write_text(lines)
+    other = replace(run.packed, folder=moved / run.packed.folder.name)
+    run.__dict__["packed"] = other
+    assert reporting_part.shared_groups(run) == 1
+    rows = [f"{i},{i},lab,test,0" for i in range(3)]
+    (moved / "items.csv").write_text("\n".join(["frame,group,source,split,targets", *rows]) + "\n")
+    assert not reporting_part.groups_known(run)
 
 
 def test_curves_stand_in_the_order_of_table_two_from_shallow_to_deep(study):

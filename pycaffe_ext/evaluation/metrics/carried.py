@@ -34,7 +34,12 @@ def froc_row(
     def reached(of: Detections, threshold: float) -> Carried:
         return thresholds.carried(*of, threshold, wanted=rate, resamples=resamples, seed=seed)
 
-    head = {"scores": scores, "class": name, "criterion": f"at most {rate:g} {PER_FRAME}", "rate": PER_FRAME}
+    head = {
+        "scores": scores,
+        "class": name,
+        "criterion": f"at most {rate:g} false positive{'s' * (rate != 1)} a frame",
+        "rate": PER_FRAME,
+    }
     return _row(head, lambda: thresholds.chosen(validation[0], rate), reached, validation, test)
 
 
@@ -107,7 +112,7 @@ def text(row: Mapping[str, Any]) -> str:
         return f"{head}: none ({row['reason']})"
     test = row["test"]
     return (
-        f"{head}: {row['threshold']:.4g}; on the test sensitivity {share_text(test)}, {row['rate']}"
+        f"{head}: {row['threshold']:.6g}; on the test sensitivity {share_text(test)}, {row['rate']}"
         f" {share_text(test, 'false_positive_rate')}"
     )
 

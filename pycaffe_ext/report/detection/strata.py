@@ -162,7 +162,7 @@ def _class(row: SizeRow) -> str:
 def _group_table(found: Mapping[str, Strata]) -> Table:
     header = ("", "threshold", "mean of the groups", "lowest group", "groups with polyps")
     rows = [
-        (name, f"{own.threshold:.4g}", _mean_text(own.mean), f"{own.mean.worst:.3f}", own.mean.groups)
+        (name, f"{own.threshold:.6g}", _mean_text(own.mean), f"{own.mean.worst:.3f}", own.mean.groups)
         for name, own in found.items()
     ]
     return Table(header, rows, GROUPS, (strata.by_group, strata.group_mean))
