@@ -311,7 +311,8 @@ def test_table_s1_is_what_the_scores_say(study, out):
 
 def test_the_page_has_table_s1_with_the_numbers_of_the_csv(out):
     page = (out / "report.md").read_text()
-    section = page[page.index("<summary>Table S1") : page.index("</details>")]
+    start = page.index("<summary>Table S1")
+    section = page[start : page.index("</details>", start)]
     lines = [
         [cell.strip().lstrip("\\") for cell in line.split("|")[1:-1]] for line in section.splitlines() if " : " in line
     ]
