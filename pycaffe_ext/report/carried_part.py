@@ -41,7 +41,7 @@ def section(folder: Path, study: Study) -> Section:
     """Write thresholds.csv and show the rows of the main seed."""
     found = list(_rows(study))
     write_csv(folder / FILE, HEADER, [_cells(*row) for row in found])
-    missing = [f"{study.name(run)}, seed {run.settings.seed}" for run in study.runs if not run.result.thresholds]
+    missing = [f"{study.name(run)}, seed {run.settings.trial}" for run in study.runs if not run.result.thresholds]
     notes: list[Block] = [f"Not recorded by runs of an earlier version: {'; '.join(missing)}."] if missing else []
     own = [(name, row) for name, seed, row in found if seed == study.main_seed]
     if not own:
@@ -86,7 +86,7 @@ def _rows(study: Study) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
     for run in study.runs:
         for row in run.result.thresholds:
             if row["scores"] == "network":
-                yield study.name(run), run.settings.seed, row
+                yield study.name(run), run.settings.trial, row
     for seed in study.seeds:
         recorded = [run for run in study.of_seed(seed).values() if run.result.thresholds]
         for row in recorded[0].result.thresholds if recorded else ():

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pycaffe_ext.applications import sample_tables
-from pycaffe_ext.data.names import identifier
-from pycaffe_ext.report import reporting, study_parts
+from pycaffe_ext.report import design_part, reporting, study_parts
 from pycaffe_ext.report.model import Section
 from pycaffe_ext.report.reporting import Facts, Look, Partition
 
@@ -35,7 +34,7 @@ def facts(study: Study, endpoint: str, intervals: str, smallest: Sequence[float]
     """As `section`; partitions and exclusions are those of the main seed."""
     run = study_parts.deepest(study)
     application, request = run.application, run.settings.request
-    overlap = study_parts.overlap(study)
+    overlap = design_part.overlap(study)
     item, target = application.words[0], application.target
     return Facts(
         source=study_parts.source_text(study),
@@ -43,9 +42,9 @@ def facts(study: Study, endpoint: str, intervals: str, smallest: Sequence[float]
         item=item,
         target=target,
         group="group",
-        groups_known=groups_known(run),
+        groups_known=not design_part.single_pictures(study),
         partitions=partitions(run, bool(target)),
-        seeds=len(study.seeds),
+        seeds=len({run.settings.seed for run in study.runs}),
         endpoint=endpoint,
         intervals=intervals,
         reference=application.reference(request),
@@ -59,13 +58,6 @@ def facts(study: Study, endpoint: str, intervals: str, smallest: Sequence[float]
         adjustment=_adjustment(claims),
         smallest_difference=_span(smallest),
     )
-
-
-def groups_known(run: RunFiles) -> bool:
-    """Whether the data set names groups; else each item is one, which bears its name, near-duplicates joined."""
-    rows, _, _ = sample_tables.read_items(run.packed.found)
-    own = {name for row in rows for name in (row.name, identifier(row.name))}
-    return any(row.group not in own for row in rows)
 
 
 def partitions(run: RunFiles, targets: bool) -> dict[str, Partition]:
@@ -101,10 +93,10 @@ def looks(study: Study) -> list[Look]:
 
 def _settings(run: RunFiles) -> Look:
     """The model that proposes the samples has settings of its own, which no run chooses."""
-    what, tuning = f"the settings of the {run.application.metric.baseline}", getattr(run.packed, "tuning", None)
+    what, tuning = f"the settings of the {run.application.metric.baseline}", run.packed.tuning
     if not tuning:
         return Look(what, "data that are not recorded", None)
-    return Look(what, f"{tuning['items']} {run.application.words[0]}s that are for training only", 0)
+    return Look(what, f"{tuning['items']:g} {run.application.words[0]}s that are for training only", 0)
 
 
 def _validated_and_tested(run: RunFiles) -> int:

@@ -1,6 +1,7 @@
 """A small study of nets that classify images: finished runs with their tables, without a training or packed data."""
 
 import os
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -57,21 +58,25 @@ class Items:
         return "labels of the data set"
 
 
-def write_study(root: Path, metric, names, seeds=(0, 1), schemes=tuple(GAINS), **test) -> Study:
+def write_study(root: Path, metric, names, seeds=(0, 1), schemes=tuple(GAINS), folds=None, **test) -> Study:
+    """folds : of every seed; each has a test set of its own."""
     donor = root / "donor.caffemodel"
     write_weights(donor, net_of(0))
     runs = []
-    for seed in seeds:
-        own = data(names, seed=seed, baseline=metric.baseline is not None, **test)
-        validation = data(names, seed=seed + 100, baseline=metric.baseline is not None, **test)
+    for seed, fold in product(seeds, range(1, folds + 1) if folds else (None,)):
+        drawn = 100 * (fold or 0) + seed
+        own, validation = (
+            data(names, seed=number, baseline=metric.baseline is not None, **test) for number in (drawn, drawn + 5000)
+        )
         application = Items(metric, own.items)
-        runs += [write_run(root, application, (validation, own), scheme, seed, donor) for scheme in schemes]
+        all_settings = [Settings.of("frames", scheme, seed=seed, folds=folds, fold=fold) for scheme in schemes]
+        runs += [write_run(root, application, (validation, own), settings, donor) for settings in all_settings]
     return finished.study(runs)
 
 
-def write_run(root: Path, application: Items, parts, scheme: str, seed: int, donor: Path) -> RunFiles:
+def write_run(root: Path, application: Items, parts, settings: Settings, donor: Path) -> RunFiles:
     """parts : TestData of the validation and of the test"""
-    settings = Settings.of("frames", scheme, seed=seed)
+    scheme, seed = settings.scheme, settings.seed
     folder = root / settings.name()
     folder.mkdir()
     metric, tuned = application.metric, scheme not in SCRATCH

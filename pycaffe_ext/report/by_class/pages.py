@@ -49,6 +49,7 @@ def _examples(folder: Path, material: Material) -> Section:
 PARTS = (
     results.data,
     results.results,
+    results.variance,
     curves.curves,
     _carried,
     results.by_group,

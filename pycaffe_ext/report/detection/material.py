@@ -8,13 +8,14 @@ from functools import cached_property
 from pycaffe_ext import plotting
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.evaluation import comparison, froc, summaries
+from pycaffe_ext.evaluation.contrasts import Figure
 from pycaffe_ext.evaluation.convergence import Course
 from pycaffe_ext.evaluation.margins import MARGINS, Margins
 from pycaffe_ext.evaluation.metrics import detection
-from pycaffe_ext.evaluation.metrics.detection import Evaluation
+from pycaffe_ext.evaluation.metrics.detection import ENDPOINT_RATE, Evaluation
 from pycaffe_ext.evaluation.seeds import SeedInterval
 from pycaffe_ext.evaluation.study_figures import StudyFigures, study_figures
-from pycaffe_ext.report import claims, examples, study_parts, study_tables
+from pycaffe_ext.report import claims, design_part, examples, study_parts, study_tables
 from pycaffe_ext.report.figures import DETECTOR
 from pycaffe_ext.runs.finished import RunFiles, Study
 
@@ -105,7 +106,7 @@ class Material:
     @cached_property
     def mean_overlap(self) -> float:
         """Of the seeds' test sets."""
-        overlap = study_parts.overlap(self.study)
+        overlap = design_part.overlap(self.study)
         return overlap.mean if overlap else 0.0
 
     @cached_property
@@ -113,12 +114,20 @@ class Material:
         """Of every net and seed, the detector last."""
         return study_figures(
             {seed: self.cases(seed) for seed in self.study.seeds},
-            study_parts.test_groups(self.study),
+            design_part.test_groups(self.study),
             self.rates,
             "lesion",
             self.resamples,
             progress=self.progress,
         )
+
+    @property
+    def endpoint(self) -> tuple[Study, Figure, tuple[str, ...], str]:
+        """The primary endpoint as `design_part.variance` takes it; the middle rate where it is not among the rates."""
+        rates = self.figures.rates
+        rate = ENDPOINT_RATE if ENDPOINT_RATE in rates else rates[len(rates) // 2]
+        title = f"sensitivity at {rate:g} false positives a frame"
+        return self.study, self.figures.sensitivity[rate], self.figures.schemes, title
 
     @cached_property
     def results(self) -> dict[str, dict[str, SeedInterval]]:
@@ -146,7 +155,7 @@ class Material:
         methods = {self.study.name(run): _method(self.study.name(run), run) for run in self.study.runs}
         courses: dict[str, dict[int, Course]] = {name: {} for name in methods}
         for run in self.study.runs:
-            courses[self.study.name(run)][run.settings.seed] = _course(run)
+            courses[self.study.name(run)][run.settings.trial] = _course(run)
         return claims.claims(list(methods.values()), DETECTOR, self.figures, courses, self.margins)
 
 

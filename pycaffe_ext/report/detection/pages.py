@@ -56,6 +56,7 @@ PARTS = (
     results.claims,
     results.data,
     results.results,
+    results.variance,
     curves.curves,
     whole_curves.section,
     _carried,

@@ -10,7 +10,7 @@ from pycaffe_ext.evaluation.seeds import scheme_interval, seed_interval
 from pycaffe_ext.evaluation.study_figures import study_figures
 from pycaffe_ext.files import write_csv
 from pycaffe_ext.report import claims as claims_of
-from pycaffe_ext.report import claims_table, depth, study_parts, study_tables
+from pycaffe_ext.report import claims_table, depth, design_part, study_parts, study_tables
 from pycaffe_ext.report.detection import pictures
 from pycaffe_ext.report.detection.material import Material
 from pycaffe_ext.report.figures import DETECTOR
@@ -52,18 +52,23 @@ def results(folder: Path, material: Material) -> Section:
     write_csv(folder / "results.csv", study_tables.RESULT_HEADER, study_tables.result_rows(material.results))
     rates = ", ".join(f"{rate:g}" for rate in material.rates)
     text = (
-        f"{study_parts.SEEDS}. FP a frame: false positives per test frame, at most {rates}; sensitivity is by polyp."
-        " Means of schemes with different numbers of seeds are not comparable. Intervals of the patch AUC know the test"
+        f"{design_part.seeds_text(study)}. FP a frame: false positives per test frame, at most {rates}; sensitivity is by"
+        " polyp. Means of schemes with different numbers of seeds are not comparable. Intervals of the patch AUC know the test"
         " groups by their overlap alone and are wider than they need be."
     )
     return Section("Results", [text, study_tables.results_table(material.results), *_ties(study)])
+
+
+def variance(folder: Path, material: Material) -> Section:
+    """Where the variance of the primary endpoint comes from."""
+    return design_part.variance(folder, *material.endpoint)
 
 
 def _ties(study: Study) -> list[Block]:
     """Where a curve owes a step to candidates that the net does not tell apart."""
     ties = ((run, *study_tables.largest_tie(run)) for run in study.runs)
     texts = [
-        f"{study.name(run)}, seed {run.settings.seed}: {100 * share:.0f} % of the test candidates have the same"
+        f"{study.name(run)}, seed {run.settings.trial}: {100 * share:.0f} % of the test candidates have the same"
         f" score, {score:.4g}; its curves have a step there"
         for run, share, score in ties
         if share > TIE
@@ -92,7 +97,8 @@ def by_depth(folder: Path, material: Material) -> Section:
 
 def _depth_figure(study: Study) -> Figure:
     listed = f"seed{'s' * (len(study.seeds) > 1)} {', '.join(map(str, study.seeds))}"
-    several = f"{study_parts.SEEDS}; the small marks are single seeds." if len(study.seeds) > 1 else ONE_SEED
+    seeds = f"{design_part.seeds_text(study)}; the small marks are single seeds."
+    several = seeds if len(study.seeds) > 1 else ONE_SEED
     caption = (
         f"AUC of the test by depth of tuning, {listed}. {several} Left: of patches; right: of candidates, each scored"
         " by the mean of its patches. Lines and bands: nets from scratch and the detector's own score, over the same"
