@@ -54,7 +54,7 @@ def find_donor(settings: Settings) -> Donor:
     given, alexnet = settings.training.weights, settings.training.arch == SCALABLE
     if given or alexnet:
         file = weights.resolve(given, WEIGHTS) if given else DONOR
-        blobs = read_blobs(file)
+        blobs = {name: [one for one in layer if one is not None] for name, layer in read_blobs(file).items()}
         width = weights.donor_width(blobs) if alexnet else Fraction(1)
         card, whose = weights.card_of(given or DONOR, WEIGHTS) or (None, "")
         return Donor(file, blobs, width, not given, card, whose if given else card_path(DONOR).name)

@@ -69,7 +69,7 @@ def test_a_download_appears_whole_and_only_once(server, tmp_path):
     assert path.read_bytes() == CONTENT
     assert weights.resolve("small", tmp_path / "new") == path
     assert seen == [("/good", None)]
-    assert [p.name for p in path.parent.iterdir()] == ["small.caffemodel"]
+    assert sorted(p.name for p in path.parent.iterdir()) == ["small.caffemodel", "small.card.prototxt"]
 
 
 def test_an_interrupted_download_goes_on_where_it_broke_off(server, tmp_path):
