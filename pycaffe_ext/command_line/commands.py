@@ -173,6 +173,20 @@ NETS = (
         target="weights",
     ),
     Command(
+        "import-weights",
+        "turn a state dict of torchvision's VGG-16, SqueezeNet 1.1, ResNet-50 or GoogLeNet into a donor with its card",
+        (
+            _argument("file", "a .pth (read without running code in it) or .safetensors", "FILE", make="FILE"),
+            output("the caffemodel", "weights/ and FILE's name", hint="file"),
+            _extra("mean", "of the channels, in 0 to 1", "R G B", "float", count=3, unset="torchvision's"),
+            _extra(
+                "std", "standard deviation of the channels, in 0 to 1", "R G B", "float", count=3, unset="torchvision's"
+            ),
+        ),
+        module="import_weights",
+        target="import-weights",
+    ),
+    Command(
         "card",
         "write the card of a donor: what it was trained on, in NAME.card.prototxt beside the file",
         (

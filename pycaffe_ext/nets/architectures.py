@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pycaffe_ext.errors import known
-from pycaffe_ext.nets import alexnet, caffenet, googlenet, lenet, resnet50, squeezenet, vgg16
+from pycaffe_ext.nets import alexnet, caffenet, googlenet, googlenet_torch, lenet, resnet50, squeezenet, vgg16
 from pycaffe_ext.nets.layers import (
     TEST,
     TRAIN,
@@ -141,6 +141,22 @@ ARCHITECTURES = {
         ),
         Architecture("resnet50", "ResNet-50", resnet50.INPUT, resnet50.layers, ("fc1000",), DEEP_BATCH),
         Architecture("lenet", "LeNet", lenet.INPUT, lenet.layers, ("ip2",), LENET_BATCH, scale=lenet.SCALE),
+        Architecture(
+            "googlenet_torch",
+            "GoogLeNet of torchvision",
+            googlenet_torch.INPUT,
+            googlenet_torch.layers,
+            googlenet_torch.HEADS,
+            DEEP_BATCH,
+        ),
+        Architecture(
+            "resnet50_torch",
+            "ResNet-50 of torchvision",
+            resnet50.TORCH_INPUT,
+            resnet50.torch_layers,
+            ("fc1000",),
+            DEEP_BATCH,
+        ),
     )
 }
 

@@ -127,15 +127,18 @@ def learn_as_new(made: Sequence[Layer], names: Collection[str]) -> None:
             param.lr_mult, param.decay_mult = lr_mult, decay_mult
 
 
-def batch_norm(name: str, blob: str, stored: bool) -> Layer:
+def batch_norm(name: str, blob: str, stored: bool, eps: float = 1e-5) -> Layer:
     """Each channel less its mean, over its standard deviation, in place.
 
+    eps : added to the variance; Caffe's default is 1e-5.
     stored : always by the running statistics; else by the batch's own in TRAIN, which then feed the running ones.
     Its three blobs (sums of mean and variance, and their weight) are counted, never learned: Caffe insists on rate 0.
     """
     made = _learned(layer(name, "BatchNorm", [blob], [blob]), ((0, 0),) * 3)
     if stored:
         made.batch_norm_param.use_global_stats = True
+    if eps != 1e-5:
+        made.batch_norm_param.eps = eps
     return made
 
 

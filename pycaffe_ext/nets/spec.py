@@ -10,7 +10,9 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.schemes import STAGES, check
 
 SCALABLE = "alexnet"  # whose width can be chosen: the embedded donor is a narrow one, the other nets are as published
-CLASSIFIERS = {"googlenet": "loss3/classifier"}  # published name of the last layer, where the head's stage has another
+CLASSIFIERS = dict.fromkeys(
+    ("googlenet", "googlenet_torch"), "loss3/classifier"
+)  # published name of the last layer, where the head's stage has another
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ from pycaffe_ext.files import digest, reading, write_csv
 from pycaffe_ext.parts import sweep_all
 from pycaffe_ext.proto import caffe_pb2, write_text
 from pycaffe_ext.report import figures
-from pycaffe_ext.runs import preflight, records, summary, transforms
+from pycaffe_ext.runs import donor_checks, preflight, records, summary, transforms
+from pycaffe_ext.runs.donor_checks import Checked
 from pycaffe_ext.runs.donors import Donor, Transfer, find_donor, net_of, prove_transfer
 from pycaffe_ext.runs.records import Best, ResultRecord, RunRecord
 from pycaffe_ext.runs.settings import Machine, Settings
@@ -40,7 +41,8 @@ from pycaffe_ext.training import log, resumes
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.fit import FitResult, Training, Validation, fit
 from pycaffe_ext.training.scoring import ScoreNet, score
-from pycaffe_ext.training.snapshots import Snapshot
+from pycaffe_ext.training.snapshots import Snapshot, listing
+from pycaffe_ext.training.table import Row, print_row
 
 EPOCH_ITERATIONS = 50  # the least per epoch, else the net's own batch is halved
 SCORE_BATCH = 50
@@ -82,6 +84,11 @@ class Run:
     @property
     def fine_tunes(self) -> bool:
         return is_fine_tuning(self.settings.scheme, self.settings.training.arch)
+
+    @property
+    def checked(self) -> Checked | None:
+        """The donor of a fine-tuning, as it is checked."""
+        return Checked(self.donor.file, self.donor.blobs, self.spec) if self.fine_tunes and self.donor.file else None
 
     @property
     def test_folder(self) -> Path:
@@ -174,7 +181,15 @@ def _carry_out(
     job = Run(settings, machine, folder, application, prepared, donor, transfer, transform, spec)
     solver = emit(job)
     _record(job, runs, caffe_version, saved)
-    fitted = train(job, caffe, solver, lambda start: _note_resume(job, caffe_version, start, say))
+    if not (folder / "train.log").exists():
+        _check_donor(job, caffe, say)
+    fitted = train(
+        job,
+        caffe,
+        solver,
+        resumed=lambda start: _note_resume(job, caffe_version, start, say),
+        progress=lambda row, best: _show_row(job, row, best, say),
+    )
     _finish(job, caffe, fitted)
 
 
@@ -271,6 +286,7 @@ def _record(job: Run, runs: Path, caffe_version: str, saved: RunRecord | None) -
             **{name: version(name) for name in DISTRIBUTIONS},
         },
         resumes=saved.resumes if saved else [],
+        warnings=saved.warnings if saved else [],
     )
     records.write_run(job.folder, record)
 
@@ -307,7 +323,38 @@ def _note_resume(job: Run, caffe_version: str, start: Snapshot | None, say: Say)
     say(f"this run was interrupted; {resumes.text([resume])}")
 
 
-def train(job: Run, caffe: Caffe, solver: Path, resumed: Callable[[Snapshot | None], None]) -> FitResult:
+def _check_donor(job: Run, caffe: Caffe, say: Say) -> None:
+    """Warn, before training, of a donor in the wrong scale; the embedded one is known to be in the right one."""
+    if job.checked and not job.donor.embedded:
+        _warn(job, donor_checks.before_training(caffe, job.checked, job.data.lmdb("train"), job.folder), say)
+
+
+def _show_row(job: Run, row: Row, best: bool, say: Say) -> None:
+    """Show a snapshot's row; warn of a donor's layer that the first epoch has moved too far."""
+    print_row(row, best)
+    if job.checked and row.epoch <= 1:
+        prefix = job.folder / "snapshots" / job.settings.job
+        (first,) = (snapshot for snapshot in listing(prefix) if snapshot.iteration == row.iteration)
+        _warn(job, donor_checks.after_the_first_epoch(job.checked, first.weights), say)
+
+
+def _warn(job: Run, found: Sequence[str], say: Say) -> None:
+    """Say what was found and write it into run.json, once."""
+    record = records.read_run(job.folder)
+    new = [text for text in found if text not in record.warnings]
+    for text in new:
+        say(f"warning: {text}")
+    if new:
+        records.write_run(job.folder, replace(record, warnings=[*record.warnings, *new]))
+
+
+def train(
+    job: Run,
+    caffe: Caffe,
+    solver: Path,
+    resumed: Callable[[Snapshot | None], None],
+    progress: Callable[[Row, bool], None],
+) -> FitResult:
     validation = Validation(
         job.folder / "score_val.prototxt",
         job.data.patches["val"],
@@ -319,7 +366,7 @@ def train(job: Run, caffe: Caffe, solver: Path, resumed: Callable[[Snapshot | No
     epoch = nets.iterations(job.data.patches["train"], job.spec.batch_size)
     donor = job.donor.file if job.fine_tunes else None
     training = Training(solver, donor, epoch, job.settings.training.patience)
-    return fit(caffe, job.folder, training, validation, resumed=resumed)
+    return fit(caffe, job.folder, training, validation, progress=progress, resumed=resumed)
 
 
 def _finish(job: Run, caffe: Caffe, fitted: FitResult) -> None:
@@ -332,6 +379,7 @@ def _finish(job: Run, caffe: Caffe, fitted: FitResult) -> None:
         tables.append(table.file)
     drawn = metric.figures(job.folder, evaluation, job.settings.job, _title(job))
     draw_convergence(job, fitted)
+    record = records.read_run(job.folder)
     result = ResultRecord(
         name=job.settings.title,
         donor=summary.donor_text(job.fine_tunes, job.donor.embedded, job.donor.file),
@@ -345,7 +393,8 @@ def _finish(job: Run, caffe: Caffe, fitted: FitResult) -> None:
         test=metric.result(evaluation, seed),
         files=[*drawn, "convergence.png", "auc.csv", *tables, fitted.weights.name],
         precision=job.settings.training.precision,
-        resumes=records.read_run(job.folder).resumes,
+        resumes=record.resumes,
+        warnings=record.warnings,
     )
     records.write_result(job.folder, result)
     slices.forget(job.folder)

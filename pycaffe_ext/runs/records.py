@@ -25,6 +25,7 @@ class RunRecord:
     resolved : width, batch, the absolute paths of the packed data and the donor, what the input is (Transform.record),
     and which layers were transferred.   inputs : name -> sha256.
     versions : of the caffe that ran and of the libraries.   resumes : see training.resumes.
+    warnings : of the donor, see donor_checks; those of the first epoch are added when it is over.
     """
 
     settings: dict[str, Any]
@@ -36,6 +37,7 @@ class RunRecord:
     inputs: dict[str, str]
     versions: dict[str, str]
     resumes: list[Resume] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def parsed_settings(self) -> Settings:
         return Settings.from_record(self.settings)
@@ -70,6 +72,7 @@ class ResultRecord:
     precision: str = FAITHFUL
     input: str = ""
     resumes: list[Resume] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 R = TypeVar("R", RunRecord, ResultRecord)

@@ -42,5 +42,6 @@ def text(result: ResultRecord, folder: Path, about_test: Sequence[str]) -> str:
         lines.append(f"NOT FAITHFUL TO CAFFE: convolutions were computed in {result.precision}")
     if interrupted := resumes.text(result.resumes):
         lines.append(f"interrupted: {interrupted}")
+    lines += [f"warning: {warning}" for warning in result.warnings]
     lines.append(f"files: {folder}/{', '.join(['result.json', *result.files])}")
     return "\n".join(lines)

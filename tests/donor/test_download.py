@@ -55,7 +55,9 @@ def server(monkeypatch):
 
     def offer(*paths):
         urls = tuple(f"http://127.0.0.1:{httpd.server_port}{path}" for path in paths)
-        monkeypatch.setitem(weights.KNOWN, "small", weights.Source("small.caffemodel", SHA1, len(CONTENT), urls))
+        monkeypatch.setitem(
+            weights.KNOWN, "small", weights.Source("small.caffemodel", SHA1, len(CONTENT), urls, page="")
+        )
 
     yield offer, seen
     httpd.shutdown()

@@ -35,6 +35,8 @@ SIZES = {
     "squeezenet": 227,
     "resnet50": 224,
     "lenet": 28,
+    "googlenet_torch": 224,
+    "resnet50_torch": 222,
 }
 COUNTS = {  # learned values with 1000 classes, LeNet with 10; of ResNet-50 without the statistics of BatchNorm
     "alexnet": 60_965_224,
@@ -44,6 +46,8 @@ COUNTS = {  # learned values with 1000 classes, LeNet with 10; of ResNet-50 with
     "squeezenet": 1_235_496,
     "resnet50": 25_557_032 + 64,  # the published Caffe net has biases in conv1
     "lenet": 431_080 + 20 * 2 * 25,  # conv1 reads 3 channels, not 1
+    "googlenet_torch": 6_624_904,  # torchvision's, without the auxiliary classifiers
+    "resnet50_torch": 25_557_032,
 }
 SHAPES = {  # blobs of one patch, as published
     "caffenet": {"norm1": (96, 27, 27), "norm2": (256, 13, 13), "pool5": (256, 6, 6), "fc7": (4096,)},
@@ -82,6 +86,8 @@ SHAPES = {  # blobs of one patch, as published
     },
     "lenet": {"conv1": (20, 24, 24), "pool1": (20, 12, 12), "conv2": (50, 8, 8), "pool2": (50, 4, 4), "ip1": (500,)},
 }
+SHAPES["resnet50_torch"] = {**SHAPES["resnet50"], "conv1": (64, 111, 111)}
+SHAPES["googlenet_torch"] = SHAPES["googlenet"]
 MODULES = ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
 UNITS = ("2a", "2b", "2c", "3a", "3b", "3c", "3d", "4a", "4b", "4c", "4d", "4e", "4f", "5a", "5b", "5c")
 
@@ -96,6 +102,10 @@ def published_names():
         for part in ("1", "2a", "2b", "2c")
         if part != "1" or unit.endswith("a")
     ]
+    normalised = ["conv1/7x7_s2", "conv2/3x3_reduce", "conv2/3x3"]
+    normalised += [f"inception_{module}/{part}" for module in MODULES for part in parts]
+    residual = ["conv1", "bn_conv1", "scale_conv1", "fc1000"]
+    residual += [f"{kind}{branch}" for kind in ("res", "bn", "scale") for branch in branches]
     return {
         "alexnet": alexnet,
         "caffenet": alexnet,
@@ -122,9 +132,11 @@ def published_names():
         + [f"loss{i}/{part}" for i in (1, 2) for part in ("conv", "fc", "classifier")],
         "squeezenet": ["conv1", "conv10"]
         + [f"fire{i}/{part}" for i in range(2, 10) for part in ("squeeze1x1", "expand1x1", "expand3x3")],
-        "resnet50": ["conv1", "bn_conv1", "scale_conv1", "fc1000"]
-        + [f"{kind}{branch}" for kind in ("res", "bn", "scale") for branch in branches],
+        "resnet50": residual,
         "lenet": ["conv1", "conv2", "ip1", "ip2"],
+        "resnet50_torch": residual,
+        "googlenet_torch": ["loss3/classifier"]
+        + [name + part for name in normalised for part in ("", "/bn", "/scale")],
     }
 
 
@@ -210,11 +222,11 @@ def test_nets_in_use_do_not_depend_on_the_scheme(arch):
 
 def stage_of(arch, name):
     """The stage that a learned layer belongs to, by its name alone."""
-    if arch == "googlenet":
+    if arch.startswith("googlenet"):
         if name.endswith("/classifier_polyp"):
             return "classifier"
         return {"loss1": "inception_4a", "loss2": "inception_4d"}.get(name.split("/")[0], name.split("/")[0])
-    if arch == "resnet50" and (unit := re.match(r"(?:res|bn|scale)(\d[a-f])", name)):
+    if arch.startswith("resnet50") and (unit := re.match(r"(?:res|bn|scale)(\d[a-f])", name)):
         return f"res{unit[1]}"
     return name.removeprefix("bn_").removeprefix("scale_").removesuffix("_polyp").split("/")[0]
 
@@ -272,6 +284,7 @@ def test_fillers_are_the_published_ones_or_the_schemes(arch):
         "caffenet": {"gaussian"},
         "squeezenet": {"xavier", "gaussian"},
         "resnet50": {"msra"},
+        "resnet50_torch": {"msra"},
     }.get(arch, {"xavier"})
     for scheme, wanted in (("scratch", kinds), ("scratch-xavier", {"xavier"}), ("scratch-msra", {"msra"})):
         assert {p.weight_filler.type for p in weighted(nets.train_val(spec_of(arch, scheme)))} == wanted
@@ -410,7 +423,8 @@ def test_mistakes_are_told_in_one_line(call, message):
 
 def test_published_donors_say_whose_they_are():
     archs = [source.arch for source in weights.KNOWN.values()]
-    assert set(archs) == set(ARCHITECTURES) - {"lenet"} and len(set(archs)) == len(archs)
+    imported = {"googlenet_torch", "resnet50_torch"}  # from files that a user has
+    assert set(archs) == set(ARCHITECTURES) - {"lenet"} - imported and len(set(archs)) == len(archs)
 
 
 def test_a_run_takes_the_nets_own_batch_halved_for_few_patches():
