@@ -168,7 +168,7 @@ def _carry_out(
     if is_fine_tuning(settings.scheme, arch):
         transfer = prove_transfer(settings, donor, len(application.classes(settings.request)))
         say(transfer.text(donor.file))
-        if donor.card is None and donor.file:
+        if donor.card is None and donor.file and None in (settings.training.mean, settings.training.scale):
             say(transforms.without_card(settings.training.weights or donor.file))
     say(f"input: {transform.about}")
     sweep_all(runs)

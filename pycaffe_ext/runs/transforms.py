@@ -98,6 +98,8 @@ def _mean(training: Training, card: Card | None, whose: str, side: int) -> _Mean
     elif values := mean_values(given):
         return _Mean(numbers(values), "MEAN=", values)
     elif given != DATA_MEAN:
+        if not Path(given).is_file():
+            raise UserError(f"MEAN={given}: no such file; allowed are donor, data, B,G,R and a mean.binaryproto")
         return _of_file(Path(given), "MEAN=", side)
     return _Mean("the mean image of the training patches", "")
 
@@ -126,8 +128,8 @@ def fitted(mean: np.ndarray, side: int) -> np.ndarray:
 
 
 def without_card(weights: str | Path) -> str:
-    """What a user should know of a fine-tuning from a donor without a card."""
+    """What a user should know of a fine-tuning from a donor without a card, where MEAN= and SCALE= are not given."""
     return (
-        f"{NO_CARD}: the data's mean is subtracted, and the scale is the net's own; if it was trained on others, write"
-        f" {card_path(weights)} (make card WEIGHTS={weights} MEAN=B,G,R SCALE=s), or give MEAN= and SCALE="
+        f"{NO_CARD}, so the data's mean and the net's own scale are taken where MEAN= and SCALE= say no others; to take"
+        f" the donor's, write {card_path(weights)}: make card WEIGHTS={weights} MEAN=B,G,R SCALE=s"
     )

@@ -103,7 +103,10 @@ def test_files_and_records_say_which_mean_it_is() -> None:
     [
         (lambda: chosen(mean="donor"), "MEAN=donor: the donor has no card .*; give MEAN=B,G,R"),
         (lambda: chosen(Card(), mean="donor"), "MEAN=donor: the card x.card.prototxt names no mean"),
-        (lambda: chosen(mean="doner"), "the mean file doner is missing"),
+        (
+            lambda: chosen(mean="doner"),
+            "MEAN=doner: no such file; allowed are donor, data, B,G,R and a mean.binaryproto",
+        ),
         (
             lambda: chosen(Card(arch="caffenet")),
             r"x.card.prototxt\) says that it is a caffenet, not alexnet; check ARCH",
@@ -148,4 +151,7 @@ def test_in_a_study_what_is_about_the_donor_goes_to_fine_tunings_of_its_net():
 
 def test_a_user_is_shown_how_to_write_a_card():
     text = transforms.without_card("my/net.caffemodel")
-    assert "my/net.card.prototxt (make card WEIGHTS=my/net.caffemodel MEAN=B,G,R SCALE=s)" in text and "\n" not in text
+    assert (
+        "write my/net.card.prototxt: make card WEIGHTS=my/net.caffemodel MEAN=B,G,R SCALE=s" in text
+        and "\n" not in text
+    )
