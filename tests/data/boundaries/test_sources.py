@@ -32,7 +32,9 @@ def write_picture(path, pixels):
 
 
 def table(li=LI, ma=MA, extra=""):
-    lines = [f"LI,{x},{y:.3f}" for x, y in zip(X, li)] + [f"media-adventitia,{x},{y:.3f}" for x, y in zip(X, ma)]
+    lines = [f"LI,{x},{y:.3f}" for x, y in zip(X, li, strict=True)] + [
+        f"media-adventitia,{x},{y:.3f}" for x, y in zip(X, ma, strict=True)
+    ]
     head = "boundary,x,y" + (",width,height" if extra else "")
     return "\n".join([head, *(line + extra for line in lines)]) + "\n"
 
@@ -385,7 +387,9 @@ def test_cubs_files_that_do_not_fit(tmp_path, file, text, words):
 
 
 def test_written_boundaries_are_read_again(tmp_path):
-    points = [("LI", float(x), y) for x, y in zip(X, LI)] + [("MA", float(x), y) for x, y in zip(X, MA)]
+    points = [("LI", float(x), y) for x, y in zip(X, LI, strict=True)] + [
+        ("MA", float(x), y) for x, y in zip(X, MA, strict=True)
+    ]
     folder.write_boundaries(tmp_path / "1.csv", points, SIZE)
     li, ma = folder.read_boundaries(tmp_path / "1.csv", SIZE)
     assert np.allclose(li, np.column_stack([X, LI]), atol=1e-4)
