@@ -9,9 +9,10 @@ Left out: refraction, a beam that widens away from its focus, plaques, an angle 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,22 +25,26 @@ from pycaffe_ext.processes import map_processes
 
 SIZE = (360, 400)  # height, width in pixels
 FINE = 3  # samples of the signal a pixel in depth
-DECIBELS = 60.0
+DECIBELS = 60.0  # from black to white
+WHITE = 20.0  # dB above the adventitia's mean
 LEVELS = {  # echogenicity in dB; adventitia is the reference
-    "muscle": -21.0,
-    "fascia": -8.0,
-    "vein": -40.0,
+    "muscle": -20.0,
+    "fascia": -7.0,
+    "vein": -38.0,
     "adventitia": 0.0,
     "media": -27.0,
-    "intima": -11.0,
-    "lumen": -52.0,
-    "tissue": -17.0,
+    "intima": -13.0,
+    "lumen": -46.0,
+    "tissue": -15.0,
 }
 THICKNESS = (0.66, 0.2)  # mm, median; standard deviation of its logarithm, of patients
 POSSIBLE = (0.4, 1.3)  # mm
 INTIMA = 0.22  # mm, of its echo
 ADVENTITIA = (0.7, 1.5)  # mm
-STREAK = 0.9  # mm, length along the wall of the scatterers in layers, a standard deviation
+SLACK, FUZZY = 7.0, 0.5  # dB that the adventitia loses on its way down; mm in which it turns to tissue
+STREAK = 0.35  # mm, length along the wall of the scatterers in layers, a standard deviation
+
+Depths = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -67,20 +72,20 @@ class Walls:
     """(W,) depths in mm below the middle of the first pixel of: near wall's adventitia and lumen, far wall's LI, MA,
     and the end of its adventitia."""
 
-    near: NDArray[np.float64]
-    lumen: NDArray[np.float64]
-    li: NDArray[np.float64]
-    ma: NDArray[np.float64]
-    end: NDArray[np.float64]
+    near: Depths
+    lumen: Depths
+    li: Depths
+    ma: Depths
+    end: Depths
 
 
 def draw_patient(rng: np.random.Generator) -> Patient:
     mm = float(rng.uniform(0.05, 0.068))
     height = SIZE[0] * mm
     lumen = float(rng.uniform(4.8, 6.8))
-    frequency = float(rng.uniform(6.0, 9.0))
+    frequency = float(rng.uniform(5.0, 8.0))
     return Patient(
-        pulse=Pulse(frequency, axial=float(rng.uniform(0.6, 0.85)) / frequency, lateral=float(rng.uniform(0.17, 0.27))),
+        pulse=Pulse(frequency, axial=float(rng.uniform(0.6, 0.85)) / frequency, lateral=float(rng.uniform(0.2, 0.3))),
         mm_per_pixel=mm,
         lumen=lumen,
         depth=float(rng.uniform(max(0.5 * height, lumen + 4.5), 0.78 * height)),
@@ -91,7 +96,7 @@ def draw_patient(rng: np.random.Generator) -> Patient:
         adventitia=float(rng.uniform(*ADVENTITIA)),
         vein=float(rng.uniform(1.0, 2.5)) if rng.uniform() < 0.35 else 0.0,
         decay=float(rng.uniform(-0.3, 0.5)),
-        curve=float(rng.uniform(1.1, 1.6)),
+        curve=float(rng.uniform(1.5, 2.2)),
         seed=int(rng.integers(2**31)),
     )
 
@@ -103,11 +108,11 @@ def draw_frame(patient: Patient, frame: int) -> tuple[NDArray[np.uint8], Walls]:
     walls = draw_walls(view, rng)
     down = view.mm_per_pixel / FINE
     strength = _strengths(view, walls, down, rng)
-    signal = echoes(strength * _shadows(view, walls, down, rng), view.pulse, down, view.mm_per_pixel)
+    signal = echoes(strength * _shadows(view, down, rng), view.pulse, down, view.mm_per_pixel)
     signal += _reverberation(signal, walls, down, rng)
-    signal += rng.standard_normal(signal.shape, np.float32) * np.float32(10 ** (rng.uniform(-62, -52) / 20))
+    signal += rng.standard_normal(signal.shape, np.float32) * np.float32(10 ** (rng.uniform(-54, -42) / 20))
     size = cv2.blur(envelope(signal), (1, FINE))[FINE // 2 :: FINE]
-    grey = compressed(size, 10 ** (12 / 20), DECIBELS, float(rng.uniform(-3, 4)), view.curve)
+    grey = compressed(size, 10 ** (WHITE / 20), DECIBELS, float(rng.uniform(-5, 3)), view.curve)
     return np.rint(grey).astype(np.uint8), walls
 
 
@@ -167,7 +172,7 @@ def _moved(patient: Patient, rng: np.random.Generator) -> Patient:
     )
 
 
-def _waves(x: NDArray[np.float64], rng: np.random.Generator, length: float) -> NDArray[np.float64]:
+def _waves(x: Depths, rng: np.random.Generator, length: float) -> NDArray[np.float64]:
     """Smooth random curve of unit variance, nearly; length : mm, of its shorter waves."""
     waves = [(1.0, length * 2), (0.6, length)]
     scale = np.sqrt(2 / sum(weight**2 for weight, _ in waves))
@@ -175,14 +180,14 @@ def _waves(x: NDArray[np.float64], rng: np.random.Generator, length: float) -> N
     return np.asarray(scale * np.sum(curves, axis=0))
 
 
-def _amplitude(decibels: float | NDArray[np.float64]) -> NDArray[np.float32]:
-    return np.asarray(10 ** (np.asarray(decibels) / 20), np.float32)
+def _amplitude(decibels: Depths) -> NDArray[np.float32]:
+    return np.exp(np.asarray(decibels, np.float32) * np.float32(np.log(10) / 20))
 
 
 def _strengths(patient: Patient, walls: Walls, down: float, rng: np.random.Generator) -> Floats:
     """(FINE H, W) strength of the scatterers: random, of a variance and a length along the wall by their layer."""
     height, width = SIZE[0] * FINE, SIZE[1]
-    z = ((np.arange(height) - FINE // 2) * down)[:, None]
+    z = ((np.arange(height) - FINE // 2) * down)[:, None].astype(np.float32)
     level, layered = _levels(patient, walls, z, rng)
     level -= patient.decay * (z - patient.depth)
     point = rng.standard_normal((height, width), np.float32)
@@ -190,14 +195,13 @@ def _strengths(patient: Patient, walls: Walls, down: float, rng: np.random.Gener
     return _amplitude(level) * np.where(layered, 0.5 * point + np.float32(np.sqrt(0.75)) * along, point)
 
 
-def _levels(
-    patient: Patient, walls: Walls, z: NDArray[np.float64], rng: np.random.Generator
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _levels(patient: Patient, walls: Walls, z: Floats, rng: np.random.Generator) -> tuple[Floats, NDArray[np.bool_]]:
     """Two (H, W): echogenicity in dB, and where scatterers lie in layers along the wall."""
+    walls = Walls(*(np.asarray(depth, np.float32) for depth in astuple(walls)))
     width = walls.li.size
-    level = np.full((z.size, width), LEVELS["muscle"])
+    level = np.full((z.size, width), LEVELS["muscle"], np.float32)
     fibres = _waves(z.ravel(), rng, 1.4)[:, None] + 0.4 * _waves(np.arange(width) * patient.mm_per_pixel, rng, 5.0)
-    level += 3.5 * fibres
+    level += (3.5 * fibres).astype(np.float32)
     layered = np.ones_like(level, bool)
     for _ in range(int(rng.integers(2, 5))):
         top = float(rng.uniform(0, max(float(walls.near.min()) - 0.5, 0.5)))
@@ -206,9 +210,10 @@ def _levels(
     if patient.vein:
         bottom = walls.near - 0.6
         level[(z < bottom) & (z >= bottom - patient.vein)] = LEVELS["vein"]
-    spots = 5 * _patches(z.size, width, rng)
-    beyond = z >= walls.end
-    level = np.where(beyond, LEVELS["tissue"] + spots - 0.7 * np.maximum(z - walls.end, 0), level)
+    beyond = np.maximum(z - walls.end, 0)
+    spots = 5 * _patches(z.size, width, rng) - float(rng.uniform(0.5, 2.8)) * beyond
+    edge = (LEVELS["adventitia"] - LEVELS["tissue"] - SLACK) * np.exp(-beyond / FUZZY)  # it ends nowhere exactly
+    level = np.where(beyond > 0, LEVELS["tissue"] + spots * (1 - np.exp(-beyond / FUZZY)) + edge, level)
     for first, last, kind in (
         (walls.near, walls.lumen - patient.thickness, "adventitia"),
         (walls.lumen - patient.thickness, walls.lumen - INTIMA, "media"),
@@ -219,10 +224,12 @@ def _levels(
         (walls.ma, walls.end, "adventitia"),
     ):
         inside = (z >= first) & (z < last)
-        level = np.where(inside, LEVELS[kind] - (4.0 if first is walls.near else 0.0), level)
-    layered &= ~beyond & ~((z >= walls.lumen) & (z < walls.li))
-    fade = 2.5 * _waves(np.arange(width) * patient.mm_per_pixel, rng, 3.0)
+        level[inside] = LEVELS[kind] - (4.0 if first is walls.near else 0.0)
+    layered &= (beyond == 0) & ~((z >= walls.lumen) & (z < walls.li))
+    level -= np.where((z >= walls.ma) & (beyond == 0), SLACK * (z - walls.ma) / (walls.end - walls.ma), 0.0)
+    fade = (2.5 * _waves(np.arange(width) * patient.mm_per_pixel, rng, 3.0)).astype(np.float32)
     level += np.where((z >= walls.li) & (z < walls.li + INTIMA), fade - 1.0, 0.0)
+    level += np.where((z >= walls.lumen) & (z < walls.li), float(rng.uniform(-6, 12)), 0.0)  # haze
     return level, layered
 
 
@@ -245,15 +252,15 @@ def _along_wall(
     return np.asarray(smooth[rows, np.arange(width)[None, :]])
 
 
-def _shadows(patient: Patient, walls: Walls, down: float, rng: np.random.Generator) -> NDArray[np.float32]:
+def _shadows(patient: Patient, down: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """(H, W) or (1, W) factor: dropouts, a few columns that get less of the beam."""
     x = np.arange(SIZE[1]) * patient.mm_per_pixel
     lost = np.zeros(SIZE[1])
     for _ in range(int(rng.integers(0, 4))):
         lost += rng.uniform(4, 16) * np.exp(-(((x - rng.uniform(0, x[-1])) / rng.uniform(0.4, 1.5)) ** 2))
-    z = (np.arange(SIZE[0] * FINE) * down)[:, None]
+    z = (np.arange(SIZE[0] * FINE) * down)[:, None].astype(np.float32)
     below = 1 / (1 + np.exp(-(z - float(rng.uniform(1, 4))) / 0.5))
-    return _amplitude(-lost[None, :] * below)
+    return _amplitude(-lost[None, :].astype(np.float32) * below)
 
 
 def _reverberation(signal: Floats, walls: Walls, down: float, rng: np.random.Generator) -> Floats:
@@ -261,6 +268,6 @@ def _reverberation(signal: Floats, walls: Walls, down: float, rng: np.random.Gen
     found = np.zeros_like(signal)
     for order in (1, 2):
         rows = int(float(rng.uniform(0.7, 1.8)) * order / down)
-        found[rows:] += signal[:-rows] * np.float32(10 ** ((-26 - 9 * order + rng.uniform(-4, 4)) / 20))
-    depth = (np.arange(len(signal)) * down)[:, None]
-    return found * np.exp(-np.maximum(depth - walls.lumen, 0) / 2.0).astype(np.float32)
+        found[rows:] += signal[:-rows] * np.float32(10 ** ((-24 - 8 * order + rng.uniform(-4, 4)) / 20))
+    depth = (np.arange(len(signal)) * down)[:, None].astype(np.float32)
+    return found * np.exp(-np.maximum(depth - walls.lumen.astype(np.float32), 0) / 2)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,10 +41,9 @@ class Pulse:
 
 def echoes(scatterers: Floats, pulse: Pulse, down: float, across: float) -> Floats:
     """(H, W) radio-frequency signal of (H, W) strengths, every `down` mm in depth and every `across` mm."""
-    from scipy.ndimage import convolve1d  # here: it takes a while to load
-
-    signal = convolve1d(scatterers, pulse.across(across), axis=1, mode="constant")
-    return np.asarray(convolve1d(signal, pulse.along(down), axis=0, mode="constant"), np.float32)
+    kernels = pulse.across(across), pulse.along(down)  # symmetric: a correlation is a convolution
+    border = cv2.BORDER_CONSTANT
+    return np.asarray(cv2.sepFilter2D(scatterers, cv2.CV_32F, *kernels, borderType=border), np.float32)
 
 
 def envelope(signal: Floats) -> Floats:

@@ -52,8 +52,8 @@ def find_far_wall(grey: Grey, marks: Marks, mm_per_pixel: float) -> FarWall:
     need = LUMEN[1] + WALL[1]
     if (bottom - top) * mm_per_pixel < need or right <= left:
         raise ValueError(
-            f"shows {(bottom - top) * mm_per_pixel:.1f} mm of tissue by its {mm_per_pixel:g} mm per pixel; lumen and far"
-            f" wall need {need:.1f} mm"
+            f"shows {(bottom - top) * mm_per_pixel:.1f} mm of tissue by its {mm_per_pixel:g} mm per pixel; lumen and"
+            f" far wall need {need:.1f} mm"
         )
     likely = likeness(grey[top:bottom, left:right], mm_per_pixel)
     rows = best_path(likely, SLOPE) - EARLY / mm_per_pixel
