@@ -1,9 +1,11 @@
 """The hand-crafted baseline: both boundaries of the far wall as edges from dark to bright, through the regulariser.
 
 After the published gradient and dynamic-programming methods for the far wall (Liang et al. 2000, Faita et al. 2008):
-smoothed vertical derivatives.  An edge seems to lie higher or lower than the boundary that is meant by it, by the
-scanner's pulse and grey map and by the expert's habit; `fitted_offsets` learns by how much, on training images.  The lumen-intima boundary is the faint edge below the lumen, so greys are saturated for
+smoothed vertical derivatives.  The lumen-intima boundary is the faint edge below the lumen, so greys are saturated for
 it and what lies above must be dark; the media-adventitia boundary is the strong edge below.
+
+An edge seems to lie higher or lower than the boundary that is meant by it, by the scanner's pulse and grey map and by
+the expert's habit; `fitted_offsets` learns by how much, on training images.
 """
 
 from __future__ import annotations
