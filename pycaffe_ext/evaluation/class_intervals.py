@@ -4,7 +4,7 @@ By image: exact binomial (Clopper-Pearson) for shares, DeLong for areas; both ta
 By group: whole groups (patients, videos) are drawn with replacement, and the standard error of the resamples is set out
 on the logit scale with the t distribution of as many groups as carry the figure (`intervals.area_interval`); of groups
 with unequal numbers of images as many count as groups of one size that would tell as much
-(`class_resampling.effective`).  An interval of a share is never narrower than the exact one by image: resamples can't
+(`intervals.effective_groups`).  An interval of a share is never narrower than the exact one by image: resamples can't
 hold errors that the sample does not hold.
 There is no interval by group (None) where a class has images in fewer than two groups.
 """
@@ -82,7 +82,7 @@ def areas(images: Images, seed: int = 0) -> tuple[dict[int, Estimate], Estimate]
 def _area(images: Images, kind: int, drawn: Floats) -> Estimate:
     positive, score = images.label == kind, images.probability[:, kind]
     value = roc.auc(positive, score)
-    resampled = Resampled(drawn, roc.class_groups(positive, images.group))
+    resampled = Resampled(drawn, roc.effective_class_groups(positive, images.group))
     return Estimate(value, or_none(lambda: roc.auc_interval(positive, score)), by_group(value, resampled))
 
 
@@ -165,7 +165,7 @@ def recalls(images: Images, seed: int = 0) -> dict[int, Estimate]:
     estimates = {}
     for kind in np.flatnonzero(images.count).tolist():
         exact = clopper_pearson(int(hits[kind]), int(images.count[kind]))
-        resampled = Resampled(drawn[:, kind], class_resampling.effective_groups(images, kind))
+        resampled = Resampled(drawn[:, kind], class_resampling.effective_class_groups(images, kind))
         estimates[kind] = Estimate(float(found[kind]), exact, by_group(float(found[kind]), resampled, exact))
     return estimates
 
@@ -195,7 +195,7 @@ def sensitivities(
         raise UserError(f"a specificity lies between 0 and 1, not {', '.join(f'{s:g}' for s in specificities)}")
     rates = 1 - np.asarray(specificities)
     drawn = class_resampling.sensitivities(images, positive == 1, score, rates, seed)
-    groups = roc.class_groups(positive, images.group)
+    groups = roc.effective_class_groups(positive, images.group)
     return [
         _sensitivity(positive == 1, score, specificity, Resampled(column, groups))
         for specificity, column in zip(specificities, drawn.T, strict=True)

@@ -19,7 +19,7 @@ from pycaffe_ext.evaluation.intervals import (
     Interval,
     clopper_pearson,
     effective_groups,
-    group_resamples,
+    group_counts,
     logit_intervals,
     poisson_interval,
     t_quantile,
@@ -209,7 +209,5 @@ def _rate(count: np.ndarray, size: np.ndarray, resamples: int, seed: int) -> Rat
 
 def _ratios(count: np.ndarray, total: np.ndarray, resamples: int, seed: int) -> np.ndarray:
     """(resamples,) sums of counts over sums of totals, groups drawn with replacement; nan where the total is 0."""
-    sums = np.array(
-        [(drawn @ count, drawn @ total) for drawn in group_resamples(np.arange(total.size), resamples, seed)]
-    )
+    sums = np.concatenate([drawn @ np.c_[count, total] for drawn in group_counts(total.size, resamples, seed)])
     return np.asarray(np.where(sums[:, 1] > 0, sums[:, 0] / np.maximum(sums[:, 1], 1), np.nan))

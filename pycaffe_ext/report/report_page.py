@@ -11,7 +11,7 @@ from pycaffe_ext.data.reading import Reading
 from pycaffe_ext.engine.options import FAITHFUL
 from pycaffe_ext.evaluation.comparison import LEVEL, Comparison, least_adjusted_p
 from pycaffe_ext.evaluation.metrics.detection import ENDPOINT
-from pycaffe_ext.report import claims_table, examples, markdown, study_parts, study_tables, table_s1
+from pycaffe_ext.report import claims_table, design_part, examples, markdown, model, study_parts, study_tables, table_s1
 from pycaffe_ext.report.figures import DETECTOR
 from pycaffe_ext.runs.finished import RunFiles, Study
 from pycaffe_ext.runs.summary import EMBEDDED, damage_text
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 TIE = 0.05  # share of the candidates with one score from which the report says so
 EXACT = "exact binomial (Clopper-Pearson) 95 % intervals, which take polyps as independent of each other"
-SEEDS = (
-    "Mean over seeds with its 95 % interval for other trainings and other test groups; a seed decides the split into"
-    " training and test groups, the choice of patches, the fillers and the order of training"
-)
 
 
 def source_text(study: Study) -> str:
@@ -63,6 +59,7 @@ def text(material: Material, missing: Sequence[str], files: Collection[str]) -> 
     title = APPLICATIONS[study.runs[0].settings.app].title
     head = f"# {title[0].upper()}{title[1:]}: {source_text(study)}\n"
     note = [_missing(missing)] if missing else []
+    note += [f"> **{warning}**\n" for warning in study_parts.warnings(study)]
     return "\n".join([head, *note, *(part(material, files) for part in parts)])
 
 
@@ -73,14 +70,16 @@ def _missing(missing: Sequence[str]) -> str:
 
 def _head(material: Material, files: Collection[str]) -> str:
     study, first = material.study, next(iter(material.study.main.values()))
-    seeds = ", ".join(map(str, study.seeds))
     lines = [
         f"- primary endpoint: **{ENDPOINT}** by polyp, fixed beforehand; all else is secondary",
         f"- data: {_data_text(first)}",
         f"- nets: {', '.join(study.names)} ({study.arch} where no other is named); {len(study.runs)} runs",
         *(f"- donor: {donor}" for donor in dict.fromkeys(r.result.donor for r in study.runs if r.tuned)),
-        f"- seeds: {seeds}; figures of single runs show seed {study.main_seed}",
-        f"- overlap of the seeds' test sets, by group: {study_parts.overlap_text(study)}",
+        *(f"- {line}" for line in study_parts.inputs(study)),
+        f"- seeds: {design_part.seeds_line(study)}",
+        f"- overlap of the seeds' test sets, by group: {design_part.overlap_text(study)}",
+        f"- tuning: {design_part.tuning_text(study)}",
+        *(f"- **{note}**" for note in design_part.notes(study)),
         f"- training by: {', '.join(dict.fromkeys(str(r.record.versions['caffe']) for r in study.runs))}",
         f"- precision: {_precision(study)}",
         f"- resumed after an interruption: {_resumed(study)}",
@@ -201,15 +200,16 @@ def _data(material: Material, files: Collection[str]) -> str:
 
 
 def _results(material: Material, files: Collection[str]) -> str:
-    rates = ", ".join(f"{rate:g}" for rate in material.rates)
+    seeds, rates = design_part.seeds_text(material.study), ", ".join(f"{rate:g}" for rate in material.rates)
     return "\n".join(
         [
-            f"## Results\n\n{SEEDS}. FP a frame: false positives per test frame, at most {rates};"
-            " sensitivity is by polyp."
+            f"## Results\n\n{seeds}. FP a frame: false positives per test frame, at most"
+            f" {rates}; sensitivity is by polyp."
             " Means of schemes with different numbers of seeds are not comparable. Intervals of the patch AUC know the"
             " test groups by their overlap alone and are wider than they need be.\n",
             study_tables.results_markdown(material.results),
             *_ties(material.study),
+            model.markdown([design_part.variance_section(*material.endpoint)]),
         ]
     )
 
@@ -218,7 +218,7 @@ def _ties(study: Study) -> list[str]:
     """Where a curve owes a step to candidates that the net does not tell apart."""
     ties = ((run, *study_tables.largest_tie(run)) for run in study.runs)
     said = [
-        f"- {study.name(run)}, seed {run.settings.seed}: {100 * share:.0f} % of the test candidates have the same"
+        f"- {study.name(run)}, seed {run.settings.trial}: {100 * share:.0f} % of the test candidates have the same"
         f" score, {score:.4g}; its curves have a step there"
         for run, share, score in ties
         if share > TIE
@@ -299,7 +299,11 @@ def _depth(material: Material, files: Collection[str]) -> str:
         return "## AUC by depth of tuning\n\nNo fine-tuned net in this study.\n"
     seeds = material.study.seeds
     listed = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
-    several = f"{SEEDS}; the small marks are single seeds." if len(seeds) > 1 else "One seed: no interval can be given."
+    several = (
+        f"{design_part.seeds_text(material.study)}; the small marks are single seeds."
+        if len(seeds) > 1
+        else "One seed: no interval can be given."
+    )
     return "## AUC by depth of tuning\n\n" + markdown.figure(
         "auc_by_depth.png",
         (
@@ -358,7 +362,7 @@ def _pictures(material: Material, files: Collection[str]) -> str:
 def _runs(material: Material, files: Collection[str]) -> str:
     columns: dict[str, Callable[[RunFiles], object]] = {
         "run": material.study.name,
-        "seed": lambda r: r.settings.seed,
+        "seed": lambda r: r.settings.trial,
         "batch": lambda r: r.record.resolved["batch"],
         "epochs at most": lambda r: r.settings.training.epochs,
         "best epoch": lambda r: f"{r.result.best.epoch:g}",

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pycaffe_ext import plotting
 from pycaffe_ext.engine.options import FAITHFUL
-from pycaffe_ext.evaluation.seeds import LARGE_OVERLAP, Overlap, group_overlap
-from pycaffe_ext.report import figures, filters
+from pycaffe_ext.report import design_part, figures, filters
 from pycaffe_ext.report.model import Block, Bullets, Figure, Links, Note, Section, Table
 from pycaffe_ext.runs.summary import EMBEDDED, damage_text
 from pycaffe_ext.schemes import BASE_LR, STAGES
@@ -17,40 +16,6 @@ from pycaffe_ext.training.resumes import EFFECT
 
 if TYPE_CHECKING:
     from pycaffe_ext.runs.finished import RunFiles, Study
-
-SEEDS = (
-    "Mean over seeds with its 95 % interval for other trainings and other test groups; a seed decides the split into"
-    " training and test groups, the choice of patches, the fillers and the order of training"
-)
-
-
-def test_groups(study: Study) -> dict[int, list[str]]:
-    """seed -> group of each test item; synthetic groups of two data seeds are other groups under the same names."""
-    first = {seed: next(iter(study.of_seed(seed).values())) for seed in study.seeds}
-    return {
-        seed: [
-            str(name) if run.settings.request.data else f"{run.settings.request.seed} {name}" for name in run.test.group
-        ]
-        for seed, run in first.items()
-    }
-
-
-def overlap(study: Study) -> Overlap | None:
-    """Of the seeds' test sets; None for a single seed."""
-    return group_overlap(list(test_groups(study).values()))
-
-
-def overlap_text(study: Study) -> str:
-    found = overlap(study)
-    if found is None:
-        return "one seed, one test set"
-    text = f"{100 * found.mean:.0f} % on average, at most {100 * found.largest:.0f} %"
-    if found.mean <= LARGE_OVERLAP:
-        return text
-    return (
-        f"{text}: **the seeds hardly vary the split, so they say little about other training sets**; use data with more"
-        " groups"
-    )
 
 
 def source_text(study: Study) -> str:
@@ -74,6 +39,17 @@ def setting_text(study: Study) -> str:
     )
 
 
+def inputs(study: Study) -> list[str]:
+    """What the patches were made into for which nets, a line for each way; none for runs that do not record it."""
+    nets: dict[str, list[str]] = {}
+    for run in study.runs:
+        if run.result.input and study.name(run) not in nets.setdefault(run.result.input, []):
+            nets[run.result.input].append(study.name(run))
+    if len(nets) == 1:
+        return [f"input: {text}" for text in nets]
+    return [f"input of {', '.join(names)}: {text}" for text, names in nets.items()]
+
+
 def deepest(study: Study) -> RunFiles:
     """Of the main seed, the net of which most was tuned; any net if none was."""
     main = study.main
@@ -90,8 +66,10 @@ def about(study: Study, missing: Sequence[str], primary: str) -> Section:
         f"data: {_data_text(first)}",
         f"nets: {', '.join(study.names)} ({study.arch} where no other is named); {len(study.runs)} runs",
         *(f"donor: {donor}" for donor in donors),
-        f"seeds: {', '.join(map(str, study.seeds))}; figures of single runs show seed {study.main_seed}",
-        f"overlap of the seeds' test sets, by group: {overlap_text(study).replace('**', '')}",
+        *inputs(study),
+        f"seeds: {design_part.seeds_line(study)}",
+        f"overlap of the seeds' test sets, by group: {design_part.overlap_text(study)}",
+        f"tuning: {design_part.tuning_text(study)}",
         f"training by: {', '.join(engines)}",
         f"resumed after an interruption: {_resumed(study)}",
         f"not the paper's setting: {'; '.join(_deviations(study)) or 'nothing that can be set'}",
@@ -100,7 +78,7 @@ def about(study: Study, missing: Sequence[str], primary: str) -> Section:
     if missing:
         many = "s" * (len(missing) != 1)
         notes.append(Note(f"Incomplete: {len(missing)} run{many} of this study not finished: {', '.join(missing)}"))
-    notes += [Note(text) for text in _unfaithful(study)]
+    notes += [Note(text) for text in [*_unfaithful(study), *warnings(study), *design_part.notes(study)]]
     return Section("What was run", [*notes, Bullets(lines)])
 
 
@@ -122,7 +100,7 @@ def _resumed(study: Study) -> str:
 def resumed_runs(study: Study, between: str = " ") -> list[str]:
     """The runs that were resumed, each with its iterations."""
     return [
-        f"{study.name(run)} (seed {run.settings.seed}, at iteration {between.join(map(str, run.resumed_at))})"
+        f"{study.name(run)} (seed {run.settings.trial}, at iteration {between.join(map(str, run.resumed_at))})"
         for run in study.runs
         if run.resumed_at
     ]
@@ -131,10 +109,19 @@ def resumed_runs(study: Study, between: str = " ") -> list[str]:
 def unfaithful_runs(study: Study) -> list[str]:
     """The runs that were not computed in Caffe's precision, each with its own."""
     return [
-        f"{study.name(run)} (seed {run.settings.seed}: {run.settings.training.precision})"
+        f"{study.name(run)} (seed {run.settings.trial}: {run.settings.training.precision})"
         for run in study.runs
         if run.settings.training.precision != FAITHFUL
     ]
+
+
+def warnings(study: Study) -> list[str]:
+    """What the runs warned of, each once, with the runs that did."""
+    by: dict[str, list[str]] = {}
+    for run in study.runs:
+        for text in run.result.warnings:
+            by.setdefault(text, []).append(f"{study.name(run)} (seed {run.settings.seed})")
+    return [f"Warning by {', '.join(runs)}: {text}" for text, runs in by.items()]
 
 
 def _unfaithful(study: Study) -> list[str]:
@@ -208,7 +195,7 @@ def runs(study: Study, endpoint: Callable[[RunFiles], str], name: str, files: Co
     """Every run with its best snapshot and its primary endpoint, and the tables beside the page."""
     columns: dict[str, Callable[[RunFiles], Any]] = {
         "run": study.name,
-        "seed": lambda run: run.settings.seed,
+        "seed": lambda run: run.settings.trial,
         "batch": lambda run: run.record.resolved["batch"],
         "epochs at most": lambda run: run.settings.training.epochs,
         "best epoch": lambda run: f"{run.result.best.epoch:g}",

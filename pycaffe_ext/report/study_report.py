@@ -11,8 +11,10 @@ from typing import Any
 
 from pycaffe_ext import plotting
 from pycaffe_ext.evaluation import comparison, froc
+from pycaffe_ext.evaluation.contrasts import Figure
 from pycaffe_ext.evaluation.convergence import Course
 from pycaffe_ext.evaluation.margins import MARGINS, Margins, checked_margins
+from pycaffe_ext.evaluation.metrics.detection import ENDPOINT_RATE
 from pycaffe_ext.evaluation.seeds import SeedInterval, scheme_interval
 from pycaffe_ext.evaluation.study_figures import StudyFigures, study_figures
 from pycaffe_ext.files import write_csv, writing
@@ -21,6 +23,7 @@ from pycaffe_ext.report import (
     claims,
     claims_table,
     depth,
+    design_part,
     examples,
     figures,
     matrix,
@@ -96,12 +99,12 @@ class Material:
 
     @cached_property
     def counts(self) -> dict[int, dict[str, dict[str, int]]]:
-        return {run.settings.seed: study_tables.counts(run) for run in study_tables.one_run_each_seed(self.study)}
+        return {run.settings.trial: study_tables.counts(run) for run in study_tables.one_run_each_seed(self.study)}
 
     @cached_property
     def mean_overlap(self) -> float:
         """Of the seeds' test sets."""
-        overlap = study_parts.overlap(self.study)
+        overlap = design_part.overlap(self.study)
         return overlap.mean if overlap else 0.0
 
     @cached_property
@@ -109,12 +112,20 @@ class Material:
         """Of every net and seed, the detector last."""
         return study_figures(
             {seed: self.cases(seed) for seed in self.study.seeds},
-            study_parts.test_groups(self.study),
+            design_part.test_groups(self.study),
             self.rates,
             "lesion",
             self.resamples,
             progress=self.progress,
         )
+
+    @property
+    def endpoint(self) -> tuple[Study, Figure, tuple[str, ...], str]:
+        """The primary endpoint as `design_part.variance` takes it; the middle rate where it is not among the rates."""
+        rates = self.figures.rates
+        rate = ENDPOINT_RATE if ENDPOINT_RATE in rates else rates[len(rates) // 2]
+        title = f"sensitivity at {rate:g} false positives a frame"
+        return self.study, self.figures.sensitivity[rate], self.figures.schemes, title
 
     @cached_property
     def results(self) -> dict[str, dict[str, SeedInterval]]:
@@ -129,7 +140,7 @@ class Material:
         methods = {self.study.name(run): _method(self.study.name(run), run) for run in self.study.runs}
         courses: dict[str, dict[int, Course]] = {name: {} for name in methods}
         for run in self.study.runs:
-            courses[self.study.name(run)][run.settings.seed] = _course(run)
+            courses[self.study.name(run)][run.settings.trial] = _course(run)
         return claims.claims(list(methods.values()), DETECTOR, self.figures, courses, self.margins)
 
 
@@ -165,6 +176,7 @@ def _tables(folder: Path, material: Material) -> None:
     write_csv(folder / "counts.csv", ("seed", "split", *study_tables.STAGES), study_tables.count_rows(material.counts))
     write_csv(folder / "runs.csv", study_tables.RUN_HEADER, study_tables.run_rows(study))
     write_csv(folder / "results.csv", study_tables.RESULT_HEADER, study_tables.result_rows(material.results))
+    design_part.variance(folder, *material.endpoint)
     write_csv(folder / "claims.csv", claims_table.HEADER, claims_table.rows(material.claims))
 
 

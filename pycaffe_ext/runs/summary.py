@@ -33,6 +33,7 @@ def text(result: ResultRecord, folder: Path, about_test: Sequence[str]) -> str:
     best = result.best
     lines = [
         f"{result.name}  (donor: {result.donor})",
+        *([f"input: {result.input}"] if result.input else []),
         f"best of {result.snapshots} snapshots: epoch {best.epoch:g}, iteration {best.iteration},"
         f" validation AUC {best.validation_auc:.4f} (stopped by {result.stopped_by})",
         *about_test,
@@ -41,5 +42,6 @@ def text(result: ResultRecord, folder: Path, about_test: Sequence[str]) -> str:
         lines.append(f"NOT FAITHFUL TO CAFFE: convolutions were computed in {result.precision}")
     if interrupted := resumes.text(result.resumes):
         lines.append(f"interrupted: {interrupted}")
+    lines += [f"warning: {warning}" for warning in result.warnings]
     lines.append(f"files: {folder}/{', '.join(['result.json', *result.files])}")
     return "\n".join(lines)

@@ -1,6 +1,7 @@
 """A small study of nets that classify images: finished runs with their tables, without a training or packed data."""
 
 import os
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -51,19 +52,21 @@ class Items:
         return request.source
 
 
-def write_study(root: Path, metric, names, seeds=(0, 1), schemes=tuple(GAINS), **test) -> Study:
+def write_study(root: Path, metric, names, seeds=(0, 1), schemes=tuple(GAINS), folds=None, **test) -> Study:
+    """folds : of every seed; each has a test set of its own."""
     donor = root / "donor.caffemodel"
     write_weights(donor, net_of(0))
     runs = []
-    for seed in seeds:
-        own = data(names, seed=seed, baseline=metric.baseline is not None, **test)
+    for seed, fold in product(seeds, range(1, folds + 1) if folds else (None,)):
+        own = data(names, seed=100 * (fold or 0) + seed, baseline=metric.baseline is not None, **test)
         application = Items(metric, own.items)
-        runs += [write_run(root, application, own, scheme, seed, donor) for scheme in schemes]
+        all_settings = [Settings.of("frames", scheme, seed=seed, folds=folds, fold=fold) for scheme in schemes]
+        runs += [write_run(root, application, own, settings, donor) for settings in all_settings]
     return finished.study(runs)
 
 
-def write_run(root: Path, application: Items, test, scheme: str, seed: int, donor: Path) -> RunFiles:
-    settings = Settings.of("frames", scheme, seed=seed)
+def write_run(root: Path, application: Items, test, settings: Settings, donor: Path) -> RunFiles:
+    scheme, seed = settings.scheme, settings.seed
     folder = root / settings.name()
     folder.mkdir()
     metric, tuned = application.metric, scheme not in SCRATCH

@@ -11,7 +11,7 @@ from pycaffe_ext.evaluation.margins import MARGINS, Margins
 from pycaffe_ext.evaluation.study_figures import StudyFigures
 from pycaffe_ext.report import claims as c
 from pycaffe_ext.report import claims_table
-from pycaffe_ext.schemes import compared
+from pycaffe_ext.schemes import STAGES, compared
 
 METHODS = [c.Method(scheme, scheme) for scheme in compared("alexnet")]
 RATES = (0.5, 1.0)
@@ -45,7 +45,7 @@ def test_the_depths_of_alexnet_are_those_that_the_paper_names():
 
 
 def test_every_scheme_of_every_net_has_one_depth():
-    for arch in ("squeezenet", "vgg16", "googlenet", "resnet50", "lenet"):
+    for arch in set(STAGES) - {"alexnet", "caffenet"}:
         methods = [c.Method(scheme, scheme, arch) for scheme in compared(arch)]
         who = c.roles(methods)
         assert sorted([*who.tuned, *who.scratch]) == sorted(compared(arch)), arch

@@ -19,7 +19,16 @@ from sklearn.metrics import roc_auc_score
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import contrasts
-from pycaffe_ext.report import claims, claims_table, examples, report_page, study_parts, study_report, table_s1
+from pycaffe_ext.report import (
+    claims,
+    claims_table,
+    design_part,
+    examples,
+    report_page,
+    study_parts,
+    study_report,
+    table_s1,
+)
 from pycaffe_ext.report import report as report_of
 from pycaffe_ext.report.figures import DETECTOR
 from pycaffe_ext.report.report import write_report
@@ -300,7 +309,9 @@ def test_intervals_over_seeds_know_the_test_groups(study, out):
     assert (float(row["low"]), float(row["high"])) == pytest.approx((max(low, 0), min(high, 1)))
     assert rows["ft-conv3", "patch AUC"]["low"] == "", "equal test sets, and nothing is known of the patches' cases"
     page = (out / "report.md").read_text()
-    assert "overlap of the seeds' test sets, by group: 100 % on average, at most 100 %: **the seeds hardly vary" in page
+    line = "overlap of the seeds' test sets, by group: 100 % on average, at most 100 % (halves drawn by chance: 67 %)"
+    assert f"{line}; 1 distinct test sets among 2 seeds" in page
+    assert "1 distinct test set among 2 seeds, 100 % in common on average: the seeds hardly vary the split" in page
 
 
 def test_synthetic_groups_of_two_seeds_are_other_groups(study):
@@ -313,8 +324,8 @@ def test_synthetic_groups_of_two_seeds_are_other_groups(study):
         )
         for run in real.runs
     ]
-    assert study_parts.overlap(replace(real, runs=tuple(runs))) == (0, 0)
-    assert study_parts.overlap(real) == pytest.approx((1, 1))
+    assert design_part.overlap(replace(real, runs=tuple(runs))) == (0, 0)
+    assert design_part.overlap(real) == pytest.approx((1, 1))
 
 
 def test_claims_are_contrasts_over_seeds(study, out, monkeypatch):
@@ -554,6 +565,17 @@ def test_what_is_not_faithful_and_not_as_in_the_paper_is_said(study, out, tmp_pa
     assert "NOT FAITHFUL TO CAFFE" in page and "ft-conv1 (seed 0: bf16)" in page
 
 
+def test_what_runs_warned_of_is_said_once_with_their_names(study, out, tmp_path, tables_only):
+    assert "Warning" not in (out / "report.md").read_text()
+    text = "donor x.caffemodel: the weights of conv1 are 42 times smaller"
+    runs = [
+        changed(run_of(study, scheme), tmp_path / scheme, "result.json", lambda result: result.update(warnings=[text]))
+        for scheme in ("ft-fc8", "ft-conv1")
+    ]
+    page = report(runs, tmp_path / "out").read_text()
+    assert page.count(text) == 1 and f"> **Warning by ft-fc8 (seed 0), ft-conv1 (seed 0): {text}**" in page
+
+
 def test_resumed_runs_are_said(study, out, tmp_path, tables_only):
     assert "resumed after an interruption: no run\n" in (out / "report.md").read_text()
     assert {row["resumed_at"] for row in table(out / "runs.csv")} == {""}
@@ -660,3 +682,22 @@ def test_the_program_tells_mistakes_in_one_line(tmp_path, arguments, said):
     done = program(*arguments, cwd=tmp_path)
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and said in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_report_says_what_the_patches_were_made_into_for_which_nets(study):
+    real = finished.study(report_of.loaded(study)[0])
+    said = {
+        name: "B G R minus 104, 117, 123, times 1" if name.startswith("ft") else "the data's" for name in real.names
+    }
+
+    def having(inputs):
+        runs = [replace(run, result=replace(run.result, input=inputs[real.name(run)])) for run in real.runs]
+        return study_parts.inputs(replace(real, runs=tuple(runs)))
+
+    tuned, scratch = ([name for name in real.names if name.startswith("ft") is which] for which in (True, False))
+    assert having(said) == [
+        f"input of {', '.join(tuned)}: B G R minus 104, 117, 123, times 1",
+        f"input of {', '.join(scratch)}: the data's",
+    ]
+    assert having(dict.fromkeys(real.names, "one")) == ["input: one"]
+    assert having(dict.fromkeys(real.names, "")) == [], "runs of an older version"

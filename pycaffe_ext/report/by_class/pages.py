@@ -54,6 +54,7 @@ def _examples(folder: Path, material: Material) -> Section:
 PARTS = (
     results.data,
     results.results,
+    results.variance,
     curves.curves,
     pairs.pairs,
     results.by_depth,

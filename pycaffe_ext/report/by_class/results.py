@@ -13,7 +13,7 @@ from pycaffe_ext.evaluation.class_intervals import SPECIFICITIES
 from pycaffe_ext.evaluation.class_summary import Summary
 from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS, Interval
 from pycaffe_ext.files import write_csv
-from pycaffe_ext.report import depth, study_parts
+from pycaffe_ext.report import depth, design_part, study_parts
 from pycaffe_ext.report.by_class.figures import estimate_text
 from pycaffe_ext.report.by_class.material import BY_GROUP, Material
 from pycaffe_ext.report.depth import Seeds
@@ -58,11 +58,17 @@ def results(folder: Path, material: Material) -> Section:
         for name, own in names.items()
     ]
     write_csv(folder / "results.csv", ("name", "figure", *INTERVAL), rows)
-    text = f"{study_parts.SEEDS}. Means of schemes with different numbers of seeds are not comparable."
+    seeds = design_part.seeds_text(material.study)
+    text = f"{seeds}. Means of schemes with different numbers of seeds are not comparable."
     along = {figure: names for figure, names in found.items() if figure.startswith(SENSITIVITY)}
     others = {figure: names for figure, names in found.items() if figure not in along}
     tables = [_over_seeds(figures) for figures in (others, along) if figures]
     return Section("Results", [text, *tables, *_one_seed(folder, material)])
+
+
+def variance(folder: Path, material: Material) -> Section:
+    """Where the variance of the primary endpoint comes from."""
+    return design_part.variance(folder, material.study, material.areas, list(material.looks), material.endpoint)
 
 
 def _over_seeds(found: Mapping[str, Mapping[str, Seeds]]) -> Table:
@@ -159,7 +165,7 @@ def by_depth(folder: Path, material: Material) -> Section:
     tuned = {level: {name: found[name] for name in study.depths}}
     others = {level: {name: own for name, own in found.items() if name not in study.depths}}
     depth.depth_figure(folder / "auc_by_depth.png", tuned, others, material.looks, study_parts.setting_text(study))
-    several = f"{study_parts.SEEDS}; the small marks are single seeds"
+    several = f"{design_part.seeds_text(material.study)}; the small marks are single seeds"
     caption = (
         f"{material.endpoint} by depth of tuning. {several if len(study.seeds) > 1 else 'One seed: no interval'}. Lines"
         " and bands: nets from scratch and the baseline, over the same seeds. All numbers: auc_by_depth.csv."

@@ -12,7 +12,7 @@ from pycaffe_ext import plotting
 from pycaffe_ext.evaluation import class_comparison, class_resampling, classes
 from pycaffe_ext.evaluation.metrics.by_class import NETWORK, RocByClass
 from pycaffe_ext.evaluation.seeds import seed_interval
-from pycaffe_ext.report import study_parts
+from pycaffe_ext.report import design_part, study_parts
 from pycaffe_ext.report.by_class import examples, pairs
 from pycaffe_ext.report.by_class.material import Material
 
@@ -81,7 +81,7 @@ def test_results_are_means_over_seeds(two):
     found = {(row["name"], row["figure"]): row for row in rows(out / "results.csv")}
     for scheme in GAINS:
         values = [run.result.test[NETWORK]["auc"]["value"] for run in study.runs if study.name(run) == scheme]
-        own, over = found[scheme, "AUC"], seed_interval(values, study_parts.overlap(study).mean)
+        own, over = found[scheme, "AUC"], seed_interval(values, design_part.overlap(study).mean)
         assert (float(own["mean"]), float(own["t_low"])) == (pytest.approx(over.mean), pytest.approx(over.low))
     sensitivity = [
         run.result.test[NETWORK]["sensitivity_of_class"]["clear"][1]["sensitivity"] for run in study.runs[:2]
@@ -176,3 +176,19 @@ def test_few_groups_are_pointed_out(three):
     page = (three[1] / "report.md").read_text()
     assert "intervals by group are unreliable: cat (4)" in page
     assert "The groups are too few for so many comparisons" in page
+
+
+def test_a_study_in_folds(tmp_path, quick):
+    """Every table over seeds is one over the folds, and says so."""
+    study, out = reported(
+        tmp_path, RocByClass(), ("bad", "good"), seeds=(0,), schemes=("ft-fc8", "scratch"), folds=3, groups=6
+    )
+    page = (out / "report.md").read_text()
+    assert "seeds: 0, 3 folds each; figures of single runs show seed 0 fold 1" in page
+    assert "Mean over 3 folds with its 95 % interval" in page and "every group is tested once" in page
+    found = {(row["name"], row["figure"]): row for row in rows(out / "results.csv")}
+    values = [run.result.test[NETWORK]["auc"]["value"] for run in study.runs if run.settings.scheme == "scratch"]
+    own, over = found["scratch", "AUC"], seed_interval(values, 0.0, trials=study.seeds)
+    ends = [float(own[name]) for name in ("mean", "t_low", "t_high")]
+    assert ends == pytest.approx(over[:3]) and own["seeds"] == "3"
+    assert [row["trials"] for row in rows(out / "components.csv")] == ["3", "3"]
