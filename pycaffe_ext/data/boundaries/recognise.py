@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pycaffe_ext.data.boundaries import reading
 from pycaffe_ext.data.boundaries.cubs import CLINICAL_SET, TECHNICAL_SET
 from pycaffe_ext.data.boundaries.folder import FOLDER
@@ -65,7 +68,8 @@ def _digest(image: WallImage) -> bytes:
     return hashlib.sha256(reading.read(image.path).grey.tobytes()).digest()
 
 
-def _equal(pixels: Sequence[bytes]) -> list[tuple[int, int]]:
-    """Pairs of places that hold the same; the first of them with each other one."""
+def _equal(pixels: Sequence[bytes]) -> NDArray[np.int64]:
+    """(n, 2) pairs of places that hold the same; the first of them with each other one."""
     first: dict[bytes, int] = {}
-    return [(first[one], i) for i, one in enumerate(pixels) if first.setdefault(one, i) != i]
+    pairs = [(first[one], i) for i, one in enumerate(pixels) if first.setdefault(one, i) != i]
+    return np.array(pairs, np.int64).reshape(-1, 2)

@@ -111,7 +111,7 @@ def draw_frame(patient: Patient, frame: int) -> tuple[NDArray[np.uint8], Walls]:
     signal = echoes(strength * _shadows(view, down, rng), view.pulse, down, view.mm_per_pixel)
     signal += _reverberation(signal, walls, down, rng)
     signal += rng.standard_normal(signal.shape, np.float32) * np.float32(10 ** (rng.uniform(-54, -42) / 20))
-    size = cv2.blur(envelope(signal), (1, FINE))[FINE // 2 :: FINE]
+    size = np.asarray(cv2.blur(envelope(signal), (1, FINE))[FINE // 2 :: FINE], np.float32)
     grey = compressed(size, 10 ** (WHITE / 20), DECIBELS, float(rng.uniform(-5, 3)), view.curve)
     return np.rint(grey).astype(np.uint8), walls
 
@@ -247,7 +247,7 @@ def _along_wall(
     room = int(shift.max())
     noise = rng.standard_normal((height + room, width), np.float32)
     smooth = cv2.GaussianBlur(noise, (0, 0), sigmaX=length, sigmaY=1e-3)
-    smooth /= smooth.std()
+    smooth = smooth / smooth.std()
     rows = np.arange(height)[:, None] - shift[None, :] + room
     return np.asarray(smooth[rows, np.arange(width)[None, :]])
 

@@ -8,12 +8,13 @@ scatterers of one strength share a resolution cell, the envelope is Rayleigh dis
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 SOUND = 1.54  # mm per microsecond in tissue
 REACH = 3.5  # standard deviations at which a kernel is cut off
 
@@ -61,6 +62,6 @@ def compressed(size: Floats, reference: float, decibels: float, gain: float = 0.
     return np.asarray(255 * np.clip(1 + level / decibels, 0, 1) ** curve, np.float32)
 
 
-def _grid(deviation: float, step: float) -> NDArray[np.float64]:
+def _grid(deviation: float, step: float) -> Floats:
     half = int(np.ceil(REACH * deviation / step))
     return np.arange(-half, half + 1) * step

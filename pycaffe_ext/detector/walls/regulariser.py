@@ -165,7 +165,7 @@ def _refined(values: Floats, rows: NDArray[np.int64]) -> Floats:
     bend = above - 2 * at + below
     top = inside & (bend < 0) & (at >= above) & (at >= below)
     moved = np.where(top, (above - below) / np.where(top, 2 * bend, 1.0), 0.0)
-    return rows + moved
+    return np.asarray(rows + moved, np.float64)
 
 
 def _smoothed(curve: Floats, sigma: float) -> Floats:
