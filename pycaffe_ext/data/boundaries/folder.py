@@ -21,6 +21,7 @@ from pycaffe_ext.data.sources.folders import IMAGES, child, plain_name
 from pycaffe_ext.data.sources.grouping import groups_table, read_groups
 from pycaffe_ext.data.tables import LINE, read_table
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.files import write_csv
 
 CALIBRATION, EVERY = "calibration.csv", "*"
 WORDS = {  # as `plain_name` makes them
@@ -134,12 +135,10 @@ def _look(folder: Path) -> bool:
     return child(folder, *IMAGES) is not None and child(folder, "boundaries") is not None
 
 
-def write_boundaries(path: Path, curves: Sequence[tuple[str, float, float]], size: tuple[int, int]) -> None:
-    """A table that `read_boundaries` reads.  curves : (boundary, x, y) of each point.   size : (height, width)"""
-    from pycaffe_ext.files import write_csv
-
+def write_boundaries(path: Path, points: Sequence[tuple[str, float, float]], size: tuple[int, int]) -> None:
+    """A table that `read_boundaries` reads.  points : (boundary, x, y) of each point.   size : (height, width)"""
     height, width = size
-    lines = [(kind, f"{x:g}", f"{y:.4f}", width, height) for kind, x, y in curves]
+    lines = [(kind, f"{x:g}", f"{y:.4f}", width, height) for kind, x, y in points]
     write_csv(path, ("boundary", "x", "y", "width", "height"), lines)
 
 

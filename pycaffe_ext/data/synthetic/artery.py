@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pycaffe_ext.data.boundaries.folder import write_boundaries
 from pycaffe_ext.data.synthetic.speckle import Floats, Pulse, compressed, echoes, envelope
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import write_csv, writing_folder
@@ -152,12 +153,12 @@ def _write_patient(folder: Path, frames: int, seed: int, number: int) -> list[tu
         for place in (folder / "images" / name, folder / "boundaries" / name):
             place.parent.mkdir(parents=True, exist_ok=True)
         (folder / "images" / f"{name}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
-        lines = [
-            (kind, x, f"{depth / patient.mm_per_pixel:.4f}", SIZE[1], SIZE[0])
+        points = [
+            (kind, float(x), float(depth) / patient.mm_per_pixel)
             for kind, depths in (("LI", walls.li), ("MA", walls.ma))
             for x, depth in enumerate(depths)
         ]
-        write_csv(folder / "boundaries" / f"{name}.csv", ("boundary", "x", "y", "width", "height"), lines)
+        write_boundaries(folder / "boundaries" / f"{name}.csv", points, SIZE)
         rows.append((name, f"{patient.mm_per_pixel:.5f}"))
     return rows
 
