@@ -82,10 +82,9 @@ EXCEPTIONS = {  # arrows between modules that close a circle today; the list onl
     ("evaluation.metrics.by_class", "report.by_class.pages"),
     ("evaluation.metrics.by_class", "runs.finished"),
     ("evaluation.metrics.detection", "report.figures"),
-    ("evaluation.metrics.detection", "report.study_report"),
+    ("evaluation.metrics.detection", "report.detection.pages"),
     ("evaluation.metrics.detection", "runs.finished"),
     ("nets.emission", "applications.registry"),
-    ("report.report_page", "report.study_report"),
     ("runs.pipeline", "report.figures"),
 }
 TORCH = ("engine", "caffe")  # the rooms that may import it

@@ -37,6 +37,7 @@ class Polyp(Application[Frame, Evaluation]):
     """Frames with masks; samples are candidate boxes, positive if their centre lies inside the ground truth [S]."""
 
     slug = "polyp"
+    target = "polyp"
     places = ("x", "y", "w", "h")
     test_views = 8  # of 120: the paper scores all
     views = BoxViews()
@@ -51,6 +52,14 @@ class Polyp(Application[Frame, Evaluation]):
         elif request.dataset:
             known(request.dataset, sources.SOURCES, "data set")
             raise UserError(f"DATASET={request.dataset} says what DATA= holds; give DATA= too, or leave DATASET= out")
+
+    def data_name(self, request: DataRequest) -> str:
+        return request.source if request.data else "synthetic frames"
+
+    def reference(self, request: DataRequest) -> str:
+        if not request.data:
+            return super().reference(request)
+        return f"masks of the data set, read with MASK={request.option('mask')}"
 
     def classes(self, request: DataRequest) -> tuple[str, ...]:
         return "no polyp", "polyp"
