@@ -208,7 +208,8 @@ def draw_splits(
     if fixed := application.fixed_splits(items):
         return {split: sorted(part, key=lambda item: item.name) for split, part in fixed.items()}
     strata, names = application.strata(items)
-    return splits.split_items(groups.join_near_duplicates(items, hashed), strata, names, seed=request.seed)
+    share = application.test_fraction(request)
+    return splits.split_items(groups.join_near_duplicates(items, hashed), strata, names, share, seed=request.seed)
 
 
 def _check_duplicates(items: Sequence[Any], parts: splits.Splits, hashed: groups.Hashed) -> None:
