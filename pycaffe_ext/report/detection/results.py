@@ -52,9 +52,9 @@ def results(folder: Path, material: Material) -> Section:
     write_csv(folder / "results.csv", study_tables.RESULT_HEADER, study_tables.result_rows(material.results))
     rates = ", ".join(f"{rate:g}" for rate in material.rates)
     text = (
-        f"{design_part.seeds_text(study)}. FP a frame: false positives per test frame, at most {rates}; sensitivity is by"
-        " polyp. Means of schemes with different numbers of seeds are not comparable. Intervals of the patch AUC know the test"
-        " groups by their overlap alone and are wider than they need be."
+        f"{design_part.seeds_text(study)}. FP a frame: false positives per test frame, at most {rates}; sensitivity is"
+        " by polyp. Means of schemes with different numbers of seeds are not comparable. Intervals of the patch AUC"
+        " know the test groups by their overlap alone and are wider than they need be."
     )
     return Section("Results", [text, study_tables.results_table(material.results), *_ties(study)])
 
