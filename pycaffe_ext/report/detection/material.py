@@ -8,6 +8,7 @@ from functools import cached_property
 from pycaffe_ext import plotting
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.evaluation import comparison, froc, summaries
+from pycaffe_ext.evaluation.compared import AucComparison, Comparison
 from pycaffe_ext.evaluation.contrasts import Figure
 from pycaffe_ext.evaluation.convergence import Course
 from pycaffe_ext.evaluation.margins import MARGINS, Margins
@@ -15,7 +16,9 @@ from pycaffe_ext.evaluation.metrics import detection
 from pycaffe_ext.evaluation.metrics.detection import ENDPOINT_RATE, Evaluation
 from pycaffe_ext.evaluation.seeds import SeedInterval
 from pycaffe_ext.evaluation.study_figures import StudyFigures, study_figures
+from pycaffe_ext.evaluation.summaries import SummaryComparison
 from pycaffe_ext.report import claims, design_part, examples, study_parts, study_tables
+from pycaffe_ext.report.examples import Pictures
 from pycaffe_ext.report.figures import DETECTOR
 from pycaffe_ext.runs.finished import RunFiles, Study
 
@@ -59,7 +62,7 @@ class Material:
         return {**own, DETECTOR: self.study.first(seed).evaluation.baseline}
 
     @cached_property
-    def comparisons(self) -> dict[int, list[comparison.Comparison]]:
+    def comparisons(self) -> dict[int, list[Comparison]]:
         """seed -> Table S1, polyp by polyp."""
         return {
             seed: comparison.compare(self.cases(seed), self.group[seed], self.rates, "lesion", self.resamples)
@@ -67,7 +70,7 @@ class Material:
         }
 
     @cached_property
-    def auc_comparisons(self) -> list[comparison.AucComparison]:
+    def auc_comparisons(self) -> list[AucComparison]:
         """Every pair of the main seed by AUC of candidates."""
         first: Evaluation = self.study.first(self.study.main_seed).evaluation
         scores = {name: own.score for name, own in self.cases(self.study.main_seed).items()}
@@ -91,7 +94,7 @@ class Material:
         }
 
     @cached_property
-    def summary_comparisons(self) -> dict[tuple[int, str], list[summaries.SummaryComparison]]:
+    def summary_comparisons(self) -> dict[tuple[int, str], list[SummaryComparison]]:
         """(seed, figure) -> every pair."""
         return {
             (seed, text): summaries.compare_summaries(self.cases(seed), self.group[seed], figure, self.resamples)
@@ -145,7 +148,7 @@ class Material:
         return {frame.name: frame for frame in found.items}
 
     @cached_property
-    def pictures(self) -> examples.Pictures:
+    def pictures(self) -> Pictures:
         """Of the frames that the report shows."""
         shown = {one.frame for kind in self.examples.values() for one in kind}
         return examples.Pictures(self.deepest, self.items, sorted({*examples.shown_frames(self.deepest), *shown}))
