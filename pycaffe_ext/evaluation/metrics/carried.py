@@ -11,6 +11,7 @@ Every row is a dictionary, the same for every metric:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -63,9 +64,9 @@ def class_rows(
 
 def _criteria(label: np.ndarray, score: np.ndarray) -> Iterator[tuple[str, Callable[[], float]]]:
     for specificity in class_intervals.SPECIFICITIES:
-        share = round(1 - specificity, 9)
-        yield f"specificity at least {specificity:g}", lambda share=share: thresholds.chosen_share(label, score, share)
-    yield YOUDEN, lambda: thresholds.chosen_youden(label, score)
+        choose = partial(thresholds.chosen_share, label, score, round(1 - specificity, 9))
+        yield f"specificity at least {specificity:g}", choose
+    yield YOUDEN, partial(thresholds.chosen_youden, label, score)
 
 
 def _row(

@@ -183,9 +183,9 @@ def by_group(folder: Path, material: Material) -> Section:
     lines = [
         _group_line(kind, found[name, kind]) for _, kind in classes if any(own.lesions for own in found[name, kind])
     ]
-    header = ("class", "groups", "mean of the groups", "lowest group")
+    columns = ("class", "groups", "mean of the groups", "lowest group")
     made_by = (strata.recall_by_group, strata.group_mean)
-    return Section("Recall by group", [text, Table(header, lines, "recall_by_group.csv", made_by)])
+    return Section("Recall by group", [text, Table(columns, lines, "recall_by_group.csv", made_by)])
 
 
 def _group_line(kind: str, rows: Sequence[GroupRow]) -> tuple[object, ...]:

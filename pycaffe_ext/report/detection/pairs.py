@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pycaffe_ext.evaluation import comparison
-from pycaffe_ext.evaluation.comparison import LEVEL, Comparison, least_adjusted_p
+from pycaffe_ext.evaluation.compared import LEVEL, Comparison
+from pycaffe_ext.evaluation.comparison import least_adjusted_p
 from pycaffe_ext.files import write_csv
 from pycaffe_ext.report import matrix, table_s1
 from pycaffe_ext.report.detection.curves import EXACT

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pycaffe_ext.evaluation import summaries
-from pycaffe_ext.evaluation.comparison import LEVEL
+from pycaffe_ext.evaluation.compared import LEVEL
 from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS
 from pycaffe_ext.evaluation.summaries import Summary, SummaryComparison
 from pycaffe_ext.files import write_csv
