@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pycaffe_ext.data.frames import SUFFIXES
 from pycaffe_ext.data.items import Floats, Ints, Item, Parts, Picture, Samples, Views
 from pycaffe_ext.data.sources import listing
+from pycaffe_ext.data.splits import TEST_FRACTION
 from pycaffe_ext.evaluation.metrics.base import Metric
 
 if TYPE_CHECKING:
@@ -85,6 +86,10 @@ class Application(ABC, Generic[I, E]):
 
         Each but stratum 0 must be in three groups, one for each split; if stratum 0 must be too, name it, else "".
         """
+
+    def test_fraction(self, request: DataRequest) -> float:
+        """Share of the items that the split keeps for the test, above 0 and below 1: the paper's half."""
+        return TEST_FRACTION
 
     def fixed_splits(self, items: Sequence[I]) -> Mapping[str, Sequence[I]] | None:
         """split -> its items where the user fixed the splits; None where they are to be drawn."""

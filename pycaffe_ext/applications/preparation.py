@@ -223,13 +223,13 @@ def draw_splits(
     hashed: groups.Hashed | None = None,
 ) -> splits.Splits:
     """Training, validation and test items: by group, near-duplicates in one group; or as the data set says."""
-    share = tuning_share(application, request)
+    tuning = tuning_share(application, request)
     if fixed := application.fixed_splits(items):
         _check_drawn(request)
         return {split: sorted(part, key=lambda item: item.name) for split, part in fixed.items()}
     strata, names = application.strata(items)
-    joined = groups.join_near_duplicates(items, hashed)
-    return splits.split_items(joined, strata, names, seed=request.seed, tuning=share, fold=request.of_folds)
+    joined, share = groups.join_near_duplicates(items, hashed), application.test_fraction(request)
+    return splits.split_items(joined, strata, names, share, seed=request.seed, tuning=tuning, fold=request.of_folds)
 
 
 def tuning_share(application: Application[Any, Any], request: DataRequest) -> float:

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options["repetitions"] < 1 or options["studies"] < 1 or options["resamples"] < 100:
         raise UserError("--repetitions and --studies must be 1 or more and --resamples 100 or more")
     print(HEAD.format(**options))
-    printers = {**points(options), **labels(options), **seeds(options), **verdicts(options)}
+    printers = {**points(options), **labels(options), **seeds(options), **folds(options), **verdicts(options)}
     title = ""
     for block, found in run(list(printers), "coverage"):
         heading, show = printers[block]
@@ -86,6 +86,17 @@ def seeds(options: Mapping[str, Any]) -> Printers:
         for name, world in claims_worlds.INTERVALS.items()
     ]
     return dict.fromkeys(blocks, ("Sensitivity in the mean over seeds", partial(print_shares, study_worlds.MEANINGS)))
+
+
+def folds(options: Mapping[str, Any]) -> Printers:
+    """Tests of two learners in cross-validations."""
+    from pycaffe_ext.evaluation import fold_worlds
+
+    blocks = [
+        Block(name, partial(fold_worlds.repetition, world, options["seed"]), options["repetitions"])
+        for name, world in fold_worlds.WORLDS.items()
+    ]
+    return dict.fromkeys(blocks, ("Studies in folds", partial(print_shares, fold_worlds.MEANINGS)))
 
 
 def verdicts(options: Mapping[str, Any]) -> Printers:

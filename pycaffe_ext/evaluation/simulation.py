@@ -160,11 +160,12 @@ def shares(
 
 
 def share_of_each(trials: Sequence[Mapping[str, bool]]) -> dict[str, float]:
-    """The share of trials for which each outcome is yes.
+    """The share of trials for which each outcome is yes, of those that have it.
 
     The standard error of a share s is sqrt(s * (1 - s) / trials).
     """
-    return {name: float(np.mean([outcome[name] for outcome in trials])) for name in trials[0]}
+    names = dict.fromkeys(name for outcome in trials for name in outcome)
+    return {name: float(np.mean([outcome[name] for outcome in trials if name in outcome])) for name in names}
 
 
 def repetition(world: World, resamples: int, seed: int, number: int) -> dict[str, bool]:

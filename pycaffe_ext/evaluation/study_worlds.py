@@ -14,7 +14,7 @@ from math import sqrt
 import numpy as np
 
 from pycaffe_ext.evaluation import froc
-from pycaffe_ext.evaluation.seeds import SeedInterval, group_overlap, scheme_interval, seed_interval
+from pycaffe_ext.evaluation.seeds import group_overlap, scheme_interval, seed_interval
 from pycaffe_ext.evaluation.simulation import share_of_each
 from pycaffe_ext.evaluation.study_figures import StudyFigures, study_figures
 from pycaffe_ext.evaluation.worlds import false_counts, lengths
@@ -133,6 +133,7 @@ def repetition(world: StudyWorld, resamples: int, seed: int, number: int) -> dic
     """Whether the intervals over seeds of one study cover the truth, for the first scheme at the world's rate.
 
     "cases" : with the covariance of the cases, as reports have it for FROC and the AUC of candidates
+    There is none where all seeds give one value, nor, with the overlap alone, where they have one test set.
     "overlap" : with nothing but the overlap (Nadeau-Bengio), as for the AUC of patches
     "plain" : the t interval that takes seeds as independent
     """
@@ -146,8 +147,8 @@ def repetition(world: StudyWorld, resamples: int, seed: int, number: int) -> dic
         "overlap": seed_interval(values, overlap),
         "plain": seed_interval(values, 0.0),
     }
-    return {name: _covers(own, truth) for name, own in intervals.items()}
-
-
-def _covers(interval: SeedInterval, truth: float) -> bool:
-    return interval.low is not None and interval.high is not None and interval.low <= truth <= interval.high
+    return {
+        name: own.low <= truth <= own.high
+        for name, own in intervals.items()
+        if own.low is not None and own.high is not None
+    }

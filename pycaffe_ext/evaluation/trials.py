@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pycaffe_ext.threads import cores
-
 
 @dataclass(frozen=True)
 class Block:
@@ -30,7 +28,8 @@ def run(
     workers : processes, None = one per core        progress : a line on standard error after each block says how much
     time is left
     """
-    from pycaffe_ext.processes import map_processes  # late: it loads arrays, which --help need not
+    from pycaffe_ext.processes import map_processes  # late: they load arrays, which --help need not
+    from pycaffe_ext.threads import cores
 
     workers = cores() if workers is None else workers
     jobs = [(i, 0) for i in range(len(blocks))]

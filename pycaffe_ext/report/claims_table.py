@@ -69,11 +69,11 @@ def _of_contrast(claim: Claim, test: Test) -> Numbers:
         "Nadeau-Bengio, folds" if found.folds else "Obuchowski-Rockette, Behrens-Fisher",
         test.statistic,
         found.seed_freedom,
-        "" if found.folds else found.groups - 1,
+        "" if found.folds else _tidy(found.groups - 1),
         test.p,
         claim.p_holm,
         found.seeds,
-        found.groups,
+        _tidy(found.groups),
         found.training_sd,
         found.case_sd if isfinite(found.case_sd) else "",
         claim.smallest,
@@ -109,6 +109,11 @@ def table(found: Sequence[Claim], made_by: Sequence[Callable[..., Any]] = ()) ->
     """A table for the page; each row names the function behind its test."""
     header = ("the paper says", "here", "effect [95 %]", "test", "p (Holm)", "smallest difference shown", "of what")
     return Table(header, [_line(claim, numbers(claim)) for claim in found], "claims.csv", made_by)
+
+
+def _tidy(groups: float) -> float:
+    """A number of groups of one size, to a tenth."""
+    return int(groups) if groups == int(groups) else round(groups, 1)
 
 
 def _line(claim: Claim, own: Numbers) -> tuple[str, ...]:

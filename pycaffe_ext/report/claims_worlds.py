@@ -206,8 +206,8 @@ def _outcome(truth: int | None, rows: Sequence[Claim]) -> Outcome:
         truth,
         share(lambda row: row.verdict is Verdict.SHOWN),
         share(lambda row: row.verdict is Verdict.AGAINST),
-        share(lambda row: _below(row) and above(row.test)),
-        share(lambda row: _below(row) and not above(row.test)),
+        share(lambda row: _below(row) and row.test is not None and above(row.test)),
+        share(lambda row: _below(row) and row.test is not None and not above(row.test)),
         float(np.median(smallest)) if smallest else None,
     )
 

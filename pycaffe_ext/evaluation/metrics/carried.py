@@ -64,8 +64,8 @@ def class_rows(
 
 def _criteria(label: np.ndarray, score: np.ndarray) -> Iterator[tuple[str, Callable[[], float]]]:
     for specificity in class_intervals.SPECIFICITIES:
-        choose = partial(thresholds.chosen_share, label, score, round(1 - specificity, 9))
-        yield f"specificity at least {specificity:g}", choose
+        share = round(1 - specificity, 9)
+        yield f"specificity at least {specificity:g}", partial(thresholds.chosen_share, label, score, share)
     yield YOUDEN, partial(thresholds.chosen_youden, label, score)
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from pycaffe_ext import plotting
 from pycaffe_ext.data.frames import Frame
-from pycaffe_ext.evaluation import comparison, froc
+from pycaffe_ext.evaluation import comparison, froc, summaries
 from pycaffe_ext.evaluation.compared import AucComparison, Comparison
 from pycaffe_ext.evaluation.contrasts import Figure
 from pycaffe_ext.evaluation.convergence import Course
@@ -16,10 +16,9 @@ from pycaffe_ext.evaluation.metrics import detection
 from pycaffe_ext.evaluation.metrics.detection import ENDPOINT_RATE, Evaluation
 from pycaffe_ext.evaluation.seeds import SeedInterval
 from pycaffe_ext.evaluation.study_figures import StudyFigures, study_figures
-from pycaffe_ext.evaluation.summaries import Figure as SummaryFigure
-from pycaffe_ext.evaluation.summaries import Summary, SummaryComparison, compare_summaries, summary
-from pycaffe_ext.report import claims, design_part, study_parts, study_tables
-from pycaffe_ext.report.examples import Example, Pictures, extremes, shown_frames
+from pycaffe_ext.evaluation.summaries import SummaryComparison
+from pycaffe_ext.report import claims, design_part, examples, study_parts, study_tables
+from pycaffe_ext.report.examples import Pictures
 from pycaffe_ext.report.figures import DETECTOR
 from pycaffe_ext.runs.finished import RunFiles, Study
 
@@ -78,17 +77,17 @@ class Material:
         return comparison.compare_aucs(first.label, scores, first.candidate_group, self.resamples)
 
     @cached_property
-    def summary_figures(self) -> dict[str, SummaryFigure]:
+    def summary_figures(self) -> dict[str, summaries.Figure]:
         """name -> figure that sums up a whole curve, the same for all seeds."""
         return detection.summary_figures([self.study.first(seed).evaluation.cases for seed in self.study.seeds])
 
     @cached_property
-    def summaries(self) -> dict[str, dict[str, Summary]]:
+    def summaries(self) -> dict[str, dict[str, summaries.Summary]]:
         """figure -> name -> its value in the main seed, with its interval by group."""
         seed = self.study.main_seed
         return {
             text: {
-                name: summary(cases, self.group[seed], figure, self.resamples)
+                name: summaries.summary(cases, self.group[seed], figure, self.resamples)
                 for name, cases in self.cases(seed).items()
             }
             for text, figure in self.summary_figures.items()
@@ -98,7 +97,7 @@ class Material:
     def summary_comparisons(self) -> dict[tuple[int, str], list[SummaryComparison]]:
         """(seed, figure) -> every pair."""
         return {
-            (seed, text): compare_summaries(self.cases(seed), self.group[seed], figure, self.resamples)
+            (seed, text): summaries.compare_summaries(self.cases(seed), self.group[seed], figure, self.resamples)
             for seed in self.study.seeds
             for text, figure in self.summary_figures.items()
         }
@@ -138,8 +137,8 @@ class Material:
         return study_tables.results(self.study, self.figures, self.mean_overlap)
 
     @cached_property
-    def examples(self) -> dict[str, list[Example]]:
-        return extremes(self.deepest)
+    def examples(self) -> dict[str, list[examples.Example]]:
+        return examples.extremes(self.deepest)
 
     @cached_property
     def items(self) -> dict[str, Frame]:
@@ -152,7 +151,7 @@ class Material:
     def pictures(self) -> Pictures:
         """Of the frames that the report shows."""
         shown = {one.frame for kind in self.examples.values() for one in kind}
-        return Pictures(self.deepest, self.items, sorted({*shown_frames(self.deepest), *shown}))
+        return examples.Pictures(self.deepest, self.items, sorted({*examples.shown_frames(self.deepest), *shown}))
 
     @cached_property
     def claims(self) -> list[claims.Claim]:
