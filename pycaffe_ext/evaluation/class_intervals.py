@@ -104,7 +104,7 @@ def _macro_by_image(images: Images, value: float) -> Interval | None:
     kinds = np.flatnonzero(images.count)
     of_class = np.array([(added[images.label == kind] ** 2).sum() for kind in kinds])
     count = images.count[kinds]
-    reach = t_quantile(class_resampling.satterthwaite(of_class, count)) * float(np.sqrt(of_class.sum()))
+    reach = t_quantile(class_resampling.satterthwaite(of_class, count.tolist())) * float(np.sqrt(of_class.sum()))
     found = logit_interval(value, reach, all_alike(int(count.min())))
     alike = [_reaches(images, kind) for kind in images.present if _alike(images, kind)]
     below, above = np.sqrt((np.array([*alike, (0.0, 0.0)]) ** 2).sum(axis=0)) / len(images.present)

@@ -206,14 +206,15 @@ def _outcome(truth: int | None, rows: Sequence[Claim]) -> Outcome:
         truth,
         share(lambda row: row.verdict is Verdict.SHOWN),
         share(lambda row: row.verdict is Verdict.AGAINST),
-        share(lambda row: _below(row) and row.test is not None and above(row.test)),
-        share(lambda row: _below(row) and row.test is not None and not above(row.test)),
+        share(lambda row: _below(row, True)),
+        share(lambda row: _below(row, False)),
         float(np.median(smallest)) if smallest else None,
     )
 
 
-def _below(claim: Claim) -> bool:
-    return claim.p is not None and claim.p < LEVEL
+def _below(claim: Claim, for_it: bool) -> bool:
+    """Whether p is below the level on the side that is for the claim, or against it."""
+    return claim.test is not None and claim.p is not None and claim.p < LEVEL and above(claim.test) is for_it
 
 
 def smallest(world: StudyWorld, resamples: int, seed: int, number: int) -> float:
