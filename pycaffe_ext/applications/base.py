@@ -45,6 +45,7 @@ class Application(ABC, Generic[I, E]):
 
     slug: ClassVar[str]
     words: ClassVar[tuple[str, str]] = ("frame", "candidate")  # an item and a sample, in tables and messages
+    target: ClassVar[str] = ""  # what an item can hold several of, "polyp"; none where items themselves are classified
     places: ClassVar[tuple[str, ...]] = ()  # what the numbers of a sample's place are called
     endings: ClassVar[tuple[str, ...]] = SUFFIXES  # of the pictures that `unlabelled` takes
     test_views: ClassVar[int]  # patches scored per test sample by default
@@ -63,6 +64,10 @@ class Application(ABC, Generic[I, E]):
     def data_name(self, request: DataRequest) -> str:
         """What the data are called in titles and reports."""
         return request.source if request.data else "synthetic data"
+
+    def reference(self, request: DataRequest) -> str:
+        """Where the ground truth comes from, in words."""
+        return "labels of the data set" if request.data else "known, as the data are synthetic"
 
     @abstractmethod
     def classes(self, request: DataRequest) -> tuple[str, ...]:
@@ -89,6 +94,10 @@ class Application(ABC, Generic[I, E]):
     def fixed_splits(self, items: Sequence[I]) -> Mapping[str, Sequence[I]] | None:
         """split -> its items where the user fixed the splits; None where they are to be drawn."""
         return None
+
+    def tuning(self, request: DataRequest) -> float:
+        """Share of the data set's groups on which settings of this application may be chosen; see `tuning_items`."""
+        return 0.0
 
     @abstractmethod
     def propose(self, parts: Mapping[str, Sequence[I]], workspace: Path, request: DataRequest) -> Samples:

@@ -26,6 +26,7 @@ class Packed:
     fingerprint : sha256 over the items.  patches : split -> number of patches.
     facts : counts at each stage, for a reader.  slices : of the test patches; only a single one lies in the folder,
     several are packed by each run, one after the other (see TestSlices).  fitted : model file -> digest.
+    tuning : what is for training only: "share", as asked for, and the "groups" and "items" that it comes to.
     damaged : names of the damaged items that DAMAGED=keep took.  classes : their names.
     left_out : of the pictures and videos in the data set's folder; of this run, so it is not in the folder's record.
     """
@@ -38,6 +39,7 @@ class Packed:
     fitted: Mapping[str, str] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()
+    tuning: Mapping[str, float] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
 
     @property
@@ -69,11 +71,12 @@ class Packed:
 
 @dataclass(frozen=True)
 class TestSlices:
-    """The test patches, in slices small enough for any disk.
+    """All patches by which the samples of a split are scored, in slices small enough for any disk.
 
-    selections : the patches of each slice, `sample` counting the test samples.   order : (number) -> place of each
-    selected patch in the LMDB.   pack : (number, folder) writes that slice as test_lmdb and patches_test.csv into the
-    folder and checks it; nothing is written where it lies there for good.
+    selections : the patches of each slice, `sample` counting the split's samples.   order : (number) -> place of each
+    selected patch in the LMDB.   pack : (number, folder) writes that slice as SPLIT_lmdb and patches_SPLIT.csv into
+    the folder and checks it; nothing is written where it lies there for good.   split : "test", or "val", of which
+    the packed folder has the balanced patches only.
     """
 
     __test__ = False  # pytest: this is no test
@@ -81,6 +84,7 @@ class TestSlices:
     selections: Sequence[Selection]
     order: Callable[[int], np.ndarray]
     pack: Callable[[int, Path], None]
+    split: str = "test"
 
 
 def load(folder: Path) -> Packed | None:

@@ -39,6 +39,7 @@ class Polyp(Application[Frame, Evaluation]):
     """Frames with masks; samples are candidate boxes, positive if their centre lies inside the ground truth [S]."""
 
     slug = "polyp"
+    target = "polyp"
     places = ("x", "y", "w", "h")
     test_views = 8  # of 120: the paper scores all
     views = BoxViews()
@@ -53,6 +54,14 @@ class Polyp(Application[Frame, Evaluation]):
         elif request.dataset:
             known(request.dataset, sources.SOURCES, "data set")
             raise UserError(f"DATASET={request.dataset} says what DATA= holds; give DATA= too, or leave DATASET= out")
+
+    def data_name(self, request: DataRequest) -> str:
+        return request.source if request.data else "synthetic frames"
+
+    def reference(self, request: DataRequest) -> str:
+        if not request.data:
+            return super().reference(request)
+        return f"masks of the data set, read with MASK={request.option('mask')}"
 
     def classes(self, request: DataRequest) -> tuple[str, ...]:
         return "no polyp", "polyp"
@@ -72,6 +81,9 @@ class Polyp(Application[Frame, Evaluation]):
 
     def strata(self, items: Sequence[Frame]) -> tuple[Ints, tuple[str, ...]]:
         return (frame_files.polyp_pixels(items) > 0).astype(np.int64), ("", "polyps")
+
+    def tuning(self, request: DataRequest) -> float:
+        return sources.recognise(request.data, request.dataset)[0].tuning if request.data else 0.0
 
     def propose(self, parts: Mapping[str, Sequence[Frame]], workspace: Path, request: DataRequest) -> Samples:
         """Candidates of a detector that is trained on the training frames and on nothing else.

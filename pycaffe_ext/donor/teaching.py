@@ -63,7 +63,7 @@ def teach(lesson: Lesson, student: Path, teacher: Path, folder: Path) -> Path:
     if lesson.pictures % BATCH:
         raise UserError(f"{lesson.pictures} pictures for the teacher: a multiple of {BATCH} is needed")
     published = nets.train_val(nets.NetSpec(app="donor", scheme="scratch", classes=2, arch="squeezenet"))
-    check_transfer(read_blobs(teacher), parameter_shapes(published), {"conv10_donor"})
+    check_transfer(_blobs(teacher), parameter_shapes(published), {"conv10_donor"})
     pictures, targets = folder / "views_lmdb", folder / "targets_lmdb"
     if not pictures.exists():
         pack(pictures, lesson)
@@ -151,6 +151,11 @@ def solver_of(lesson: Lesson, folder: Path) -> caffe_pb2.SolverParameter:
         random_seed=lesson.seed,
         solver_mode=caffe_pb2.SolverParameter.CPU,
     )
+
+
+def _blobs(weights: Path) -> dict[str, list[np.ndarray]]:
+    """Without the places of shared blobs, which SqueezeNet has not."""
+    return {name: [blob for blob in blobs if blob is not None] for name, blobs in read_blobs(weights).items()}
 
 
 def _alone(number: int, side: int) -> list[np.ndarray]:

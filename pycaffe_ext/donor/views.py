@@ -45,7 +45,7 @@ def _place(frame: np.ndarray, rng: Generator, side: int) -> np.ndarray:
     view = frame[top:bottom, left:right]
     shrinks = min(view.shape[:2]) >= side
     square = cv2.resize(view, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    turned = np.rot90(square, rng.integers(4))
+    turned = np.rot90(square, int(rng.integers(4)))
     return np.ascontiguousarray(turned[:, ::-1] if rng.integers(2) else turned)
 
 

@@ -31,6 +31,7 @@ from pycaffe_ext.evaluation.contrasts import (
     verdict,
 )
 from pycaffe_ext.evaluation.convergence import Course, SignTest, converged, least_pairs, sign_test
+from pycaffe_ext.evaluation.folds import in_folds
 from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS
 from pycaffe_ext.evaluation.margins import MARGINS, Margins
 from pycaffe_ext.evaluation.multiplicity import holm
@@ -72,8 +73,7 @@ class Claim:
     def verdict(self) -> Verdict:
         if self.test is None or self.p_holm is None:
             return Verdict.NOT_TESTED
-        above = self.test.above if isinstance(self.test, Test) else self.test.sooner > self.test.later
-        return verdict(above, self.p_holm, self.margin is not None)
+        return verdict(above(self.test), self.p_holm, self.margin is not None)
 
     @property
     def smallest(self) -> float | None:
@@ -83,6 +83,11 @@ class Claim:
         None for convergence and where nothing was tested.
         """
         return self.test.estimate.smallest(LEVEL / self.tested) if isinstance(self.test, Test) else None
+
+
+def above(test: Test | SignTest) -> bool:
+    """Whether the evidence, such as it is, is for the claim."""
+    return test.above if isinstance(test, Test) else test.sooner > test.later
 
 
 class Method(NamedTuple):
@@ -341,6 +346,8 @@ def _sooner(family: Family) -> Claim:
 
 def _paired(first: Mapping[int, Course], second: Mapping[int, Course]) -> SignTest:
     seeds = sorted(first.keys() & second.keys())
+    if in_folds(seeds):
+        raise Untested("folds share their training frames; a sign test needs seeds with splits of their own")
     if caps := {(first[seed].cap, second[seed].cap) for seed in seeds if first[seed].cap != second[seed].cap}:
         raise Untested("their caps on epochs differ: {} and {}; give both the same EPOCHS=".format(*min(caps)))
     times = [(converged(first[seed]), converged(second[seed])) for seed in seeds]

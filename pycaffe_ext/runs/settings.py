@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.data import ENCODINGS
+from pycaffe_ext.data.folds import Fold
+from pycaffe_ext.donor.cards import check_mean_values, check_scale
 from pycaffe_ext.engine.options import FAITHFUL, PRECISIONS
 from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.evaluation.designs import MOST_FOLDS, Trial
 from pycaffe_ext.nets.spec import check_width, parse_width
-from pycaffe_ext.schemes import BASE_LR, STAGES, check
+from pycaffe_ext.schemes import BASE_LR, STAGES, check, is_fine_tuning
 
 LARGEST_SEED = 2**31 - 1
+DONOR_MEAN, DATA_MEAN = "donor", "data"  # words that MEAN= takes
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class DataRequest:
     dataset : its layout, as `make data-help` names it; None = recognised.   seed : of splits and chosen patches.
     patches : training + validation patches at most (the paper: 100 000).
     test_views : patches scored per test sample; None = the application's default.   encoding : of the LMDBs.
+    folds, fold : test on fold 1 .. folds of a partition of the groups, which the seed decides; None = on one half.
+    tuning : share of the groups that are for training only; None = what the data set's adapter says.
     options : the application's own settings that are not its defaults, sorted by name.
     """
 
@@ -40,6 +46,9 @@ class DataRequest:
     patches: int = 6000
     test_views: int | None = None
     encoding: str = "raw"
+    folds: int | None = None
+    fold: int | None = None
+    tuning: float | None = None
     options: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
@@ -53,6 +62,14 @@ class DataRequest:
         _check_range("patches", self.patches, 40)
         _check_range("test_views", self.test_views, 1)
         _check_range("seed", self.seed, 0, LARGEST_SEED)
+        _check_fold(self.folds, self.fold)
+        if self.tuning is not None and not 0 <= self.tuning < 1:
+            raise UserError(f"TUNING={self.tuning} is out of range; allowed: a share of the groups, 0 to below 1")
+
+    @property
+    def of_folds(self) -> Fold | None:
+        """The fold that is tested on; None where there are no folds."""
+        return None if self.folds is None or self.fold is None else Fold(self.fold, self.folds)
 
     def option(self, name: str) -> str:
         """An option of the application, its default if it was not given."""
@@ -75,6 +92,9 @@ class Training:
     epochs : the most; a snapshot is taken after each.   patience : stop after this number of snapshots without a
     better validation AUC.   base_lr : learning rate of a layer with lr_mult 1; Table II's, for AlexNet, unless another
     net needs another.   precision : of the embedded engine's products; "bf16" is faster and not faithful to Caffe.
+    mean : subtracted from the patches: "donor", "data", values of B,G,R or a mean file; None = a fine-tuning's donor's
+    where its card says it, else the data's.   scale : factor of the patches after that; None = as with the mean, the
+    card's or the net's own.   fresh : names, as a shell matches them, of hidden layers that the donor may lack.
     """
 
     scheme: str
@@ -87,6 +107,9 @@ class Training:
     base_lr: float = BASE_LR
     seed: int = 0
     precision: str = FAITHFUL
+    mean: str | None = None
+    scale: float | None = None
+    fresh: str | None = None
 
     def __post_init__(self) -> None:
         check(self.scheme, known(self.arch, STAGES, "ARCH"))
@@ -98,6 +121,21 @@ class Training:
             raise UserError(f"BASE_LR={self.base_lr} is out of range; allowed: above 0 to 1 (Table II: {BASE_LR})")
         if self.width is not None:
             check_width(parse_width(self.width), self.arch)
+        self._check_input()
+
+    def _check_input(self) -> None:
+        """Of mean, scale and fresh, what can be known without the donor and the files."""
+        if self.mean is not None and (values := mean_values(self.mean)):
+            _named("MEAN", check_mean_values, values)
+        if self.scale is not None:
+            _named("SCALE", check_scale, self.scale)
+        if self.fresh is not None:
+            object.__setattr__(self, "fresh", " ".join(self.fresh.replace(",", " ").split()) or None)
+        if not is_fine_tuning(self.scheme, self.arch):
+            if self.mean == DONOR_MEAN:
+                raise UserError(f"MEAN=donor: {self.scheme} has no donor; give data, B,G,R or a mean file")
+            if self.fresh:
+                raise UserError(f"FRESH= is for a fine-tuning; in {self.scheme} every layer starts from its filler")
 
 
 @dataclass(frozen=True)
@@ -159,8 +197,13 @@ class Settings:
 
     @property
     def seed(self) -> int:
-        """The seed by which runs of a study are paired: that of the training."""
+        """The seed of the training; `request.seed` is that of the split."""
         return self.training.seed
+
+    @property
+    def trial(self) -> Trial:
+        """The seed, and the fold if there is one: by it runs of a study are paired."""
+        return Trial(self.seed, self.request.seed, self.request.fold, self.request.folds)
 
     @property
     def job(self) -> str:
@@ -206,8 +249,36 @@ def _fields(record: type) -> list[str]:
     return [one.name for one in fields(record)]
 
 
+def mean_values(text: str) -> tuple[float, ...]:
+    """The numbers of MEAN=104,117,123; none if it names something else."""
+    try:
+        return tuple(float(word) for word in text.split(","))
+    except ValueError:
+        return ()
+
+
+def _named(setting: str, check: Callable[[Any], None], value: Any) -> None:
+    try:
+        check(value)
+    except UserError as error:
+        raise UserError(f"{setting}=: {error}") from None
+
+
 def _names(options: Mapping[str, str]) -> str:
     return ", ".join(name.upper() for name in options) or "none of its own"
+
+
+def _check_fold(folds: int | None, fold: int | None) -> None:
+    if folds is None:
+        if fold is not None:
+            raise UserError(f"FOLD={fold} needs FOLDS=, how many there are")
+        return
+    _check_range("folds", folds, 2, MOST_FOLDS)
+    if fold is None:
+        raise UserError(
+            f"FOLDS={folds}: a single run tests on one of them; give FOLD=1 to {folds}, or run all as a study"
+        )
+    _check_range("fold", fold, 1, folds)
 
 
 def _check_range(name: str, value: int | None, low: int, high: int | None = None) -> None:

@@ -11,8 +11,8 @@ from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.nets.spec import SCALABLE
 from pycaffe_ext.report.tables import layout
 from pycaffe_ext.runs.records import RESULT, read_result
-from pycaffe_ext.runs.settings import Machine, Settings, Training
-from pycaffe_ext.schemes import STAGES, compared
+from pycaffe_ext.runs.settings import DONOR_MEAN, Machine, Settings, Training
+from pycaffe_ext.schemes import STAGES, compared, is_fine_tuning
 from pycaffe_ext.training import resumes
 
 # what a single scheme may have its own of: the data stay the same
@@ -22,9 +22,12 @@ ADJUSTABLE = {"epochs": int, "patience": int, "batch": int, "base_lr": float}
 def jobs(app: str, schemes: Sequence[str], seeds: Sequence[int], **options: Any) -> tuple[Settings, ...]:
     """Settings of every scheme with every seed, seed by seed, so that the first seed is complete first.
 
+    With options["folds"] every seed has that many trials, one for each fold, or the one of options["fold"].
+
     schemes : as `parse_scheme` takes them; none = those that the paper compares, of options["arch"].
-    options : other settings of a run.  weights and width go to the nets that they can be for: weights to those of
-    options["arch"], width to AlexNet.  Raises UserError for an unknown name, a repeated scheme or seed.
+    options : other settings of a run.  weights, fresh and width go to the nets that they can be for: the first two to
+    those of options["arch"], width to AlexNet; fresh and the donor's mean to fine-tunings only.  Raises UserError for
+    an unknown name, a repeated scheme or seed.
     """
     known(app, APPLICATIONS, "application")
     arch = options.pop("arch", None) or Training.arch
@@ -32,9 +35,15 @@ def jobs(app: str, schemes: Sequence[str], seeds: Sequence[int], **options: Any)
     _check_distinct([f"{one}:{scheme}" for one, scheme, _ in chosen], "scheme")
     _check_distinct(list(map(str, seeds)), "seed")
     nets = {one for one, _, _ in chosen}
+    folds, fold = options.get("folds"), options.pop("fold", None)
+    each = range(1, folds + 1) if folds and fold is None else (fold,)
+    tuning = any(is_fine_tuning(scheme, one) for one, scheme, _ in chosen)
     return tuple(
-        Settings.of(app, scheme, arch=one, seed=seed, **{**_fitting(options, one, arch, nets), **own})
+        Settings.of(
+            app, scheme, arch=one, seed=seed, fold=fold, **{**_fitting(options, one, scheme, arch, nets, tuning), **own}
+        )
         for seed in seeds
+        for fold in each
         for one, scheme, own in chosen
     )
 
@@ -70,9 +79,17 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return tuple(map(int, words))
 
 
-def _fitting(options: dict[str, Any], arch: str, main: str, nets: Collection[str]) -> dict[str, Any]:
-    """The options without those that are for another of the `nets`."""
-    other = [name for name, owner in (("weights", main), ("width", SCALABLE)) if owner in nets and arch != owner]
+def _fitting(
+    options: dict[str, Any], arch: str, scheme: str, main: str, nets: Collection[str], tuning: bool
+) -> dict[str, Any]:
+    """The options without those that are for another of the `nets`, and, from scratch, without those about a donor.
+
+    tuning : whether there is a fine-tuning that the latter can be for; else they are left in, to be refused.
+    """
+    owners = {"weights": main, "fresh": main, "width": SCALABLE}
+    other = {name for name, owner in owners.items() if owner in nets and arch != owner}
+    if tuning and not is_fine_tuning(scheme, arch):
+        other |= {"fresh"} | ({"mean"} if options.get("mean") == DONOR_MEAN else set())
     return {name: value for name, value in options.items() if name not in other}
 
 
@@ -98,7 +115,7 @@ def run_all(jobs: Sequence[Settings], runs: Path, machine: Machine, say: Callabl
         pipeline.check(todo, runs, machine)
     failed = []
     for number, job in enumerate(jobs):
-        label = f"[{number + 1}/{len(jobs)}] {job.title}, seed {job.seed}"
+        label = f"[{number + 1}/{len(jobs)}] {job.title}, seed {job.trial}"
         if finished(job, runs):
             say(f"{label}: finished")
             continue
@@ -108,7 +125,7 @@ def run_all(jobs: Sequence[Settings], runs: Path, machine: Machine, say: Callabl
         except UserError as error:
             if number == 0:
                 raise
-            failed.append(f"{job.title}, seed {job.seed}")
+            failed.append(f"{job.title}, seed {job.trial}")
             say(f"error: {label}: {error}")
     say(overview(jobs, runs))
     if failed:
@@ -130,11 +147,11 @@ def overview(jobs: Sequence[Settings], runs: Path) -> str:
         result, metric = read_result(runs / job.name()), load(job.app).metric
         headline = metric.headline(result.test)
         column = headline.name
-        if metric.baseline and not any(row[1] == str(job.seed) for row in rows):
+        if metric.baseline and not any(row[1] == str(job.trial) for row in rows):
             alone = metric.headline(result.test, of_baseline=True)
-            rows.append((f"{metric.baseline} alone", str(job.seed), "", "", str(alone)))
+            rows.append((f"{metric.baseline} alone", str(job.trial), "", "", str(alone)))
         best = result.best
-        rows.append((job.title, str(job.seed), f"{best.epoch:g}", f"{best.validation_auc:.4f}", str(headline)))
+        rows.append((job.title, str(job.trial), f"{best.epoch:g}", f"{best.validation_auc:.4f}", str(headline)))
         if interrupted := resumes.text(result.resumes):
-            notes.append(f"{job.title}, seed {job.seed}, was interrupted: {interrupted}")
+            notes.append(f"{job.title}, seed {job.trial}, was interrupted: {interrupted}")
     return "\n".join([layout((*HEADER, column), rows), *notes])
