@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     teacher = weights.resolve(options["teacher"], folder) if options["teacher"] else None
     trained = recipe.make(recipe.Recipe(), folder)
     if teacher:
-        trained = teaching.teach(teaching.Lesson(), trained, teacher, folder)
+        trained = teaching.teach(teaching.Lesson(), trained, teacher, folder / "lesson")
     if options["install"]:
         recipe.install(trained)
     print(DONOR if options["install"] else trained)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,8 @@ import numpy as np
 
 from pycaffe_ext import nets
 from pycaffe_ext.donor import views
-from pycaffe_ext.donor.recipe import SIDE, WIDTH
+from pycaffe_ext.donor.cards import write_card
+from pycaffe_ext.donor.recipe import SIDE, WIDTH, card_of
 from pycaffe_ext.donor.weights import check_transfer
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing_folder
@@ -27,7 +28,7 @@ from pycaffe_ext.nets.shapes import parameter_shapes
 from pycaffe_ext.processes import map_processes
 from pycaffe_ext.programs.compute_image_mean import write_mean
 from pycaffe_ext.programs.extract_features import extract
-from pycaffe_ext.proto import caffe_pb2, read_blobs, write_text
+from pycaffe_ext.proto import caffe_pb2, read_blobs, read_mean, write_text
 from pycaffe_ext.records.datum import open_database, parse, to_bytes
 from pycaffe_ext.tether import Tethered
 
@@ -37,6 +38,7 @@ PARTS = 192  # principal components that are learnt
 BATCH = 20  # of the teacher
 LESSON = "lesson"  # the student's last layer and its target
 CLIP = 4.0  # standard deviations
+SOURCE = "what SqueezeNet (ImageNet) sees in synthetic colonoscopy and procedural images; `make donor TEACHER=`"
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ class Lesson:
 
 
 def teach(lesson: Lesson, student: Path, teacher: Path, folder: Path) -> Path:
-    """Train the caffemodel `student` on what the caffemodel `teacher` sees; returns the result, all files in `folder`.
+    """Train the caffemodel `student` on what the caffemodel `teacher` sees; returns the result, its card beside it.
+
+    All files lie in `folder`, which is made.
 
     Raises UserError if the teacher is no SqueezeNet or the number of pictures does not fill its batches.
     """
@@ -64,6 +68,7 @@ def teach(lesson: Lesson, student: Path, teacher: Path, folder: Path) -> Path:
         raise UserError(f"{lesson.pictures} pictures for the teacher: a multiple of {BATCH} is needed")
     published = nets.train_val(nets.NetSpec(app="donor", scheme="scratch", classes=2, arch="squeezenet"))
     check_transfer(_blobs(teacher), parameter_shapes(published), {"conv10_donor"})
+    folder.mkdir(parents=True, exist_ok=True)
     pictures, targets = folder / "views_lmdb", folder / "targets_lmdb"
     if not pictures.exists():
         pack(pictures, lesson)
@@ -79,7 +84,9 @@ def teach(lesson: Lesson, student: Path, teacher: Path, folder: Path) -> Path:
         failed = training.wait()
     if failed:
         raise UserError("the lesson stopped; the log above says why")
-    return folder / f"lesson_iter_{made.max_iter}.caffemodel"
+    trained = folder / f"lesson_iter_{made.max_iter}.caffemodel"
+    write_card(trained, replace(card_of(read_mean(folder / "mean.binaryproto")), source=SOURCE))
+    return trained
 
 
 def pack(database: Path, lesson: Lesson) -> None:
@@ -109,9 +116,7 @@ def components(features: np.ndarray) -> np.ndarray:
 def teacher_net(pictures: Path) -> caffe_pb2.NetParameter:
     """SqueezeNet up to its last stage, with the average of each of STAGES over the picture."""
     spec = nets.NetSpec(app="donor", scheme="scratch", classes=2, arch="squeezenet")
-    source = layers.data(str(pictures), "", BATCH, layers.TEST)
-    source.transform_param.ClearField("mean_file")
-    source.transform_param.mean_value.extend(MEAN)
+    source = layers.data(str(pictures), layers.transform_param("", MEAN), BATCH, layers.TEST)
     whole = nets.architecture("squeezenet").layers(spec, True)
     last = max(i for i, layer in enumerate(whole) if f"{STAGES[-1]}/concat" in layer.top)
     averages = [layers.global_average_pooling(f"{stage}/average", f"{stage}/concat") for stage in STAGES]
@@ -121,11 +126,10 @@ def teacher_net(pictures: Path) -> caffe_pb2.NetParameter:
 def student_net(lesson: Lesson, folder: Path) -> caffe_pb2.NetParameter:
     """The narrow AlexNet whose head gives the targets."""
     spec = nets.NetSpec("donor", "scratch", 2, WIDTH, batch_size=lesson.batch_size, dropout_ratio=0.1)
-    pictures = layers.data(
-        str(folder / "views_lmdb"), str(folder / "mean.binaryproto"), lesson.batch_size, layers.TRAIN
-    )
-    target = layers.data(str(folder / "targets_lmdb"), "", lesson.batch_size, layers.TRAIN)
-    target.ClearField("transform_param")
+    seen = layers.transform_param("", card_of(read_mean(folder / "mean.binaryproto")).mean_value)
+    pictures = layers.data(str(folder / "views_lmdb"), seen, lesson.batch_size, layers.TRAIN)
+    plain = caffe_pb2.TransformationParameter()
+    target = layers.data(str(folder / "targets_lmdb"), plain, lesson.batch_size, layers.TRAIN)
     target.name = "target"
     target.top[:] = ["target"]
     *hidden, head = nets.architecture("alexnet").layers(spec, False)

@@ -5,10 +5,11 @@ import pytest
 
 from pycaffe_ext import caffe, nets
 from pycaffe_ext.donor import DONOR, teaching, views
+from pycaffe_ext.donor.cards import find_card
 from pycaffe_ext.donor.weights import check_transfer
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.nets.shapes import parameter_shapes
-from pycaffe_ext.proto import caffe_pb2, read_blobs, write_text
+from pycaffe_ext.proto import caffe_pb2, read_blobs, read_mean, write_text
 from pycaffe_ext.runs.settings import LARGEST_SEED
 
 
@@ -39,7 +40,9 @@ def test_a_lesson_teaches_what_the_teacher_sees_and_the_result_is_a_donor(tmp_pa
     write_text(tmp_path / "published.prototxt", nets.deploy(published))
     caffe.Net(str(tmp_path / "published.prototxt"), caffe.TEST).save(str(tmp_path / "teacher.caffemodel"))
     trained = teaching.teach(lesson, DONOR, tmp_path / "teacher.caffemodel", tmp_path)
-    blobs = read_blobs(trained)
+    blobs, card = read_blobs(trained), find_card(trained)
+    np.testing.assert_allclose(card.mean_value, read_mean(tmp_path / "mean.binaryproto").mean(axis=(1, 2)), atol=0.01)
+    assert "SqueezeNet" in card.source
     net = nets.train_val(nets.NetSpec(app="polyp", scheme="ft-conv3", classes=2, width=teaching.WIDTH))
     check_transfer(blobs, parameter_shapes(net), {"fc8_polyp"})
     assert _loss(lesson, tmp_path, trained) < 0.8 * _loss(lesson, tmp_path, DONOR)
