@@ -37,7 +37,7 @@ class Source:
     sha1: str
     size: int
     urls: tuple[str, ...]
-    page: str
+    page: str = ""
     licence: str = "unrestricted"
     mean_value: tuple[float, ...] = (104, 117, 123)
     input_size: int = 224

@@ -59,7 +59,7 @@ def _variances(deviation: Floats, known: NDArray[Any]) -> Floats:
     return found
 
 
-def satterthwaite(variance: Floats, groups: Sequence[float]) -> float:
+def satterthwaite(variance: Floats, groups: Sequence[float] | np.ndarray) -> float:
     """As many groups as the degrees of freedom of a sum of independent estimates have, plus 1.
 
     variance : (classes,)      groups : of each.  Where nothing varies, the least number of groups.

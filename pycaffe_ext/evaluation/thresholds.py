@@ -99,6 +99,22 @@ def chosen_share(labels: np.ndarray, scores: np.ndarray, share: float) -> float:
     return _finite(froc.operating_point(curve, float(rate)).threshold, f"a share of {share:g} of the negatives")
 
 
+def chosen_youden(labels: np.ndarray, scores: np.ndarray) -> float:
+    """The threshold with the highest sum of sensitivity and specificity (Youden 1950), of several the highest.
+
+    labels : (n,) 1 = positive      scores : (n,) higher = more likely positive
+    Raises UserError where no threshold tells more than chance does.
+    """
+    labels, scores = roc.checked(labels, scores)
+    curve = froc.curve(froc.Cases(np.arange(labels.size), scores, labels, labels))
+    hits, total = curve.hits()
+    index = hits * int((labels == 0).sum()) - curve.false_positives * total  # in whole numbers: rounding breaks no tie
+    best = int(np.argmax(index))
+    if index[best] <= 0:
+        raise UserError("no threshold tells more than chance does on the validation samples")
+    return float(curve.threshold[best])
+
+
 def _finite(threshold: float, what: str) -> float:
     if np.isinf(threshold):
         raise UserError(

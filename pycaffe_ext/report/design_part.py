@@ -43,8 +43,8 @@ HEADER = ("name", "trials", "splits", *COLUMNS)
 
 
 def first_runs(study: Study) -> dict[int, RunFiles]:
-    """seed -> a run of it; all of a seed have the same data."""
-    return {seed: next(iter(study.of_seed(seed).values())) for seed in study.seeds}
+    """seed -> a run of it."""
+    return {seed: study.first(seed) for seed in study.seeds}
 
 
 def test_groups(study: Study) -> dict[int, list[str]]:
@@ -161,12 +161,6 @@ def variance(folder: Path, study: Study, figure: Figure, names: Sequence[str], t
     """
     found = _all_components(study, figure, names)
     write_csv(folder / "components.csv", HEADER, [(name, *_numbers(own)) for name, own in found.items()])
-    return variance_section(study, figure, names, title)
-
-
-def variance_section(study: Study, figure: Figure, names: Sequence[str], title: str) -> Section:
-    """The section alone; arguments as of `variance`."""
-    found = _all_components(study, figure, names)
     reasons = dict.fromkeys(part.note for own in found.values() for part in _parts(own) if part.note)
     text = (
         f"Standard deviation of one trial's {title} owing to each source, with 95 % intervals: on which groups a net"
@@ -174,7 +168,8 @@ def variance_section(study: Study, figure: Figure, names: Sequence[str], title: 
     )
     rows = [(name, *map(_text, _parts(own))) for name, own in found.items()]
     explained = [f"-: {'; '.join(reasons)}."] if reasons else []
-    return Section("Components of variance", [text, Table(("", *PARTS.values()), rows, "components.csv"), *explained])
+    table = Table(("", *PARTS.values()), rows, "components.csv", (components,))
+    return Section("Components of variance", [text, table, *explained])
 
 
 def _all_components(study: Study, figure: Figure, names: Sequence[str]) -> dict[str, Components]:

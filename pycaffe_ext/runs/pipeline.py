@@ -20,7 +20,7 @@ import numpy as np
 from pycaffe_ext import __version__, nets
 from pycaffe_ext.applications import registry, sample_tables, slices
 from pycaffe_ext.applications.base import Application
-from pycaffe_ext.applications.packed import Packed
+from pycaffe_ext.applications.packed import Packed, TestSlices
 from pycaffe_ext.applications.preparation import Prepared, prepare
 from pycaffe_ext.data.pack import database_path
 from pycaffe_ext.errors import UserError
@@ -46,6 +46,8 @@ from pycaffe_ext.training.table import Row, print_row
 
 EPOCH_ITERATIONS = 50  # the least per epoch, else the net's own batch is halved
 SCORE_BATCH = 50
+VALIDATION_SCORES = "scores_val.csv"
+ALL_SAMPLES = {"val": "score_val_all.prototxt", "test": "score_test.prototxt"}  # score nets of all samples of a split
 Say = Callable[[str], None]
 DISTRIBUTIONS = (
     "torch",
@@ -231,10 +233,8 @@ def emit(job: Run) -> Path:
     job.transform.write(job.folder)
     write_text(net, nets.train_val(job.spec))
     write_text(job.folder / "deploy.prototxt", _deploy(job))
-    for split in ("val", "test"):
-        folder = job.test_folder if split == "test" else job.data.folder
-        scores = nets.score_net(job.spec, str(database_path(folder, split)), SCORE_BATCH)
-        write_text(job.folder / f"score_{split}.prototxt", scores)
+    for name, source in _scored(job).items():
+        write_text(job.folder / name, nets.score_net(job.spec, str(source), SCORE_BATCH))
     parameters = nets.solver(
         job.spec,
         nets.Schedule(job.data.patches["train"], job.data.patches["val"], job.settings.training.epochs),
@@ -254,6 +254,15 @@ def _deploy(job: Run) -> caffe_pb2.NetParameter:
     net = nets.deploy(job.spec)
     net.layer[0].transform_param.CopyFrom(nets.architecture(job.spec.arch).transform(job.spec))
     return net
+
+
+def _scored(job: Run) -> dict[str, Path]:
+    """Score net -> the LMDB that it reads."""
+    return {
+        "score_val.prototxt": database_path(job.data.folder, "val"),
+        ALL_SAMPLES["val"]: database_path(job.folder, "val"),
+        ALL_SAMPLES["test"]: database_path(job.test_folder, "test"),
+    }
 
 
 def _record(job: Run, runs: Path, caffe_version: str, saved: RunRecord | None) -> None:
@@ -370,11 +379,13 @@ def train(
 
 
 def _finish(job: Run, caffe: Caffe, fitted: FitResult) -> None:
-    """Score the test patches once with the chosen snapshot, write the tables, the figures and, last, result.json."""
-    metric, seed = job.application.metric, job.settings.request.seed
-    evaluation = metric.evaluate(job.prepared.test, score_test(job, caffe, fitted.weights))
+    """Score all validation samples, from which thresholds come, and once the test's, with the chosen snapshot; write
+    the tables, the figures and, last, result.json."""
+    metric, seed, prepared = job.application.metric, job.settings.request.seed, job.prepared
+    validation = metric.evaluate(prepared.validation, _score(job, caffe, fitted.weights, prepared.validation_slices))
+    evaluation = metric.evaluate(prepared.test, _score(job, caffe, fitted.weights, prepared.test_slices))
     tables = []
-    for table in metric.tables(evaluation, seed):
+    for table in (*metric.tables(evaluation, seed), replace(metric.scores(validation), file=VALIDATION_SCORES)):
         write_csv(job.folder / table.file, table.header, table.rows)
         tables.append(table.file)
     drawn = metric.figures(job.folder, evaluation, job.settings.job, _title(job))
@@ -395,21 +406,20 @@ def _finish(job: Run, caffe: Caffe, fitted: FitResult) -> None:
         precision=job.settings.training.precision,
         resumes=record.resumes,
         warnings=record.warnings,
+        thresholds=metric.thresholds(validation, evaluation, seed),
     )
     records.write_result(job.folder, result)
     slices.forget(job.folder)
 
 
-def score_test(job: Run, caffe: Caffe, weights_file: Path) -> PatchScores:
-    """What `caffe test` computes for every test patch, slice by slice."""
+def _score(job: Run, caffe: Caffe, weights_file: Path, samples: TestSlices) -> PatchScores:
+    """What `caffe test` computes for every patch of all samples of a split, slice by slice."""
 
     def one(count: int) -> tuple[np.ndarray, np.ndarray]:
-        model = job.folder / "score_test.prototxt"
-        return score(
-            caffe, ScoreNet(model, count, SCORE_BATCH, job.output, job.spec.classes), weights_file, progress=True
-        )
+        net = ScoreNet(job.folder / ALL_SAMPLES[samples.split], count, SCORE_BATCH, job.output, job.spec.classes)
+        return score(caffe, net, weights_file, progress=True)
 
-    return slices.score_slices(job.prepared.test_slices, job.data.folder, job.folder, weights_file, one)
+    return slices.score_slices(samples, job.data.folder, job.folder, weights_file, one)
 
 
 def _title(job: Run) -> str:

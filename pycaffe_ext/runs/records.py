@@ -57,6 +57,7 @@ class ResultRecord:
     """What came out of a run; written last.  test : what the application's metric says (Metric.result).
 
     input : what was subtracted from the patches, and their factor; "" = a run of a version that took the data's mean.
+    thresholds : chosen on the validation samples (Metric.thresholds); none in a run of an earlier version.
     """
 
     name: str
@@ -73,6 +74,7 @@ class ResultRecord:
     input: str = ""
     resumes: list[Resume] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    thresholds: list[dict[str, Any]] = field(default_factory=list)
 
 
 R = TypeVar("R", RunRecord, ResultRecord)

@@ -4,6 +4,7 @@ import csv
 import re
 
 import numpy as np
+import provenance_lab
 import pytest
 from class_lab import Frames
 from class_study import GAINS, write_study
@@ -64,6 +65,32 @@ def test_every_file_is_on_the_page_and_every_link_leads_to_one(request, kind):
     assert html.count("data:image/png;base64,") == len([file for file in files if file.endswith(".png")])
 
 
+@pytest.mark.parametrize("kind", ["two", "three"])
+def test_every_number_leads_to_the_function_that_made_it(request, kind):
+    provenance_lab.check_page((request.getfixturevalue(kind)[1] / "report.md").read_text())
+
+
+def test_recall_by_group_is_that_of_the_scores(two):
+    study, out = two
+    images = study_parts.deepest(study).evaluation.images
+    found = [row for row in rows(out / "recall_by_group.csv") if row["name"] == "ft-conv1"]
+    assert sum(int(row["of"]) for row in found) == images.label.size
+    for row in found:
+        own = (images.group == row["group"]) & (images.label == ("blurred", "clear").index(row["class"]))
+        assert int(row["of"]) == own.sum() and int(row["hits"]) == (images.predicted[own] == images.label[own]).sum()
+
+
+def test_thresholds_and_the_reporting_table_are_on_the_page(two):
+    study, out = two
+    page = (out / "report.md").read_text()
+    assert "## Thresholds from validation" in page and "highest sensitivity + specificity" in page
+    assert "test: 15 groups, 90 images" in page
+    found = rows(out / "thresholds.csv")
+    own = [row for row in study.runs[0].result.thresholds if row["scores"] == NETWORK]
+    assert [float(row["test_sensitivity"]) for row in found[:4]] == [row["test"]["sensitivity"] for row in own]
+    assert {row["name"] for row in found} == {*GAINS, "random forest"}
+
+
 def test_unfinished_runs_are_named_first(two):
     page = (two[1] / "report.md").read_text()
     assert page.index("Incomplete: 1 run of this study not finished: frames-ft-conv2") < page.index("## Data")
@@ -112,6 +139,8 @@ def test_every_pair_is_compared_for_every_seed(two):
     )
     assert float(own["p"]) == pytest.approx(expected.difference.p)
     assert float(own["difference"]) == pytest.approx(expected.difference.value)
+    assert float(own["effective_groups"]) == pytest.approx(expected.groups)
+    assert all(float(row["p_max_t"]) >= float(row["p"]) for row in found)
 
 
 def test_the_matrix_of_verdicts(two):
