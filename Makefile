@@ -30,7 +30,7 @@ flags    = $(call options,$(filter-out $(1),$(OPTIONS)))
 unexport $(OPTIONS)
 
 # What a user gives arrives as given: `value` leaves $ alone, a ' is quoted for the shell.
-ARGUMENTS := $(OPTIONS) NAME FILE SOURCE LICENCE APP ROWS REPETITIONS STUDIES MARGIN AUC_MARGIN CHECKS FOR WITHOUT TORCH TEACHER
+ARGUMENTS := $(OPTIONS) NAME FILE SOURCE LICENCE APP ROWS REPETITIONS STUDIES MARGIN AUC_MARGIN CHECKS FOR WITHOUT TORCH
 NAMES    := $(join $(addsuffix =,$(ARGUMENTS)),$(shell echo '$(ARGUMENTS)' | tr A-Z_ a-z-))
 lower    = $(patsubst $(1)=%,%,$(filter $(1)=%,$(NAMES)))
 quote    = '$(subst ','\'',$(1))'
@@ -122,7 +122,7 @@ where-caffe: $(READY)
 	@$(PY) tools/install_caffe.py --where
 
 donor: $(READY)
-	@$(PY) tools/make_donor.py $(call options,TEACHER)
+	@$(PY) tools/make_donor.py
 
 # Two processes with a thread each: most tests are too small to share. A file's tests, and so its fixtures, stay together.
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest tests -n 2 --dist loadfile --no-loadscope-reorder

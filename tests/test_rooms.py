@@ -31,7 +31,7 @@ ROOMS: dict[str, tuple[str, ...]] = {  # room -> the rooms that it may import, b
     "programs": ("caffe", "data", "pictures", "proto", "records"),
     "export": ("engine", "proto"),
     "nets": ("proto", "schemes"),
-    "donor": ("data", "nets", "programs", "proto", "records"),
+    "donor": ("nets", "programs", "proto", "records"),
     "genuine": (),
     "training": ("engine", "evaluation", "proto", "records"),
     "applications": ("data", "detector", "evaluation", "nets", "pictures", "programs"),

@@ -214,7 +214,6 @@ NETS = (
         "repeat the training of the embedded donor (about half an hour on 2 cores)",
         (
             _extra("folder", "for images, prototxt and snapshots", "folder", "path", default="runs/donor"),
-            Option("teacher", "SqueezeNet's weights, whose features it learns then, too", "caffemodel", unset="none"),
             _switch("install", "replace the package's donor by the result"),
         ),
         module="donor",

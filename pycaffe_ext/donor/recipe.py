@@ -17,7 +17,7 @@ import numpy as np
 
 from pycaffe_ext import nets
 from pycaffe_ext.donor import DONOR, images
-from pycaffe_ext.donor.cards import Card, find_card, write_card
+from pycaffe_ext.donor.cards import Card, write_card
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import copy, writing_folder
 from pycaffe_ext.processes import map_processes
@@ -116,10 +116,10 @@ def _draw(item: tuple[int, int]) -> tuple[int, np.ndarray]:
 
 
 def install(trained: Path) -> None:
-    """Put a trained caffemodel, its card or its mean image beside it, where the package looks for its donor."""
-    card = find_card(trained) or card_of(read_mean(trained.parent / "mean.binaryproto"))
+    """Put a trained caffemodel, whose training's mean image lies beside it, where the package looks for its donor."""
+    mean = read_mean(trained.parent / "mean.binaryproto")
     copy(trained, DONOR)
-    write_card(DONOR, card)
+    write_card(DONOR, card_of(mean))
 
 
 def card_of(mean: np.ndarray) -> Card:
