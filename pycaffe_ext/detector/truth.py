@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-SPECK = 5e-4  # share of the frame: smaller mask components are ragged remains of drawing, not lesions
+SPECK = 1e-4  # share of the frame: smaller mask components are ragged remains of drawing, not lesions
 
 
 def centres(candidates: np.ndarray) -> np.ndarray:
