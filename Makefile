@@ -25,7 +25,7 @@ endif
 
 # Variables of the commands, handed on only when given. pycaffe_ext/command_line/ has the tables of commands and options,
 # with every default and the text of `make help`; a test holds that this list and the targets below agree with them.
-OPTIONS := ARCH DATA DATASET MASK DAMAGED RESIZE BALANCE DEGRADE WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE BASE_LR SEED ENCODING CAFFE GPU THREADS PRECISION CACHE_GB RUNS RUN SCHEMES SEEDS OUT
+OPTIONS := ARCH DATA DATASET MASK DAMAGED RESIZE BALANCE DEGRADE WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE BASE_LR SEED SPLIT_SEED FOLDS FOLD TUNING ENCODING CAFFE GPU THREADS PRECISION CACHE_GB RUNS RUN SCHEMES SEEDS OUT
 flags    = $(call options,$(filter-out $(1),$(OPTIONS)))
 unexport $(OPTIONS)
 

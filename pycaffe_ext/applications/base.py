@@ -85,6 +85,10 @@ class Application(ABC, Generic[I, E]):
         """split -> its items where the user fixed the splits; None where they are to be drawn."""
         return None
 
+    def tuning(self, request: DataRequest) -> float:
+        """Share of the data set's groups on which settings of this application may be chosen; see `tuning_items`."""
+        return 0.0
+
     @abstractmethod
     def propose(self, parts: Mapping[str, Sequence[I]], workspace: Path, request: DataRequest) -> Samples:
         """Where patches may be cut and what each is; `item` counts the items of all parts, in order.

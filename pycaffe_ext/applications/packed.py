@@ -26,6 +26,7 @@ class Packed:
     fingerprint : sha256 over the items.  patches : split -> number of patches.
     facts : counts at each stage, for a reader.  slices : of the test patches; only a single one lies in the folder,
     several are packed by each run, one after the other (see TestSlices).  fitted : model file -> digest.
+    tuning : what is for training only: "share", as asked for, and the "groups" and "items" that it comes to.
     damaged : names of the damaged items that DAMAGED=keep took.  classes : their names.
     left_out : of the pictures and videos in the data set's folder; of this run, so it is not in the folder's record.
     """
@@ -38,6 +39,7 @@ class Packed:
     fitted: Mapping[str, str] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()
+    tuning: Mapping[str, float] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
 
     @property

@@ -67,6 +67,9 @@ class Polyp(Application[Frame, Evaluation]):
     def strata(self, items: Sequence[Frame]) -> tuple[Ints, tuple[str, ...]]:
         return (frame_files.polyp_pixels(items) > 0).astype(np.int64), ("", "polyps")
 
+    def tuning(self, request: DataRequest) -> float:
+        return sources.recognise(request.data, request.dataset)[0].tuning if request.data else 0.0
+
     def propose(self, parts: Mapping[str, Sequence[Frame]], workspace: Path, request: DataRequest) -> Samples:
         """Candidates of a detector that is trained on the training frames and on nothing else.
 

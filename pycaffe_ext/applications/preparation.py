@@ -35,7 +35,7 @@ from pycaffe_ext.programs import compute_image_mean
 from pycaffe_ext.runs.settings import DataRequest, short_hash
 
 SLICE = 50_000  # test patches packed at a time: 8 GB of raw AlexNet patches
-LAYOUT = 4  # of both folders; older ones are not used
+LAYOUT = 5  # of both folders; older ones are not used
 LOCK = ".lock"
 
 Say = Callable[[str], None]
@@ -141,6 +141,8 @@ def found_folder(application: Application[Any, Any], request: DataRequest, runs:
         "dataset": request.dataset,
         "options": dict(request.options),
         "seed": request.seed,
+        "fold": request.of_folds,
+        "tuning": tuning_share(application, request),
         "application": dict(application.key()),
         "version": __version__,
         "layout": (LAYOUT, application.layout),
@@ -205,10 +207,28 @@ def draw_splits(
     hashed: groups.Hashed | None = None,
 ) -> splits.Splits:
     """Training, validation and test items: by group, near-duplicates in one group; or as the data set says."""
+    share = tuning_share(application, request)
     if fixed := application.fixed_splits(items):
+        _check_drawn(request)
         return {split: sorted(part, key=lambda item: item.name) for split, part in fixed.items()}
     strata, names = application.strata(items)
-    return splits.split_items(groups.join_near_duplicates(items, hashed), strata, names, seed=request.seed)
+    joined = groups.join_near_duplicates(items, hashed)
+    return splits.split_items(joined, strata, names, seed=request.seed, tuning=share, fold=request.of_folds)
+
+
+def tuning_share(application: Application[Any, Any], request: DataRequest) -> float:
+    """Share of the groups that are for training only: TUNING=, or what the data set's adapter says."""
+    return application.tuning(request) if request.tuning is None else request.tuning
+
+
+def _check_drawn(request: DataRequest) -> None:
+    """Raise UserError for settings of the draw where splits.csv fixes the splits."""
+    given = {"FOLDS": request.folds, "TUNING": request.tuning}
+    for name, value in given.items():
+        if value:
+            raise UserError(
+                f"{name}={value}: splits.csv of the data set fixes the splits; remove it, or leave {name}= out"
+            )
 
 
 def _check_duplicates(items: Sequence[Any], parts: splits.Splits, hashed: groups.Hashed) -> None:
@@ -249,9 +269,18 @@ def _pack(found: Found, folder: Path, size: int, classes: tuple[str, ...]) -> Pa
         dict(found.application.fitted(found.folder)),
         classes,
         tuple(found.collection.damaged),
+        _tuning(found),
     )
     done.save()
     return done
+
+
+def _tuning(found: Found) -> dict[str, float]:
+    share = tuning_share(found.application, found.request)
+    if not share or found.application.fixed_splits(found.items):
+        return {}
+    own = splits.tuning_items(found.items, share)
+    return {"share": share, "groups": len({item.group for item in own}), "items": len(own)}
 
 
 def _check_classes(found: Found, classes: Sequence[str]) -> None:

@@ -1,18 +1,23 @@
 """Training, validation and test sets by group: drawn once with a seed, written, and checked for overlap.
 
 The paper splits 40 videos at random into halves for training and test (18 900 of 37 800 frames each), then the
-training half 80 % / 20 % into training and validation (section 6, set-up).
+training half 80 % / 20 % into training and validation (section 6, set-up).  Here a part may be set aside on which
+settings are chosen (`tuning_items`), and the test set may be one of several folds instead of a half.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
+from pycaffe_ext.data import draws
+from pycaffe_ext.data.folds import Fold
 from pycaffe_ext.data.items import SPLITS, Item
 from pycaffe_ext.data.names import by_identifier, check_look, identifier
 from pycaffe_ext.data.tables import LINE, read_table
@@ -22,9 +27,8 @@ from pycaffe_ext.files import write_csv
 HEADER = ("frame", "group", "split")  # "frame" for every item: the file is written by hand, too
 TEST_FRACTION = 0.5
 VAL_FRACTION = 0.2
-DRAWS = 1000
+MOST_VAL = 0.5  # of what is neither tested nor set aside for tuning
 I = TypeVar("I", bound=Any)  # noqa: E741 (an item)
-CELLS = 500_000  # bounds the memory of the draws when there are many groups
 
 Splits = dict[str, list[Any]]
 
@@ -36,14 +40,18 @@ def split_items(
     test_fraction: float = TEST_FRACTION,
     val_fraction: float = VAL_FRACTION,
     seed: int = 0,
+    tuning: float = 0.0,
+    fold: Fold | None = None,
 ) -> Splits:
     """Items of "train", "val" and "test", each sorted by name; a group is never divided.
 
     strata : (n,) int, what the splits balance, such as whether a frame shows a polyp.   names : of the strata;
-    those with a name must be in every split.   test_fraction is of all items, val_fraction of the others.
-    Of many random orders of the groups the cut is kept that comes nearest to the fractions in items and in the items
-    of each stratum, after what matters more: every stratum in every split. Same input and seed, same splits.
-    Raises UserError if a fraction is outside (0, 1), or fewer than three groups exist or hold a named stratum.
+    those with a name must be in every split.   tuning : share of the groups that are for training only, see
+    `tuning_items`.   test_fraction is of the items that may be tested, val_fraction of all that are not.
+    fold : test on this fold instead; the folds of one seed test every group once.   The draws are random, near the
+    fractions in items and in the items of each stratum (`draws`), after what matters more: every stratum in every
+    split.  Same input and seed, same splits.
+    Raises UserError if a fraction is out of range, or too few groups exist or hold a named stratum.
     """
     for name, value in (("test fraction", test_fraction), ("validation fraction", val_fraction)):
         if not 0 < value < 1:
@@ -51,18 +59,55 @@ def split_items(
     groups, index = np.unique([item.group for item in items], return_inverse=True)
     counts = np.zeros((len(groups), len(names)), np.int64)  # items of each stratum, stratum 0 last
     np.add.at(counts, (index, (np.asarray(strata) - 1) % len(names)), 1)
-    _check_enough(counts, [*names[1:], names[0]])
-    rng = np.random.default_rng(seed)
+    free = np.flatnonzero(~_tuning(groups.tolist(), tuning))
+    _check_enough(counts[free], [*names[1:], names[0]], fold)
     part = np.zeros(len(groups), np.int64)
-    part[_draw(counts, test_fraction, 2, rng)] = SPLITS.index("test")
-    rest = np.flatnonzero(part == 0)
-    part[rest[_draw(counts[rest], val_fraction, 1, rng)]] = SPLITS.index("val")
+    part[free[_test(counts[free], test_fraction, seed, fold)]] = SPLITS.index("test")
+    others, rest = part == 0, free[part[free] == 0]
+    share = min(val_fraction * counts[others].sum() / counts[rest].sum(), MOST_VAL)
+    rng = np.random.default_rng((seed, 1, fold.number if fold else 0))
+    part[rest[draws.draw(counts[rest], share, 1, rng)]] = SPLITS.index("val")
     splits = {
         split: sorted((items[n] for n in np.flatnonzero(part[index] == i).tolist()), key=lambda item: item.name)
         for i, split in enumerate(SPLITS)
     }
     check_overlap(splits)
     return splits
+
+
+def _test(counts: np.ndarray, fraction: float, seed: int, fold: Fold | None) -> np.ndarray:
+    """Indices of the groups to test on."""
+    rng = np.random.default_rng(seed)
+    if fold is None:
+        return draws.draw(counts, fraction, 2, rng)
+    return np.flatnonzero(draws.partition(counts, fold.of, 2, rng) == fold.number - 1)
+
+
+def tuning_items(items: Sequence[I], share: float) -> list[I]:
+    """The items on which settings may be chosen: no seed and no fold tests or validates on their groups.
+
+    They go by the groups' names alone: a group is one of them if the first 64 bits of the SHA-256 of its name, as a
+    fraction of 2**64, lie below `share`.  So it is or is not in whatever part of the data set it is met.  Join
+    near-duplicates first (`groups.join_near_duplicates`), as is done before splits are drawn.
+    Raises UserError for a share outside [0, 1), and one above 0 that is met by no group.
+    """
+    groups = [item.group for item in items]
+    chosen = _tuning(groups, share)
+    return [item for item, taken in zip(items, chosen.tolist(), strict=True) if taken]
+
+
+def _tuning(groups: Sequence[str], share: float) -> np.ndarray:
+    """(groups,) bool"""
+    if not 0 <= share < 1:
+        raise UserError(f"TUNING={share}: must be a share of the groups, from 0 to below 1")
+    position = {group: int.from_bytes(sha256(os.fsencode(group)).digest()[:8], "big") / 2**64 for group in {*groups}}
+    chosen = np.array([position[group] < share for group in groups], bool)
+    if share > 0 and not chosen.any():
+        raise UserError(
+            f"TUNING={share:g}: none of {len(position)} groups is set aside (the hash of their names decides); give"
+            " TUNING=0 or a larger share"
+        )
+    return chosen
 
 
 def check_overlap(splits: Mapping[str, Sequence[Item]]) -> None:
@@ -126,30 +171,20 @@ def _read_rows(path: Path) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _check_enough(counts: np.ndarray, names: Sequence[str]) -> None:
+def _check_enough(counts: np.ndarray, names: Sequence[str], fold: Fold | None) -> None:
     """counts : (groups, strata)."""
     needed = [(len(counts), "groups")]
     needed += [(int(np.count_nonzero(counts[:, i])), f"groups with {name}") for i, name in enumerate(names) if name]
+    least = len(SPLITS) if fold is None else max(fold.of, 4 if fold.of == 2 else 3)
     for number, what in needed:
-        if number < len(SPLITS):
+        if number >= least:
+            continue
+        if fold is None:
             raise UserError(
                 f"only {number} {what}; training, validation and test need one each (groups.csv beside the pictures"
                 " says which belong together)"
             )
-
-
-def _draw(counts: np.ndarray, fraction: float, keep: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices of the groups taken: about `fraction` of the items and of each stratum but the last, counts (g, k).
-
-    Both sides get items of every stratum if the groups allow it: one group here, `keep` on the side that stays.
-    """
-    draws = max(1, min(DRAWS, CELLS // len(counts)))
-    orders = rng.permuted(np.tile(np.arange(len(counts)), (draws, 1)), axis=1)
-    taken = np.cumsum(counts[orders], axis=1)[:, :-keep]
-    groups = np.cumsum(counts[orders] > 0, axis=1)[:, :-keep]
-    total, total_groups = counts.sum(axis=0), np.count_nonzero(counts, axis=0)
-    lacking = np.maximum(1 - groups, 0) + np.maximum(keep - (total_groups - groups), 0)
-    share = [taken.sum(axis=2) / total.sum(), *(taken[..., k] / max(total[k], 1) for k in range(len(total) - 1))]
-    cost = 10 * lacking.sum(axis=2) + sum(abs(s - fraction) for s in share)
-    draw, cut = np.unravel_index(np.argmin(cost), cost.shape)
-    return np.sort(orders[draw, : cut + 1])
+        raise UserError(
+            f"FOLDS={fold.of}: only {number} {what}; every fold tests on one or more and leaves two for training and"
+            f" validation, so that takes {least}"
+        )

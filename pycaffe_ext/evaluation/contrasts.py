@@ -17,21 +17,25 @@ seeds, half-shared and equal test sets and any share of training in the variance
 The plain t interval over seeds falls to 52 %; Satterthwaite's degrees of freedom (Hillis 2007) to 92 %;
 Nadeau and Bengio's corrected t (2003) covers 96 to 100 %, which costs power, and 90 % where the test sets are equal.
 
+A study in folds has another variance, that of `folds`.
+
 What it cannot see: trainings that resemble each other because their training sets overlap.  The inference is to other
 trainings and other test groups of this data set's kind.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from math import sqrt
+from math import nan, sqrt
 
 import numpy as np
 
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.evaluation import folds
+from pycaffe_ext.evaluation.folds import in_folds
 from pycaffe_ext.evaluation.intervals import Interval
 
 LEVEL = 0.05
@@ -60,6 +64,8 @@ class Estimate:
     value : the mean        seed_error : sqrt(MS / S)        case_error : sqrt(C), see the module's head
     seeds, groups : how many; degrees of freedom are one less
     training_sd, case_sd : standard deviations of one seed's value owing to training and to the cases of its test set
+    folds : of each seed; 0 without folds.  With folds seed_error is all of the error, cases included (`folds`), with
+    `freedom` degrees of freedom; training_sd and case_sd are those of one fold, case_sd nan where it is unknown.
     """
 
     value: float
@@ -69,6 +75,13 @@ class Estimate:
     groups: int
     training_sd: float
     case_sd: float
+    folds: int = 0
+    freedom: int | None = None
+
+    @property
+    def seed_freedom(self) -> int:
+        """Degrees of freedom of `seed_error`."""
+        return self.seeds - 1 if self.freedom is None else self.freedom
 
     @property
     def error(self) -> float:
@@ -104,7 +117,7 @@ class Estimate:
         """
         from scipy.special import chdtri, nctdtrinc
 
-        parts = self.seed_error**4 / (self.seeds - 1) + self.case_error**4 / (self.groups - 1)
+        parts = self.seed_error**4 / self.seed_freedom + self.case_error**4 / (self.groups - 1)
         freedom = self.error**4 / parts
         reach = nctdtrinc(freedom, 1 - power, self._quantile(level / 2) / self.error)
         return float(reach * self.error / sqrt(chdtri(freedom, 0.5) / freedom))
@@ -117,7 +130,7 @@ class Estimate:
         """
         from scipy.special import stdtr
 
-        (scale, inner), (other, outer) = (self.case_error, self.groups - 1), (self.seed_error, self.seeds - 1)
+        (scale, inner), (other, outer) = (self.case_error, self.groups - 1), (self.seed_error, self.seed_freedom)
         if other < STEEP * scale:
             (scale, inner), (other, outer) = (other, outer), (scale, inner)
         nodes, weights = _nodes(inner)
@@ -174,18 +187,41 @@ def estimate(values: np.ndarray, covariance: np.ndarray, groups: int) -> Estimat
     )
 
 
+def fold_estimate(values: np.ndarray, covariance: np.ndarray, groups: int, trials: Sequence[int]) -> Estimate:
+    """The mean over folds, see `folds`; the covariance (trials, trials) only says how much of a fold is its cases.
+
+    groups : that carry the figure, in all folds of a seed together.   Raises UserError as `folds.fold_mean`.
+    """
+    if groups < 2:
+        raise UserError(f"{groups} group with cases: the variance between cases is unknown")
+    found = folds.fold_mean(values, trials)
+    own = float(np.trace(covariance)) / len(values)
+    cases = sqrt(own) if own >= 0 else nan
+    training = sqrt(max(found.within - (own if own >= 0 else 0.0), 0.0))
+    error = sqrt(found.variance)
+    return Estimate(found.mean, error, 0.0, found.seeds, groups, training, cases, found.folds, found.freedom)
+
+
 @dataclass(frozen=True)
 class Figure:
     """A figure of merit of every scheme and seed, and how its values vary with the cases of the test sets.
 
     values : (seeds, schemes), nan where a scheme was not run with a seed
     covariance : (seeds, schemes, seeds, schemes), from resampling the groups of all test sets together
-    groups : that carry the figure, in the smallest test set
+    groups : that carry the figure, in the smallest test set; of folds, in all of a seed
+    trials : what the rows are, where they are folds of seeds; () = seeds
     """
 
     values: np.ndarray
     covariance: np.ndarray
     groups: int
+    trials: tuple[int, ...] = ()
+
+    def over_seeds(self, values: np.ndarray, covariance: np.ndarray, rows: np.ndarray) -> Estimate:
+        """The estimate from these rows of seeds or folds; values : (rows,), covariance : (rows, rows)."""
+        if not in_folds(self.trials):
+            return estimate(values, covariance, self.groups)
+        return fold_estimate(values, covariance, self.groups, [self.trials[row] for row in rows.tolist()])
 
 
 @dataclass(frozen=True)
@@ -221,7 +257,7 @@ def contrast(figure: Figure, weights: np.ndarray) -> Estimate:
     seeds = np.flatnonzero(np.isfinite(figure.values[:, used]).all(axis=1))
     values = figure.values[np.ix_(seeds, used)] @ weights[used]
     covariance = figure.covariance[np.ix_(seeds, used, seeds, used)]
-    return estimate(values, np.einsum("a,iajb,b->ij", weights[used], covariance, weights[used]), figure.groups)
+    return figure.over_seeds(values, np.einsum("a,iajb,b->ij", weights[used], covariance, weights[used]), seeds)
 
 
 def contrast_test(figure: Figure, weights: np.ndarray, null: float = 0.0) -> Test:

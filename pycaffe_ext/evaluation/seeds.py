@@ -11,12 +11,13 @@ import numpy as np
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import contrasts
+from pycaffe_ext.evaluation.folds import in_folds
 
 LARGE_OVERLAP = 2 / 3  # seeds that draw halves at random share one half
 
 
 class SeedInterval(NamedTuple):
-    """mean over `seeds` runs and its interval; low and high are None where none can be given."""
+    """mean over `seeds` seeds (or folds of seeds) and its interval; low and high are None where none can be given."""
 
     mean: float
     low: float | None
@@ -60,6 +61,7 @@ def seed_interval(
     cases: Cases | None = None,
     limits: tuple[float, float] = (0.0, 1.0),
     confidence: float = 0.95,
+    trials: Sequence[int] = (),
 ) -> SeedInterval:
     """Mean over seeds of a figure (AUC, sensitivity) with an interval for other trainings and other test groups.
 
@@ -69,6 +71,7 @@ def seed_interval(
     (`make coverage`).  Without, it is the t interval with the variance of Nadeau and Bengio (2003), s^2 (1 / S +
     r / (1 - r)), the overlap as r: as if seeds differed by their cases alone, so it is too wide where they do not.
     The plain t interval takes r = 0.
+    trials : which seeds these are; of folds of seeds the interval is that of `contrasts.fold_estimate`
     It is cut at `limits`.  There is none for a single seed, for equal values, which say that the seeds varied
     nothing, and for equal test sets without `cases`.
     Raises UserError for values that are not finite or none at all, and for an overlap outside 0 to 1.
@@ -77,6 +80,8 @@ def seed_interval(
     if not 0 <= overlap <= 1:
         raise UserError(f"overlap {overlap}: must lie between 0 and 1")
     mean, seeds = float(own.mean()), int(own.size)
+    if in_folds(trials):
+        return _of_folds(own, trials, limits, confidence)
     if seeds < 2 or np.ptp(own) < 1e-12:
         return SeedInterval(mean, None, None, seeds)
     if cases is not None and np.isfinite(cases.covariance).all() and cases.groups > 1:
@@ -89,11 +94,23 @@ def seed_interval(
     return SeedInterval(mean, max(low, limits[0]), min(high, limits[1]), seeds)
 
 
+def _of_folds(
+    values: np.ndarray, trials: Sequence[int], limits: tuple[float, float], confidence: float
+) -> SeedInterval:
+    try:
+        found = contrasts.fold_estimate(values, np.full((values.size, values.size), np.nan), 2, trials)
+    except UserError:  # a fold is missing, or all are equal
+        return SeedInterval(float(values.mean()), None, None, int(values.size))
+    low, high = found.interval(confidence)
+    return SeedInterval(found.value, max(low, limits[0]), min(high, limits[1]), found.seeds * found.folds)
+
+
 def scheme_interval(figure: contrasts.Figure, scheme: int, overlap: float) -> SeedInterval:
     """`seed_interval` of one scheme, over the seeds with which it was run; scheme : its column in the figure."""
     seeds = np.flatnonzero(np.isfinite(figure.values[:, scheme]))
     cases = Cases(figure.covariance[:, scheme, :, scheme][np.ix_(seeds, seeds)], figure.groups)
-    return seed_interval(figure.values[seeds, scheme].tolist(), overlap, cases)
+    trials = [figure.trials[seed] for seed in seeds.tolist()] if figure.trials else ()
+    return seed_interval(figure.values[seeds, scheme].tolist(), overlap, cases, trials=trials)
 
 
 def _corrected_reach(values: np.ndarray, overlap: float, confidence: float) -> float:

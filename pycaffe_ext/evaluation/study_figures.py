@@ -9,6 +9,8 @@ import numpy as np
 
 from pycaffe_ext.evaluation import froc, roc
 from pycaffe_ext.evaluation.contrasts import Figure
+from pycaffe_ext.evaluation.designs import Trial
+from pycaffe_ext.evaluation.folds import in_folds
 from pycaffe_ext.progress import bar
 
 RESAMPLES = 1000
@@ -49,7 +51,7 @@ def study_figures(
 ) -> StudyFigures:
     """Figures of all nets of a study.
 
-    cases : seed -> scheme -> scored candidates of the seed's test frames, the same frames for all of a seed
+    cases : seed, or fold of a seed (`Trial`) -> scheme -> scored candidates of its test frames, the same for all
     group : seed -> (frames,) video or patient of each test frame; the same name in two seeds is the same group
     rates : false positives per frame        by : "lesion" or "frame"
     resamples : of the groups, all seeds together, from which the covariance of sensitivities is taken.  That of the
@@ -73,14 +75,26 @@ def study_figures(
         label = (own.lesion > 0).astype(np.int64)
         area[i, j] = roc.auc(label, own.score)
         influence[:, i, j] = auc_influence(label, own.score, at[own.frame], len(numbers))
-    with_lesion = min(froc.lesion_groups(next(iter(cases[key].values())), member[key]) for key in seeds)
+    carried = {key: froc.lesion_groups(next(iter(cases[key].values())), member[key]) for key in seeds}
+    with_lesion, trials = _groups(carried), seeds if in_folds(seeds) else ()
     spread = _deviations(drawn, with_lesion)
     figures = {
-        rate: Figure(sensitivity[..., k], _covariance(spread[..., k]), with_lesion) for k, rate in enumerate(rates)
+        rate: Figure(sensitivity[..., k], _covariance(spread[..., k]), with_lesion, trials)
+        for k, rate in enumerate(rates)
     }
-    mean = Figure(sensitivity.mean(axis=-1), _covariance(spread.mean(axis=-1)), with_lesion)
+    mean = Figure(sensitivity.mean(axis=-1), _covariance(spread.mean(axis=-1)), with_lesion, trials)
     scale = np.sqrt(with_lesion / max(with_lesion - 1, 1))
-    return StudyFigures(seeds, schemes, figures, mean, Figure(area, _covariance(scale * influence), with_lesion))
+    areas = Figure(area, _covariance(scale * influence), with_lesion, trials)
+    return StudyFigures(seeds, schemes, figures, mean, areas)
+
+
+def _groups(carried: Mapping[int, int]) -> int:
+    """Groups with lesions in the smallest test set, where the folds of a seed together are one; carried : by trial."""
+    of_seed: dict[int, int] = {}
+    for key, count in carried.items():
+        seed = key.seed if isinstance(key, Trial) else key
+        of_seed[seed] = of_seed.get(seed, 0) + count
+    return min(of_seed.values())
 
 
 def auc_influence(label: np.ndarray, score: np.ndarray, member: np.ndarray, groups: int) -> np.ndarray:

@@ -31,6 +31,7 @@ from pycaffe_ext.evaluation.contrasts import (
     verdict,
 )
 from pycaffe_ext.evaluation.convergence import Course, SignTest, converged, least_pairs, sign_test
+from pycaffe_ext.evaluation.folds import in_folds
 from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS
 from pycaffe_ext.evaluation.margins import MARGINS, Margins
 from pycaffe_ext.evaluation.multiplicity import holm
@@ -341,6 +342,8 @@ def _sooner(family: Family) -> Claim:
 
 def _paired(first: Mapping[int, Course], second: Mapping[int, Course]) -> SignTest:
     seeds = sorted(first.keys() & second.keys())
+    if in_folds(seeds):
+        raise Untested("folds share their training frames; a sign test needs seeds with splits of their own")
     if caps := {(first[seed].cap, second[seed].cap) for seed in seeds if first[seed].cap != second[seed].cap}:
         raise Untested("their caps on epochs differ: {} and {}; give both the same EPOCHS=".format(*min(caps)))
     times = [(converged(first[seed]), converged(second[seed])) for seed in seeds]

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any, NamedTuple
 
 from pycaffe_ext.evaluation.contrasts import LEVEL, Test
 from pycaffe_ext.evaluation.convergence import SignTest
+from pycaffe_ext.evaluation.folds import in_folds
 from pycaffe_ext.report import markdown
 from pycaffe_ext.report.claims import Claim
 
 SIGN_TEST = "evaluation.convergence.sign_test"
+
+FOLDS = (
+    "A verdict goes by Holm's p over the {tested} claims tested, below {level:g}. Each claim is one contrast fixed"
+    " beforehand, taken fold by fold: the mean over folds, in which every group is tested once. Its variance is that of"
+    " Nadeau and Bengio, as the folds' training sets overlap; more seeds do not make it smaller, as they are tested on"
+    " the same groups. “Every” claims are intersection-union tests: shown if each net by itself is. “As good as” is"
+    " non-inferiority: shown if the effect is above minus the margin, inconclusive if that is open. “Not shown” is not"
+    " “refuted”: the interval says what is still possible. All numbers: claims.csv."
+)
 
 
 class Numbers(NamedTuple):
@@ -55,16 +66,16 @@ def _of_contrast(claim: Claim, test: Test) -> Numbers:
         found.value,
         *found.interval(),
         test.null,
-        "Obuchowski-Rockette, Behrens-Fisher",
+        "Nadeau-Bengio, folds" if found.folds else "Obuchowski-Rockette, Behrens-Fisher",
         test.statistic,
-        found.seeds - 1,
-        found.groups - 1,
+        found.seed_freedom,
+        "" if found.folds else found.groups - 1,
         test.p,
         claim.p_holm,
         found.seeds,
         found.groups,
         found.training_sd,
-        found.case_sd,
+        found.case_sd if isfinite(found.case_sd) else "",
         claim.smallest,
         test.function,
     )
@@ -104,16 +115,24 @@ def _line(claim: Claim, own: Numbers) -> tuple[str, ...]:
     verdict = f"**{claim.verdict.value}**"
     if claim.test is None:
         return claim.statement, verdict, "-", "-", "-", "-", claim.reason
-    units = f"{own.seeds} seeds" + (f", {own.groups} groups" if own.groups != "" else "")
+    seeds = f"{own.seeds} seed{'s' * (own.seeds != 1)}"
+    if isinstance(claim.test, Test) and claim.test.estimate.folds:
+        seeds += f" of {claim.test.estimate.folds} folds"
+    units = seeds + (f", {own.groups} groups" if own.groups != "" else "")
     return (
         claim.statement,
         verdict,
         _effect(claim, own),
-        f"t = {own.statistic:.2f}, df {own.df_seeds} and {own.df_groups}" if own.groups != "" else _signs(claim.test),
+        _statistic(own) if own.groups != "" else _signs(claim.test),
         f"{p_text(own.p)} ({p_text(own.p_holm)})",
         "-" if claim.smallest is None else _size(claim.smallest),
         f"{claim.contrast}; {claim.figure}; {units}; `{own.function}`",
     )
+
+
+def _statistic(own: Numbers) -> str:
+    freedom = f"{own.df_seeds} and {own.df_groups}" if own.df_groups != "" else str(own.df_seeds)
+    return f"t = {own.statistic:.2f}, df {freedom}"
 
 
 def _effect(claim: Claim, own: Numbers) -> str:
@@ -147,6 +166,8 @@ def explanation(found: Sequence[Claim], seeds: Sequence[int]) -> str:
             "One seed: how much a net varies from training to training is unknown, so no claim is tested. Give SEEDS="
             " several; five or more show differences of a useful size."
         )
+    if in_folds(seeds):
+        return FOLDS.format(tested=tested, level=LEVEL)
     return (
         f"A verdict goes by Holm's p over the {tested} claims tested, below {LEVEL:g}. Each claim is one contrast fixed"
         " beforehand, taken seed by seed; its variance has a part from training (seeds) and one from the cases (groups"

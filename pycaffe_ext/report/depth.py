@@ -27,7 +27,7 @@ class Seeds(NamedTuple):
 
 def over_seeds(values: Mapping[int, float], overlap: float) -> Seeds:
     """overlap : of the seeds' test sets, as `seed_interval` takes it"""
-    return Seeds(values, seed_interval(list(values.values()), overlap))
+    return Seeds(values, seed_interval(list(values.values()), overlap, trials=list(values)))
 
 
 def depth_figure(

@@ -218,7 +218,7 @@ def _ties(study: Study) -> list[str]:
     """Where a curve owes a step to candidates that the net does not tell apart."""
     ties = ((run, *study_tables.largest_tie(run)) for run in study.runs)
     said = [
-        f"- {study.name(run)}, seed {run.settings.seed}: {100 * share:.0f} % of the test candidates have the same"
+        f"- {study.name(run)}, seed {run.settings.trial}: {100 * share:.0f} % of the test candidates have the same"
         f" score, {score:.4g}; its curves have a step there"
         for run, share, score in ties
         if share > TIE
@@ -358,7 +358,7 @@ def _pictures(material: Material, files: Collection[str]) -> str:
 def _runs(material: Material, files: Collection[str]) -> str:
     columns: dict[str, Callable[[RunFiles], object]] = {
         "run": material.study.name,
-        "seed": lambda r: r.settings.seed,
+        "seed": lambda r: r.settings.trial,
         "batch": lambda r: r.record.resolved["batch"],
         "epochs at most": lambda r: r.settings.training.epochs,
         "best epoch": lambda r: f"{r.result.best.epoch:g}",

@@ -122,7 +122,7 @@ def _resumed(study: Study) -> str:
 def resumed_runs(study: Study, between: str = " ") -> list[str]:
     """The runs that were resumed, each with its iterations."""
     return [
-        f"{study.name(run)} (seed {run.settings.seed}, at iteration {between.join(map(str, run.resumed_at))})"
+        f"{study.name(run)} (seed {run.settings.trial}, at iteration {between.join(map(str, run.resumed_at))})"
         for run in study.runs
         if run.resumed_at
     ]
@@ -131,7 +131,7 @@ def resumed_runs(study: Study, between: str = " ") -> list[str]:
 def unfaithful_runs(study: Study) -> list[str]:
     """The runs that were not computed in Caffe's precision, each with its own."""
     return [
-        f"{study.name(run)} (seed {run.settings.seed}: {run.settings.training.precision})"
+        f"{study.name(run)} (seed {run.settings.trial}: {run.settings.training.precision})"
         for run in study.runs
         if run.settings.training.precision != FAITHFUL
     ]
@@ -208,7 +208,7 @@ def runs(study: Study, endpoint: Callable[[RunFiles], str], name: str, files: Co
     """Every run with its best snapshot and its primary endpoint, and the tables beside the page."""
     columns: dict[str, Callable[[RunFiles], Any]] = {
         "run": study.name,
-        "seed": lambda run: run.settings.seed,
+        "seed": lambda run: run.settings.trial,
         "batch": lambda run: run.record.resolved["batch"],
         "epochs at most": lambda run: run.settings.training.epochs,
         "best epoch": lambda run: f"{run.result.best.epoch:g}",

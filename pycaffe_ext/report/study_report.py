@@ -96,7 +96,7 @@ class Material:
 
     @cached_property
     def counts(self) -> dict[int, dict[str, dict[str, int]]]:
-        return {run.settings.seed: study_tables.counts(run) for run in study_tables.one_run_each_seed(self.study)}
+        return {run.settings.trial: study_tables.counts(run) for run in study_tables.one_run_each_seed(self.study)}
 
     @cached_property
     def mean_overlap(self) -> float:
@@ -129,7 +129,7 @@ class Material:
         methods = {self.study.name(run): _method(self.study.name(run), run) for run in self.study.runs}
         courses: dict[str, dict[int, Course]] = {name: {} for name in methods}
         for run in self.study.runs:
-            courses[self.study.name(run)][run.settings.seed] = _course(run)
+            courses[self.study.name(run)][run.settings.trial] = _course(run)
         return claims.claims(list(methods.values()), DETECTOR, self.figures, courses, self.margins)
 
 

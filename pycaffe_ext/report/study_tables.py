@@ -117,7 +117,7 @@ def run_rows(study: Study) -> Rows:
     return [
         (
             study.name(run),
-            run.settings.seed,
+            run.settings.trial,
             run.settings.training.arch,
             run.settings.scheme,
             run.folder.name,
@@ -164,7 +164,7 @@ def results(study: Study, figures: StudyFigures, overlap: float) -> dict[str, di
         for place, name in enumerate(figures.schemes)
     }
     for name, values in study.over_seeds(lambda run: run.result.test["patch_auc"]).items():
-        found[name]["patch AUC"] = seed_interval(list(values.values()), overlap)
+        found[name]["patch AUC"] = seed_interval(list(values.values()), overlap, trials=list(values))
     return {name: found[name] for name in [*study.names, DETECTOR]}
 
 

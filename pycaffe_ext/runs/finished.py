@@ -111,7 +111,7 @@ def read_test(done: Packed, application: Application[Any, Any]) -> TestData:
 
 @dataclass(frozen=True)
 class Study:
-    """Runs that belong together: one application and data set, several schemes, perhaps several seeds.
+    """Runs that belong together: one application and data set, several schemes, perhaps several seeds or folds.
 
     runs : in the order of figures and tables: fine-tuned nets from shallow to deep, as Table II, then those from
     scratch; other nets than the main one come last; seed by seed within each.
@@ -131,7 +131,8 @@ class Study:
 
     @property
     def seeds(self) -> list[int]:
-        return sorted({run.settings.seed for run in self.runs})
+        """The seeds; of a study in folds every fold of every seed, as `Trial`."""
+        return sorted({run.settings.trial for run in self.runs})
 
     @property
     def main_seed(self) -> int:
@@ -139,7 +140,7 @@ class Study:
         return max(self.seeds, key=lambda seed: (len(self.of_seed(seed)), -seed))
 
     def of_seed(self, seed: int) -> dict[str, RunFiles]:
-        return {self.name(run): run for run in self.runs if run.settings.seed == seed}
+        return {self.name(run): run for run in self.runs if run.settings.trial == seed}
 
     @property
     def main(self) -> dict[str, RunFiles]:
@@ -159,15 +160,15 @@ class Study:
         """name -> seed -> a number of each run."""
         found: dict[str, dict[int, float]] = {name: {} for name in self.names}
         for run in self.runs:
-            found[self.name(run)][run.settings.seed] = value(run)
+            found[self.name(run)][run.settings.trial] = value(run)
         return found
 
 
 def study(runs: Sequence[RunFiles]) -> Study:
     """Order runs and check that they may stand in one figure.
 
-    Raises UserError if there is none, if two are of one scheme, net and seed, if they are of different applications or
-    data sets, or if runs of one seed were tested on different data.
+    Raises UserError if there is none, if two are of one scheme, net and seed, if they are of different applications,
+    data sets or numbers of folds, or if runs of one seed were tested on different data.
     """
     if not runs:
         raise UserError("no finished run to report on")
@@ -175,7 +176,8 @@ def study(runs: Sequence[RunFiles]) -> Study:
     ordered = Study(tuple(sorted(runs, key=lambda run: _place(run.settings, arch))), arch)
     _check_one_of_each(ordered)
     _check_one_source(runs)
-    for _, same in groupby(sorted(runs, key=lambda run: run.settings.seed), key=lambda run: run.settings.seed):
+    _check_one_design(runs)
+    for _, same in groupby(sorted(runs, key=lambda run: run.settings.trial), key=lambda run: run.settings.trial):
         _check_one_test(list(same))
     return ordered
 
@@ -184,16 +186,27 @@ def _place(settings: Settings, arch: str) -> tuple[object, ...]:
     """Where a run stands in figures: see Study."""
     own = settings.training.arch
     order = [*(f"ft-{stage}" for stage in reversed(STAGES[own])), *SCRATCH]
-    return own != arch, own, order.index(settings.scheme), settings.seed
+    return own != arch, own, order.index(settings.scheme), settings.trial
 
 
 def _check_one_of_each(found: Study) -> None:
     seen: dict[tuple[str, int], Path] = {}
     for run in found.runs:
-        key = found.name(run), run.settings.seed
+        key = found.name(run), run.settings.trial
         if key in seen:
             raise UserError(f"{seen[key]} and {run.folder} are both {key[0]} with seed {key[1]}; name one of them")
         seen[key] = run.folder
+
+
+def _check_one_design(runs: Sequence[RunFiles]) -> None:
+    """Halves and folds, or folds of different numbers, have no common mean."""
+    first = runs[0]
+    for run in runs[1:]:
+        if run.settings.request.folds != first.settings.request.folds:
+            raise UserError(
+                f"{first.folder} and {run.folder} are of FOLDS={first.settings.request.folds or ''} and"
+                f" FOLDS={run.settings.request.folds or ''}; report on them one by one"
+            )
 
 
 def _check_one_source(runs: Sequence[RunFiles]) -> None:
@@ -216,7 +229,7 @@ def _check_one_test(runs: Sequence[RunFiles]) -> None:
     for run in runs[1:]:
         if run.packed.folder.resolve() != first.packed.folder.resolve() and not _same_test(first, run):
             raise UserError(
-                f"{first.folder} and {run.folder} have seed {run.settings.seed}, but were tested on different data"
+                f"{first.folder} and {run.folder} have seed {run.settings.trial}, but were tested on different data"
                 f" ({first.packed.folder.name}, {run.packed.folder.name}); give both the same settings of the data"
             )
         if not _same_samples(first.test, run.test):

@@ -14,8 +14,10 @@ from typing import Any
 
 from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.data import ENCODINGS
+from pycaffe_ext.data.folds import Fold
 from pycaffe_ext.engine.options import FAITHFUL, PRECISIONS
 from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.evaluation.designs import MOST_FOLDS, Trial
 from pycaffe_ext.nets.spec import check_width, parse_width
 from pycaffe_ext.schemes import BASE_LR, STAGES, check
 
@@ -30,6 +32,8 @@ class DataRequest:
     dataset : its layout, as `make data-help` names it; None = recognised.   seed : of splits and chosen patches.
     patches : training + validation patches at most (the paper: 100 000).
     test_views : patches scored per test sample; None = the application's default.   encoding : of the LMDBs.
+    folds, fold : test on fold 1 .. folds of a partition of the groups, which the seed decides; None = on one half.
+    tuning : share of the groups that are for training only; None = what the data set's adapter says.
     options : the application's own settings that are not its defaults, sorted by name.
     """
 
@@ -40,6 +44,9 @@ class DataRequest:
     patches: int = 6000
     test_views: int | None = None
     encoding: str = "raw"
+    folds: int | None = None
+    fold: int | None = None
+    tuning: float | None = None
     options: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
@@ -53,6 +60,14 @@ class DataRequest:
         _check_range("patches", self.patches, 40)
         _check_range("test_views", self.test_views, 1)
         _check_range("seed", self.seed, 0, LARGEST_SEED)
+        _check_fold(self.folds, self.fold)
+        if self.tuning is not None and not 0 <= self.tuning < 1:
+            raise UserError(f"TUNING={self.tuning} is out of range; allowed: a share of the groups, 0 to below 1")
+
+    @property
+    def of_folds(self) -> Fold | None:
+        """The fold that is tested on; None where there are no folds."""
+        return None if self.folds is None or self.fold is None else Fold(self.fold, self.folds)
 
     def option(self, name: str) -> str:
         """An option of the application, its default if it was not given."""
@@ -159,8 +174,13 @@ class Settings:
 
     @property
     def seed(self) -> int:
-        """The seed by which runs of a study are paired: that of the training."""
+        """The seed of the training; `request.seed` is that of the split."""
         return self.training.seed
+
+    @property
+    def trial(self) -> Trial:
+        """The seed, and the fold if there is one: by it runs of a study are paired."""
+        return Trial(self.seed, self.request.seed, self.request.fold, self.request.folds)
 
     @property
     def job(self) -> str:
@@ -208,6 +228,19 @@ def _fields(record: type) -> list[str]:
 
 def _names(options: Mapping[str, str]) -> str:
     return ", ".join(name.upper() for name in options) or "none of its own"
+
+
+def _check_fold(folds: int | None, fold: int | None) -> None:
+    if folds is None:
+        if fold is not None:
+            raise UserError(f"FOLD={fold} needs FOLDS=, how many there are")
+        return
+    _check_range("folds", folds, 2, MOST_FOLDS)
+    if fold is None:
+        raise UserError(
+            f"FOLDS={folds}: a single run tests on one of them; give FOLD=1 to {folds}, or run all as a study"
+        )
+    _check_range("fold", fold, 1, folds)
 
 
 def _check_range(name: str, value: int | None, low: int, high: int | None = None) -> None:

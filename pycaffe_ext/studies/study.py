@@ -22,6 +22,8 @@ ADJUSTABLE = {"epochs": int, "patience": int, "batch": int, "base_lr": float}
 def jobs(app: str, schemes: Sequence[str], seeds: Sequence[int], **options: Any) -> tuple[Settings, ...]:
     """Settings of every scheme with every seed, seed by seed, so that the first seed is complete first.
 
+    With options["folds"] every seed has that many trials, one for each fold, or the one of options["fold"].
+
     schemes : as `parse_scheme` takes them; none = those that the paper compares, of options["arch"].
     options : other settings of a run.  weights and width go to the nets that they can be for: weights to those of
     options["arch"], width to AlexNet.  Raises UserError for an unknown name, a repeated scheme or seed.
@@ -32,9 +34,12 @@ def jobs(app: str, schemes: Sequence[str], seeds: Sequence[int], **options: Any)
     _check_distinct([f"{one}:{scheme}" for one, scheme, _ in chosen], "scheme")
     _check_distinct(list(map(str, seeds)), "seed")
     nets = {one for one, _, _ in chosen}
+    folds, fold = options.get("folds"), options.pop("fold", None)
+    each = range(1, folds + 1) if folds and fold is None else (fold,)
     return tuple(
-        Settings.of(app, scheme, arch=one, seed=seed, **{**_fitting(options, one, arch, nets), **own})
+        Settings.of(app, scheme, arch=one, seed=seed, fold=fold, **{**_fitting(options, one, arch, nets), **own})
         for seed in seeds
+        for fold in each
         for one, scheme, own in chosen
     )
 
@@ -98,7 +103,7 @@ def run_all(jobs: Sequence[Settings], runs: Path, machine: Machine, say: Callabl
         pipeline.check(todo, runs, machine)
     failed = []
     for number, job in enumerate(jobs):
-        label = f"[{number + 1}/{len(jobs)}] {job.title}, seed {job.seed}"
+        label = f"[{number + 1}/{len(jobs)}] {job.title}, seed {job.trial}"
         if finished(job, runs):
             say(f"{label}: finished")
             continue
@@ -108,7 +113,7 @@ def run_all(jobs: Sequence[Settings], runs: Path, machine: Machine, say: Callabl
         except UserError as error:
             if number == 0:
                 raise
-            failed.append(f"{job.title}, seed {job.seed}")
+            failed.append(f"{job.title}, seed {job.trial}")
             say(f"error: {label}: {error}")
     say(overview(jobs, runs))
     if failed:
@@ -130,11 +135,11 @@ def overview(jobs: Sequence[Settings], runs: Path) -> str:
         result, metric = read_result(runs / job.name()), load(job.app).metric
         headline = metric.headline(result.test)
         column = headline.name
-        if metric.baseline and not any(row[1] == str(job.seed) for row in rows):
+        if metric.baseline and not any(row[1] == str(job.trial) for row in rows):
             alone = metric.headline(result.test, of_baseline=True)
-            rows.append((f"{metric.baseline} alone", str(job.seed), "", "", str(alone)))
+            rows.append((f"{metric.baseline} alone", str(job.trial), "", "", str(alone)))
         best = result.best
-        rows.append((job.title, str(job.seed), f"{best.epoch:g}", f"{best.validation_auc:.4f}", str(headline)))
+        rows.append((job.title, str(job.trial), f"{best.epoch:g}", f"{best.validation_auc:.4f}", str(headline)))
         if interrupted := resumes.text(result.resumes):
-            notes.append(f"{job.title}, seed {job.seed}, was interrupted: {interrupted}")
+            notes.append(f"{job.title}, seed {job.trial}, was interrupted: {interrupted}")
     return "\n".join([layout((*HEADER, column), rows), *notes])

@@ -15,6 +15,7 @@ from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.sources import plain
 from pycaffe_ext.data.sources.folders import child, plain_name, subfolders
 from pycaffe_ext.data.sources.grouping import grouped
+from pycaffe_ext.data.sources.kvasir_seg import TUNING
 from pycaffe_ext.data.sources.listing import images
 from pycaffe_ext.data.sources.source import Source
 
@@ -68,4 +69,5 @@ hyper-kvasir/
     quality-of-mucosal-views/bbps-2-3/NAME.jpg""",
     look=look,
     read=read,
+    tuning=TUNING,  # its polyps are those of Kvasir-SEG, under the same names
 )

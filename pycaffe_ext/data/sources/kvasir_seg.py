@@ -14,6 +14,7 @@ from pycaffe_ext.data.sources.listing import walk
 from pycaffe_ext.data.sources.source import Source
 
 BOXES = ("kavsir_bboxes.json", "kvasir_bboxes.json")  # the first is how its authors spell it
+TUNING = 0.2  # the detector's settings are chosen on frames of this data set
 NAME = re.compile(r"c[jk][a-z0-9]{23}")  # all of its frames are called so
 MIXED = (  # such as the collections of Kvasir-SEG and CVC-ClinicDB that networks for segmentation are trained on
     "other frames are among its own: where some are of one video, say in groups.csv which; if none are, DATASET=plain"
@@ -56,4 +57,5 @@ Kvasir-SEG/
   kavsir_bboxes.json                   not needed""",
     look=look,
     read=read,
+    tuning=TUNING,
 )

@@ -34,9 +34,12 @@ class About:
 class Source(About):
     """A data set of frames with masks.
 
+    tuning : share of its groups that are for training only, as settings of this project's detector were chosen on it;
+    `splits.tuning_items` says which.
     look : (folder) -> "" if the folder has this layout, what is missing if it only resembles it, None if it does not.
     read : (folder, cache for decoded videos, progress) -> its frames in any order; UserError naming a wrong file.
     """
 
     look: Look
     read: Read
+    tuning: float = 0.0
