@@ -12,7 +12,7 @@ from pycaffe_ext.detector.settings import Detector
 DARK = 24  # the black surround of a frame stays below this in every channel, mucosa in shade mostly above
 GLARE = 1.25  # a specular spot is this much brighter than its surroundings
 MOST_ROWS = 16384  # OpenCV remaps fewer than 32768 at once
-NOISE = 0.3  # Lab units per pixel: gradients of this size are no edges, even where nothing else is near
+NOISE = 72  # Lab units per field's longest side: gradients of this size are no edges, even where nothing else is near
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ def _glare(image: np.ndarray, scene: np.ndarray) -> np.ndarray:
     pale = image.min(axis=2).astype(np.float32)
     around = _smooth(pale, scene.astype(np.float32), max(image.shape[:2]) * 0.03)
     spots = (pale > 100) & (pale > GLARE * around + 15)
-    return cv2.dilate(spots.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
+    rim = round(max(image.shape[:2]) * 0.02) | 1
+    return cv2.dilate(spots.astype(np.uint8), np.ones((rim, rim), np.uint8)).astype(bool)
 
 
 def _smooth(channels: np.ndarray, trust: np.ndarray, sigma: float) -> np.ndarray:
@@ -130,7 +131,7 @@ def find_edges(view: View, settings: Detector) -> Edges:
     magnitude = np.hypot(gx, gy)
     inner = _inner(scene, max(2, round(side * 0.012)))
     around = _smooth(magnitude, inner.astype(np.float32), side * 0.1)
-    weight = magnitude / (magnitude + around + NOISE)
+    weight = magnitude / (magnitude + around + NOISE / side)
     y, x = np.nonzero(inner & ~spots & (weight > settings.edge_floor) & _ridge(magnitude, gx, gy))
     size = magnitude[y, x]
     columns = (x, y, gx[y, x] / size, gy[y, x] / size, weight[y, x])

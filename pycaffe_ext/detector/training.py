@@ -21,9 +21,10 @@ import cv2
 import numpy as np
 
 from pycaffe_ext.data.frames import Frame, map_frames, read_frame, read_mask
-from pycaffe_ext.detector.candidates import SMALLEST_FRAME, detect_all, resized
+from pycaffe_ext.detector.candidates import SMALLEST_FRAME, detect_all
 from pycaffe_ext.detector.context import surroundings
-from pycaffe_ext.detector.edges import Edges, View, find_edges, look
+from pycaffe_ext.detector.edges import Edges, View, find_edges
+from pycaffe_ext.detector.field import view_of
 from pycaffe_ext.detector.forest import Forest, grow
 from pycaffe_ext.detector.labels import AHEAD, BEHIND, DARK, INSIDE, OTHER, SPOT, classify
 from pycaffe_ext.detector.model import Model, first_stage
@@ -206,8 +207,10 @@ def _opened(frame: Frame, settings: Detector) -> tuple[View, Edges, np.ndarray]:
     image, mask = read_frame(frame), read_mask(frame)
     if min(image.shape[:2]) < SMALLEST_FRAME:
         image, mask = np.zeros((SMALLEST_FRAME, SMALLEST_FRAME, 3), np.uint8), np.zeros((SMALLEST_FRAME,) * 2, bool)
-    view = look(resized(image, settings.working_side))
-    small = cv2.resize(mask.astype(np.uint8) * 255, view.scene.shape[1::-1], interpolation=cv2.INTER_AREA) > 127
+    view, field = view_of(image, settings.working_side)
+    small = (
+        cv2.resize(field.of(mask).astype(np.uint8) * 255, view.scene.shape[1::-1], interpolation=cv2.INTER_AREA) > 127
+    )
     edges = find_edges(view, settings)
     return view, edges, classify(edges, view, small)
 

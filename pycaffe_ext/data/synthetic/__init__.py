@@ -62,7 +62,9 @@ def render_video(
     """Frames (H, W, 3) uint8 BGR with masks (H, W) uint8 0/255 of one video."""
     rng = np.random.default_rng([seed, video])
     times, end = (np.arange(frames) + 0.5) / frames, START + PACE * frames
-    polyps = 0 if video % WITHOUT_POLYPS == WITHOUT_POLYPS - 1 else int(rng.integers(world.polyps[0], world.polyps[1] + 1))
+    polyps = (
+        0 if video % WITHOUT_POLYPS == WITHOUT_POLYPS - 1 else int(rng.integers(world.polyps[0], world.polyps[1] + 1))
+    )
     wall, bend = build_wall(rng, polyps, START + 1.0, end + 0.5, world), random_bend(rng)
     seen = world.scene(size)
     lens, slopes, rays = random_lens(rng, seen), wall_slopes(wall.height), pixel_rays(seen)
