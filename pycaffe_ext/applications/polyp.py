@@ -77,6 +77,8 @@ class Polyp(Application[Frame, Evaluation]):
         """
         boxes, model = detector.cross_fitted(parts, detector.Detector(), request.seed)
         model.save(workspace / MODEL)
+        if model.choice:
+            print(model.choice.text())
         frames = [frame for part in parts.values() for frame in part]
         return labelled(frames, [own for part in parts for own in boxes[part]])
 

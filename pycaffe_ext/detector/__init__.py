@@ -15,9 +15,9 @@ __all__ = [
     "cross_fitted",
     "detect",
     "detect_all",
+    "detect_each",
     "inside",
     "lesion_of",
     "lesions",
-    "detect_each",
     "train",
 ]

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-import cv2
 import numpy as np
 
 from pycaffe_ext.data.frames import Frame, read_frame
@@ -88,7 +87,7 @@ def _clipped(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _joined(kept: np.ndarray, found: np.ndarray, settings: Detector) -> np.ndarray:
-    """Candidates (k, 5) that are kept, and those of (n, 5), in falling order, that neither overlap nor crowd a better one."""
+    """Kept candidates (k, 5) and those of `found` (n, 5), in falling order, that neither overlap nor crowd a better."""
     for candidate in found:
         if len(kept) == settings.max_candidates:
             break

@@ -1,4 +1,4 @@
-"""The visible field of a frame: what the endoscope shows, without the black surround, the text and other pictures in it.
+"""The visible field of a frame: what the endoscope shows, without the black surround and what is printed there.
 
 Every length of the detector is a share of the field, so that neither the frame's size nor its surround matters.
 """

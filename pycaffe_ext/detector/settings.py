@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from pycaffe_ext.errors import UserError
 
@@ -78,4 +78,9 @@ class Detector:
             )
 
 
-UNTRAINED = Detector(unseen=0.1)  # suits votes by the strength of the edges alone
+def untrained(settings: Detector) -> Detector:
+    """Those settings as they suit votes by the strength of the edges alone."""
+    return replace(settings, unseen=0.1)
+
+
+UNTRAINED = untrained(Detector())
