@@ -80,7 +80,7 @@ class Detector:
 
 def untrained(settings: Detector) -> Detector:
     """Those settings as they suit votes by the strength of the edges alone."""
-    return replace(settings, unseen=0.1)
+    return replace(settings, unseen=0.1, shrink=0.1)
 
 
 UNTRAINED = untrained(Detector())

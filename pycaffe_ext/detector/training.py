@@ -56,14 +56,21 @@ class Samples:
 
 
 def train(
-    frames: Sequence[Frame], settings: Detector, seed: int, workers: int | None = None, progress: bool = True
+    frames: Sequence[Frame],
+    settings: Detector,
+    seed: int,
+    workers: int | None = None,
+    progress: bool = True,
+    compared: bool = True,
 ) -> Model:
     """The detector trained on `frames`; the same frames, settings and seed give the same one, whatever `workers`.
 
     Time and memory are bounded: of more than settings.train_frames frames that many are drawn. It is the untrained one
-    where that finds more, as `cross_fitted` says.
+    where that finds more, as `cross_fitted` says, unless `compared` is False.
     Raises UserError if frames with polyps come from fewer than two groups, or no polyp has an edge.
     """
+    if not compared:
+        return _models(frames, settings, seed, (ALL,), workers, progress)[0][ALL]
     return cross_fitted({"train": frames}, settings, seed, workers, progress)[1]
 
 

@@ -23,10 +23,12 @@ from pycaffe_ext.data.synthetic.optics import (
     shade,
     wall_slopes,
 )
-from pycaffe_ext.data.synthetic.world import USUAL, World
+from pycaffe_ext.data.synthetic.world import USUAL, WORLDS, World
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing_folder
 from pycaffe_ext.processes import map_processes
+
+__all__ = ["WORLDS", "World", "render_video", "write_sequences"]
 
 SIZE = (288, 352)  # height, width
 WITHOUT_POLYPS = 4  # every fourth video shows none
