@@ -91,8 +91,8 @@ class Model:
             return cls(settings, choice=choice)
         stages = {"first/": COUNT, "second/": MOST_FEATURES}
         kept = ({name.removeprefix(s): a for name, a in arrays.items() if name.startswith(s)} for s in stages)
-        forests = (from_arrays(a, n, str(path)) for a, n in zip(kept, stages.values(), strict=True))
-        return cls(settings, *forests, choice=choice)
+        first, second = (from_arrays(a, n, str(path)) for a, n in zip(kept, stages.values(), strict=True))
+        return cls(settings, first, second, choice)
 
     def digest(self) -> str:
         """Hexadecimal sha256 of the settings and forests: equal for models that detect alike."""
