@@ -25,12 +25,12 @@ endif
 
 # Variables of the commands, handed on only when given. pycaffe_ext/command_line/ has the tables of commands and options,
 # with every default and the text of `make help`; a test holds that this list and the targets below agree with them.
-OPTIONS := ARCH DATA DATASET MASK DAMAGED RESIZE BALANCE DEGRADE WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE BASE_LR SEED SPLIT_SEED FOLDS FOLD TUNING ENCODING CAFFE GPU THREADS PRECISION CACHE_GB RUNS RUN SCHEMES SEEDS OUT
+OPTIONS := ARCH DATA DATASET MASK DAMAGED RESIZE BALANCE DEGRADE WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE BASE_LR MEAN SCALE FRESH SEED SPLIT_SEED FOLDS FOLD TUNING ENCODING CAFFE GPU THREADS PRECISION CACHE_GB RUNS RUN SCHEMES SEEDS OUT
 flags    = $(call options,$(filter-out $(1),$(OPTIONS)))
 unexport $(OPTIONS)
 
 # What a user gives arrives as given: `value` leaves $ alone, a ' is quoted for the shell.
-ARGUMENTS := $(OPTIONS) NAME APP ROWS REPETITIONS STUDIES MARGIN AUC_MARGIN CHECKS FOR WITHOUT TORCH
+ARGUMENTS := $(OPTIONS) NAME FILE SOURCE LICENCE APP ROWS REPETITIONS STUDIES MARGIN AUC_MARGIN CHECKS FOR WITHOUT TORCH TEACHER
 NAMES    := $(join $(addsuffix =,$(ARGUMENTS)),$(shell echo '$(ARGUMENTS)' | tr A-Z_ a-z-))
 lower    = $(patsubst $(1)=%,%,$(filter $(1)=%,$(NAMES)))
 quote    = '$(subst ','\'',$(1))'
@@ -94,6 +94,14 @@ tables: $(READY)
 weights: $(READY)
 	@$(PY) tools/get_weights.py $(if $(value NAME),$(call quoted,NAME))
 
+.PHONY: import-weights
+import-weights: $(READY)
+	@$(PY) tools/import_weights.py $(call options,OUT) $(if $(value FILE),$(call quoted,FILE))
+
+.PHONY: card
+card: $(READY)
+	@$(PY) tools/make_card.py $(call options,WEIGHTS MEAN SCALE ARCH SOURCE LICENCE)
+
 .PHONY: data-help
 data-help: $(READY)
 	@$(PY) tools/data_help.py $(call flags,$(filter-out DATA DATASET MASK DAMAGED RUNS,$(OPTIONS)))
@@ -114,7 +122,7 @@ where-caffe: $(READY)
 	@$(PY) tools/install_caffe.py --where
 
 donor: $(READY)
-	@$(PY) tools/make_donor.py
+	@$(PY) tools/make_donor.py $(call options,TEACHER)
 
 # Two processes with a thread each: most tests are too small to share. A file's tests, and so its fixtures, stay together.
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest tests -n 2 --dist loadfile --no-loadscope-reorder

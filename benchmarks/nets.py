@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks.materials import CLASSES, mean_of, records
 from benchmarks.rows import Lab
 from pycaffe_ext import nets, proto
-from pycaffe_ext.nets.layers import TRAIN, data, layer
+from pycaffe_ext.nets.layers import TRAIN, data, layer, transform_param
 from pycaffe_ext.proto import caffe_pb2
 
 RECORDS = 512  # of 227 x 227: an epoch of 4 iterations at batch 128
@@ -54,9 +54,8 @@ def noise_net(batch: int, arch: str) -> caffe_pb2.NetParameter:
 def reader(lab: Lab) -> Path:
     """Nothing but a Data layer: raw 256 x 256 Datums, random crop and mirror, minus a mean image."""
     source, mean = str(records(lab, READ_RECORDS, READ_SIDE)), str(mean_of(lab, READ_SIDE))
-    return _write(
-        lab, "reader", caffe_pb2.NetParameter(layer=[data(source, mean, READ_BATCH, TRAIN, READ_CROP, mirror=True)])
-    )
+    transform = transform_param(mean, crop_size=READ_CROP, mirror=True)
+    return _write(lab, "reader", caffe_pb2.NetParameter(layer=[data(source, transform, READ_BATCH, TRAIN)]))
 
 
 def solver(lab: Lab, net: Path, display: int = 1) -> Path:

@@ -53,6 +53,8 @@ STAGES = {  # architecture -> its parametrised stages from the input on; the las
     "lenet": ("conv1", "conv2", "ip1", "ip2"),
 }
 
+STAGES["googlenet_torch"], STAGES["resnet50_torch"] = STAGES["googlenet"], STAGES["resnet50"]
+
 FINE_TUNING = {f"ft-{layer}": layer for layer in LAYERS}  # AlexNet's: scheme -> the shallowest layer that learns
 SCRATCH = {"scratch": None, "scratch-xavier": "xavier", "scratch-msra": "msra"}  # scheme -> filler of all weights
 SCHEMES = (*FINE_TUNING, *SCRATCH)  # AlexNet's

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pycaffe_ext.data.frames import SUFFIXES
 from pycaffe_ext.data.items import Floats, Ints, Item, Parts, Picture, Samples, Views
 from pycaffe_ext.data.sources import listing
+from pycaffe_ext.data.splits import TEST_FRACTION
 from pycaffe_ext.evaluation.metrics.base import Metric
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Application(ABC, Generic[I, E]):
 
     slug: ClassVar[str]
     words: ClassVar[tuple[str, str]] = ("frame", "candidate")  # an item and a sample, in tables and messages
+    target: ClassVar[str] = ""  # what an item can hold several of, "polyp"; none where items themselves are classified
     places: ClassVar[tuple[str, ...]] = ()  # what the numbers of a sample's place are called
     endings: ClassVar[tuple[str, ...]] = SUFFIXES  # of the pictures that `unlabelled` takes
     test_views: ClassVar[int]  # patches scored per test sample by default
@@ -63,6 +65,10 @@ class Application(ABC, Generic[I, E]):
         """What the data are called in titles and reports."""
         return request.source if request.data else "synthetic data"
 
+    def reference(self, request: DataRequest) -> str:
+        """Where the ground truth comes from, in words."""
+        return "labels of the data set" if request.data else "known, as the data are synthetic"
+
     @abstractmethod
     def classes(self, request: DataRequest) -> tuple[str, ...]:
         """Names of the classes, class 0 the background; known before anything is packed: the head needs it."""
@@ -80,6 +86,10 @@ class Application(ABC, Generic[I, E]):
 
         Each but stratum 0 must be in three groups, one for each split; if stratum 0 must be too, name it, else "".
         """
+
+    def test_fraction(self, request: DataRequest) -> float:
+        """Share of the items that the split keeps for the test, above 0 and below 1: the paper's half."""
+        return TEST_FRACTION
 
     def fixed_splits(self, items: Sequence[I]) -> Mapping[str, Sequence[I]] | None:
         """split -> its items where the user fixed the splits; None where they are to be drawn."""

@@ -29,6 +29,7 @@ from pycaffe_ext.runs.settings import DataRequest
 from pycaffe_ext.threads import one_thread_each
 
 MODEL = "quality.npz"  # the forest that was trained on the training frames
+VIDEOS, FRAMES = 32, 8  # synthetic sequences: long enough for runs of bad frames
 DEGRADE = ("0", "1")
 
 
@@ -68,7 +69,8 @@ class Frames(WholePictures[Evaluation]):
     def items(self, request: DataRequest, runs: Path) -> Collection:
         keep = request.option("damaged") == "keep"
         if not request.data:
-            return Collection(degraded(polyp.synthetic_frames(runs, request.seed), "synthetic", runs, request.seed))
+            drawn = polyp.synthetic_frames(runs, request.seed, VIDEOS, FRAMES)
+            return Collection(degraded(drawn, "synthetic", runs, request.seed))
         if request.option("degrade") == "1":
             reading = Reading(damaged=request.option("damaged"))
             frames = sources.find(request.data, request.dataset, runs / "data" / "videos", reading=reading)

@@ -71,11 +71,12 @@ class Packed:
 
 @dataclass(frozen=True)
 class TestSlices:
-    """The test patches, in slices small enough for any disk.
+    """All patches by which the samples of a split are scored, in slices small enough for any disk.
 
-    selections : the patches of each slice, `sample` counting the test samples.   order : (number) -> place of each
-    selected patch in the LMDB.   pack : (number, folder) writes that slice as test_lmdb and patches_test.csv into the
-    folder and checks it; nothing is written where it lies there for good.
+    selections : the patches of each slice, `sample` counting the split's samples.   order : (number) -> place of each
+    selected patch in the LMDB.   pack : (number, folder) writes that slice as SPLIT_lmdb and patches_SPLIT.csv into
+    the folder and checks it; nothing is written where it lies there for good.   split : "test", or "val", of which
+    the packed folder has the balanced patches only.
     """
 
     __test__ = False  # pytest: this is no test
@@ -83,6 +84,7 @@ class TestSlices:
     selections: Sequence[Selection]
     order: Callable[[int], np.ndarray]
     pack: Callable[[int, Path], None]
+    split: str = "test"
 
 
 def load(folder: Path) -> Packed | None:

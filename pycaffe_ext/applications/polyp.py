@@ -30,6 +30,8 @@ from pycaffe_ext.runs.settings import DataRequest
 from pycaffe_ext.threads import one_thread_each
 
 SHOWN = 0.5  # probability of a polyp from which a candidate is drawn
+VIDEOS, FRAMES = 128, 4  # synthetic videos, and frames of each
+SYNTHETIC_TEST = 0.25  # share of their frames that is kept for the test: what learns needs many videos
 MODEL = "detector.npz"  # the detector that was trained on the training frames
 
 
@@ -37,6 +39,7 @@ class Polyp(Application[Frame, Evaluation]):
     """Frames with masks; samples are candidate boxes, positive if their centre lies inside the ground truth [S]."""
 
     slug = "polyp"
+    target = "polyp"
     places = ("x", "y", "w", "h")
     test_views = 8  # of 120: the paper scores all
     views = BoxViews()
@@ -52,6 +55,14 @@ class Polyp(Application[Frame, Evaluation]):
             known(request.dataset, sources.SOURCES, "data set")
             raise UserError(f"DATASET={request.dataset} says what DATA= holds; give DATA= too, or leave DATASET= out")
 
+    def data_name(self, request: DataRequest) -> str:
+        return request.source if request.data else "synthetic frames"
+
+    def reference(self, request: DataRequest) -> str:
+        if not request.data:
+            return super().reference(request)
+        return f"masks of the data set, read with MASK={request.option('mask')}"
+
     def classes(self, request: DataRequest) -> tuple[str, ...]:
         return "no polyp", "polyp"
 
@@ -63,6 +74,10 @@ class Polyp(Application[Frame, Evaluation]):
         frames = sources.find(request.data, request.dataset, videos, reading=reading_of(request))
         left_out = sources.left_out(Path(request.data), frames)
         return Collection(frames, left_out, frame_files.damaged_frames(frames))
+
+    def test_fraction(self, request: DataRequest) -> float:
+        """The paper's half of a data set; less of the synthetic frames, because more can be drawn at any time."""
+        return super().test_fraction(request) if request.data else SYNTHETIC_TEST
 
     def strata(self, items: Sequence[Frame]) -> tuple[Ints, tuple[str, ...]]:
         return (frame_files.polyp_pixels(items) > 0).astype(np.int64), ("", "polyps")
@@ -134,11 +149,11 @@ def reading_of(request: DataRequest) -> Reading:
     return Reading(request.option("mask"), request.option("damaged"))
 
 
-def synthetic_frames(runs: Path, seed: int) -> list[Frame]:
+def synthetic_frames(runs: Path, seed: int, videos: int = VIDEOS, frames: int = FRAMES) -> list[Frame]:
     """Frames of the synthetic sequences of a seed, drawn once into `runs`/data."""
-    folder = runs / "data" / f"synthetic-{seed}"
+    folder = runs / "data" / f"synthetic-{videos}x{frames}-{seed}"
     if not folder.exists():
-        synthetic.write_sequences(folder, seed=seed)
+        synthetic.write_sequences(folder, videos, frames, seed=seed)
     return [replace(frame, source="synthetic") for frame in plain.find(folder)]
 
 

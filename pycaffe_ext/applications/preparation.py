@@ -87,26 +87,42 @@ class Prepared:
     @cached_property
     def test(self) -> TestData:
         """What nets are tested on; a test sample's number is its row here."""
+        return self._data("test")
+
+    @cached_property
+    def validation(self) -> TestData:
+        """All samples of the validation items, as they occur: what thresholds are chosen on."""
+        return self._data("val")
+
+    def _data(self, split: str) -> TestData:
         found = self.found
-        return test_data(found.items, found.split, found.samples, self.packed.classes)
+        return data_of(found.items, found.split, found.samples, self.packed.classes, split)
 
     @cached_property
     def test_slices(self) -> TestSlices:
         """The test patches, in slices; what is packed twice has the same bytes."""
-        rows = _slices(self.found)
-        selections = [_every_view(self.found, part) for part in rows]
-        first = self.found.rows("test")[0]
+        return self._slices("test")
+
+    @cached_property
+    def validation_slices(self) -> TestSlices:
+        """The patches of all validation samples, as many of each as of a test sample."""
+        return self._slices("val")
+
+    def _slices(self, split: str) -> TestSlices:
+        selections = [_every_view(self.found, part) for part in _slices(self.found, split)]
+        first = self.found.rows(split)[0]
         seed = self.found.request.seed
 
         def write(number: int, folder: Path) -> None:
             if folder != self.packed.folder:
-                _pack_split(self.found, selections[number], folder, "test", self.size)
-                _check_split(self.found, folder, "test", self.size)
+                _pack_split(self.found, selections[number], folder, split, self.size)
+                _check_split(self.found, folder, split, self.size)
 
         return TestSlices(
             [replace(one, sample=one.sample - first) for one in selections],
             lambda number: pack.order_of_keys(len(selections[number]), seed),
             write,
+            split,
         )
 
 
@@ -207,13 +223,13 @@ def draw_splits(
     hashed: groups.Hashed | None = None,
 ) -> splits.Splits:
     """Training, validation and test items: by group, near-duplicates in one group; or as the data set says."""
-    share = tuning_share(application, request)
+    tuning = tuning_share(application, request)
     if fixed := application.fixed_splits(items):
         _check_drawn(request)
         return {split: sorted(part, key=lambda item: item.name) for split, part in fixed.items()}
     strata, names = application.strata(items)
-    joined = groups.join_near_duplicates(items, hashed)
-    return splits.split_items(joined, strata, names, seed=request.seed, tuning=share, fold=request.of_folds)
+    joined, share = groups.join_near_duplicates(items, hashed), application.test_fraction(request)
+    return splits.split_items(joined, strata, names, share, seed=request.seed, tuning=tuning, fold=request.of_folds)
 
 
 def tuning_share(application: Application[Any, Any], request: DataRequest) -> float:
@@ -312,14 +328,14 @@ def _for_training(found: Found, split: str, classes: int) -> Selection:
 
 
 def _every_view(found: Found, rows: np.ndarray) -> Selection:
-    """The patches by which the test samples in `rows` are scored."""
+    """The patches by which the samples in `rows` are scored."""
     chosen = take_all(found.samples.label[rows], len(found.application.views), found.test_views)
     return replace(chosen, sample=rows[chosen.sample])
 
 
-def _slices(found: Found) -> list[np.ndarray]:
-    """Test-sample rows, in chunks that fill one slice."""
-    members, step = found.rows("test"), max(1, SLICE // found.test_views)
+def _slices(found: Found, split: str = "test") -> list[np.ndarray]:
+    """Rows of a split's samples, in chunks that fill one slice."""
+    members, step = found.rows(split), max(1, SLICE // found.test_views)
     return [members[start : start + step] for start in range(0, len(members), step)]
 
 
@@ -351,10 +367,10 @@ def _check_split(found: Found, folder: Path, split: str, size: int) -> int:
     return count
 
 
-def test_data(items: Sequence[Any], split: np.ndarray, samples: Samples, classes: tuple[str, ...]) -> TestData:
-    """The test items and their samples; items : all, with the split of each."""
-    inside = np.flatnonzero(split == "test")
-    rows = np.flatnonzero(split[samples.item] == "test")
+def data_of(items: Sequence[Any], split: np.ndarray, samples: Samples, classes: tuple[str, ...], part: str) -> TestData:
+    """The items of a part and their samples; items : all, with the split of each."""
+    inside = np.flatnonzero(split == part)
+    rows = np.flatnonzero(split[samples.item] == part)
     place = np.full(len(items), -1, np.int64)
     place[inside] = np.arange(len(inside))
     chosen = Samples(
@@ -368,6 +384,3 @@ def test_data(items: Sequence[Any], split: np.ndarray, samples: Samples, classes
     )
     tested = [items[i] for i in inside.tolist()]
     return TestData(tuple(item.name for item in tested), np.array([item.group for item in tested]), chosen, classes)
-
-
-test_data.__test__ = False  # type: ignore[attr-defined]  # pytest: this is no test

@@ -1,4 +1,4 @@
-"""The test patches, scored slice by slice: however many there are, one slice at a time is on the disk and in memory."""
+"""Samples scored slice by slice: however many patches there are, one slice at a time is on the disk and in memory."""
 
 from __future__ import annotations
 
@@ -15,35 +15,40 @@ from pycaffe_ext.evaluation.metrics.base import PatchScores
 from pycaffe_ext.files import digest, writing
 from pycaffe_ext.progress import bar
 
-STORE = "test_scores"  # folder of the finished slices, in the run's
+STORE = "test_scores"  # folder of the finished slices of the test, in the run's
 
 Score = Callable[[int], tuple[np.ndarray, np.ndarray]]
 
 
 def score_slices(tests: TestSlices, data: Path, run: Path, weights: Path, score: Score) -> PatchScores:
-    """Scores of all test patches, ordered by sample, then view: in whatever slices, the same sums come out.
+    """Scores of all patches, ordered by sample, then view: in whatever slices, the same sums come out.
 
-    data : folder of the packed data, where a single slice lies for good; several are packed in the folder `run`, one
-    after the other, and removed.   score : count -> (probabilities (count, classes), labels (count,)) of the test_lmdb
-    that lies there.   What a slice came to is kept in `run`/test_scores, so that an interrupted run goes on with the
-    next one; it counts as long as the `weights` are the same.
+    data : folder of the packed data, where a single slice of the test lies for good; others are packed in the folder
+    `run`, one after the other, and removed.   score : count -> (probabilities (count, classes), labels (count,)) of
+    the SPLIT_lmdb that lies there.   What a slice came to is kept in `run`/SPLIT_scores, so that an interrupted run
+    goes on with the next one; it counts as long as the `weights` are the same.
     """
-    store, mark, count = run / STORE, digest(weights), len(tests.selections)
-    folder = data if count == 1 else run
-    for number in bar(range(count), "test slices", unit="slice", progress=count > 1):
+    split, mark, count = tests.split, digest(weights), len(tests.selections)
+    store, folder = _store(run, split), data if count == 1 and split == "test" else run
+    for number in bar(range(count), f"{split} slices", unit="slice", progress=count > 1):
         if _load(store, number, mark) is None:
             tests.pack(number, folder)
-            _save(store, number, mark, _scored(index_path(folder, "test"), tests, number, score))
+            _save(store, number, mark, _scored(index_path(folder, split), tests, number, score))
             if folder == run:
-                shutil.rmtree(database_path(run, "test"))
-                index_path(run, "test").unlink()
+                shutil.rmtree(database_path(run, split))
+                index_path(run, split).unlink()
     parts = [_load(store, number, mark) for number in range(count)]
     return PatchScores(*(np.concatenate([getattr(part, name) for part in parts]) for name in _FIELDS))
 
 
 def forget(run: Path) -> None:
     """Remove what was kept of the slices."""
-    shutil.rmtree(run / STORE, ignore_errors=True)
+    for split in ("test", "val"):
+        shutil.rmtree(_store(run, split), ignore_errors=True)
+
+
+def _store(run: Path, split: str) -> Path:
+    return run / (STORE if split == "test" else f"{split}_scores")
 
 
 _FIELDS = ("sample", "label", "probability")

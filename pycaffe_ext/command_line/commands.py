@@ -173,10 +173,48 @@ NETS = (
         target="weights",
     ),
     Command(
+        "import-weights",
+        "turn a state dict of torchvision's VGG-16, SqueezeNet 1.1, ResNet-50 or GoogLeNet into a donor with its card",
+        (
+            _argument("file", "a .pth (read without running code in it) or .safetensors", "FILE", make="FILE"),
+            output("the caffemodel", "weights/ and FILE's name", hint="file"),
+            _extra("mean", "of the channels, in 0 to 1", "R G B", "float", count=3, unset="torchvision's"),
+            _extra(
+                "std", "standard deviation of the channels, in 0 to 1", "R G B", "float", count=3, unset="torchvision's"
+            ),
+        ),
+        module="import_weights",
+        target="import-weights",
+    ),
+    Command(
+        "card",
+        "write the card of a donor: what it was trained on, in NAME.card.prototxt beside the file",
+        (
+            replace(only("weights")[0], help="the donor's file", hint="file", unset="", group="other", required=True),
+            replace(
+                only("mean")[0],
+                help="what was subtracted: the values of B,G,R (one for all, 0 for nothing) or a mean.binaryproto",
+                hint="B,G,R|file",
+                unset="not known",
+                group="other",
+            ),
+            replace(
+                only("scale")[0], help="what the pixels were multiplied by then", default=1.0, unset="", group="other"
+            ),
+            _extra("input_size", "rows and columns of the net's input", "n", "int", unset="not known"),
+            replace(only("arch")[0], help="the net, as ARCH= calls it", default=None, unset="not known", group="other"),
+            Option("source", "where the weights come from", "page", unset="not known"),
+            Option("licence", "their licence", "name", unset="not known"),
+        ),
+        module="card",
+        target="card",
+    ),
+    Command(
         "donor",
         "repeat the training of the embedded donor (about half an hour on 2 cores)",
         (
             _extra("folder", "for images, prototxt and snapshots", "folder", "path", default="runs/donor"),
+            Option("teacher", "SqueezeNet's weights, whose features it learns then, too", "caffemodel", unset="none"),
             _switch("install", "replace the package's donor by the result"),
         ),
         module="donor",

@@ -2,70 +2,163 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import sqrt
 from typing import Any
 
 from pycaffe_ext.command_line.parsing import parse
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.evaluation.trials import Block, run
+
+HEAD = """\
+{repetitions} test sets of each world, {studies} studies, {resamples} resamples, seed {seed}; ± is the standard error
+Coverage should be 95 %.  Tests of equal methods should find a difference at most 5 % of the time; where the methods
+differ, the share is the power.
+"""
+STUDY_HEAD = "     shown   against  p < .05 above, below  smallest"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse("coverage", arguments)
     if options["repetitions"] < 1 or options["studies"] < 1 or options["resamples"] < 100:
         raise UserError("--repetitions and --studies must be 1 or more and --resamples 100 or more")
-    print_points(options)
-    print_seeds(options)
-    print_claims(options)
+    print(HEAD.format(**options))
+    printers = {**points(options), **labels(options), **seeds(options), **folds(options), **verdicts(options)}
+    title = ""
+    for block, found in run(list(printers), "coverage"):
+        heading, show = printers[block]
+        if heading != title:
+            print(f"## {heading}\n")
+        title = heading
+        show(block, found)
+        print(flush=True)
+    print_power(options)
 
 
-def print_points(options: Mapping[str, Any]) -> None:
-    """Intervals and tests of single nets."""
+Printers = dict[Block, tuple[str, Callable[[Block, list[Any]], None]]]
+
+
+def points(options: Mapping[str, Any]) -> Printers:
+    """Intervals and tests of single detectors, by lesion."""
     from pycaffe_ext.evaluation import simulation
 
-    repetitions, resamples = options["repetitions"], options["resamples"]
-    print(f"{repetitions} test sets of each world, {resamples} resamples; ± is the standard error")
-    print("Coverage should be 95 %. Tests of equal methods should find a difference at most 5 % of the time; where")
-    print("the methods differ, the share is the power.\n")
-    for name, world in simulation.WORLDS.items():
-        shares = simulation.shares(world, repetitions, resamples, options["seed"], progress=True, title=name)
-        print(name + ("" if world.sensitivity[0] == world.sensitivity[1] else ": power"))
-        for outcome, share in shares.items():
-            print(f"  {percent(share, repetitions)}  {simulation.MEANINGS[outcome]}")
-        print(flush=True)
+    work = partial(_simulated, resamples=options["resamples"], seed=options["seed"])
+    blocks = [
+        Block(name + _power(world.sensitivity), partial(work, world), options["repetitions"])
+        for name, world in simulation.WORLDS.items()
+    ]
+    return dict.fromkeys(blocks, ("Candidates in frames", partial(print_shares, simulation.MEANINGS)))
 
 
-def print_seeds(options: Mapping[str, Any]) -> None:
+def _simulated(world: Any, number: int, resamples: int, seed: int) -> dict[str, bool]:
+    from pycaffe_ext.evaluation import simulation
+
+    return simulation.repetition(world, resamples, seed, number)
+
+
+def labels(options: Mapping[str, Any]) -> Printers:
+    """Intervals and tests of classifications."""
+    from pycaffe_ext.evaluation import class_worlds
+
+    blocks = [
+        Block(
+            name + _power(world.gain),
+            partial(class_worlds.repetition, world, options["seed"]),
+            options["repetitions"],
+        )
+        for name, world in class_worlds.WORLDS.items()
+    ]
+    return dict.fromkeys(blocks, ("Classified pictures", partial(print_shares, class_worlds.MEANINGS)))
+
+
+def seeds(options: Mapping[str, Any]) -> Printers:
     """Intervals of a mean over seeds."""
     from pycaffe_ext.evaluation import study_worlds
     from pycaffe_ext.report import claims_worlds
 
-    repetitions, resamples = options["repetitions"], options["resamples"]
-    print(f"Sensitivity over seeds: {repetitions} studies of each world; the 95 % interval covers the truth with\n")
-    print(f"  {'the covariance of cases':24} {'their overlap alone':24} neither")
-    for name, world in claims_worlds.INTERVALS.items():
-        shares = study_worlds.coverage(world, repetitions, resamples, options["seed"], progress=True)
-        cells = [percent(shares[kind], repetitions) for kind in ("cases", "overlap", "plain")]
-        print(f"  {cells[0]:24} {cells[1]:24} {cells[2]:16} {name}", flush=True)
-    print()
+    blocks = [
+        Block(
+            name,
+            partial(study_worlds.repetition, world, options["resamples"], options["seed"]),
+            options["repetitions"],
+        )
+        for name, world in claims_worlds.INTERVALS.items()
+    ]
+    return dict.fromkeys(blocks, ("Sensitivity in the mean over seeds", partial(print_shares, study_worlds.MEANINGS)))
 
 
-def print_claims(options: Mapping[str, Any]) -> None:
-    """Verdicts of whole studies."""
+def folds(options: Mapping[str, Any]) -> Printers:
+    """Tests of two learners in cross-validations."""
+    from pycaffe_ext.evaluation import fold_worlds
+
+    blocks = [
+        Block(name, partial(fold_worlds.repetition, world, options["seed"]), options["repetitions"])
+        for name, world in fold_worlds.WORLDS.items()
+    ]
+    return dict.fromkeys(blocks, ("Studies in folds", partial(print_shares, fold_worlds.MEANINGS)))
+
+
+def verdicts(options: Mapping[str, Any]) -> Printers:
+    """Whole studies through the chain of claims."""
     from pycaffe_ext.report import claims_worlds
 
-    studies, seed = options["studies"], options["seed"]
-    print(f"Verdicts: {studies} studies of each world through the whole chain of claims\n")
-    for name, world in claims_worlds.WORLDS.items():
-        level = claims_worlds.level(world, studies, seed=seed, progress=True)
-        print(f"{name}: {percent(level.false, studies)} of the studies have a false verdict")
-        print("     shown     against  p < .05 unadjusted")
-        for statement, own in level.claims.items():
-            shares = "  ".join(f"{100 * share:6.1f} %" for share in (own.shown, own.against, own.p_low))
-            print(f"  {shares}  {claims_worlds.TRUTHS[own.truth]:5} {statement}")
-        print(flush=True)
-    power = claims_worlds.power_at_smallest(claims_worlds.POWER, studies, seed=seed, progress=True)
-    print(f"  {percent(power, studies)}  a difference of the smallest size that a study is said to show is shown")
+    blocks = {
+        Block(
+            name, partial(claims_worlds.study, world, claims_worlds.RESAMPLES, options["seed"]), options["studies"]
+        ): (
+            "Verdicts of studies",
+            partial(print_claims, world),
+        )
+        for name, world in claims_worlds.WORLDS.items()
+    }
+    return dict(blocks)
+
+
+def print_power(options: Mapping[str, Any]) -> None:
+    """The smallest difference that a study is said to show with a chance of 80 %, and how often it does."""
+    from pycaffe_ext.report import claims_worlds
+
+    resamples, seed, studies = claims_worlds.RESAMPLES, options["seed"], options["studies"]
+    few = max(studies // 4, 1)
+    worlds = claims_worlds.POWERS
+    blocks = [
+        Block(name, partial(claims_worlds.smallest, world, resamples, seed), few) for name, world in worlds.items()
+    ]
+    changed = [claims_worlds.worse(worlds[block.title], found) for block, found in run(blocks, "smallest differences")]
+    blocks = [
+        Block(f"{name}: {size:.3f}", partial(claims_worlds.finds, world, resamples, seed + 1), studies)
+        for name, (world, size) in zip(worlds, changed, strict=True)
+    ]
+    print("## Smallest differences that a study is said to show with a chance of 80 %\n")
+    for block, found in run(blocks, "power"):
+        print(f"  {percent(sum(found) / studies, studies)}  shown of {block.title}", flush=True)
+
+
+def print_shares(meanings: Mapping[str, str], block: Block, found: list[Any]) -> None:
+    from pycaffe_ext.evaluation.simulation import share_of_each
+
+    shares = share_of_each(found)
+    print(block.title)
+    for outcome, meaning in meanings.items():
+        if outcome in shares:
+            print(f"  {percent(shares[outcome], block.repetitions)}  {meaning}")
+
+
+def print_claims(world: Any, block: Block, found: list[Any]) -> None:
+    from pycaffe_ext.report import claims_worlds
+
+    level = claims_worlds.level_of(world, found)
+    print(f"{block.title}: {percent(level.false, block.repetitions)} of the studies have a false verdict")
+    print(STUDY_HEAD)
+    for statement, own in level.claims.items():
+        shares = "  ".join(f"{100 * share:6.1f} %" for share in (own.shown, own.against, own.p_above, own.p_below))
+        smallest = "      -" if own.smallest is None else f"{own.smallest:7.3f}"
+        print(f"  {shares}  {smallest}  {claims_worlds.TRUTHS[own.truth]:5} {statement}")
+
+
+def _power(values: Sequence[float]) -> str:
+    return "" if len(set(values)) == 1 else ": power"
 
 
 def percent(share: float, trials: int) -> str:

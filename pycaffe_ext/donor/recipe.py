@@ -17,11 +17,12 @@ import numpy as np
 
 from pycaffe_ext import nets
 from pycaffe_ext.donor import DONOR, images
+from pycaffe_ext.donor.cards import Card, find_card, write_card
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import copy, writing_folder
 from pycaffe_ext.processes import map_processes
 from pycaffe_ext.programs.compute_image_mean import write_mean
-from pycaffe_ext.proto import caffe_pb2, write_text
+from pycaffe_ext.proto import caffe_pb2, read_mean, write_text
 from pycaffe_ext.records.datum import to_bytes
 from pycaffe_ext.tether import Tethered
 
@@ -115,5 +116,17 @@ def _draw(item: tuple[int, int]) -> tuple[int, np.ndarray]:
 
 
 def install(trained: Path) -> None:
-    """Put a trained caffemodel where the package looks for its donor."""
+    """Put a trained caffemodel, its card or its mean image beside it, where the package looks for its donor."""
+    card = find_card(trained) or card_of(read_mean(trained.parent / "mean.binaryproto"))
     copy(trained, DONOR)
+    write_card(DONOR, card)
+
+
+def card_of(mean: np.ndarray) -> Card:
+    """The card of a donor that was trained with this mean image (3, SIDE, SIDE).
+
+    The images have no fixed composition, so that their mean is flat but for chance: its channels' means stand for it.
+    """
+    values = tuple(float(f"{value:.2f}") for value in mean.mean(axis=(1, 2), dtype=np.float64))
+    about = "procedural images of 64 classes, not ImageNet; `make donor` repeats the training"
+    return Card(values, input_size=SIDE, arch="alexnet", source=about, licence="BSD-2-Clause")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from pycaffe_ext import proto
 from pycaffe_ext.donor import npy_weights
+from pycaffe_ext.donor.cards import Card, card_path, find_card, write_card
 from pycaffe_ext.donor.download import fetch
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.files import digest
@@ -25,13 +27,38 @@ SUFFIXES = (".caffemodel", ".caffemodel.h5", ".npy")
 
 @dataclass(frozen=True)
 class Source:
-    """A published file: what it must be, and where it has been seen."""
+    """A published file: what it must be, where it has been seen, and what stands in its card.
+
+    size : in bytes, about: only to tell a person what is coming.   page : where its authors published it.
+    arch, mean_value, input_size, licence : see cards.Card.
+    """
 
     file: str
     sha1: str
-    size: int  # bytes, about: only to tell a person what is coming
+    size: int
     urls: tuple[str, ...]
-    arch: str = "alexnet"  # what ARCH= calls its net
+    page: str = ""
+    licence: str = "unrestricted"
+    mean_value: tuple[float, ...] = (104, 117, 123)
+    input_size: int = 224
+    arch: str = "alexnet"
+
+    def card(self) -> Card:
+        """What the authors' train_val.prototxt or readme says of the input: B G R of 0 to 255, at scale 1."""
+        return Card(
+            mean_value=self.mean_value,
+            input_size=self.input_size,
+            weights=self.file,
+            sha1=self.sha1,
+            arch=self.arch,
+            source=self.page,
+            licence=self.licence,
+        )
+
+
+ILSVRC_MEAN = (104.00699, 116.66877, 122.67891)  # of B, G, R in BVLC's imagenet_mean.binaryproto
+RESNET_MEAN = (103.06262, 115.90288, 123.15163)  # of B, G, R in the authors' ResNet_mean.binaryproto
+CAFFE_MODELS = "https://github.com/BVLC/caffe/tree/master/models"
 
 
 KNOWN = {
@@ -45,6 +72,9 @@ KNOWN = {
             "https://nvidia.box.com/shared/static/5j264j7mky11q8emy4q14w3r8hl5v6zh.caffemodel",
             "https://apache-mxnet.s3-accelerate.dualstack.amazonaws.com/caffe/models/bvlc_alexnet/bvlc_alexnet.caffemodel",
         ),
+        page=f"{CAFFE_MODELS}/bvlc_alexnet",
+        mean_value=ILSVRC_MEAN,
+        input_size=227,
     ),
     "bvlc_reference_caffenet": Source(
         file="bvlc_reference_caffenet.caffemodel",
@@ -54,6 +84,9 @@ KNOWN = {
             "https://dl.caffe.berkeleyvision.org/bvlc_reference_caffenet.caffemodel",
             "http://dl.caffe.berkeleyvision.org/bvlc_reference_caffenet.caffemodel",
         ),
+        page=f"{CAFFE_MODELS}/bvlc_reference_caffenet",
+        mean_value=ILSVRC_MEAN,
+        input_size=227,
         arch="caffenet",
     ),
     "bvlc_googlenet": Source(
@@ -64,6 +97,7 @@ KNOWN = {
             "https://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel",
             "http://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel",
         ),
+        page=f"{CAFFE_MODELS}/bvlc_googlenet",
         arch="googlenet",
     ),
     "vgg_ilsvrc_16_layers": Source(
@@ -71,6 +105,9 @@ KNOWN = {
         sha1="9363e1f6d65f7dba68c4f27a1e62105cdf6c4e24",
         size=553_432_081,
         urls=("http://www.robots.ox.ac.uk/~vgg/software/very_deep/caffe/VGG_ILSVRC_16_layers.caffemodel",),
+        page="https://www.robots.ox.ac.uk/~vgg/research/very_deep/",
+        licence="CC BY 4.0",
+        mean_value=(103.939, 116.779, 123.68),
         arch="vgg16",
     ),
     "squeezenet_v1.1": Source(
@@ -82,6 +119,9 @@ KNOWN = {
             "https://raw.githubusercontent.com/DeepScale/SqueezeNet/b5c3f1a23713c8b3fd7b801d229f6b04c64374a5/"
             "SqueezeNet_v1.1/squeezenet_v1.1.caffemodel",
         ),
+        page="https://github.com/DeepScale/SqueezeNet",
+        licence="BSD-2-Clause",
+        input_size=227,
         arch="squeezenet",
     ),
     "resnet_50": Source(
@@ -92,6 +132,9 @@ KNOWN = {
             "https://onedrive.live.com/download?cid=4006CBB8476FF777&resid=4006CBB8476FF777%2117895"
             "&authkey=%21AAFW2%2DFVoxeVRck",
         ),
+        page="https://github.com/KaimingHe/deep-residual-networks",
+        licence="MIT",
+        mean_value=RESNET_MEAN,
         arch="resnet50",
     ),
 }
@@ -119,17 +162,31 @@ def resolve(weights: str | os.PathLike[str], folder: Path) -> Path:
 
 
 def get(name: str, folder: Path) -> Path:
-    """Download weights of KNOWN into `folder`, once; a file already there must be right.
+    """Download weights of KNOWN into `folder`, once, and write their card beside them unless one is there.
 
-    UserError if the file there is another one, or if no source delivers the right one.
+    A file already there must be right.  UserError if it is another one, or if no source delivers the right one.
     """
     source = KNOWN[known(name, KNOWN, "weights")]
     path = folder / source.file
     if not path.exists():
-        return fetch(source.urls, path, source.sha1, source.size)
-    if (found := digest(path, "sha1")) != source.sha1:
+        fetch(source.urls, path, source.sha1, source.size)
+    elif (found := digest(path, "sha1")) != source.sha1:
         raise UserError(f"{path}: sha1 is {found}, {name} has {source.sha1}; move the file away and try again")
+    if not card_path(path).exists():
+        write_card(path, source.card())
     return path
+
+
+def card_of(weights: str | os.PathLike[str], folder: Path) -> tuple[Card, str] | None:
+    """The card of what WEIGHTS= names, and where it comes from in words; None if there is none.
+
+    It lies beside the file; that of a published file is known by its sha1, too.  folder : as in `resolve`.
+    """
+    path = folder / KNOWN[os.fspath(weights)].file if os.fspath(weights) in KNOWN else Path(weights)
+    if card := find_card(path):
+        return card, str(card_path(path))
+    sha1 = digest(path, "sha1")
+    return next(((one.card(), f"that of {name}") for name, one in KNOWN.items() if one.sha1 == sha1), None)
 
 
 def _converted(path: Path, folder: Path) -> Path:
@@ -144,6 +201,31 @@ def _converted(path: Path, folder: Path) -> Path:
     return out
 
 
+def fresh_layers(
+    donor: Blobs, net: Shapes, heads: Iterable[str], training_only: Iterable[str] = (), patterns: Sequence[str] = ()
+) -> set[str]:
+    """The layers of `net` that may start from their fillers: `heads`, and which of the others the donor lacks.
+
+    training_only : layers that a donor made for use lacks.   patterns : names as a shell matches them ("loss1/*") of
+    what else may be absent.  UserError for a pattern that matches nothing, or a layer that would be transferred.
+    """
+    heads = set(heads)
+    found = heads | {name for name in training_only if name in net and name not in donor}
+    for pattern in patterns:
+        matched = [name for name in net if fnmatchcase(name, pattern)]
+        if not matched:
+            absent = listed([name for name in net if name not in donor and name not in heads])
+            raise UserError(
+                f"FRESH={pattern}: matches no layer that has weights; hidden layers that the donor lacks: {absent}"
+            )
+        if there := [name for name in matched if name in donor]:
+            raise UserError(
+                f"FRESH={pattern}: the donor has {listed(there)}, which would be transferred; name only what it lacks"
+            )
+        found.update(matched)
+    return found
+
+
 def check_transfer(donor: Blobs, net: Shapes, fresh: Iterable[str]) -> None:
     """Prove that exactly the layers `fresh` start from their fillers and every other one from the donor.
 
@@ -153,19 +235,20 @@ def check_transfer(donor: Blobs, net: Shapes, fresh: Iterable[str]) -> None:
     """
     broken = [name for name, blobs in donor.items() if not all(np.isfinite(blob).all() for blob in blobs)]
     if broken:
-        raise UserError(f"the donor's weights are not finite in {_names(broken)}; take another donor")
+        raise UserError(f"the donor's weights are not finite in {listed(broken)}; take another donor")
     wanted = sorted(fresh)
     absent = sorted(name for name in net if name not in donor)
     differing = [_mismatch(name, donor[name], net[name]) for name in net if name in donor]
     differing = [text for text in differing if text]
     if absent != wanted or differing:
         raise UserError(
-            f"the donor does not fit: layers that would start from their fillers: {_names(absent)}; wanted:"
-            f" {_names(wanted)}; shapes that differ: {_names(differing)}; choose another WEIGHTS= or width"
+            f"the donor does not fit: layers that would start from their fillers: {listed(absent)}; wanted:"
+            f" {listed(wanted)}; shapes that differ: {listed(differing)}; choose another WEIGHTS= or width, or name in"
+            " FRESH= the layers that may"
         )
 
 
-def _names(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """The names in one line; of many, the first and how many there are."""
     more = f", ... ({len(names)} in all)" if len(names) > SHOWN else ""
     return (", ".join(names[:SHOWN]) or "none") + more
@@ -194,7 +277,7 @@ def donor_width(donor: Blobs) -> Fraction:
     UserError if it has none or more than 4096; whether all other layers agree, `check_transfer` proves.
     """
     if not donor.get("fc6"):
-        raise UserError(f"the donor is no AlexNet: it has no weights of a layer fc6 (layers: {_names(list(donor))})")
+        raise UserError(f"the donor is no AlexNet: it has no weights of a layer fc6 (layers: {listed(list(donor))})")
     outputs = donor["fc6"][-1].size  # the bias has one value per output
     if not 0 < outputs <= 4096:
         raise UserError(f"the donor's fc6 has {outputs} outputs; AlexNet's has 1 to 4096")

@@ -16,7 +16,7 @@ from pycaffe_ext.evaluation import class_intervals, class_resampling
 from pycaffe_ext.evaluation.class_intervals import Estimate
 from pycaffe_ext.evaluation.class_resampling import Resampled
 from pycaffe_ext.evaluation.classes import Floats, Images
-from pycaffe_ext.evaluation.intervals import clopper_pearson
+from pycaffe_ext.evaluation.intervals import clopper_pearson, effective_groups
 
 BINS = 10
 
@@ -65,7 +65,7 @@ def reliability(images: Images, bins: int = BINS, seed: int = 0) -> list[Bin]:
     found = []
     for i in np.flatnonzero(count).tolist():
         exact = clopper_pearson(round(hits[i] * count[i]), int(count[i]))
-        group = class_intervals.by_group(float(hits[i]), Resampled(drawn[:, i], int(groups[i])), exact)
+        group = class_intervals.by_group(float(hits[i]), Resampled(drawn[:, i], float(groups[i])), exact)
         found.append(
             Bin(i / bins, (i + 1) / bins, int(count[i]), float(mean[i]), Estimate(float(hits[i]), exact, group))
         )
@@ -75,15 +75,15 @@ def reliability(images: Images, bins: int = BINS, seed: int = 0) -> list[Bin]:
 def _resampled(
     images: Images, place: NDArray[Any], true: NDArray[Any], bins: int, seed: int
 ) -> tuple[Floats, NDArray[Any]]:
-    """(resamples, bins) observed shares, and (bins,) groups with images in each."""
+    """(resamples, bins) observed shares, and (bins,) effective groups with images in each."""
     member, groups = class_resampling.members(images)
     total, hits = (np.zeros((groups, bins)) for _ in range(2))
     np.add.at(total, (member, place), 1)
     np.add.at(hits, (member, place), true)
-    count = class_resampling.resamples(images)
+    count, effective = class_resampling.resamples(images), np.array([effective_groups(own) for own in total.T])
     if groups < 2:
-        return np.full((count, bins), np.nan), (total > 0).sum(axis=0)
-    return class_resampling.shares(hits, total, count, seed), (total > 0).sum(axis=0)
+        return np.full((count, bins), np.nan), effective
+    return class_resampling.shares(hits, total, count, seed), effective
 
 
 def expected_error(bins: list[Bin]) -> float:

@@ -1,8 +1,8 @@
 """Which of several nets classifies the same images better: by AUC and by balanced accuracy.
 
 The test is the bootstrap of the difference by group, both nets on the same resample; p values are adjusted by Holm's
-method over all pairs of one figure.  AUC (macro AUC) is the primary figure, balanced accuracy a second one, adjusted by
-itself.
+method over all pairs of one figure, and by max-T beside it.  AUC (macro AUC) is the primary figure, balanced accuracy a
+second one, adjusted by itself.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import class_resampling, classes
 from pycaffe_ext.evaluation.class_resampling import Resampled
 from pycaffe_ext.evaluation.classes import Images
-from pycaffe_ext.evaluation.comparison import LEVEL, NO_DIFFERENCE, NOT_TESTED, holm
+from pycaffe_ext.evaluation.compared import LEVEL, NO_DIFFERENCE, NOT_TESTED
 from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS, Difference, paired_difference
+from pycaffe_ext.evaluation.multiplicity import holm, max_t
 
 AUC, BALANCED = "AUC", "balanced accuracy"
 FIGURES: dict[str, tuple[Callable[[Images], float], Callable[[Images, int], Resampled]]] = {
@@ -32,8 +33,8 @@ class Comparison:
     """Two nets by one figure.
 
     difference : first minus second with its interval and p, None where there are too few groups.  p_holm : adjusted
-    over all pairs.  verdict : by p_holm < .05: "A > B", "no difference shown" or "not tested".
-    groups : degrees of freedom of the test plus 1      note : what a reader must know of this row, else ""
+    over all pairs; p_max_t : likewise, by max-T.  verdict : by p_holm < .05: "A > B", "no difference shown" or "not
+    tested".  groups : degrees of freedom of the test plus 1      note : what a reader must know of this row, else ""
     """
 
     first: str
@@ -43,8 +44,9 @@ class Comparison:
     difference: Difference | None
     p_holm: float | None
     verdict: str
-    groups: int
+    groups: float
     note: str
+    p_max_t: float | None = None
 
 
 def compare(nets: Mapping[str, Images], figure: str = AUC, seed: int = 0) -> list[Comparison]:
@@ -56,9 +58,16 @@ def compare(nets: Mapping[str, Images], figure: str = AUC, seed: int = 0) -> lis
     value, resampled = FIGURES[figure]
     values = {name: value(images) for name, images in nets.items()}
     drawn = {name: resampled(images, seed) for name, images in nets.items()}
-    rows = [_comparison((a, b), figure, (values[a], values[b]), (drawn[a], drawn[b])) for a, b in combinations(nets, 2)]
-    adjusted = holm([None if row.difference is None else row.difference.p for row in rows])
-    return [replace(row, p_holm=p, verdict=_verdict(row, p)) for row, p in zip(rows, adjusted, strict=True)]
+    pairs = list(combinations(nets, 2))
+    if not pairs:
+        return []
+    rows = [_comparison((a, b), figure, (values[a], values[b]), (drawn[a], drawn[b])) for a, b in pairs]
+    p = [None if row.difference is None else row.difference.p for row in rows]
+    together = max_t(p, np.stack([drawn[a].value - drawn[b].value for a, b in pairs], axis=1))
+    return [
+        replace(row, p_holm=q, p_max_t=m, verdict=_verdict(row, q))
+        for row, q, m in zip(rows, holm(p), together, strict=True)
+    ]
 
 
 def _same_images(nets: Mapping[str, Images]) -> None:
@@ -81,10 +90,10 @@ def _comparison(
     return Comparison(*names, figure, values, difference, None, NOT_TESTED, groups, _note(difference, groups))
 
 
-def _note(difference: Difference | None, groups: int) -> str:
+def _note(difference: Difference | None, groups: float) -> str:
     if difference is None:
         return "too few groups to be resampled"
-    return f"only {groups} groups: unreliable" if groups < ENOUGH_GROUPS else ""
+    return f"only {groups:.1f} effective groups: unreliable" if groups < ENOUGH_GROUPS else ""
 
 
 def _verdict(row: Comparison, p: float | None) -> str:

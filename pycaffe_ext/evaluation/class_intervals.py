@@ -4,8 +4,8 @@ By image: exact binomial (Clopper-Pearson) for shares, DeLong for areas; both ta
 By group: whole groups (patients, videos) are drawn with replacement, and the standard error of the resamples is set out
 on the logit scale with the t distribution of as many groups as carry the figure (`intervals.area_interval`); of groups
 with unequal numbers of images as many count as groups of one size that would tell as much
-(`class_resampling.effective`).  An interval of a share is never narrower than the exact one by image: resamples can't
-hold errors that the sample does not hold.
+(`intervals.effective_groups`).  An interval of a share or of a mean over classes is never narrower than the one by
+image: resamples can't hold errors that the sample does not hold.
 There is no interval by group (None) where a class has images in fewer than two groups.
 """
 
@@ -29,6 +29,7 @@ from pycaffe_ext.evaluation.intervals import (
     clopper_pearson,
     exact_intervals,
     logit_interval,
+    t_quantile,
 )
 
 SPECIFICITIES = (0.8, 0.9, 0.95)
@@ -75,14 +76,14 @@ def areas(images: Images, seed: int = 0) -> tuple[dict[int, Estimate], Estimate]
     if images.classes == 2:
         return found, found[1]
     value = float(np.mean([own.value for own in found.values()]))
-    group = by_group(value, class_resampling.macro(images, drawn))
-    return found, Estimate(value, _macro_by_image(images, value), group)
+    image = _macro_by_image(images, value)
+    return found, Estimate(value, image, by_group(value, class_resampling.macro(images, drawn), image))
 
 
 def _area(images: Images, kind: int, drawn: Floats) -> Estimate:
     positive, score = images.label == kind, images.probability[:, kind]
     value = roc.auc(positive, score)
-    resampled = Resampled(drawn, roc.class_groups(positive, images.group))
+    resampled = Resampled(drawn, roc.effective_class_groups(positive, images.group))
     return Estimate(value, or_none(lambda: roc.auc_interval(positive, score)), by_group(value, resampled))
 
 
@@ -92,13 +93,34 @@ def macro_auc(images: Images, seed: int = 0) -> Estimate:
 
 
 def _macro_by_image(images: Images, value: float) -> Interval | None:
-    from scipy.special import ndtri
+    """DeLong's, with the t tail of the images that its variance comes from.
 
-    least = int(images.count[images.present].min())
-    if least < 2:
+    Where all images of a class are placed alike, they may still differ (`roc.auc_interval`): such a class moves the
+    mean by its part of what its own interval reaches.
+    """
+    if int(images.count[images.present].min()) < 2:
         return None
-    error = float(np.sqrt((auc_contributions(images) ** 2).sum()))
-    return logit_interval(value, float(ndtri(0.975)) * error, all_alike(least))
+    added = auc_contributions(images)
+    kinds = np.flatnonzero(images.count)
+    of_class = np.array([(added[images.label == kind] ** 2).sum() for kind in kinds])
+    count = images.count[kinds]
+    reach = t_quantile(class_resampling.satterthwaite(of_class, count.tolist())) * float(np.sqrt(of_class.sum()))
+    found = logit_interval(value, reach, all_alike(int(count.min())))
+    alike = [_reaches(images, kind) for kind in images.present if _alike(images, kind)]
+    below, above = np.sqrt((np.array([*alike, (0.0, 0.0)]) ** 2).sum(axis=0)) / len(images.present)
+    return _hull(found, Interval(max(value - float(below), 0.0), min(value + float(above), 1.0)))
+
+
+def _alike(images: Images, kind: int) -> bool:
+    """Whether all images of a class, or all others, are placed alike for it."""
+    return bool(roc.delong(images.label == kind, images.probability[None, :, kind]).alike(np.ones(1)))
+
+
+def _reaches(images: Images, kind: int) -> tuple[float, float]:
+    """How far the interval of a class's AUC by image reaches to either side of it."""
+    positive, score = images.label == kind, images.probability[:, kind]
+    value, interval = roc.auc(positive, score), roc.auc_interval(positive, score)
+    return value - interval.low, interval.high - value
 
 
 def auc_contributions(images: Images) -> Floats:
@@ -165,7 +187,7 @@ def recalls(images: Images, seed: int = 0) -> dict[int, Estimate]:
     estimates = {}
     for kind in np.flatnonzero(images.count).tolist():
         exact = clopper_pearson(int(hits[kind]), int(images.count[kind]))
-        resampled = Resampled(drawn[:, kind], class_resampling.effective_groups(images, kind))
+        resampled = Resampled(drawn[:, kind], class_resampling.effective_class_groups(images, kind))
         estimates[kind] = Estimate(float(found[kind]), exact, by_group(float(found[kind]), resampled, exact))
     return estimates
 
@@ -195,7 +217,7 @@ def sensitivities(
         raise UserError(f"a specificity lies between 0 and 1, not {', '.join(f'{s:g}' for s in specificities)}")
     rates = 1 - np.asarray(specificities)
     drawn = class_resampling.sensitivities(images, positive == 1, score, rates, seed)
-    groups = roc.class_groups(positive, images.group)
+    groups = roc.effective_class_groups(positive, images.group)
     return [
         _sensitivity(positive == 1, score, specificity, Resampled(column, groups))
         for specificity, column in zip(specificities, drawn.T, strict=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pycaffe_ext.evaluation import classes, froc, roc
 from pycaffe_ext.evaluation.classes import Floats, Images, Ints
-from pycaffe_ext.evaluation.intervals import group_resamples
+from pycaffe_ext.evaluation.intervals import effective_groups, group_counts
 
 RESAMPLES, MANY, FEWER = 1000, 10, 300  # resamples, and how many where there are more classes than MANY
 
@@ -25,11 +25,12 @@ RESAMPLES, MANY, FEWER = 1000, 10, 300  # resamples, and how many where there ar
 class Resampled:
     """Bootstrap values of a figure.  value : (resamples,)      groups : its degrees of freedom plus 1
 
-    groups is below 2 where a class has images in fewer than two groups.
+    groups is the number of groups of one size that would tell as much as the unequal ones at hand
+    (`intervals.effective_groups`).  It is below 2 where a class has images in fewer than two groups.
     """
 
     value: Floats
-    groups: int
+    groups: float
 
 
 def resamples(images: Images) -> int:
@@ -37,7 +38,7 @@ def resamples(images: Images) -> int:
     return RESAMPLES if images.classes <= MANY else FEWER
 
 
-def mean_over_classes(value: Floats, drawn: Floats, groups: Sequence[int], most: int) -> Resampled:
+def mean_over_classes(value: Floats, drawn: Floats, groups: Sequence[float], most: float) -> Resampled:
     """The mean over classes in each resample.
 
     value : (classes,) in the sample      drawn : (resamples, classes), nan where a class was not drawn
@@ -58,24 +59,15 @@ def _variances(deviation: Floats, known: NDArray[Any]) -> Floats:
     return found
 
 
-def satterthwaite(variance: Floats, groups: Sequence[int]) -> int:
+def satterthwaite(variance: Floats, groups: Sequence[float] | np.ndarray) -> float:
     """As many groups as the degrees of freedom of a sum of independent estimates have, plus 1.
 
     variance : (classes,)      groups : of each.  Where nothing varies, the least number of groups.
     """
     freedom = np.asarray(groups, np.float64) - 1
     if variance.sum() <= 0 or freedom.min() < 1:
-        return int(freedom.min()) + 1
-    return int(variance.sum() ** 2 / (variance**2 / freedom).sum() + 1e-9) + 1
-
-
-def effective(images: Ints) -> int:
-    """How many groups of one size tell as much as groups of these unequal ones: Kish's (sum n)^2 / sum n^2.
-
-    images : (groups,) in each group, all above 0.  At least 2 of 2 groups or more: the degrees of freedom plus 1.
-    """
-    size = np.asarray(images, np.float64)
-    return max(int(size.sum() ** 2 / (size**2).sum() + 1e-9), min(size.size, 2))
+        return float(freedom.min()) + 1
+    return float(variance.sum() ** 2 / (variance**2 / freedom).sum()) + 1
 
 
 def shares(hits: Floats, total: Floats, resamples: int, seed: int) -> Floats:
@@ -83,11 +75,9 @@ def shares(hits: Floats, total: Floats, resamples: int, seed: int) -> Floats:
 
     hits, total : (groups, k).  Resamples depend on the number of groups and the seed only.
     """
-    values = np.full((resamples, hits.shape[1]), np.nan)
-    for row, weights in zip(values, group_resamples(np.arange(len(hits)), resamples, seed), strict=True):
-        drawn = weights @ total
-        np.divide(weights @ hits, drawn, out=row, where=drawn > 0)
-    return values
+    drawn = [(weights @ hits, weights @ total) for weights in group_counts(len(hits), resamples, seed)]
+    found, of = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
+    return np.divide(found, of, out=np.full(found.shape, np.nan), where=of > 0)
 
 
 def members(images: Images) -> tuple[Ints, int]:
@@ -96,14 +86,19 @@ def members(images: Images) -> tuple[Ints, int]:
     return member, names.size
 
 
+def _effective(images: Images) -> float:
+    """As `intervals.effective_groups`, of all groups."""
+    return effective_groups(np.bincount(members(images)[0]))
+
+
 def class_groups(images: Images) -> list[int]:
     """(classes,) how many groups have an image of each class."""
     return [int(np.unique(images.group[images.label == kind]).size) for kind in range(images.classes)]
 
 
-def effective_groups(images: Images, kind: int) -> int:
-    """As `effective`, of the groups that have an image of a class."""
-    return effective(np.unique(images.group[images.label == kind], return_counts=True)[1])
+def effective_class_groups(images: Images, kind: int) -> float:
+    """As `intervals.effective_groups`, of the groups that have an image of a class."""
+    return effective_groups(np.unique(images.group[images.label == kind], return_counts=True)[1])
 
 
 def means(images: Images, value: NDArray[Any], seed: int) -> Resampled:
@@ -113,7 +108,7 @@ def means(images: Images, value: NDArray[Any], seed: int) -> Resampled:
         return Resampled(np.full(resamples(images), np.nan), groups)
     hits, total = (_by_group(member, weights, groups) for weights in (value, np.ones(member.size)))
     drawn = shares(hits, total, resamples(images), seed)[:, 0]
-    return Resampled(drawn, effective(np.bincount(member)))
+    return Resampled(drawn, effective_groups(np.bincount(member)))
 
 
 def _by_group(member: Ints, weights: NDArray[Any], groups: int) -> Floats:
@@ -134,8 +129,8 @@ def class_aucs(images: Images, seed: int = 0) -> Floats:
 def macro(images: Images, drawn: Floats) -> Resampled:
     """The macro AUC in each resample.  drawn : what `class_aucs` gave"""
     value = np.array(list(classes.aucs(images).values()))
-    groups = [roc.class_groups(images.label == kind, images.group) for kind in images.present]
-    return mean_over_classes(value, drawn, groups, members(images)[1])
+    groups = [roc.effective_class_groups(images.label == kind, images.group) for kind in images.present]
+    return mean_over_classes(value, drawn, groups, _effective(images))
 
 
 def macro_aucs(images: Images, seed: int = 0) -> Resampled:
@@ -157,9 +152,9 @@ def recalls(images: Images, seed: int) -> Floats:
 def balanced_accuracies(images: Images, seed: int = 0) -> Resampled:
     """Balanced accuracies of resamples; those of two nets on the same images are paired."""
     there = np.flatnonzero(images.count)
-    groups = [effective_groups(images, kind) for kind in there.tolist()]
+    groups = [effective_class_groups(images, kind) for kind in there.tolist()]
     drawn = recalls(images, seed)[:, there]
-    return mean_over_classes(classes.recalls(images)[there], drawn, groups, members(images)[1])
+    return mean_over_classes(classes.recalls(images)[there], drawn, groups, _effective(images))
 
 
 def sensitivities(images: Images, positive: NDArray[Any], score: Floats, rates: Floats, seed: int) -> Floats:

@@ -36,7 +36,7 @@ import numpy as np
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import folds
 from pycaffe_ext.evaluation.folds import in_folds
-from pycaffe_ext.evaluation.intervals import Interval
+from pycaffe_ext.evaluation.intervals import Interval, checked_confidence
 
 LEVEL = 0.05
 POWER = 0.8
@@ -62,7 +62,7 @@ class Estimate:
     """The mean of a figure or a contrast over seeds, with its two sources of variance.
 
     value : the mean        seed_error : sqrt(MS / S)        case_error : sqrt(C), see the module's head
-    seeds, groups : how many; degrees of freedom are one less
+    seeds, groups : how many, groups in groups of one size; degrees of freedom are one less
     training_sd, case_sd : standard deviations of one seed's value owing to training and to the cases of its test set
     folds : of each seed; 0 without folds.  With folds seed_error is all of the error, cases included (`folds`), with
     `freedom` degrees of freedom; training_sd and case_sd are those of one fold, case_sd nan where it is unknown.
@@ -72,7 +72,7 @@ class Estimate:
     seed_error: float
     case_error: float
     seeds: int
-    groups: int
+    groups: float
     training_sd: float
     case_sd: float
     folds: int = 0
@@ -105,7 +105,7 @@ class Estimate:
         return min(1.0, 2 * self._tail(abs(self.value - null)))
 
     def interval(self, confidence: float = 0.95) -> Interval:
-        reach = self._quantile((1 - confidence) / 2)
+        reach = self._quantile((1 - checked_confidence(confidence)) / 2)
         return Interval(self.value - reach, self.value + reach)
 
     def smallest(self, level: float = LEVEL, power: float = POWER) -> float:
@@ -117,6 +117,8 @@ class Estimate:
         """
         from scipy.special import chdtri, nctdtrinc
 
+        checked_confidence(1 - level)
+        checked_confidence(power)
         parts = self.seed_error**4 / self.seed_freedom + self.case_error**4 / (self.groups - 1)
         freedom = self.error**4 / parts
         reach = nctdtrinc(freedom, 1 - power, self._quantile(level / 2) / self.error)
@@ -147,7 +149,7 @@ class Estimate:
 
 
 @cache
-def _nodes(freedom: int) -> tuple[np.ndarray, np.ndarray]:
+def _nodes(freedom: float) -> tuple[np.ndarray, np.ndarray]:
     """Trapezoid rule for an expectation over a t distribution: nodes, and weights that sum to 1."""
     from scipy.special import gammaln
 
@@ -158,11 +160,11 @@ def _nodes(freedom: int) -> tuple[np.ndarray, np.ndarray]:
     return nodes, weights / weights.sum()
 
 
-def estimate(values: np.ndarray, covariance: np.ndarray, groups: int) -> Estimate:
+def estimate(values: np.ndarray, covariance: np.ndarray, groups: float) -> Estimate:
     """The mean over seeds of a figure or contrast.
 
     values : (seeds,)        covariance : (seeds, seeds) of the values owing to the cases of the test sets
-    groups : that carry the figure, in the smallest test set
+    groups : effective ones that carry the figure, in the smallest test set
     Raises UserError where the variance between trainings cannot be estimated: a single seed, or equal values.
     """
     values, covariance = np.asarray(values, np.float64), np.asarray(covariance, np.float64)
@@ -175,7 +177,7 @@ def estimate(values: np.ndarray, covariance: np.ndarray, groups: int) -> Estimat
     if not (np.isfinite(values).all() and np.isfinite(covariance).all()):
         raise UserError("a value or a covariance over the groups is not finite")
     if groups < 2:
-        raise UserError(f"{groups} group with cases: the variance between cases is unknown")
+        raise UserError(f"{groups:g} group with cases: the variance between cases is unknown")
     if np.ptp(values) < 1e-12:
         raise UserError(f"all {seeds} seeds give the same value: the variance between trainings is unknown")
     own = float(np.trace(covariance)) / seeds
@@ -187,13 +189,13 @@ def estimate(values: np.ndarray, covariance: np.ndarray, groups: int) -> Estimat
     )
 
 
-def fold_estimate(values: np.ndarray, covariance: np.ndarray, groups: int, trials: Sequence[int]) -> Estimate:
+def fold_estimate(values: np.ndarray, covariance: np.ndarray, groups: float, trials: Sequence[int]) -> Estimate:
     """The mean over folds, see `folds`; the covariance (trials, trials) only says how much of a fold is its cases.
 
     groups : that carry the figure, in all folds of a seed together.   Raises UserError as `folds.fold_mean`.
     """
     if groups < 2:
-        raise UserError(f"{groups} group with cases: the variance between cases is unknown")
+        raise UserError(f"{groups:g} group with cases: the variance between cases is unknown")
     found = folds.fold_mean(values, trials)
     own = float(np.trace(covariance)) / len(values)
     cases = sqrt(own) if own >= 0 else nan
@@ -210,18 +212,26 @@ class Figure:
     covariance : (seeds, schemes, seeds, schemes), from resampling the groups of all test sets together
     groups : that carry the figure, in the smallest test set; of folds, in all of a seed
     trials : what the rows are, where they are folds of seeds; () = seeds
+    of_one_size : how many groups of one size tell as much as these (`intervals.effective_groups`); None = all of them
     """
 
     values: np.ndarray
     covariance: np.ndarray
     groups: int
     trials: tuple[int, ...] = ()
+    of_one_size: float | None = None
+
+    @property
+    def effective_groups(self) -> float:
+        """What the t tails of the cases go by."""
+        return float(self.groups) if self.of_one_size is None else self.of_one_size
 
     def over_seeds(self, values: np.ndarray, covariance: np.ndarray, rows: np.ndarray) -> Estimate:
         """The estimate from these rows of seeds or folds; values : (rows,), covariance : (rows, rows)."""
+        groups = self.effective_groups
         if not in_folds(self.trials):
-            return estimate(values, covariance, self.groups)
-        return fold_estimate(values, covariance, self.groups, [self.trials[row] for row in rows.tolist()])
+            return estimate(values, covariance, groups)
+        return fold_estimate(values, covariance, groups, [self.trials[row] for row in rows.tolist()])
 
 
 @dataclass(frozen=True)

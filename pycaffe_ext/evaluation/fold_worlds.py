@@ -15,6 +15,7 @@ import numpy as np
 from pycaffe_ext.evaluation import roc
 from pycaffe_ext.evaluation.contrasts import fold_estimate
 from pycaffe_ext.evaluation.designs import Trial
+from pycaffe_ext.evaluation.simulation import share_of_each
 
 
 @dataclass(frozen=True)
@@ -65,17 +66,35 @@ def _difference(
 
 
 def shown(world: FoldWorld, studies: int, seed: int = 0, level: float = 0.05) -> dict[str, float]:
-    """Share of studies that show a difference: "folds" by `folds.fold_mean`, "plain" by the t test over all folds."""
-    rng, found = np.random.default_rng(seed), {"folds": 0, "plain": 0}
-    for _ in range(studies):
-        values, trials = draw(world, rng)
-        unknown = np.full((values.size, values.size), np.nan)
-        found["folds"] += fold_estimate(values, unknown, world.groups, trials).p() < level
-        found["plain"] += _plain(values) < level
-    return {name: count / studies for name, count in found.items()}
+    """Share of studies that show a difference, see `repetition`."""
+    return share_of_each([repetition(world, seed, number, level) for number in range(studies)])
+
+
+def repetition(world: FoldWorld, seed: int, number: int, level: float = 0.05) -> dict[str, bool]:
+    """Whether the study of that number shows a difference: "folds" by `folds.fold_mean`, "plain" by the t test over all
+    folds."""
+    values, trials = draw(world, np.random.default_rng([seed, number]))
+    unknown = np.full((values.size, values.size), np.nan)
+    return {
+        "folds": fold_estimate(values, unknown, world.groups, trials).p() < level,
+        "plain": _plain(values) < level,
+    }
 
 
 def _plain(values: np.ndarray) -> float:
     from scipy.stats import ttest_1samp
 
     return float(ttest_1samp(values, 0).pvalue)
+
+
+MEANINGS = {
+    "folds": "the mean over folds differs, by the corrected t test (Nadeau-Bengio), p < .05",
+    "plain": "it differs by the plain t test over all folds, p < .05",
+}
+WORLDS = {
+    "5 folds of 20 videos, 1 seed": FoldWorld(),
+    "5 folds of 20 videos, 3 seeds": FoldWorld(seeds=3),
+    "5 folds of 20 videos, 5 seeds of the same folds": FoldWorld(seeds=5, same=True),
+    "5 folds of 40 videos, 5 seeds": FoldWorld(groups=40, seeds=5),
+    "5 folds of 40 videos, 5 seeds, half of the features are noise: power": FoldWorld(groups=40, seeds=5, handicap=0.5),
+}

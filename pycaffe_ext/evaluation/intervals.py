@@ -18,6 +18,7 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.progress import bar
 
 ENOUGH_GROUPS = 10  # below this a bootstrap by group is said to be unreliable
+CELLS = 500_000  # resamples times groups that are drawn at a time: 4 MB
 LEAST_ERROR = 1e-12  # resamples with a smaller standard deviation are all alike
 
 
@@ -119,12 +120,25 @@ def group_resamples(group: Sequence[object] | np.ndarray, resamples: int, seed: 
     groups: their spread cannot be estimated then.
     """
     names, member = np.unique(np.asarray(group), return_inverse=True)
-    if names.size < 2:
-        raise UserError(f"a bootstrap by group needs two groups or more, there is {names.size}")
-    rng = np.random.default_rng(seed)
-    for _ in bar(range(resamples), "resampling"):
-        drawn = rng.integers(names.size, size=names.size)
-        yield np.bincount(drawn, minlength=names.size)[member]
+    for counts in group_counts(names.size, resamples, seed):
+        for drawn in counts:
+            yield drawn[member]
+
+
+def group_counts(groups: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each group is drawn in the same resamples, a block at a time: (some, groups) int, `resamples` in all.
+
+    Raises UserError for fewer than two groups.
+    """
+    if groups < 2:
+        raise UserError(f"a bootstrap by group needs two groups or more, there is {groups}")
+    rng, step = np.random.default_rng(seed), max(CELLS // groups, 1)
+    with bar(total=resamples, title="resampling") as shown:
+        for start in range(0, resamples, step):
+            rows = min(step, resamples - start)
+            drawn = rng.integers(groups, size=(rows, groups)) + groups * np.arange(rows)[:, None]
+            yield np.bincount(drawn.ravel(), minlength=rows * groups).reshape(rows, groups)
+            shown.update(rows)
 
 
 def logit_intervals(

@@ -16,7 +16,7 @@ from pycaffe_ext.evaluation.intervals import (
     all_alike,
     checked_confidence,
     effective_groups,
-    group_resamples,
+    group_counts,
     least_p,
     on_logit_scale,
     t_quantile,
@@ -116,31 +116,33 @@ def bootstrap_aucs(
         names, member = np.arange(groups), np.asarray(group)
     won = _won_by_table if names.size <= TABLE_GROUPS else _won_by_sorting
     positives, negatives = (np.bincount(member[labels == k], weights[labels == k], names.size) for k in (1, 0))
-    values = np.full(resamples, np.nan)
     count = won(labels == 1, scores, member, names.size, weights)
-    for i, drawn in enumerate(group_resamples(names, resamples, seed)):
+    values = []
+    for drawn in group_counts(names.size, resamples, seed):
         pairs = (drawn @ positives) * (drawn @ negatives)
-        if pairs:
-            values[i] = count(drawn.astype(np.float64)) / pairs
-    return values
+        values.append(np.divide(count(drawn), pairs, out=np.full(len(drawn), np.nan), where=pairs > 0))
+    return np.concatenate(values)
 
 
 def _won_by_table(
     positive: np.ndarray, scores: np.ndarray, member: np.ndarray, groups: int, weights: np.ndarray
-) -> Callable[[np.ndarray], float]:
-    """How often groups are drawn -> weighted pairs that the positives win, from a table (groups, groups) made once."""
+) -> Callable[[np.ndarray], np.ndarray]:
+    """(resamples, groups) how often groups are drawn -> (resamples,) weighted pairs that the positives win.
+
+    From a table (groups, groups) that is made once.
+    """
     wins = np.zeros((groups, groups))
     order = np.flatnonzero(positive)[np.argsort(scores[positive])]  # sorted: the searches run through memory in order
     bounds = np.cumsum(np.bincount(member[~positive], minlength=groups))[:-1]
     by_group = np.split(scores[~positive][np.argsort(member[~positive], kind="stable")], bounds)
     for column, negative in enumerate(map(np.sort, by_group)):
         wins[:, column] = np.bincount(member[order], weights[order] * _below(negative, scores[order]), groups) / 2
-    return lambda drawn: float(drawn @ wins @ drawn)
+    return lambda drawn: np.asarray(np.einsum("rg,rg->r", drawn @ wins, drawn))
 
 
 def _won_by_sorting(
     positive: np.ndarray, scores: np.ndarray, member: np.ndarray, groups: int, weights: np.ndarray
-) -> Callable[[np.ndarray], float]:
+) -> Callable[[np.ndarray], np.ndarray]:
     """As `_won_by_table`, each time over all cases: for more groups than a table in memory could hold."""
     order = np.flatnonzero(~positive)[np.argsort(scores[~positive])]
     low, high = (np.searchsorted(scores[order], scores[positive], side) for side in ("left", "right"))
@@ -149,7 +151,7 @@ def _won_by_sorting(
         below = np.r_[0, np.cumsum(drawn[member[order]])]
         return float((drawn[member] * weights)[positive] @ (below[low] + below[high]) / 2)
 
-    return count
+    return lambda drawn: np.array([count(own) for own in drawn])
 
 
 def _below(negative: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -12,8 +12,9 @@ import numpy as np
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import contrasts
 from pycaffe_ext.evaluation.folds import in_folds
+from pycaffe_ext.evaluation.intervals import Interval, all_alike, checked_confidence, logit_interval
 
-LARGE_OVERLAP = 2 / 3  # seeds that draw halves at random share one half
+EXCESS = 1 / 3  # of the way from the overlap by chance to equal test sets: for halves, two thirds
 
 
 class SeedInterval(NamedTuple):
@@ -34,10 +35,10 @@ class Overlap(NamedTuple):
 
 class Cases(NamedTuple):
     """covariance : (seeds, seeds) of the values owing to the cases of the test sets, see `contrasts.Figure`
-    groups : that carry the figure, in the smallest test set"""
+    groups : effective ones that carry the figure, in the smallest test set"""
 
     covariance: np.ndarray
-    groups: int
+    groups: float
 
 
 def group_overlap(groups: Sequence[Sequence[Hashable]]) -> Overlap | None:
@@ -55,11 +56,19 @@ def group_overlap(groups: Sequence[Sequence[Hashable]]) -> Overlap | None:
     return Overlap(float(np.mean(pairs)), max(pairs)) if pairs else None
 
 
+def is_large(overlap: float, share: float) -> bool:
+    """Whether test sets have clearly more in common than chance makes.
+
+    share : of the groups that a test set has, which is what two test sets share by chance
+    """
+    return overlap > share + EXCESS * (1 - share)
+
+
 def seed_interval(
     values: Sequence[float],
     overlap: float,
     cases: Cases | None = None,
-    limits: tuple[float, float] = (0.0, 1.0),
+    limits: tuple[float, float] | None = (0.0, 1.0),
     confidence: float = 0.95,
     trials: Sequence[int] = (),
 ) -> SeedInterval:
@@ -72,8 +81,10 @@ def seed_interval(
     r / (1 - r)), the overlap as r: as if seeds differed by their cases alone, so it is too wide where they do not.
     The plain t interval takes r = 0.
     trials : which seeds these are; of folds of seeds the interval is that of `contrasts.fold_estimate`
-    It is cut at `limits`.  There is none for a single seed, for equal values, which say that the seeds varied
-    nothing, and for equal test sets without `cases`.
+    It is set out on the logit scale between `limits`, None for a figure without any: on the plain scale it is too high
+    where few groups bring most false positives, and misses the truth in one study of ten.
+    There is none for a single seed, for equal values, which say that the seeds varied nothing, and for equal test sets
+    without `cases`.
     Raises UserError for values that are not finite or none at all, and for an overlap outside 0 to 1.
     """
     own = _finite(values)
@@ -85,30 +96,38 @@ def seed_interval(
     if seeds < 2 or np.ptp(own) < 1e-12:
         return SeedInterval(mean, None, None, seeds)
     if cases is not None and np.isfinite(cases.covariance).all() and cases.groups > 1:
-        low, high = contrasts.estimate(own, *cases).interval(confidence)
+        reach = contrasts.estimate(own, *cases).interval(confidence).high - mean
     elif overlap < 1 - 1e-9:
         reach = _corrected_reach(own, overlap, confidence)
-        low, high = mean - reach, mean + reach
     else:
         return SeedInterval(mean, None, None, seeds)
-    return SeedInterval(mean, max(low, limits[0]), min(high, limits[1]), seeds)
+    return SeedInterval(mean, *_set_out(mean, reach, limits, all_alike(seeds, confidence)), seeds)
+
+
+def _set_out(mean: float, reach: float, limits: tuple[float, float] | None, alike: float) -> Interval:
+    """Ends of mean -/+ reach, between the limits on the logit scale.  alike : as `intervals.on_logit_scale`"""
+    if limits is None:
+        return Interval(mean - reach, mean + reach)
+    least, width = limits[0], limits[1] - limits[0]
+    found = logit_interval((mean - least) / width, reach / width, alike)
+    return Interval(least + width * found.low, least + width * found.high)
 
 
 def _of_folds(
-    values: np.ndarray, trials: Sequence[int], limits: tuple[float, float], confidence: float
+    values: np.ndarray, trials: Sequence[int], limits: tuple[float, float] | None, confidence: float
 ) -> SeedInterval:
     try:
         found = contrasts.fold_estimate(values, np.full((values.size, values.size), np.nan), 2, trials)
     except UserError:  # a fold is missing, or all are equal
         return SeedInterval(float(values.mean()), None, None, int(values.size))
-    low, high = found.interval(confidence)
-    return SeedInterval(found.value, max(low, limits[0]), min(high, limits[1]), found.seeds * found.folds)
+    reach, trained = found.interval(confidence).high - found.value, found.seeds * found.folds
+    return SeedInterval(found.value, *_set_out(found.value, reach, limits, all_alike(trained, confidence)), trained)
 
 
 def scheme_interval(figure: contrasts.Figure, scheme: int, overlap: float) -> SeedInterval:
     """`seed_interval` of one scheme, over the seeds with which it was run; scheme : its column in the figure."""
     seeds = np.flatnonzero(np.isfinite(figure.values[:, scheme]))
-    cases = Cases(figure.covariance[:, scheme, :, scheme][np.ix_(seeds, seeds)], figure.groups)
+    cases = Cases(figure.covariance[:, scheme, :, scheme][np.ix_(seeds, seeds)], figure.effective_groups)
     trials = [figure.trials[seed] for seed in seeds.tolist()] if figure.trials else ()
     return seed_interval(figure.values[seeds, scheme].tolist(), overlap, cases, trials=trials)
 
@@ -117,7 +136,7 @@ def _corrected_reach(values: np.ndarray, overlap: float, confidence: float) -> f
     from scipy.special import stdtrit
 
     variance = values.var(ddof=1) * (1 / values.size + overlap / (1 - overlap))
-    return float(stdtrit(values.size - 1, 0.5 + confidence / 2) * np.sqrt(variance))
+    return float(stdtrit(values.size - 1, 0.5 + checked_confidence(confidence) / 2) * np.sqrt(variance))
 
 
 def _cosine(first: Counter[Hashable], second: Counter[Hashable]) -> float:

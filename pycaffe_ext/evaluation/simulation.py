@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -22,8 +22,8 @@ UP_TO = 2.0  # false positives per frame: where the area under the FROC curve en
 MEANINGS = {
     "exact_at_threshold": "exact binomial interval of sensitivity at a fixed threshold covers the truth",
     "exact_at_rate": "exact binomial interval of sensitivity at a fixed false-positive rate covers the truth",
-    "group_at_threshold": "interval by group of sensitivity at a fixed threshold covers the truth",
-    "false_positives": "interval by group of false positives per frame at a fixed threshold covers the truth",
+    "group_at_threshold": "interval by group of sensitivity at a threshold from validation covers the truth",
+    "false_positives": "interval by group of false positives per frame at that threshold covers the truth",
     "group": "interval by group of sensitivity at a fixed false-positive rate covers the truth",
     "difference": "paired interval by group of a difference in sensitivity covers the truth",
     "mean": "interval by group of the mean sensitivity at 1/8 to 8 false positives covers the truth",
@@ -71,10 +71,14 @@ def trial(world: World, sample: Sample, resamples: int, seed: int) -> dict[str, 
 
 
 def _at_threshold(world: World, sample: Sample, resamples: int, seed: int) -> dict[str, bool]:
-    found = thresholds.carried(sample.cases[0], sample.group, world.threshold, resamples=resamples, seed=seed)
+    """A threshold for the world's rate is chosen on a test set of its own and carried over; the truth is that at it."""
+    validation = draw(world, np.random.default_rng([1, seed]))
+    threshold = thresholds.chosen(validation.cases[0], world.rate)
+    found = thresholds.carried(sample.cases[0], sample.group, threshold, resamples=resamples, seed=seed)
+    sensitivity, rate = world.reached(threshold)
     return {
-        "group_at_threshold": _covers(found.sensitivity.group, world.sensitivity[0]),
-        "false_positives": _covers(found.false_positives.group, world.rate),
+        "group_at_threshold": _covers(found.sensitivity.group, sensitivity),
+        "false_positives": _covers(found.false_positives.group, rate),
     }
 
 
@@ -148,23 +152,22 @@ def _any_below(p: Sequence[float | None]) -> bool:
 
 
 def shares(
-    world: World,
-    repetitions: int,
-    resamples: int,
-    seed: int = 0,
-    progress: bool = False,
-    workers: int = 1,
-    title: str = "test sets",
+    world: World, repetitions: int, resamples: int, seed: int = 0, progress: bool = False, workers: int = 1
 ) -> dict[str, float]:
-    """Share of `repetitions` test sets of a world for which each outcome of `trial` is yes, in the order of MEANINGS.
+    """`share_of_each` of `repetitions` test sets of a world.  workers : processes; the shares do not depend on them."""
+    work = partial(repetition, world, resamples, seed)
+    return share_of_each(list(map_processes(work, range(repetitions), "test sets", workers, progress, unit="test set")))
 
-    The standard error of a share s is sqrt(s * (1 - s) / repetitions).  workers : processes; the shares do not depend
-    on them.
+
+def share_of_each(trials: Sequence[Mapping[str, bool]]) -> dict[str, float]:
+    """The share of trials for which each outcome is yes, of those that have it.
+
+    The standard error of a share s is sqrt(s * (1 - s) / trials).
     """
-    work = partial(_repetition, world, resamples, seed)
-    trials = list(map_processes(work, range(repetitions), title, workers, progress, unit="test set", chunk=10))
-    return {name: float(np.mean([outcome[name] for outcome in trials])) for name in MEANINGS if name in trials[0]}
+    names = dict.fromkeys(name for outcome in trials for name in outcome)
+    return {name: float(np.mean([outcome[name] for outcome in trials if name in outcome])) for name in names}
 
 
-def _repetition(world: World, resamples: int, seed: int, number: int) -> dict[str, bool]:
+def repetition(world: World, resamples: int, seed: int, number: int) -> dict[str, bool]:
+    """`trial` of the test set of that number."""
     return trial(world, draw(world, np.random.default_rng([seed, number])), resamples, number)

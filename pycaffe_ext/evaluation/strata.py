@@ -1,4 +1,4 @@
-"""Sensitivity by video or patient and by the size of lesions, at a threshold."""
+"""Sensitivity by video or patient and by the size of lesions, at a threshold; recall by video or patient."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc, operating
+from pycaffe_ext.evaluation.classes import Images
 from pycaffe_ext.evaluation.intervals import Interval, all_alike, clopper_pearson, logit_interval, t_quantile
 from pycaffe_ext.evaluation.thresholds import Share, detected, numbered, share_by_group
 
@@ -60,6 +61,21 @@ def by_group(
     return [
         GroupRow(str(name), int(n), int(h), int(t), clopper_pearson(int(h), int(t)) if t else None, float(w / n))
         for name, n, h, t, w in zip(names, frames, hits, lesions, wrong, strict=True)
+    ]
+
+
+def recall_by_group(images: Images, kind: int) -> list[GroupRow]:
+    """A row for each video or patient, in the order of their names: its images of a class that were found to be so.
+
+    hits, lesions : images of the class        false_positives_per_frame : images of other classes that were taken for
+    it, over the group's images
+    """
+    names, member = np.unique(images.group, return_inverse=True)
+    own, taken = images.label == kind, images.predicted == kind
+    counts = (np.bincount(member[at], minlength=names.size) for at in (own & taken, own, ~own & taken, own | ~own))
+    return [
+        GroupRow(str(name), int(n), int(h), int(t), clopper_pearson(int(h), int(t)) if t else None, float(w / n))
+        for name, h, t, w, n in zip(names, *counts, strict=True)
     ]
 
 

@@ -55,7 +55,8 @@ def study_figures(
     group : seed -> (frames,) video or patient of each test frame; the same name in two seeds is the same group
     rates : false positives per frame        by : "lesion" or "frame"
     resamples : of the groups, all seeds together, from which the covariance of sensitivities is taken.  That of the
-    AUC follows from its influence values (Obuchowski 1997).  Both carry the factor groups / (groups - 1).
+    AUC follows from its influence values (Obuchowski 1997).  Both carry the factor groups / (groups - 1),
+    of groups of one size.
     Raises UserError where an AUC is undefined.
     """
     seeds, schemes = tuple(cases), tuple(dict.fromkeys(name for own in cases.values() for name in own))
@@ -75,25 +76,27 @@ def study_figures(
         label = (own.lesion > 0).astype(np.int64)
         area[i, j] = roc.auc(label, own.score)
         influence[:, i, j] = auc_influence(label, own.score, at[own.frame], len(numbers))
-    carried = {key: froc.lesion_groups(next(iter(cases[key].values())), member[key]) for key in seeds}
-    with_lesion, trials = _groups(carried), seeds if in_folds(seeds) else ()
-    spread = _deviations(drawn, with_lesion)
+    any_cases = {key: next(iter(own.values())) for key, own in cases.items()}
+    with_lesion = round(_groups({key: froc.lesion_groups(any_cases[key], member[key]) for key in seeds}))
+    effective = _groups({key: froc.effective_lesion_groups(any_cases[key], member[key], by) for key in seeds})
+    trials = seeds if in_folds(seeds) else ()
+    spread = _deviations(drawn, effective)
     figures = {
-        rate: Figure(sensitivity[..., k], _covariance(spread[..., k]), with_lesion, trials)
+        rate: Figure(sensitivity[..., k], _covariance(spread[..., k]), with_lesion, trials, effective)
         for k, rate in enumerate(rates)
     }
-    mean = Figure(sensitivity.mean(axis=-1), _covariance(spread.mean(axis=-1)), with_lesion, trials)
-    scale = np.sqrt(with_lesion / max(with_lesion - 1, 1))
-    areas = Figure(area, _covariance(scale * influence), with_lesion, trials)
+    mean = Figure(sensitivity.mean(axis=-1), _covariance(spread.mean(axis=-1)), with_lesion, trials, effective)
+    scale = np.sqrt(effective / max(effective - 1, 1))
+    areas = Figure(area, _covariance(scale * influence), with_lesion, trials, effective)
     return StudyFigures(seeds, schemes, figures, mean, areas)
 
 
-def _groups(carried: Mapping[int, int]) -> int:
+def _groups(carried: Mapping[int, float]) -> float:
     """Groups with lesions in the smallest test set, where the folds of a seed together are one; carried : by trial."""
-    of_seed: dict[int, int] = {}
+    of_seed: dict[int, float] = {}
     for key, count in carried.items():
         seed = key.seed if isinstance(key, Trial) else key
-        of_seed[seed] = of_seed.get(seed, 0) + count
+        of_seed[seed] = of_seed.get(seed, 0.0) + count
     return min(of_seed.values())
 
 
@@ -158,7 +161,7 @@ def _share(hits: np.ndarray, above: np.ndarray, too_many: np.ndarray) -> np.ndar
     return share
 
 
-def _deviations(drawn: np.ndarray, groups: int) -> np.ndarray:
+def _deviations(drawn: np.ndarray, groups: float) -> np.ndarray:
     """Resampled values about their means, scaled so that the mean square is the variance.
 
     drawn : (resamples, seeds, schemes, rates); nan for nets that were not run.  Resamples in which a test set got no

@@ -15,9 +15,15 @@ import numpy as np
 
 from pycaffe_ext.evaluation import froc
 from pycaffe_ext.evaluation.seeds import group_overlap, scheme_interval, seed_interval
+from pycaffe_ext.evaluation.simulation import share_of_each
 from pycaffe_ext.evaluation.study_figures import StudyFigures, study_figures
-from pycaffe_ext.progress import bar
+from pycaffe_ext.evaluation.worlds import false_counts, lengths
 
+MEANINGS = {
+    "cases": "interval over seeds with the covariance of cases covers the truth",
+    "overlap": "interval over seeds with the overlap of test sets alone covers the truth",
+    "plain": "plain t interval, as if seeds were independent, covers the truth",
+}
 LIMITS = 0.02, 0.98  # of a net's true sensitivity
 
 
@@ -29,6 +35,8 @@ class StudyWorld:
     frames : of a group, each with a lesion and `false` false candidates        rate : false positives per frame
     spread : standard deviation between groups of the scores of lesions and of false candidates
     shared : correlation of two nets' scores of a candidate within a group
+    uneven, swarm : of the groups' frames and of their false candidates, as of a `worlds.World`
+    sooner : part of the epochs that the deepest net saves
     """
 
     sensitivity: Mapping[str, float] = field(default_factory=dict)
@@ -41,6 +49,9 @@ class StudyWorld:
     rate: float = 1.0
     spread: float = 0.0
     shared: float = 0.5
+    uneven: float = 0.0
+    swarm: float = 0.0
+    sooner: float = 0.0
 
     def threshold(self, rate: float) -> float:
         """Above it lie `rate` false positives per frame."""
@@ -71,32 +82,40 @@ Study = tuple[dict[int, dict[str, froc.Cases]], dict[int, list[int]]]
 
 def draw_study(world: StudyWorld, rng: np.random.Generator) -> Study:
     """seed -> scheme -> scored candidates, and seed -> group of each test frame."""
-    frames = world.pool * world.frames
-    lesion = np.tile(np.arange(1 + world.false) == 0, (frames, 1)).astype(np.int64)
-    between = np.repeat(rng.normal(size=(world.pool, 2)), world.frames, axis=0)  # lesions', false candidates'
+    owner = np.repeat(np.arange(world.pool), lengths(world.pool, world.frames, world.uneven, rng))
+    false = false_counts(world.false, world.swarm, owner, rng)
+    marks = np.arange(1 + false.max()) <= false[:, None]  # (frames, candidates): the lesion, then what is false
+    lesion = np.tile(np.arange(marks.shape[1]) == 0, (owner.size, 1)).astype(np.int64)
+    between = rng.normal(size=(world.pool, 2))[owner]  # lesions', false candidates'
     common = sqrt(world.shared) * rng.normal(size=lesion.shape) + world.spread * np.where(
         lesion == 1, between[:, :1], between[:, 1:]
     )
     cases, group = {}, {}
     for seed in range(world.seeds):
         taken = np.sort(rng.permutation(world.pool)[: world.groups])
-        rows = (taken[:, None] * world.frames + np.arange(world.frames)).ravel()
-        group[seed] = np.repeat(taken, world.frames).tolist()
+        rows = np.flatnonzero(np.isin(owner, taken))
+        group[seed] = owner[rows].tolist()
         cases[seed] = {
-            name: _scored(world, own, common[rows], lesion[rows], rng) for name, own in world.sensitivity.items()
+            name: _scored(world, own, common[rows], lesion[rows], marks[rows], rng)
+            for name, own in world.sensitivity.items()
         }
     return cases, group
 
 
 def _scored(
-    world: StudyWorld, sensitivity: float, common: np.ndarray, lesion: np.ndarray, rng: np.random.Generator
+    world: StudyWorld,
+    sensitivity: float,
+    common: np.ndarray,
+    lesion: np.ndarray,
+    marks: np.ndarray,
+    rng: np.random.Generator,
 ) -> froc.Cases:
     """A net's training and test."""
     trained = float(np.clip(sensitivity + world.training * rng.normal(), *LIMITS))
     own = sqrt(1 - world.shared) * rng.normal(size=common.shape)
     scores = common + own + world.shift(trained) * lesion
-    frame = np.repeat(np.arange(len(lesion)), lesion.shape[1])
-    return froc.Cases(frame, scores.ravel(), lesion.ravel(), np.ones(len(lesion), np.int64))
+    frame = np.flatnonzero(marks) // marks.shape[1]
+    return froc.Cases(frame, scores[marks], lesion[marks], np.ones(len(lesion), np.int64))
 
 
 def figures_of(world: StudyWorld, rng: np.random.Generator, rates: tuple[float, ...], resamples: int) -> StudyFigures:
@@ -105,27 +124,31 @@ def figures_of(world: StudyWorld, rng: np.random.Generator, rates: tuple[float, 
     return study_figures(cases, group, rates, "lesion", resamples, seed=int(rng.integers(2**31)))
 
 
-def coverage(
-    world: StudyWorld, studies: int, resamples: int, seed: int = 0, progress: bool = False
-) -> dict[str, float]:
-    """Share of studies whose intervals over seeds cover the truth, for the first scheme at the world's rate.
+def coverage(world: StudyWorld, studies: int, resamples: int, seed: int = 0) -> dict[str, float]:
+    """Share of studies whose intervals over seeds cover the truth, see `repetition`."""
+    return share_of_each([repetition(world, resamples, seed, number) for number in range(studies)])
+
+
+def repetition(world: StudyWorld, resamples: int, seed: int, number: int) -> dict[str, bool]:
+    """Whether the intervals over seeds of one study cover the truth, for the first scheme at the world's rate.
 
     "cases" : with the covariance of the cases, as reports have it for FROC and the AUC of candidates
+    There is none where all seeds give one value, nor, with the overlap alone, where they have one test set.
     "overlap" : with nothing but the overlap (Nadeau-Bengio), as for the AUC of patches
     "plain" : the t interval that takes seeds as independent
     """
-    rng, truth = np.random.default_rng(seed), next(iter(world.sensitivity.values()))
-    covered: dict[str, list[bool]] = {"cases": [], "overlap": [], "plain": []}
-    for _ in bar(range(studies), "studies", progress=progress):
-        cases, group = draw_study(world, rng)
-        figures = study_figures(cases, group, (world.rate,), "lesion", resamples, int(rng.integers(2**31)))
-        shared = group_overlap(list(group.values()))
-        overlap, values = shared.mean if shared else 0.0, figures.mean.values[:, 0].tolist()
-        intervals = {
-            "cases": scheme_interval(figures.mean, 0, overlap),
-            "overlap": seed_interval(values, overlap),
-            "plain": seed_interval(values, 0.0),
-        }
-        for name, own in intervals.items():
-            covered[name].append(own.low is not None and own.high is not None and own.low <= truth <= own.high)
-    return {name: float(np.mean(own)) for name, own in covered.items() if own}
+    rng, truth = np.random.default_rng([seed, number]), next(iter(world.sensitivity.values()))
+    cases, group = draw_study(world, rng)
+    figures = study_figures(cases, group, (world.rate,), "lesion", resamples, int(rng.integers(2**31)))
+    shared = group_overlap(list(group.values()))
+    overlap, values = shared.mean if shared else 0.0, figures.mean.values[:, 0].tolist()
+    intervals = {
+        "cases": scheme_interval(figures.mean, 0, overlap),
+        "overlap": seed_interval(values, overlap),
+        "plain": seed_interval(values, 0.0),
+    }
+    return {
+        name: own.low <= truth <= own.high
+        for name, own in intervals.items()
+        if own.low is not None and own.high is not None
+    }

@@ -19,7 +19,9 @@ import numpy as np
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc, operating, roc
+from pycaffe_ext.evaluation.compared import LEVEL, NO_DIFFERENCE, NOT_TESTED
 from pycaffe_ext.evaluation.intervals import (
+    ENOUGH_GROUPS,
     Difference,
     Interval,
     area_interval,
@@ -69,6 +71,20 @@ class SummaryComparison:
     effective_groups: float
     p_holm: float | None
     p_max_t: float | None
+
+    @property
+    def reliable(self) -> bool:
+        """Whether there is a test and enough groups for it."""
+        return self.difference is not None and self.effective_groups >= ENOUGH_GROUPS
+
+    @property
+    def verdict(self) -> str:
+        """By Holm's p: "A > B" or "no difference shown"; "not tested" where the test is not reliable."""
+        if self.difference is None or self.p_holm is None or not self.reliable:
+            return NOT_TESTED
+        if self.p_holm >= LEVEL:
+            return NO_DIFFERENCE
+        return f"{self.first} > {self.second}" if self.difference.value > 0 else f"{self.second} > {self.first}"
 
 
 def mean_sensitivity(

@@ -19,7 +19,7 @@ from pycaffe_ext.evaluation.intervals import (
     Interval,
     clopper_pearson,
     effective_groups,
-    group_resamples,
+    group_counts,
     logit_intervals,
     poisson_interval,
     t_quantile,
@@ -97,6 +97,22 @@ def chosen_share(labels: np.ndarray, scores: np.ndarray, share: float) -> float:
     curve = froc.curve(froc.Cases(np.arange(labels.size), scores, labels, labels))
     rate = froc.allowance(share, int((labels == 0).sum())) / labels.size
     return _finite(froc.operating_point(curve, float(rate)).threshold, f"a share of {share:g} of the negatives")
+
+
+def chosen_youden(labels: np.ndarray, scores: np.ndarray) -> float:
+    """The threshold with the highest sum of sensitivity and specificity (Youden 1950), of several the highest.
+
+    labels : (n,) 1 = positive      scores : (n,) higher = more likely positive
+    Raises UserError where no threshold tells more than chance does.
+    """
+    labels, scores = roc.checked(labels, scores)
+    curve = froc.curve(froc.Cases(np.arange(labels.size), scores, labels, labels))
+    hits, total = curve.hits()
+    index = hits * int((labels == 0).sum()) - curve.false_positives * total  # in whole numbers: rounding breaks no tie
+    best = int(np.argmax(index))
+    if index[best] <= 0:
+        raise UserError("no threshold tells more than chance does on the validation samples")
+    return float(curve.threshold[best])
 
 
 def _finite(threshold: float, what: str) -> float:
@@ -209,7 +225,5 @@ def _rate(count: np.ndarray, size: np.ndarray, resamples: int, seed: int) -> Rat
 
 def _ratios(count: np.ndarray, total: np.ndarray, resamples: int, seed: int) -> np.ndarray:
     """(resamples,) sums of counts over sums of totals, groups drawn with replacement; nan where the total is 0."""
-    sums = np.array(
-        [(drawn @ count, drawn @ total) for drawn in group_resamples(np.arange(total.size), resamples, seed)]
-    )
+    sums = np.concatenate([drawn @ np.c_[count, total] for drawn in group_counts(total.size, resamples, seed)])
     return np.asarray(np.where(sums[:, 1] > 0, sums[:, 0] / np.maximum(sums[:, 1], 1), np.nan))

@@ -59,6 +59,13 @@ class World:
         part = np.clip(np.asarray(rate, np.float64) / self.false, 0, 1)
         return np.asarray(sqrt(1 + self.false_spread**2) * ndtri(1 - part))
 
+    def reached(self, threshold: float) -> tuple[float, float]:
+        """Sensitivity of the first method and false positives per frame at a threshold."""
+        from scipy.special import ndtr
+
+        above = ndtr((self.shift[0] - threshold) / sqrt(1 + self.spread**2))
+        return float(above), float(self.false * ndtr(-threshold / sqrt(1 + self.false_spread**2)))
+
     @property
     def shift(self) -> np.ndarray:
         """(2,) mean score of a lesion, of a false candidate: 0."""
@@ -115,9 +122,10 @@ class Sample(NamedTuple):
 
 def draw(world: World, rng: np.random.Generator) -> Sample:
     """One test set of a world."""
-    group = np.repeat(np.arange(world.videos + world.clean), _lengths(world, rng))
+    size = lengths(world.videos + world.clean, world.frames, world.uneven, rng)
+    group = np.repeat(np.arange(world.videos + world.clean), size)
     lesions = world.lesions * (group < world.videos).astype(np.int64)
-    false = _false_counts(world, group, rng)
+    false = false_counts(world.false, world.swarm, group, rng)
     frame = np.r_[np.repeat(np.arange(group.size), lesions), np.repeat(np.arange(group.size), false)]
     label = (np.arange(frame.size) < lesions.sum()).astype(np.int64)
     number = np.where(label, np.arange(frame.size) % world.lesions + 1, 0)
@@ -130,21 +138,20 @@ def draw(world: World, rng: np.random.Generator) -> Sample:
     return Sample((first, second), group, label)
 
 
-def _lengths(world: World, rng: np.random.Generator) -> np.ndarray:
-    """(videos,) frames of each."""
-    videos = world.videos + world.clean
-    if not world.uneven:
-        return np.full(videos, world.frames, np.int64)
-    factor = rng.lognormal(-(world.uneven**2) / 2, world.uneven, videos)
-    return np.asarray(np.maximum(np.round(world.frames * factor), 1), np.int64)
+def lengths(groups: int, frames: int, uneven: float, rng: np.random.Generator) -> np.ndarray:
+    """(groups,) frames of each: `frames`, on average if they are uneven.  uneven : as of a `World`"""
+    if not uneven:
+        return np.full(groups, frames, np.int64)
+    factor = rng.lognormal(-(uneven**2) / 2, uneven, groups)
+    return np.asarray(np.maximum(np.round(frames * factor), 1), np.int64)
 
 
-def _false_counts(world: World, group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(frames,) false candidates of each."""
-    if not world.swarm:
-        return np.full(group.size, world.false, np.int64)
-    factor = rng.gamma(1 / world.swarm, world.swarm, world.videos + world.clean)
-    return np.asarray(rng.poisson(world.false * factor[group]), np.int64)
+def false_counts(false: int, swarm: float, group: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(frames,) false candidates of each.  group : (frames,) from 0        false, swarm : as of a `World`"""
+    if not swarm:
+        return np.full(group.size, false, np.int64)
+    factor = rng.gamma(1 / swarm, swarm, int(group.max()) + 1)
+    return np.asarray(rng.poisson(false * factor[group]), np.int64)
 
 
 def _scores(rng: np.random.Generator, video: np.ndarray, label: np.ndarray, spread: np.ndarray) -> np.ndarray:

@@ -6,8 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pycaffe_ext.errors import known
-from pycaffe_ext.nets import alexnet, caffenet, googlenet, lenet, resnet50, squeezenet, vgg16
-from pycaffe_ext.nets.layers import TEST, TRAIN, Layer, accuracy, data, input_blob, softmax, softmax_with_loss
+from pycaffe_ext.nets import alexnet, caffenet, googlenet, googlenet_torch, lenet, resnet50, squeezenet, vgg16
+from pycaffe_ext.nets.layers import (
+    TEST,
+    TRAIN,
+    Layer,
+    accuracy,
+    data,
+    input_blob,
+    learn_as_new,
+    softmax,
+    softmax_with_loss,
+    transform_param,
+)
 from pycaffe_ext.nets.spec import NetSpec
 from pycaffe_ext.proto import caffe_pb2
 
@@ -24,7 +35,8 @@ class Architecture:
     layers : (spec, in_use) -> layers from the blob `data` to the head.
     heads : published names of the classifiers that are new for each application, the main one last.
     batch_size : of training, where none is given.  scores : blob of the raw class values, where it is not the head's.
-    scale : of the patches, after the mean.
+    scale : of the patches, after the mean, where the spec does not say it.
+    training_only : hidden layers of auxiliary classifiers, which a donor's deploy net lacks.
     """
 
     name: str
@@ -35,24 +47,25 @@ class Architecture:
     batch_size: int
     scores: str | None = None
     scale: float = 1
+    training_only: tuple[str, ...] = ()
     accuracy: str = "accuracy"
     loss: str = "loss"
 
     def train_val(self, spec: NetSpec) -> caffe_pb2.NetParameter:
         """The net that learns (TRAIN) and is measured on validation patches (TEST): outputs loss and accuracy.
 
-        No crop and no mirror: the patches are stored at the net's size and already mirrored and turned. The mean is
-        the training patches' own, as the paper and Caffe's examples compute it: it is right for nets from scratch,
-        and it does not ask of a donor's file what was subtracted when that was trained.
+        No crop and no mirror: the patches are stored at the net's size and already mirrored and turned.
         """
         spec = self._own(spec)
-        scores = self.output(spec)
+        scores, transform = self.output(spec), self.transform(spec)
+        made = self.layers(spec, False)
+        learn_as_new(made, spec.fresh)
         return caffe_pb2.NetParameter(
             name=f"{self.title} {spec.app} {spec.scheme}",
             layer=[
-                data(spec.train_source, spec.mean_file, spec.batch_size, TRAIN, scale=self.scale),
-                data(spec.val_source, spec.mean_file, spec.val_batch_size, TEST, scale=self.scale),
-                *self.layers(spec, False),
+                data(spec.train_source, transform, spec.batch_size, TRAIN),
+                data(spec.val_source, transform, spec.val_batch_size, TEST),
+                *made,
                 accuracy(self.accuracy, scores, "label"),
                 softmax_with_loss(self.loss, scores, "label"),
             ],
@@ -77,8 +90,12 @@ class Architecture:
         spec = self._in_use(spec)
         return caffe_pb2.NetParameter(
             name=f"{self.title} {spec.app} scores",
-            layer=[data(source, spec.mean_file, batch_size, TEST, scale=self.scale), *self.layers(spec, True)],
+            layer=[data(source, self.transform(spec), batch_size, TEST), *self.layers(spec, True)],
         )
+
+    def transform(self, spec: NetSpec) -> caffe_pb2.TransformationParameter:
+        """How patches become the net's input: minus the mean, times the scale."""
+        return transform_param(spec.mean_file, spec.mean_value, self.scale if spec.scale is None else spec.scale)
 
     def output(self, spec: NetSpec) -> str:
         """The blob of the main head's raw values."""
@@ -109,6 +126,7 @@ ARCHITECTURES = {
             googlenet.layers,
             googlenet.HEADS,
             DEEP_BATCH,
+            training_only=googlenet.TRAINING_ONLY,
             accuracy="loss3/top-1",
             loss="loss3/loss3",
         ),
@@ -123,6 +141,22 @@ ARCHITECTURES = {
         ),
         Architecture("resnet50", "ResNet-50", resnet50.INPUT, resnet50.layers, ("fc1000",), DEEP_BATCH),
         Architecture("lenet", "LeNet", lenet.INPUT, lenet.layers, ("ip2",), LENET_BATCH, scale=lenet.SCALE),
+        Architecture(
+            "googlenet_torch",
+            "GoogLeNet of torchvision",
+            googlenet_torch.INPUT,
+            googlenet_torch.layers,
+            googlenet_torch.HEADS,
+            DEEP_BATCH,
+        ),
+        Architecture(
+            "resnet50_torch",
+            "ResNet-50 of torchvision",
+            resnet50.TORCH_INPUT,
+            resnet50.torch_layers,
+            ("fc1000",),
+            DEEP_BATCH,
+        ),
     )
 }
 

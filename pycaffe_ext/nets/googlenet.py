@@ -1,8 +1,9 @@
 """GoogLeNet (Szegedy et al. 2015), names, shapes and fillers of bvlc_googlenet.
 
 Two auxiliary classifiers add 0.3 of their losses in training and are left out of the nets in use. Their convolution
-and inner product learn together with the module that they hang on; all three classifiers are new for an application,
-and learn in every scheme, so that the logged loss always means three trained classifiers.
+and inner product learn together with the module that they hang on, or, where the donor lacks them as BVLC's does, as a
+new head; all three classifiers are new for an application, and learn in every scheme, so that the logged loss always
+means three trained classifiers.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ INPUT = (3, 224, 224)
 HEADS = ("loss1/classifier", "loss2/classifier", "loss3/classifier")
 AUXILIARY = {"4a": "loss1", "4d": "loss2"}
 AUXILIARY_WEIGHT = 0.3
+TRAINING_ONLY = tuple(f"{loss}/{part}" for loss in AUXILIARY.values() for part in ("conv", "fc"))
 POOLED = {"3b": "pool3/3x3_s2", "4e": "pool4/3x3_s2"}  # pooling after a module
 MODULES = {  # outputs of: 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5, pool_proj
     "3a": (64, 96, 128, 16, 32, 32),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from pycaffe_ext import schemes
@@ -24,22 +24,20 @@ def layer(name: str, kind: str, bottoms: Sequence[str], tops: Sequence[str], pha
     return made
 
 
-def data(
-    source: str,
-    mean_file: str,
-    batch_size: int,
-    phase: int,
-    crop_size: int = 0,
-    mirror: bool = False,
-    scale: float = 1,
-) -> Layer:
-    """An LMDB of Datums, read in key order, minus the mean image, times `scale`; crop_size 0 takes the whole image."""
+def transform_param(
+    mean_file: str, mean_value: Sequence[float] = (), scale: float = 1, crop_size: int = 0, mirror: bool = False
+) -> caffe_pb2.TransformationParameter:
+    """Images minus the mean image, or `mean_value` where there is one, times `scale`; crop_size 0 takes them whole."""
+    made = caffe_pb2.TransformationParameter(scale=scale, mirror=mirror, crop_size=crop_size, mean_value=mean_value)
+    if not mean_value:
+        made.mean_file = portable(mean_file)
+    return made
+
+
+def data(source: str, transform: caffe_pb2.TransformationParameter, batch_size: int, phase: int) -> Layer:
+    """An LMDB of Datums, read in key order."""
     made = layer("data", "Data", [], ["data", "label"], phase)
-    made.transform_param.MergeFrom(
-        caffe_pb2.TransformationParameter(
-            scale=scale, mirror=mirror, crop_size=crop_size, mean_file=portable(mean_file)
-        )
-    )
+    made.transform_param.MergeFrom(transform)
     made.data_param.MergeFrom(
         caffe_pb2.DataParameter(source=portable(source), batch_size=batch_size, backend=caffe_pb2.DataParameter.LMDB)
     )
@@ -114,15 +112,33 @@ def inner_product(name: str, bottom: str, num_output: int, weight: Filler, bias:
     return made
 
 
-def batch_norm(name: str, blob: str, stored: bool) -> Layer:
+def learn_as_new(made: Sequence[Layer], names: Collection[str]) -> None:
+    """Let the layers of `names` learn as a new head does.
+
+    A BatchNorm among them, which never learns, counts statistics of its own: there are none to normalise by.
+    """
+    for one in made:
+        if one.name not in names:
+            continue
+        if one.type == "BatchNorm":
+            one.ClearField("batch_norm_param")
+            continue
+        for param, (lr_mult, decay_mult) in zip(one.param, schemes.NEW_HEAD, strict=False):
+            param.lr_mult, param.decay_mult = lr_mult, decay_mult
+
+
+def batch_norm(name: str, blob: str, stored: bool, eps: float = 1e-5) -> Layer:
     """Each channel less its mean, over its standard deviation, in place.
 
+    eps : added to the variance; Caffe's default is 1e-5.
     stored : always by the running statistics; else by the batch's own in TRAIN, which then feed the running ones.
     Its three blobs (sums of mean and variance, and their weight) are counted, never learned: Caffe insists on rate 0.
     """
     made = _learned(layer(name, "BatchNorm", [blob], [blob]), ((0, 0),) * 3)
     if stored:
         made.batch_norm_param.use_global_stats = True
+    if eps != 1e-5:
+        made.batch_norm_param.eps = eps
     return made
 
 

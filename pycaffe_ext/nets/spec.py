@@ -10,7 +10,9 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.schemes import STAGES, check
 
 SCALABLE = "alexnet"  # whose width can be chosen: the embedded donor is a narrow one, the other nets are as published
-CLASSIFIERS = {"googlenet": "loss3/classifier"}  # published name of the last layer, where the head's stage has another
+CLASSIFIERS = dict.fromkeys(
+    ("googlenet", "googlenet_torch"), "loss3/classifier"
+)  # published name of the last layer, where the head's stage has another
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class NetSpec:
 
     `width` multiplies every hidden layer's outputs (see `channels`); 1 is the paper's net, and only AlexNet has others.
     `dropout_ratio` of every Dropout layer; None = each layer's published one.
+    `mean_value` of B, G and R, or one for all, in the place of `mean_file`; `scale` None = the architecture's own.
+    `fresh` : hidden layers that the donor lacks: they learn as the new head does, at whatever depth.
     """
 
     app: str
@@ -28,10 +32,13 @@ class NetSpec:
     train_source: str = ""
     val_source: str = ""
     mean_file: str = ""
+    mean_value: tuple[float, ...] = ()
+    scale: float | None = None
     batch_size: int = 256
     val_batch_size: int = 50
     dropout_ratio: float | None = None
     arch: str = "alexnet"
+    fresh: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         check(self.scheme, self.arch)

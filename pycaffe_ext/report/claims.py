@@ -73,8 +73,7 @@ class Claim:
     def verdict(self) -> Verdict:
         if self.test is None or self.p_holm is None:
             return Verdict.NOT_TESTED
-        above = self.test.above if isinstance(self.test, Test) else self.test.sooner > self.test.later
-        return verdict(above, self.p_holm, self.margin is not None)
+        return verdict(above(self.test), self.p_holm, self.margin is not None)
 
     @property
     def smallest(self) -> float | None:
@@ -84,6 +83,11 @@ class Claim:
         None for convergence and where nothing was tested.
         """
         return self.test.estimate.smallest(LEVEL / self.tested) if isinstance(self.test, Test) else None
+
+
+def above(test: Test | SignTest) -> bool:
+    """Whether the evidence, such as it is, is for the claim."""
+    return test.above if isinstance(test, Test) else test.sooner > test.later
 
 
 class Method(NamedTuple):

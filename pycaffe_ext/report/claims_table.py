@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
 from pycaffe_ext.evaluation.contrasts import LEVEL, Test
 from pycaffe_ext.evaluation.convergence import SignTest
 from pycaffe_ext.evaluation.folds import in_folds
-from pycaffe_ext.report import markdown
 from pycaffe_ext.report.claims import Claim
+from pycaffe_ext.report.model import Table
 
 SIGN_TEST = "evaluation.convergence.sign_test"
 
@@ -69,11 +69,11 @@ def _of_contrast(claim: Claim, test: Test) -> Numbers:
         "Nadeau-Bengio, folds" if found.folds else "Obuchowski-Rockette, Behrens-Fisher",
         test.statistic,
         found.seed_freedom,
-        "" if found.folds else found.groups - 1,
+        "" if found.folds else _tidy(found.groups - 1),
         test.p,
         claim.p_holm,
         found.seeds,
-        found.groups,
+        _tidy(found.groups),
         found.training_sd,
         found.case_sd if isfinite(found.case_sd) else "",
         claim.smallest,
@@ -105,14 +105,19 @@ def rows(found: Sequence[Claim]) -> list[tuple[Any, ...]]:
     ]
 
 
-def as_markdown(found: Sequence[Claim]) -> str:
-    """A table for the page."""
+def table(found: Sequence[Claim], made_by: Sequence[Callable[..., Any]] = ()) -> Table:
+    """A table for the page; each row names the function behind its test."""
     header = ("the paper says", "here", "effect [95 %]", "test", "p (Holm)", "smallest difference shown", "of what")
-    return markdown.table(header, [_line(claim, numbers(claim)) for claim in found])
+    return Table(header, [_line(claim, numbers(claim)) for claim in found], "claims.csv", made_by)
+
+
+def _tidy(groups: float) -> float:
+    """A number of groups of one size, to a tenth."""
+    return int(groups) if groups == int(groups) else round(groups, 1)
 
 
 def _line(claim: Claim, own: Numbers) -> tuple[str, ...]:
-    verdict = f"**{claim.verdict.value}**"
+    verdict = claim.verdict.value
     if claim.test is None:
         return claim.statement, verdict, "-", "-", "-", "-", claim.reason
     seeds = f"{own.seeds} seed{'s' * (own.seeds != 1)}"
@@ -126,7 +131,7 @@ def _line(claim: Claim, own: Numbers) -> tuple[str, ...]:
         _statistic(own) if own.groups != "" else _signs(claim.test),
         f"{p_text(own.p)} ({p_text(own.p_holm)})",
         "-" if claim.smallest is None else _size(claim.smallest),
-        f"{claim.contrast}; {claim.figure}; {units}; `{own.function}`",
+        f"{claim.contrast}; {claim.figure}; {units}; {own.function}",
     )
 
 

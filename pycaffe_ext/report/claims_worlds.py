@@ -5,7 +5,7 @@ Every study is drawn as scored candidates, and goes through `study_figures` and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,16 +15,16 @@ from pycaffe_ext.evaluation.contrasts import LEVEL, Figure, Test, Verdict
 from pycaffe_ext.evaluation.convergence import Course
 from pycaffe_ext.evaluation.study_figures import StudyFigures
 from pycaffe_ext.evaluation.study_worlds import StudyWorld, figures_of
-from pycaffe_ext.progress import bar
-from pycaffe_ext.report.claims import Claim, Method, claims
+from pycaffe_ext.report.claims import Claim, Method, above, claims
 from pycaffe_ext.schemes import compared
 
-DETECTOR = "detector"
+DETECTOR, DEEPEST = "detector", "ft-conv1"
 SCHEMES = tuple(compared("alexnet"))
 RATES = (0.5, 1.0, 2.0)
 RESAMPLES = 200
 USUAL = StudyWorld()
 TRUTHS = {1: "true", 0: "open", -1: "false", None: "alike"}  # what `truths` says, for readers
+SOONER = "Deeply tuned nets converge sooner than nets from scratch"
 TRUTH = 0.8  # sensitivity of a scheme of which nothing else is said
 
 
@@ -59,15 +59,26 @@ def _mean(world: StudyWorld, sensitivity: float) -> float:
 WORLDS = {
     "nine equal schemes, 3 seeds, 400 images": StudyWorld(schemes()),
     "nine equal schemes, 5 seeds, 20 videos": StudyWorld(schemes(), seeds=5, groups=20, pool=40, frames=5, spread=0.7),
+    "nine equal schemes, 5 seeds, 30 unequal videos with swarms": StudyWorld(
+        schemes(), seeds=5, groups=30, pool=60, frames=5, spread=0.7, uneven=1.0, swarm=1.0
+    ),
     "nine equal schemes, 3 seeds, one test set": StudyWorld(schemes(), pool=400),
     "ft-fc8 worse by 0.08, 5 seeds": StudyWorld(schemes(ft_fc8=TRUTH - 0.08), seeds=5),
     "ft-fc8 worse by 0.08, 10 seeds": StudyWorld(schemes(ft_fc8=TRUTH - 0.08), seeds=10),
     "0.02 more with each depth, 5 seeds": StudyWorld(rising(0.02), seeds=5),
-    "deep worse by the margin of 0.05, 10 seeds": StudyWorld(worse_by(0.05), seeds=10),
+    "deep worse by the margin of 0.05, 10 seeds": StudyWorld(worse_by(0.05), seeds=10, training=0.02),
     "deep worse by 0.08, 5 seeds": StudyWorld(worse_by(0.08), seeds=5),
     "deep as good, training spread 0.02, 10 seeds": StudyWorld(schemes(), seeds=10, training=0.02),
+    "the deepest net converges in half the epochs, 10 seeds": StudyWorld(
+        schemes(), seeds=10, training=0.02, sooner=0.5
+    ),
 }
-POWER = StudyWorld(schemes(), seeds=10, training=0.02)  # of `power_at_smallest`
+POWERS = {  # designs whose smallest difference is compared with how often it is shown
+    "5 seeds, 400 images": StudyWorld(schemes(), seeds=5, training=0.02),
+    "10 seeds, 400 images": StudyWorld(schemes(), seeds=10, training=0.02),
+    "10 seeds, 40 videos": StudyWorld(schemes(), seeds=10, training=0.02, groups=40, pool=80, frames=5, spread=0.7),
+}
+UNEQUAL = {"groups": 20, "pool": 40, "frames": 5, "spread": 0.7, "uneven": 1.0, "swarm": 1.0}
 INTERVALS = {
     f"{seeds} seeds, {text}": StudyWorld({"net": TRUTH}, seeds=seeds, training=training, **options)
     for seeds in (3, 5, 10)
@@ -75,6 +86,7 @@ INTERVALS = {
         ("400 images, halves", 0.04, {}),
         ("400 images, halves, trainings alike", 0.0, {}),
         ("20 videos, halves", 0.04, {"groups": 20, "pool": 40, "frames": 5, "spread": 0.7}),
+        ("20 unequal videos with swarms, halves", 0.04, UNEQUAL),
         ("100 images, one test set", 0.04, {"groups": 100, "pool": 100}),
     )
 }
@@ -85,16 +97,22 @@ def study_claims(world: StudyWorld, rng: np.random.Generator, resamples: int = R
     return _claims(world, figures_of(world, rng, RATES, resamples), _courses(world, rng))
 
 
+def study(world: StudyWorld, resamples: int, seed: int, number: int) -> list[Claim]:
+    """`study_claims` of the study of that number."""
+    return study_claims(world, np.random.default_rng([seed, number]), resamples)
+
+
 def _claims(world: StudyWorld, figures: StudyFigures, courses: Mapping[str, Mapping[int, Course]]) -> list[Claim]:
     methods = [Method(name, name) for name in world.sensitivity if name != DETECTOR]
     return claims(methods, DETECTOR, figures, courses)
 
 
 def _courses(world: StudyWorld, rng: np.random.Generator) -> dict[str, dict[int, Course]]:
-    """Every net converges after 1 to 20 epochs, alike for all; one in ten is stopped by the cap."""
+    """Every net converges after 1 to 20 epochs, the deepest sooner by the world's part; one in ten is stopped by the
+    cap."""
     return {
         name: {
-            seed: Course(((1.0, 0.5), (float(rng.integers(2, 21)), 0.9)), 20, bool(rng.random() > 0.1))
+            seed: Course(((0.5, 0.5), (_epoch(world, name, rng), 0.9)), 20, bool(rng.random() > 0.1))
             for seed in range(world.seeds)
         }
         for name in world.sensitivity
@@ -102,14 +120,21 @@ def _courses(world: StudyWorld, rng: np.random.Generator) -> dict[str, dict[int,
     }
 
 
+def _epoch(world: StudyWorld, name: str, rng: np.random.Generator) -> float:
+    return float(rng.integers(2, 21)) * (1 - world.sooner * (name == DEEPEST))
+
+
 def truths(world: StudyWorld) -> dict[str, int]:
-    """statement -> 1 where it is true, -1 where the opposite is, 0 in between or at the margin; contrasts only."""
+    """statement -> 1 where it is true, -1 where the opposite is, 0 in between or at the margin.
+
+    Contrasts, and convergence where the nets differ in it."""
     names = tuple(world.sensitivity)
     own = tuple(world.sensitivity.values())
     at = {rate: _known(np.array([world.true_sensitivity(value, rate) for value in own])) for rate in RATES}
     mean = _known(np.array([_mean(world, value) for value in own]))
     figures = StudyFigures((0, 1), names, at, mean, _known(np.array([world.true_auc(value) for value in own])))
-    return {row.statement: _sign(row.test) for row in _claims(world, figures, {}) if isinstance(row.test, Test)}
+    found = {row.statement: _sign(row.test) for row in _claims(world, figures, {}) if isinstance(row.test, Test)}
+    return found | ({SOONER: 1} if world.sooner else {})
 
 
 def _known(values: np.ndarray) -> Figure:
@@ -126,15 +151,18 @@ def _sign(test: Test) -> int:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one claim over all studies: shares.  truth : see `truths`; None for convergence, which is alike for all.
+    """Of one claim over all studies: shares.  truth : see `truths`; None for convergence that is alike for all.
 
-    shown, against : verdicts        p_low : two-sided p below 0.05 before Holm's adjustment
+    shown, against : verdicts        p_above, p_below : p below 0.05 on either side, before Holm's adjustment
+    smallest : median of the smallest difference that a study can show; None where there is none
     """
 
     truth: int | None
     shown: float
     against: float
-    p_low: float
+    p_above: float
+    p_below: float
+    smallest: float | None
 
 
 @dataclass(frozen=True)
@@ -145,18 +173,22 @@ class Level:
     claims: dict[str, Outcome]
 
 
-def level(world: StudyWorld, studies: int, resamples: int = RESAMPLES, seed: int = 0, progress: bool = False) -> Level:
-    """What the verdicts say in `studies` studies of a world, and how often that is wrong.
+def level(world: StudyWorld, studies: int, resamples: int = RESAMPLES, seed: int = 0) -> Level:
+    """`level_of` `studies` studies of a world."""
+    return level_of(world, [study(world, resamples, seed, number) for number in range(studies)])
+
+
+def level_of(world: StudyWorld, found: Sequence[Sequence[Claim]]) -> Level:
+    """What the verdicts of studies of a world say, and how often that is wrong.
 
     A verdict is false if it is SHOWN and the truth is not above what the claim tests, or AGAINST and not below.
     """
-    rng, truth = np.random.default_rng(seed), truths(world)
-    found = [study_claims(world, rng, resamples) for _ in bar(range(studies), "studies", progress=progress)]
+    truth = truths(world)
     outcomes = {
-        row.statement: _outcome(truth.get(row.statement), [study[i] for study in found])
+        row.statement: _outcome(truth.get(row.statement), [claims[i] for claims in found])
         for i, row in enumerate(found[0])
     }
-    wrong = [any(map(partial(_is_false, truth), study)) for study in found]
+    wrong = [any(map(partial(_is_false, truth), claims)) for claims in found]
     return Level(float(np.mean(wrong)), outcomes)
 
 
@@ -165,31 +197,44 @@ def _is_false(truth: Mapping[str, int], claim: Claim) -> bool:
     return (claim.verdict is Verdict.SHOWN and sign <= 0) or (claim.verdict is Verdict.AGAINST and sign >= 0)
 
 
-def _outcome(truth: int | None, rows: list[Claim]) -> Outcome:
-    def share(wanted: Verdict) -> float:
-        return float(np.mean([row.verdict is wanted for row in rows]))
+def _outcome(truth: int | None, rows: Sequence[Claim]) -> Outcome:
+    def share(true: Callable[[Claim], bool]) -> float:
+        return float(np.mean([true(row) for row in rows]))
 
-    low = float(np.mean([row.p is not None and row.p < LEVEL for row in rows]))
-    return Outcome(truth, share(Verdict.SHOWN), share(Verdict.AGAINST), low)
-
-
-def power_at_smallest(
-    world: StudyWorld, studies: int, resamples: int = RESAMPLES, seed: int = 0, progress: bool = False
-) -> float:
-    """How often a true difference of the size that a study calls the smallest it shows is shown: about 80 %.
-
-    The smallest is read from studies without a difference, as their median for the claim on the last two layers; then
-    ft-fc8 is made worse by as much, in the mean over the rates.
-    """
-    rng = np.random.default_rng(seed)
-    first = [_last_two(world, rng, resamples).smallest for _ in range(max(studies // 4, 1))]
-    size = float(np.median([smallest for smallest in first if smallest is not None]))
-    changed = replace(world, sensitivity={**world.sensitivity, "ft-fc8": worse_by(size, world)["ft-conv1"]})
-    steps = bar(range(studies), "studies", progress=progress)
-    found = [_last_two(changed, rng, resamples) for _ in steps]
-    return float(np.mean([row.p is not None and row.p < LEVEL / row.tested for row in found]))
+    smallest = [row.smallest for row in rows if row.smallest is not None]
+    return Outcome(
+        truth,
+        share(lambda row: row.verdict is Verdict.SHOWN),
+        share(lambda row: row.verdict is Verdict.AGAINST),
+        share(lambda row: _below(row, True)),
+        share(lambda row: _below(row, False)),
+        float(np.median(smallest)) if smallest else None,
+    )
 
 
-def _last_two(world: StudyWorld, rng: np.random.Generator, resamples: int) -> Claim:
-    """The claim that tuning the last two layers beats tuning only the last, in a study."""
-    return next(row for row in study_claims(world, rng, resamples) if row.contrast == "ft-fc7 minus ft-fc8")
+def _below(claim: Claim, for_it: bool) -> bool:
+    """Whether p is below the level on the side that is for the claim, or against it."""
+    return claim.test is not None and claim.p is not None and claim.p < LEVEL and above(claim.test) is for_it
+
+
+def smallest(world: StudyWorld, resamples: int, seed: int, number: int) -> float:
+    """The smallest difference that the study of that number is said to show, for the claim on the last two layers."""
+    found = _last_two(study(world, resamples, seed, number)).smallest
+    return np.nan if found is None else found
+
+
+def worse(world: StudyWorld, smallest: Sequence[float]) -> tuple[StudyWorld, float]:
+    """The world where ft-fc8 has less by the median of what `smallest` gave, in the mean over the rates; the median."""
+    size = float(np.nanmedian(smallest))
+    return replace(world, sensitivity={**world.sensitivity, "ft-fc8": worse_by(size, world)[DEEPEST]}), size
+
+
+def finds(world: StudyWorld, resamples: int, seed: int, number: int) -> bool:
+    """Whether the study of that number shows it, at the level for which the smallest difference is given."""
+    row = _last_two(study(world, resamples, seed, number))
+    return row.p is not None and row.p < LEVEL / row.tested
+
+
+def _last_two(rows: Sequence[Claim]) -> Claim:
+    """The claim that tuning the last two layers beats tuning only the last."""
+    return next(row for row in rows if row.contrast == "ft-fc7 minus ft-fc8")

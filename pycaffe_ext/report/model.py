@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html as escapes
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,7 +14,8 @@ from pycaffe_ext.plotting import printable
 
 MARKS = re.compile(r"[\\`*|~$]|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])|<(?=[A-Za-z/!?])|&(?=#?\w+;)")
 LINE_START = re.compile(r"(#{1,6}|[-+])(?= |$)|[>\[]|\d{1,9}(?=[.)]( |$))|=+$|-+$")
-NUMBER = re.compile(r"[-+−<>≥≤ ]*\d[\d ,.]*(e[-+]?\d+)?( ?%)?( \[[^\]]*\])?( / \d+)?|\[[-+−\d., ]*\]|[-–]?")
+NUMBER = re.compile(r"[-+−<>≥≤ ]*\d[\d ,.]*(e[-+]?\d+)?( ?%)?( \[[^\]]*\])*( / \d+)?|\[[-+−\d., ]*\]|[-–]?")
+LONG = 32  # characters of a first cell from which it may be broken
 STYLE = """
 :root { color-scheme: light dark; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -23,7 +24,7 @@ h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid #8884; text-align: left; vertical-align: top; }
 th { border-bottom: 2px solid #888a; vertical-align: bottom; } .n { text-align: right; }
-.n, td:first-child { white-space: nowrap; }
+.n, td:first-child { white-space: nowrap; } .long td:first-child { white-space: normal; min-width: 12rem; }
 figure { margin: 1.5rem 0; } figure img { max-width: 100%; height: auto; background: white; }
 figcaption { font-size: .9rem; opacity: .85; }
 .note { border-left: .3rem solid #D55E00; padding: .3rem 1rem; font-weight: 600; }
@@ -33,15 +34,18 @@ details { margin: 1rem 0; } summary { cursor: pointer; }
 
 @dataclass(frozen=True)
 class Figure:
-    """file : a picture beside the page.  caption : its first sentence stands for the picture where it is not seen."""
+    """file : a picture beside the page.  caption : its first sentence stands for the picture where it is not seen.
+    made_by : the functions that compute what it shows."""
 
     file: str
     caption: str
+    made_by: Sequence[Callable[..., Any]] = ()
 
 
 @dataclass(frozen=True)
 class Table:
     """header : (columns,) texts.  rows : of as many cells each.  file : the CSV file with all of it, "" for none.
+    made_by : the functions that compute its numbers.
 
     A column of numbers is aligned right.  Raises ValueError for a row of another length.
     """
@@ -49,6 +53,7 @@ class Table:
     header: Sequence[str]
     rows: Sequence[Sequence[Any]]
     file: str = ""
+    made_by: Sequence[Callable[..., Any]] = ()
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -191,7 +196,10 @@ def _html_table(table: Table) -> str:
     lines = [_html_row("th", table.header, kinds), *(_html_row("td", row, kinds) for row in table.rows)]
     link = f'\n<p>All numbers: <a href="{_link(table.file)}">{_html(table.file)}</a></p>' if table.file else ""
     head, body = lines[0], "\n".join(lines[1:])
-    return f'<div class="scroll"><table>\n<thead>\n{head}\n</thead>\n<tbody>\n{body}\n</tbody>\n</table></div>{link}'
+    long = ' class="long"' if any(len(_cell(row[0])) > LONG for row in table.rows) else ""
+    return (
+        f'<div class="scroll"><table{long}>\n<thead>\n{head}\n</thead>\n<tbody>\n{body}\n</tbody>\n</table></div>{link}'
+    )
 
 
 def _html_row(tag: str, cells: Sequence[Any], kinds: Sequence[str]) -> str:

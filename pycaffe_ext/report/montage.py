@@ -54,7 +54,9 @@ def candidates_figure(path: Path, scenes: Sequence[Scene], title: str = "", colu
     save(figure, path)
 
 
-def views_figure(path: Path, image: np.ndarray, mask: np.ndarray, box: Sequence[float], title: str = "") -> None:
+def views_figure(
+    path: Path, image: np.ndarray, mask: np.ndarray, box: Sequence[float] | np.ndarray, title: str = ""
+) -> None:
     """Write all patches of one candidate as PNG: 3 scales x 5 shifts from left to right, 8 orientations downwards.
 
     image : (H, W, 3) uint8 BGR.  mask : (H, W) bool.  box : x, y, width, height in pixels.

@@ -7,11 +7,11 @@ that it is not forgotten.  A fact that breaks a guideline's rule is pointed out 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pycaffe_ext.report import markdown
+from pycaffe_ext.report.model import Table
 
 NOT_RECORDED = "not recorded"
 AUTHORS = "to be stated by the authors"
@@ -19,16 +19,17 @@ HEADER = ("topic", "CLAIM", "STARD", "TRIPOD+AI", "in this study", "to be noted"
 
 
 class Partition(NamedTuple):
-    """Frames of a part of the data; groups: videos or patients."""
+    """A part of the data.  groups : videos or patients        items : frames or images        targets : lesions, None
+    where the items themselves are classified"""
 
     groups: int
-    frames: int
-    lesions: int
+    items: int
+    targets: int | None = None
 
 
 class Look(NamedTuple):
     """Something that was chosen on data.  what : "voting", "forests", "snapshot"        on : the part, in words
-    tested : how many of its frames some seed tests on; None = not recorded"""
+    tested : how many of its items are tested on by a seed that uses the choice; None = not recorded"""
 
     what: str
     on: str
@@ -39,7 +40,8 @@ class Look(NamedTuple):
 class Facts:
     """What a study is known by; None where it is not recorded, an empty sequence where there is none.
 
-    source : the data set in words        reference : where the ground truth comes from        lesion : "polyp"
+    source : the data set in words        reference : where the ground truth comes from        unit : what is counted
+    item, target : "frame", "polyp"; no target where items are classified
     group : what belongs together, "video" or "patient"        groups_known : whether the data set names them; False =
     every picture is taken as a group of its own, although some may be of one patient
     partitions : "training" -> counts, of one seed        shared_groups : groups that lie in two partitions of a seed
@@ -50,7 +52,9 @@ class Facts:
     """
 
     source: str
-    lesion: str
+    unit: str
+    item: str
+    target: str
     group: str
     groups_known: bool
     partitions: Mapping[str, Partition]
@@ -85,12 +89,12 @@ def rows(facts: Facts) -> list[Row]:
         Row("eligibility, setting, dates, demographics", "8, 34", "6-9, 20", "5b, 6a-6b, 20b", AUTHORS),
         Row("exclusions", "10, 33", "19", "20a", _excluded(facts.excluded)),
         Row("reference standard", "14", "10b", "8a", facts.reference or NOT_RECORDED),
-        Row("unit of analysis", "11", "14", "8a", _unit(facts)),
+        Row("unit of analysis", "11", "14", "8a", facts.unit),
         Row("clustering", "21", "14", "12d", _clustering(facts), _clustering_note(facts)),
-        Row("partitions", "20", "18", "12a", _partitions(facts.partitions)),
+        Row("partitions", "20", "18", "12a", _partitions(facts)),
         Row("level at which partitions are disjoint", "21", "-", "12a", facts.group, _shared_note(facts)),
-        Row("repeated trainings", "25", "-", "12c", _seeds(facts), _overlap_note(facts.overlap)),
-        Row("tuning", "26", "12a", "12c", _tuning(facts.looks), _tuning_note(facts.looks)),
+        Row("repeated trainings", "25", "-", "12c", _seeds(facts), _overlap_note(facts)),
+        Row("tuning", "26", "12a", "12c", _tuning(facts.looks), _tuning_note(facts)),
         Row("threshold", "28", "12a", "15", facts.threshold or NOT_RECORDED),
         Row("primary endpoint", "28", "14", "12e", facts.endpoint),
         Row("uncertainty", "29, 36", "24", "23a", facts.intervals),
@@ -100,19 +104,15 @@ def rows(facts: Facts) -> list[Row]:
     ]
 
 
-def as_markdown(table: Sequence[Row]) -> str:
-    """The table for a reader; notes are set in bold."""
-    return markdown.table(HEADER, [(*row[:-1], f"**{row.note}**" if row.note else "") for row in table])
+def table(found: Sequence[Row], made_by: Sequence[Callable[..., Any]] = ()) -> Table:
+    """The table for a reader."""
+    return Table(HEADER, found, made_by=(rows, *made_by))
 
 
 def _excluded(excluded: Sequence[tuple[str, int]] | None) -> str:
     if excluded is None:
         return NOT_RECORDED
     return ", ".join(f"{count} {what}" for what, count in excluded if count) or "none"
-
-
-def _unit(facts: Facts) -> str:
-    return f"sensitivity by {facts.lesion}, false positives by frame"
 
 
 def _clustering(facts: Facts) -> str:
@@ -128,11 +128,17 @@ def _clustering_note(facts: Facts) -> str:
     return f"the data set does not name {facts.group}s: pictures of one may be on both sides, and intervals too narrow"
 
 
-def _partitions(partitions: Mapping[str, Partition]) -> str:
-    return "; ".join(
-        f"{name}: {part.groups} groups, {part.frames} frames, {part.lesions} lesions"
-        for name, part in partitions.items()
-    )
+def _partitions(facts: Facts) -> str:
+    return "; ".join(f"{name}: {_sizes(facts, part)}" for name, part in facts.partitions.items())
+
+
+def _sizes(facts: Facts, part: Partition) -> str:
+    targets = [] if part.targets is None else [_several(part.targets, facts.target)]
+    return ", ".join([_several(part.groups, "group"), _several(part.items, facts.item), *targets])
+
+
+def _several(count: int, word: str) -> str:
+    return f"{count} {word}{'s' * (count != 1)}"
 
 
 def _shared_note(facts: Facts) -> str:
@@ -142,11 +148,13 @@ def _shared_note(facts: Facts) -> str:
 
 
 def _seeds(facts: Facts) -> str:
-    return f"{facts.seeds} training{'s' * (facts.seeds != 1)} of each net"
+    return f"{_several(facts.seeds, 'training')} of each net"
 
 
-def _overlap_note(overlap: float | None) -> str:
-    return f"two test sets share {100 * overlap:.0f} % of their frames on average" if overlap else ""
+def _overlap_note(facts: Facts) -> str:
+    if not facts.overlap:
+        return ""
+    return f"two test sets share {100 * facts.overlap:.0f} % of their {facts.item}s on average"
 
 
 def _tuning(looks: Sequence[Look] | None) -> str:
@@ -155,16 +163,13 @@ def _tuning(looks: Sequence[Look] | None) -> str:
     return "; ".join(f"{look.what} on {look.on}" for look in looks) or "nothing was tuned"
 
 
-def _tuning_note(looks: Sequence[Look] | None) -> str:
-    if looks is None:
-        return ""
-    unknown = [look.what for look in looks if look.tested is None]
+def _tuning_note(facts: Facts) -> str:
+    looks, items = facts.looks or (), f"{facts.item}s"
     seen = [
-        f"{look.tested} of the frames that {look.what} was chosen on are tested on" for look in looks if look.tested
+        f"{look.tested} of the {items} that {look.what} was chosen on are tested on" for look in looks if look.tested
     ]
-    return "; ".join(
-        [*seen, *([f"whether test frames were seen is not recorded: {', '.join(unknown)}"] * bool(unknown))]
-    )
+    unknown = ", ".join(look.what for look in looks if look.tested is None)
+    return "; ".join([*seen, *([f"whether test {items} were seen is not recorded: {unknown}"] if unknown else [])])
 
 
 def _size(smallest: str | None) -> str:

@@ -7,50 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pycaffe_ext import plotting
+from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.engine.options import FAITHFUL
-from pycaffe_ext.evaluation.seeds import LARGE_OVERLAP, Overlap, group_overlap
-from pycaffe_ext.report import figures, filters
+from pycaffe_ext.files import writing
+from pycaffe_ext.report import design_part, figures, filters, model, provenance
 from pycaffe_ext.report.model import Block, Bullets, Figure, Links, Note, Section, Table
+from pycaffe_ext.runs.records import read_result
 from pycaffe_ext.runs.summary import EMBEDDED, damage_text
 from pycaffe_ext.schemes import BASE_LR, STAGES
+from pycaffe_ext.training import early_stopping, fit
 from pycaffe_ext.training.resumes import EFFECT
 
 if TYPE_CHECKING:
     from pycaffe_ext.runs.finished import RunFiles, Study
-
-SEEDS = (
-    "Mean over seeds with its 95 % interval for other trainings and other test groups; a seed decides the split into"
-    " training and test groups, the choice of patches, the fillers and the order of training"
-)
-
-
-def test_groups(study: Study) -> dict[int, list[str]]:
-    """seed -> group of each test item; synthetic groups of two data seeds are other groups under the same names."""
-    first = {seed: next(iter(study.of_seed(seed).values())) for seed in study.seeds}
-    return {
-        seed: [
-            str(name) if run.settings.request.data else f"{run.settings.request.seed} {name}" for name in run.test.group
-        ]
-        for seed, run in first.items()
-    }
-
-
-def overlap(study: Study) -> Overlap | None:
-    """Of the seeds' test sets; None for a single seed."""
-    return group_overlap(list(test_groups(study).values()))
-
-
-def overlap_text(study: Study) -> str:
-    found = overlap(study)
-    if found is None:
-        return "one seed, one test set"
-    text = f"{100 * found.mean:.0f} % on average, at most {100 * found.largest:.0f} %"
-    if found.mean <= LARGE_OVERLAP:
-        return text
-    return (
-        f"{text}: **the seeds hardly vary the split, so they say little about other training sets**; use data with more"
-        " groups"
-    )
 
 
 def source_text(study: Study) -> str:
@@ -74,6 +43,17 @@ def setting_text(study: Study) -> str:
     )
 
 
+def inputs(study: Study) -> list[str]:
+    """What the patches were made into for which nets, a line for each way; none for runs that do not record it."""
+    nets: dict[str, list[str]] = {}
+    for run in study.runs:
+        if run.result.input and study.name(run) not in nets.setdefault(run.result.input, []):
+            nets[run.result.input].append(study.name(run))
+    if len(nets) == 1:
+        return [f"input: {text}" for text in nets]
+    return [f"input of {', '.join(names)}: {text}" for text, names in nets.items()]
+
+
 def deepest(study: Study) -> RunFiles:
     """Of the main seed, the net of which most was tuned; any net if none was."""
     main = study.main
@@ -86,21 +66,26 @@ def about(study: Study, missing: Sequence[str], primary: str) -> Section:
     donors = dict.fromkeys(run.result.donor for run in study.runs if run.tuned)
     engines = dict.fromkeys(str(run.record.versions["caffe"]) for run in study.runs)
     lines = [
-        f"primary endpoint: {primary}",
+        f"primary endpoint: {primary}, fixed beforehand; all else is secondary",
         f"data: {_data_text(first)}",
         f"nets: {', '.join(study.names)} ({study.arch} where no other is named); {len(study.runs)} runs",
         *(f"donor: {donor}" for donor in donors),
-        f"seeds: {', '.join(map(str, study.seeds))}; figures of single runs show seed {study.main_seed}",
-        f"overlap of the seeds' test sets, by group: {overlap_text(study).replace('**', '')}",
+        *inputs(study),
+        f"seeds: {design_part.seeds_line(study)}",
+        f"overlap of the seeds' test sets, by group: {design_part.overlap_text(study)}",
+        f"tuning: {design_part.tuning_text(study)}",
         f"training by: {', '.join(engines)}",
+        f"precision: {_precision(study)}",
         f"resumed after an interruption: {_resumed(study)}",
-        f"not the paper's setting: {'; '.join(_deviations(study)) or 'nothing that can be set'}",
+        f"not as in the paper: {'; '.join(_deviations(study)) or 'nothing of what can be set'}",
     ]
     notes: list[Block] = []
     if missing:
         many = "s" * (len(missing) != 1)
         notes.append(Note(f"Incomplete: {len(missing)} run{many} of this study not finished: {', '.join(missing)}"))
-    notes += [Note(text) for text in _unfaithful(study)]
+    notes += [
+        Note(text) for text in [*_unfaithful(study), *warnings(study), *_disturbed(study), *design_part.notes(study)]
+    ]
     return Section("What was run", [*notes, Bullets(lines)])
 
 
@@ -108,21 +93,30 @@ def _data_text(run: RunFiles) -> str:
     request, fingerprint = run.settings.request, f"sha256 of all items {run.packed.fingerprint[:12]}…"
     if not request.data:
         name = run.application.data_name(request)
-        return f"{name}, drawn for each seed: they say nothing about patients ({fingerprint})"
+        return f"{name}, drawn again for each seed: they say nothing about patients ({fingerprint})"
     options = [f"{name.upper()}={value}" for name, value in request.options]
     damaged = [damage_text(run.packed.damaged)] if run.packed.damaged else []
     return "; ".join([f"{run.application.data_name(request)}, {fingerprint}", *options, *damaged])
 
 
+def _precision(study: Study) -> str:
+    reduced = sorted({run.settings.training.precision for run in study.runs} - {FAITHFUL})
+    return f"{', '.join(reduced)} in some runs" if reduced else f"{FAITHFUL} throughout, as Caffe"
+
+
 def _resumed(study: Study) -> str:
-    resumed = resumed_runs(study, ", ")
-    return f"{', '.join(resumed)}: their numbers {EFFECT}" if resumed else "no run"
+    return ", ".join(resumed_runs(study)) or "no run"
 
 
-def resumed_runs(study: Study, between: str = " ") -> list[str]:
+def resumed_text(run: RunFiles) -> str:
+    """The iterations at which a run was resumed, "" for an undisturbed one."""
+    return " ".join(map(str, run.resumed_at))
+
+
+def resumed_runs(study: Study) -> list[str]:
     """The runs that were resumed, each with its iterations."""
     return [
-        f"{study.name(run)} (seed {run.settings.trial}, at iteration {between.join(map(str, run.resumed_at))})"
+        f"{study.name(run)} (seed {run.settings.trial}, at iteration {resumed_text(run)})"
         for run in study.runs
         if run.resumed_at
     ]
@@ -137,22 +131,53 @@ def unfaithful_runs(study: Study) -> list[str]:
     ]
 
 
+def warnings(study: Study) -> list[str]:
+    """What the runs warned of, each once, with the runs that did."""
+    by: dict[str, list[str]] = {}
+    for run in study.runs:
+        for text in run.result.warnings:
+            by.setdefault(text, []).append(f"{study.name(run)} (seed {run.settings.seed})")
+    return [f"Warning by {', '.join(runs)}: {text}" for text, runs in by.items()]
+
+
 def _unfaithful(study: Study) -> list[str]:
     runs = unfaithful_runs(study)
-    return [f"Not faithful to Caffe: convolutions were not computed in {FAITHFUL} by {', '.join(runs)}"] if runs else []
+    return [f"NOT FAITHFUL TO CAFFE: convolutions were not computed in {FAITHFUL} by {', '.join(runs)}"] if runs else []
+
+
+def _disturbed(study: Study) -> list[str]:
+    runs = resumed_runs(study)
+    return [f"Resumed after an interruption, so that their numbers {EFFECT}: {', '.join(runs)}"] if runs else []
+
+
+def test_views(run: RunFiles) -> int:
+    """Patches scored per test sample."""
+    given = run.settings.request.test_views
+    return run.application.test_views if given is None else given
+
+
+test_views.__test__ = False  # type: ignore[attr-defined]  # pytest: this is no test
 
 
 def _deviations(study: Study) -> list[str]:
-    trainings = [run.settings.training for run in study.runs]
-    rates = sorted({own.base_lr for own in trainings})
-    patches = sorted({run.settings.request.patches for run in study.runs})
+    settings = [run.settings for run in study.runs]
+    application, paper = study.runs[0].application, APPLICATIONS[settings[0].app].patches
+    rates = sorted({own.training.base_lr for own in settings})
+    patches = sorted({own.request.patches for own in settings})
+    views = sorted({test_views(run) for run in study.runs})
     widths = sorted({run.record.resolved["width"] for run in study.runs})
+    limit = f"at most {_listed(patches)} training and validation patches"
     found = [
-        (True, f"at most {_listed(patches)} training and validation patches"),
+        (patches != [paper], limit if paper is None else f"{limit}, not {paper}"),
+        (
+            views != [len(application.views)],
+            f"{_listed(views)} of {len(application.views)} patches scored per test {application.words[1]}",
+        ),
         (widths != ["1"], f"{_listed(widths)} of the net's channels"),
         (study.arch != "alexnet", f"fine-tuned net {study.arch}, not AlexNet"),
         (rates != [BASE_LR], f"base_lr {_listed(rates)}, not {BASE_LR} as in Table II"),
         (any(EMBEDDED in run.result.donor for run in study.runs), "the donor did not see ImageNet"),
+        (not settings[0].request.data, application.data_name(settings[0].request)),
     ]
     return [text for differs, text in found if differs]
 
@@ -172,6 +197,7 @@ def training(folder: Path, study: Study, looks: dict[str, plotting.Style]) -> Se
             f"Convergence, as Fig. 10 of the paper. AUC of the validation patches after each epoch, seed"
             f" {study.main_seed}; training stops after PATIENCE= snapshots without a better one, and the best snapshot"
             " (star) is tested.",
+            (fit.score_snapshot, early_stopping.best),
         )
     ]
     if draw_filters(folder, study, setting_text(study)):
@@ -179,7 +205,7 @@ def training(folder: Path, study: Study, looks: dict[str, plotting.Style]) -> Se
             "Filters of the first layer. Donor and tuned net on one scale, grey is zero; their difference is magnified"
             " as its title says; those from scratch are on their own scale."
         )
-        return Section("Training", [*blocks, Figure("filters.png", caption)])
+        return Section("Training", [*blocks, Figure("filters.png", caption, (filters.first_filters,))])
     text = "No picture of the first layer's filters: no finished run tunes it, or its donor is gone."
     return Section("Training", [*blocks, text])
 
@@ -213,13 +239,31 @@ def runs(study: Study, endpoint: Callable[[RunFiles], str], name: str, files: Co
         "epochs at most": lambda run: run.settings.training.epochs,
         "best epoch": lambda run: f"{run.result.best.epoch:g}",
         "validation AUC": lambda run: f"{run.result.best.validation_auc:.4f}",
-        "resumed at": lambda run: " ".join(map(str, run.resumed_at)),
+        "resumed at": resumed_text,
         name: endpoint,
         "folder": lambda run: run.folder.name,
     }
     rows = [[value(run) for value in columns.values()] for run in study.runs]
     tables = sorted(file for file in files if file.endswith(".csv"))
-    return Section("Runs", [Table(list(columns), rows), "Tables:", Links(tables)])
+    table = Table(list(columns), rows, made_by=(fit.fit, read_result))
+    return Section("Runs", [table, "Tables:", Links(tables)])
+
+
+def write_pages(
+    folder: Path, study: Study, sections: Sequence[Section], endpoint: str, of_run: Callable[[RunFiles], str]
+) -> None:
+    """Add the list of runs and how the numbers are made, and write report.md and report.html.
+
+    endpoint, of_run : a column of the list of runs
+    """
+    files = [path.name for path in folder.iterdir()]
+    whole = [*sections, runs(study, of_run, endpoint, files)]
+    whole.append(provenance.section(whole))
+    name = APPLICATIONS[study.runs[0].settings.app].title
+    title = f"{name[0].upper()}{name[1:]}: {source_text(study)}"
+    for file, text in (("report.md", model.markdown(whole, title)), ("report.html", model.html(whole, title, folder))):
+        with writing(folder / file) as page:
+            page.write(text)
 
 
 def counts(facts: Any) -> dict[str, dict[str, float]]:

@@ -13,10 +13,11 @@ from pycaffe_ext.evaluation import roc
 from pycaffe_ext.evaluation.contrasts import Figure
 from pycaffe_ext.evaluation.metrics.detection import ENDPOINT_RATE
 from pycaffe_ext.evaluation.seeds import SeedInterval, scheme_interval, seed_interval
-from pycaffe_ext.evaluation.study_figures import StudyFigures
-from pycaffe_ext.report import markdown
+from pycaffe_ext.evaluation.study_figures import StudyFigures, study_figures
+from pycaffe_ext.report import study_parts
 from pycaffe_ext.report.depth import Seeds, shown
 from pycaffe_ext.report.figures import DETECTOR
+from pycaffe_ext.report.model import Table
 from pycaffe_ext.runs.finished import RunFiles, Study
 
 Rows = list[tuple[Any, ...]]
@@ -100,11 +101,12 @@ def count_rows(found: Mapping[int, Mapping[str, Mapping[str, int]]]) -> Rows:
     return [(seed, split, *stages.values()) for seed, splits in found.items() for split, stages in splits.items()]
 
 
-def counts_markdown(found: Mapping[str, Mapping[str, int]]) -> str:
+def counts_table(found: Mapping[str, Mapping[str, int]]) -> Table:
+    """The counts of a seed for a reader, a line for each stage."""
     rows = [
         (text, *(f"{found[split][stage]:,}".replace(",", " ") for split in SPLITS)) for stage, text in STAGES.items()
     ]
-    return markdown.table(("", "training", "validation", "test"), rows)
+    return Table(("", "training", "validation", "test"), rows, "counts.csv", (counts,))
 
 
 def candidate_auc(run: RunFiles, who: str = "network") -> float:
@@ -134,20 +136,10 @@ def run_rows(study: Study) -> Rows:
             run.result.best.validation_auc,
             run.result.test["patch_auc"],
             candidate_auc(run),
-            resumed_text(run),
+            study_parts.resumed_text(run),
         )
         for run in study.runs
     ]
-
-
-def resumed_text(run: RunFiles) -> str:
-    """The iterations at which a run was resumed, "" for an undisturbed one."""
-    return " ".join(map(str, run.resumed_at))
-
-
-def one_run_each_seed(study: Study) -> list[RunFiles]:
-    """A run of every seed: all of a seed have the same data, and the detector's scores with it."""
-    return [next(iter(study.of_seed(seed).values())) for seed in study.seeds]
 
 
 def results(study: Study, figures: StudyFigures, overlap: float) -> dict[str, dict[str, SeedInterval]]:
@@ -188,10 +180,11 @@ def largest_tie(run: RunFiles) -> tuple[float, float]:
     return float(count.max() / count.sum()), float(values[count.argmax()])
 
 
-def results_markdown(found: Mapping[str, Mapping[str, SeedInterval]]) -> str:
+def results_table(found: Mapping[str, Mapping[str, SeedInterval]]) -> Table:
+    """The results over seeds for a reader, a line for each net."""
     columns = list(next(iter(found.values())))
     rows = [
         (name, next(iter(own.values())).seeds, *(shown(own[column]) if column in own else "-" for column in columns))
         for name, own in found.items()
     ]
-    return markdown.table(("", "seeds", *columns), rows)
+    return Table(("", "seeds", *columns), rows, "results.csv", (study_figures, scheme_interval, seed_interval))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from pycaffe_ext.evaluation.comparison import NOT_TESTED, AucComparison, Comparison, Point
-from pycaffe_ext.report import markdown
 from pycaffe_ext.report.matrix import NOT_TESTED as UNTESTED
+from pycaffe_ext.report.model import Table
+
+Functions: TypeAlias = Sequence[Callable[..., Any]]
 
 POINT_COLUMNS = (
     "reached",
@@ -36,8 +38,10 @@ HEADER = (
     "difference_high",
     "p",
     "p_holm",
+    "p_max_t",
     "test_verdict",
     "groups",
+    "effective_groups",
     "reliable",
     "note",
 )
@@ -62,8 +66,11 @@ AUC_HEADER = (
     "group_high",
     "group_p",
     "group_p_holm",
+    "group_p_max_t",
     "group_verdict",
     "groups",
+    "effective_groups",
+    "reliable",
     "note",
 )
 
@@ -80,10 +87,12 @@ def rows(seed: int, comparisons: Sequence[Comparison]) -> list[tuple[Any, ...]]:
             *_point_cells(row.first_point),
             *_point_cells(row.second_point),
             row.paper,
-            *_difference_cells(row.difference),
+            *difference_cells(row.difference),
             _cell(row.p_holm),
+            _cell(row.p_max_t),
             row.verdict,
             row.groups,
+            row.effective_groups,
             row.reliable,
             row.note,
         )
@@ -102,13 +111,16 @@ def auc_rows(seed: int, comparisons: Sequence[AucComparison]) -> list[tuple[Any,
             *row.delong_intervals[0],
             *row.delong_intervals[1],
             row.paper,
-            *_difference_cells(row.delong),
+            *difference_cells(row.delong),
             _cell(row.delong_p_holm),
             row.delong_verdict,
-            *_difference_cells(row.bootstrap)[1:],
+            *difference_cells(row.bootstrap)[1:],
             _cell(row.bootstrap_p_holm),
+            _cell(row.bootstrap_p_max_t),
             row.bootstrap_verdict,
             row.groups,
+            row.effective_groups,
+            row.reliable,
             row.note,
         )
         for row in comparisons
@@ -127,7 +139,7 @@ def _point_cells(point: Point) -> tuple[Any, ...]:
     )
 
 
-def _difference_cells(difference: Any) -> tuple[Any, ...]:
+def difference_cells(difference: Any) -> tuple[Any, ...]:
     return ("",) * 4 if difference is None else (difference.value, difference.low, difference.high, difference.p)
 
 
@@ -135,7 +147,15 @@ def _cell(value: float | None) -> float | str:
     return "" if value is None else value
 
 
-def as_markdown(comparisons: Sequence[Comparison]) -> str:
+KEY = (
+    "Signs: > the first is better, < the second is, = no difference shown, - not tested. Verdicts go by Holm's p; max-T"
+    " (Westfall and Young) stands beside it. Effective groups: how many groups of one size tell as much as these, which"
+    " the tails of the test go by."
+)
+AUC_KEY = "DeLong's test takes candidates as independent; the bootstrap by group does not."
+
+
+def table(comparisons: Sequence[Comparison], made_by: Functions) -> Table:
     """Table S1 for a reader: a line for each pair and operating point, with both verdicts as > = <."""
     header = (
         "pair",
@@ -144,8 +164,10 @@ def as_markdown(comparisons: Sequence[Comparison]) -> str:
         "second",
         "difference [95 %]",
         "p (Holm)",
+        "p (max-T)",
         "error bars",
         "paired test",
+        "effective groups",
         "note",
     )
     lines = [
@@ -154,18 +176,20 @@ def as_markdown(comparisons: Sequence[Comparison]) -> str:
             f"{row.rate:g}",
             f"{row.first_point.sensitivity:.3f}",
             f"{row.second_point.sensitivity:.3f}",
-            _difference_text(row.difference),
-            "-" if row.p_holm is None else _p_text(row.p_holm),
+            difference_text(row.difference),
+            p_text(row.p_holm),
+            p_text(row.p_max_t),
             _sign(row, row.paper),
             _sign(row, row.verdict),
+            f"{row.effective_groups:.1f}",
             row.note,
         )
         for row in comparisons
     ]
-    return markdown.table(header, lines)
+    return Table(header, lines, "table_s1.csv", made_by)
 
 
-def aucs_as_markdown(comparisons: Sequence[AucComparison]) -> str:
+def auc_table(comparisons: Sequence[AucComparison], made_by: Functions) -> Table:
     header = (
         "pair",
         "first AUC",
@@ -174,30 +198,35 @@ def aucs_as_markdown(comparisons: Sequence[AucComparison]) -> str:
         "error bars",
         "DeLong (p, Holm)",
         "by group (p, Holm)",
+        "p (max-T)",
+        "effective groups",
+        "note",
     )
     lines = [
         (
             f"{row.first} : {row.second}",
             *(f"{auc:.3f}" for auc in row.aucs),
-            _difference_text(row.bootstrap),
+            difference_text(row.bootstrap),
             _sign(row, row.paper),
-            f"{_sign(row, row.delong_verdict)} ({_p_text(row.delong_p_holm)})",
-            "-"
-            if row.bootstrap_p_holm is None
-            else f"{_sign(row, row.bootstrap_verdict)} ({_p_text(row.bootstrap_p_holm)})",
+            f"{_sign(row, row.delong_verdict)} ({p_text(row.delong_p_holm)})",
+            f"{_sign(row, row.bootstrap_verdict)} ({p_text(row.bootstrap_p_holm)})" if row.bootstrap else "-",
+            p_text(row.bootstrap_p_max_t),
+            f"{row.effective_groups:.1f}",
+            row.note,
         )
         for row in comparisons
     ]
-    return markdown.table(header, lines)
+    return Table(header, lines, "auc_pairs.csv", made_by)
 
 
-def operating_rows(comparisons: Sequence[Comparison]) -> list[tuple[str, ...]]:
+def operating_table(comparisons: Sequence[Comparison], rates: Sequence[float], made_by: Functions) -> Table:
     """A row for each curve: its sensitivity at each rate with the exact 95 % interval and that by group."""
     points: dict[str, dict[float, Point]] = {}
     for row in comparisons:
         for name, point in ((row.first, row.first_point), (row.second, row.second_point)):
             points.setdefault(name, {})[row.rate] = point
-    return [(name, *map(_point_text, own.values())) for name, own in points.items()]
+    rows = [(name, *map(_point_text, own.values())) for name, own in points.items()]
+    return Table(("", *(f"{rate:g} FP a frame" for rate in rates)), rows, made_by=made_by)
 
 
 def _point_text(point: Point) -> str:
@@ -223,11 +252,13 @@ def verdicts(names: Sequence[str], comparisons: Sequence[Comparison], rate: floa
     return found[0], found[1]
 
 
-def _difference_text(difference: Any) -> str:
+def difference_text(difference: Any) -> str:
     return "-" if difference is None else f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
 
 
-def _p_text(p: float) -> str:
+def p_text(p: float | None) -> str:
+    if p is None:
+        return "-"
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pycaffe_ext import __version__
-from pycaffe_ext.applications.packed import Packed
+from pycaffe_ext.donor.cards import CHANNELS
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.export import checked
 from pycaffe_ext.export.source import Preparation, Source, of, prepared
@@ -70,7 +70,7 @@ def export(
     count = min(count, run.packed.patches[SPLIT])
     patches = np.stack([patch for _, patch, _ in islice(read(run.packed.lmdb(SPLIT)), count)])
     command = Caffe.from_setting(caffe or run.record.machine["caffe"], gpu)
-    probabilities = own_scores(command, scoring, run.packed, weights, head, len(run.packed.classes), count)
+    probabilities = own_scores(command, located(scoring, run), weights, head, len(run.packed.classes), count)
     return Exported(out, count, checked.write(source, about(run, source, preparation), out, patches, probabilities))
 
 
@@ -83,23 +83,26 @@ def load(folder: Path) -> RunFiles:
     return run
 
 
-def read_own_mean(run: RunFiles) -> np.ndarray:
-    """The mean image that the run subtracted; UserError if it is gone or is another one by now."""
-    path = run.packed.mean_file
+def read_own_mean(run: RunFiles) -> np.ndarray | None:
+    """The mean image that the run subtracted, None for mean values; UserError if it is gone or another one by now."""
+    if (path := run.mean_file) is None:
+        return None
     if not path.is_file():
-        raise UserError(f"{path} is missing, and the net needs it; remove {run.packed.folder} and run again")
+        raise UserError(f"{path} is missing, and the net needs it; remove {path.parent} and run again")
     then = run.record.inputs.get(path.name)
     if then and digest(path) != then:
         raise UserError(f"{path} has changed since {run.folder} was trained; remove the run and run it again")
     return read_mean(path)
 
 
-def preparation_of(scoring: caffe_pb2.NetParameter, mean: np.ndarray) -> Preparation:
+def preparation_of(scoring: caffe_pb2.NetParameter, mean: np.ndarray | None) -> Preparation:
     """How the Data layer of a score net prepares patches, `mean` in place of the file that it names."""
     param = _data_layer(scoring).transform_param
     if param.HasField("mean_file"):
         return Preparation(mean, param.scale)
     values = np.array(param.mean_value, np.float32)
+    if values.size == 1:  # one for all channels
+        values = np.repeat(values, CHANNELS)
     return Preparation(values if values.size else None, param.scale)
 
 
@@ -113,6 +116,7 @@ def source_of(
     """(the net from raw patches to rows of probabilities, the blob of the raw values before its last Softmax)."""
     net = caffe_pb2.NetParameter()
     net.CopyFrom(deploy)
+    net.layer[0].ClearField("transform_param")  # mean and scale become layers
     softmax = net.layer[-1]
     if softmax.type != "Softmax":
         raise UserError(f"the deploy net ends in {softmax.name!r} ({softmax.type}); a Softmax is needed")
@@ -123,20 +127,25 @@ def source_of(
     return prepared(of(net, blobs), preparation), softmax.bottom[0]
 
 
-def own_scores(
-    caffe: Caffe, scoring: caffe_pb2.NetParameter, data: Packed, weights: Path, head: str, classes: int, count: int
-) -> np.ndarray:
-    """(count, classes) probabilities that `caffe test` gives, from the data where they are now."""
+def located(scoring: caffe_pb2.NetParameter, run: RunFiles) -> caffe_pb2.NetParameter:
+    """A score net that reads the run's data and its mean image where they are now."""
     net = caffe_pb2.NetParameter()
     net.CopyFrom(scoring)
     layer = _data_layer(net)
-    layer.data_param.source = portable(str(data.lmdb(SPLIT).resolve()))
-    if layer.transform_param.HasField("mean_file"):
-        layer.transform_param.mean_file = portable(str(data.mean_file.resolve()))
+    layer.data_param.source = portable(str(run.packed.lmdb(SPLIT).resolve()))
+    if run.mean_file:
+        layer.transform_param.mean_file = portable(str(run.mean_file.resolve()))
+    return net
+
+
+def own_scores(
+    caffe: Caffe, net: caffe_pb2.NetParameter, weights: Path, head: str, classes: int, count: int
+) -> np.ndarray:
+    """(count, classes) probabilities that `caffe test` gives."""
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "score.prototxt"
         write_text(model, net)
-        read = ScoreNet(model, count, layer.data_param.batch_size, head, classes)
+        read = ScoreNet(model, count, _data_layer(net).data_param.batch_size, head, classes)
         return score(caffe, read, weights)[0]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from pycaffe_ext.applications import packed, registry, sample_tables
 from pycaffe_ext.applications.base import Application
 from pycaffe_ext.applications.packed import Packed
-from pycaffe_ext.applications.preparation import test_data
+from pycaffe_ext.applications.preparation import data_of
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.metrics.base import TestData
 from pycaffe_ext.runs.records import RESULT, ResultRecord, RunRecord, read_result, read_run
@@ -65,6 +65,14 @@ class RunFiles:
         return rows
 
     @property
+    def mean_file(self) -> Path | None:
+        """The mean image that is subtracted from the patches: the data's or the run's own; None for mean values."""
+        mean = self.record.resolved.get("input", {}).get("mean", "data")
+        if mean == "data":
+            return self.packed.mean_file
+        return self.folder / mean if isinstance(mean, str) else None
+
+    @property
     def weights(self) -> Path:
         """The chosen snapshot's weights, in the format that Caffe wrote; UserError if they are gone."""
         for name in ("best.caffemodel", "best.caffemodel.h5"):
@@ -101,7 +109,7 @@ def _test_of(folder: Path, classes: tuple[str, ...], columns: tuple[str, ...]) -
     rows, split, targets = sample_tables.read_items(folder)
     place = {row.name: i for i, row in enumerate(rows)}
     samples = sample_tables.read_samples(folder, place, targets, columns)
-    return test_data(rows, split, samples, classes)
+    return data_of(rows, split, samples, classes, "test")
 
 
 def read_test(done: Packed, application: Application[Any, Any]) -> TestData:
@@ -141,6 +149,10 @@ class Study:
 
     def of_seed(self, seed: int) -> dict[str, RunFiles]:
         return {self.name(run): run for run in self.runs if run.settings.trial == seed}
+
+    def first(self, seed: int) -> RunFiles:
+        """Any run of a seed: all have the same test data."""
+        return next(iter(self.of_seed(seed).values()))
 
     @property
     def main(self) -> dict[str, RunFiles]:

@@ -11,7 +11,6 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,31 +20,34 @@ import numpy as np
 from pycaffe_ext import __version__, nets
 from pycaffe_ext.applications import registry, sample_tables, slices
 from pycaffe_ext.applications.base import Application
-from pycaffe_ext.applications.packed import Packed
+from pycaffe_ext.applications.packed import Packed, TestSlices
 from pycaffe_ext.applications.preparation import Prepared, prepare
 from pycaffe_ext.data.pack import database_path
-from pycaffe_ext.donor import DONOR, weights
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.metrics.base import PatchScores
 from pycaffe_ext.files import digest, reading, write_csv
-from pycaffe_ext.nets.shapes import parameter_shapes
-from pycaffe_ext.nets.spec import SCALABLE
 from pycaffe_ext.parts import sweep_all
-from pycaffe_ext.proto import read_blobs, write_text
+from pycaffe_ext.proto import caffe_pb2, write_text
 from pycaffe_ext.report import figures
-from pycaffe_ext.runs import preflight, records, summary
+from pycaffe_ext.runs import donor_checks, preflight, records, summary, transforms
+from pycaffe_ext.runs.donor_checks import Checked
+from pycaffe_ext.runs.donors import Donor, Transfer, find_donor, net_of, prove_transfer
 from pycaffe_ext.runs.records import Best, ResultRecord, RunRecord
 from pycaffe_ext.runs.settings import Machine, Settings
+from pycaffe_ext.runs.transforms import Transform
 from pycaffe_ext.schemes import is_fine_tuning
 from pycaffe_ext.threads import at_most
 from pycaffe_ext.training import log, resumes
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.fit import FitResult, Training, Validation, fit
 from pycaffe_ext.training.scoring import ScoreNet, score
-from pycaffe_ext.training.snapshots import Snapshot
+from pycaffe_ext.training.snapshots import Snapshot, listing
+from pycaffe_ext.training.table import Row, print_row
 
 EPOCH_ITERATIONS = 50  # the least per epoch, else the net's own batch is halved
 SCORE_BATCH = 50
+VALIDATION_SCORES = "scores_val.csv"
+ALL_SAMPLES = {"val": "score_val_all.prototxt", "test": "score_test.prototxt"}  # score nets of all samples of a split
 Say = Callable[[str], None]
 DISTRIBUTIONS = (
     "torch",
@@ -64,16 +66,6 @@ DISTRIBUTIONS = (
 
 
 @dataclass(frozen=True)
-class Donor:
-    """The weights a fine-tuning starts from: the user's, or the embedded donor's; no file where none are needed."""
-
-    file: Path | None
-    blobs: weights.Blobs
-    width: Fraction
-    embedded: bool
-
-
-@dataclass(frozen=True)
 class Run:
     """A run whose data are packed and whose donor is known."""
 
@@ -83,6 +75,8 @@ class Run:
     application: Application[Any, Any]
     prepared: Prepared
     donor: Donor
+    transfer: Transfer | None
+    transform: Transform
     spec: nets.NetSpec
 
     @property
@@ -92,6 +86,11 @@ class Run:
     @property
     def fine_tunes(self) -> bool:
         return is_fine_tuning(self.settings.scheme, self.settings.training.arch)
+
+    @property
+    def checked(self) -> Checked | None:
+        """The donor of a fine-tuning, as it is checked."""
+        return Checked(self.donor.file, self.donor.blobs, self.spec) if self.fine_tunes and self.donor.file else None
 
     @property
     def test_folder(self) -> Path:
@@ -144,6 +143,7 @@ def check(jobs: Sequence[Settings], runs: Path, machine: Machine) -> None:
     for job in {(job.training.arch, job.scheme): job for job in jobs}.values():
         try:
             donor = find_donor(job)
+            transform_of(job, donor)
             if is_fine_tuning(job.scheme, job.training.arch):
                 prove_transfer(job, donor, len(application.classes(job.request)))
         except UserError as error:
@@ -166,70 +166,56 @@ def _carry_out(
     caffe, arch = _caffe(settings, machine), settings.training.arch
     caffe_version = preflight.look(settings.request, folder, application, caffe)
     donor = find_donor(settings)
+    transform, transfer = transform_of(settings, donor), None
     if is_fine_tuning(settings.scheme, arch):
-        say(prove_transfer(settings, donor, len(application.classes(settings.request))))
+        transfer = prove_transfer(settings, donor, len(application.classes(settings.request)))
+        say(transfer.text(donor.file))
+        if donor.card is None and donor.file and None in (settings.training.mean, settings.training.scale):
+            say(transforms.without_card(settings.training.weights or donor.file))
+    say(f"input: {transform.about}")
     sweep_all(runs)
     prepared = prepare(application, settings.request, nets.architecture(arch).input[-1], runs, say)
     data = prepared.packed
     say("\n".join(application.data_text(data.facts, data.patches)))
     if data.damaged:
         say(summary.damage_text(data.damaged))
-    job = Run(settings, machine, folder, application, prepared, donor, net_spec(settings, data, donor))
+    spec = net_spec(settings, data, donor, transfer, transform, folder)
+    job = Run(settings, machine, folder, application, prepared, donor, transfer, transform, spec)
     solver = emit(job)
     _record(job, runs, caffe_version, saved)
-    fitted = train(job, caffe, solver, lambda start: _note_resume(job, caffe_version, start, say))
+    if not (folder / "train.log").exists():
+        _check_donor(job, caffe, say)
+    fitted = train(
+        job,
+        caffe,
+        solver,
+        resumed=lambda start: _note_resume(job, caffe_version, start, say),
+        progress=lambda row, best: _show_row(job, row, best, say),
+    )
     _finish(job, caffe, fitted)
 
 
-def find_donor(settings: Settings) -> Donor:
-    """The donor that WEIGHTS= names, or the embedded one, an AlexNet; AlexNet from scratch takes its width, too, to be
-    comparable.  UserError where another net is to be fine-tuned and WEIGHTS= is not given."""
-    alexnet = settings.training.arch == SCALABLE
-    if settings.training.weights or alexnet:
-        file = weights.resolve(settings.training.weights, Path("weights")) if settings.training.weights else DONOR
-        blobs = read_blobs(file)
-        return Donor(file, blobs, weights.donor_width(blobs) if alexnet else Fraction(1), not settings.training.weights)
-    if is_fine_tuning(settings.scheme, settings.training.arch):
-        choices = " or ".join(
-            [f"a .caffemodel of {settings.training.arch}", *weights.published(settings.training.arch)]
-        )
-        raise UserError(
-            f"{settings.scheme} of {settings.training.arch} needs a donor, and the embedded one is an AlexNet: give"
-            f" WEIGHTS= {choices}, or train from scratch ({settings.app}-scratch)"
-        )
-    return Donor(None, {}, Fraction(1), embedded=False)
+def transform_of(settings: Settings, donor: Donor) -> Transform:
+    """What MEAN=, SCALE= and the donor's card make of the patches."""
+    arch = nets.architecture(settings.training.arch)
+    return transforms.choose(settings.training, donor.card, donor.whose, arch.input[-1], arch.scale)
 
 
-def prove_transfer(settings: Settings, donor: Donor, classes: int) -> str:
-    """Check that every layer but the new classifiers starts from the donor, and say so."""
-    arch, spec = nets.architecture(settings.training.arch), _net(settings, donor, classes)
-    fresh = arch.fresh(spec)
-    weights.check_transfer(donor.blobs, parameter_shapes(arch.train_val(spec), image=arch.input), fresh)
-    start = "starts from its filler" if len(fresh) == 1 else "start from their fillers"
-    return f"transfer proved: {', '.join(sorted(fresh))} {start}, every other blob is the donor's ({donor.file})"
-
-
-def net_spec(settings: Settings, data: Packed, donor: Donor) -> nets.NetSpec:
+def net_spec(
+    settings: Settings, data: Packed, donor: Donor, transfer: Transfer | None, transform: Transform, folder: Path
+) -> nets.NetSpec:
+    """The net of a run in `folder`.  transfer : of a fine-tuning."""
     training = settings.training
     return replace(
-        _net(settings, donor, len(data.classes)),
+        net_of(settings, donor, len(data.classes)),
         batch_size=training.batch or batch_size(data.patches["train"], training.arch),
         val_batch_size=SCORE_BATCH,
         train_source=str(data.lmdb("train")),
         val_source=str(data.lmdb("val")),
-        mean_file=str(data.mean_file),
-    )
-
-
-def _net(settings: Settings, donor: Donor, classes: int) -> nets.NetSpec:
-    """The net before its data are known."""
-    training = settings.training
-    return nets.NetSpec(
-        app=settings.app,
-        scheme=settings.scheme,
-        arch=training.arch,
-        classes=classes,
-        width=nets.parse_width(training.width) if training.width else donor.width,
+        mean_file=str(transform.mean_file(folder, data.mean_file) or ""),
+        mean_value=transform.mean_value,
+        scale=transform.scale,
+        fresh=frozenset(transfer.fresh if transfer else ()),
     )
 
 
@@ -242,14 +228,13 @@ def batch_size(train_count: int, arch: str) -> int:
 
 
 def emit(job: Run) -> Path:
-    """Write the run's own prototxts; return the solver's path."""
+    """Write the run's own prototxts, and its mean image if it has one; return the solver's path."""
     net, solver = job.folder / "train_val.prototxt", job.folder / "solver.prototxt"
+    job.transform.write(job.folder)
     write_text(net, nets.train_val(job.spec))
-    write_text(job.folder / "deploy.prototxt", nets.deploy(job.spec))
-    for split in ("val", "test"):
-        folder = job.test_folder if split == "test" else job.data.folder
-        scores = nets.score_net(job.spec, str(database_path(folder, split)), SCORE_BATCH)
-        write_text(job.folder / f"score_{split}.prototxt", scores)
+    write_text(job.folder / "deploy.prototxt", _deploy(job))
+    for name, source in _scored(job).items():
+        write_text(job.folder / name, nets.score_net(job.spec, str(source), SCORE_BATCH))
     parameters = nets.solver(
         job.spec,
         nets.Schedule(job.data.patches["train"], job.data.patches["val"], job.settings.training.epochs),
@@ -261,6 +246,23 @@ def emit(job: Run) -> Path:
     )
     write_text(solver, parameters)
     return solver
+
+
+def _deploy(job: Run) -> caffe_pb2.NetParameter:
+    """The net to use.  What its input was in training stands in its Input layer, where a person or a program finds it:
+    Caffe reads and ignores it there, for an Input layer is filled by its caller."""
+    net = nets.deploy(job.spec)
+    net.layer[0].transform_param.CopyFrom(nets.architecture(job.spec.arch).transform(job.spec))
+    return net
+
+
+def _scored(job: Run) -> dict[str, Path]:
+    """Score net -> the LMDB that it reads."""
+    return {
+        "score_val.prototxt": database_path(job.data.folder, "val"),
+        ALL_SAMPLES["val"]: database_path(job.folder, "val"),
+        ALL_SAMPLES["test"]: database_path(job.test_folder, "test"),
+    }
 
 
 def _record(job: Run, runs: Path, caffe_version: str, saved: RunRecord | None) -> None:
@@ -279,6 +281,8 @@ def _record(job: Run, runs: Path, caffe_version: str, saved: RunRecord | None) -
             "batch": job.spec.batch_size,
             "data": str(job.data.folder),
             "donor": os.path.abspath(job.donor.file) if job.fine_tunes and job.donor.file else None,
+            "input": job.transform.record(),
+            **(asdict(job.transfer) if job.transfer else {}),
         },
         patches=job.data.patches,
         damaged=list(job.data.damaged),
@@ -291,6 +295,7 @@ def _record(job: Run, runs: Path, caffe_version: str, saved: RunRecord | None) -
             **{name: version(name) for name in DISTRIBUTIONS},
         },
         resumes=saved.resumes if saved else [],
+        warnings=saved.warnings if saved else [],
     )
     records.write_run(job.folder, record)
 
@@ -298,10 +303,11 @@ def _record(job: Run, runs: Path, caffe_version: str, saved: RunRecord | None) -
 def _inputs(job: Run, runs: Path) -> dict[str, str]:
     """name -> sha256 of everything that the run is made of."""
     found = job.data.found
+    mean_file = job.transform.mean_file(job.folder, job.data.mean_file)
     tables = ("splits.csv", sample_tables.ITEMS, sample_tables.SAMPLES)
     inputs = {
         "items": job.data.fingerprint,
-        "mean.binaryproto": digest(job.data.mean_file),
+        **({"mean.binaryproto": digest(mean_file)} if mean_file else {}),
         **{name: digest(found / name) for name in tables},
         **job.application.fitted(found),
         **{f"patches_{split}.csv": digest(job.data.index(split)) for split in job.data.splits},
@@ -326,7 +332,38 @@ def _note_resume(job: Run, caffe_version: str, start: Snapshot | None, say: Say)
     say(f"this run was interrupted; {resumes.text([resume])}")
 
 
-def train(job: Run, caffe: Caffe, solver: Path, resumed: Callable[[Snapshot | None], None]) -> FitResult:
+def _check_donor(job: Run, caffe: Caffe, say: Say) -> None:
+    """Warn, before training, of a donor in the wrong scale; the embedded one is known to be in the right one."""
+    if job.checked and not job.donor.embedded:
+        _warn(job, donor_checks.before_training(caffe, job.checked, job.data.lmdb("train"), job.folder), say)
+
+
+def _show_row(job: Run, row: Row, best: bool, say: Say) -> None:
+    """Show a snapshot's row; warn of a donor's layer that the first epoch has moved too far."""
+    print_row(row, best)
+    if job.checked and row.epoch <= 1:
+        prefix = job.folder / "snapshots" / job.settings.job
+        (first,) = (snapshot for snapshot in listing(prefix) if snapshot.iteration == row.iteration)
+        _warn(job, donor_checks.after_the_first_epoch(job.checked, first.weights), say)
+
+
+def _warn(job: Run, found: Sequence[str], say: Say) -> None:
+    """Say what was found and write it into run.json, once."""
+    record = records.read_run(job.folder)
+    new = [text for text in found if text not in record.warnings]
+    for text in new:
+        say(f"warning: {text}")
+    if new:
+        records.write_run(job.folder, replace(record, warnings=[*record.warnings, *new]))
+
+
+def train(
+    job: Run,
+    caffe: Caffe,
+    solver: Path,
+    resumed: Callable[[Snapshot | None], None],
+    progress: Callable[[Row, bool], None],
+) -> FitResult:
     validation = Validation(
         job.folder / "score_val.prototxt",
         job.data.patches["val"],
@@ -338,22 +375,26 @@ def train(job: Run, caffe: Caffe, solver: Path, resumed: Callable[[Snapshot | No
     epoch = nets.iterations(job.data.patches["train"], job.spec.batch_size)
     donor = job.donor.file if job.fine_tunes else None
     training = Training(solver, donor, epoch, job.settings.training.patience)
-    return fit(caffe, job.folder, training, validation, resumed=resumed)
+    return fit(caffe, job.folder, training, validation, progress=progress, resumed=resumed)
 
 
 def _finish(job: Run, caffe: Caffe, fitted: FitResult) -> None:
-    """Score the test patches once with the chosen snapshot, write the tables, the figures and, last, result.json."""
-    metric, seed = job.application.metric, job.settings.request.seed
-    evaluation = metric.evaluate(job.prepared.test, score_test(job, caffe, fitted.weights))
+    """Score all validation samples, from which thresholds come, and once the test's, with the chosen snapshot; write
+    the tables, the figures and, last, result.json."""
+    metric, seed, prepared = job.application.metric, job.settings.request.seed, job.prepared
+    validation = metric.evaluate(prepared.validation, _score(job, caffe, fitted.weights, prepared.validation_slices))
+    evaluation = metric.evaluate(prepared.test, _score(job, caffe, fitted.weights, prepared.test_slices))
     tables = []
-    for table in metric.tables(evaluation, seed):
+    for table in (*metric.tables(evaluation, seed), replace(metric.scores(validation), file=VALIDATION_SCORES)):
         write_csv(job.folder / table.file, table.header, table.rows)
         tables.append(table.file)
     drawn = metric.figures(job.folder, evaluation, job.settings.job, _title(job))
     draw_convergence(job, fitted)
+    record = records.read_run(job.folder)
     result = ResultRecord(
         name=job.settings.title,
         donor=summary.donor_text(job.fine_tunes, job.donor.embedded, job.donor.file),
+        input=job.transform.about,
         best=Best(fitted.best.iteration, fitted.best.epoch, fitted.best.auc),
         snapshots=len(fitted.rows),
         stopped_by=fitted.reason,
@@ -363,22 +404,22 @@ def _finish(job: Run, caffe: Caffe, fitted: FitResult) -> None:
         test=metric.result(evaluation, seed),
         files=[*drawn, "convergence.png", "auc.csv", *tables, fitted.weights.name],
         precision=job.settings.training.precision,
-        resumes=records.read_run(job.folder).resumes,
+        resumes=record.resumes,
+        warnings=record.warnings,
+        thresholds=metric.thresholds(validation, evaluation, seed),
     )
     records.write_result(job.folder, result)
     slices.forget(job.folder)
 
 
-def score_test(job: Run, caffe: Caffe, weights_file: Path) -> PatchScores:
-    """What `caffe test` computes for every test patch, slice by slice."""
+def _score(job: Run, caffe: Caffe, weights_file: Path, samples: TestSlices) -> PatchScores:
+    """What `caffe test` computes for every patch of all samples of a split, slice by slice."""
 
     def one(count: int) -> tuple[np.ndarray, np.ndarray]:
-        model = job.folder / "score_test.prototxt"
-        return score(
-            caffe, ScoreNet(model, count, SCORE_BATCH, job.output, job.spec.classes), weights_file, progress=True
-        )
+        net = ScoreNet(job.folder / ALL_SAMPLES[samples.split], count, SCORE_BATCH, job.output, job.spec.classes)
+        return score(caffe, net, weights_file, progress=True)
 
-    return slices.score_slices(job.prepared.test_slices, job.data.folder, job.folder, weights_file, one)
+    return slices.score_slices(samples, job.data.folder, job.folder, weights_file, one)
 
 
 def _title(job: Run) -> str:

@@ -124,7 +124,8 @@ def _score_net(run: RunFiles, work: Path) -> Path:
         if layer.type == "Data":
             layer.data_param.source = portable(str(pack.database_path(work, "test")))
             layer.data_param.batch_size = BATCH
-            layer.transform_param.mean_file = portable(str(run.packed.mean_file))
+            if mean_file := run.mean_file:
+                layer.transform_param.mean_file = portable(str(mean_file))
     path = work / "score.prototxt"
     write_text(path, net)
     return path

@@ -22,8 +22,10 @@ class RunRecord:
     """What a run was made of; written before its training begins.
 
     settings : see Settings.record.   machine : command, GPU and threads of the latest start; no part of the identity.
-    resolved : width, batch, and the absolute paths of the packed data and the donor.   inputs : name -> sha256.
+    resolved : width, batch, the absolute paths of the packed data and the donor, what the input is (Transform.record),
+    and which layers were transferred.   inputs : name -> sha256.
     versions : of the caffe that ran and of the libraries.   resumes : see training.resumes.
+    warnings : of the donor, see donor_checks; those of the first epoch are added when it is over.
     """
 
     settings: dict[str, Any]
@@ -35,6 +37,7 @@ class RunRecord:
     inputs: dict[str, str]
     versions: dict[str, str]
     resumes: list[Resume] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def parsed_settings(self) -> Settings:
         return Settings.from_record(self.settings)
@@ -51,7 +54,11 @@ class Best:
 
 @dataclass(frozen=True)
 class ResultRecord:
-    """What came out of a run; written last.  test : what the application's metric says (Metric.result)."""
+    """What came out of a run; written last.  test : what the application's metric says (Metric.result).
+
+    input : what was subtracted from the patches, and their factor; "" = a run of a version that took the data's mean.
+    thresholds : chosen on the validation samples (Metric.thresholds); none in a run of an earlier version.
+    """
 
     name: str
     donor: str
@@ -64,7 +71,10 @@ class ResultRecord:
     test: dict[str, Any]
     files: list[str]
     precision: str = FAITHFUL
+    input: str = ""
     resumes: list[Resume] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    thresholds: list[dict[str, Any]] = field(default_factory=list)
 
 
 R = TypeVar("R", RunRecord, ResultRecord)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,15 @@ from typing import Any
 from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.data import ENCODINGS
 from pycaffe_ext.data.folds import Fold
+from pycaffe_ext.donor.cards import check_mean_values, check_scale
 from pycaffe_ext.engine.options import FAITHFUL, PRECISIONS
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.evaluation.designs import MOST_FOLDS, Trial
 from pycaffe_ext.nets.spec import check_width, parse_width
-from pycaffe_ext.schemes import BASE_LR, STAGES, check
+from pycaffe_ext.schemes import BASE_LR, STAGES, check, is_fine_tuning
 
 LARGEST_SEED = 2**31 - 1
+DONOR_MEAN, DATA_MEAN = "donor", "data"  # words that MEAN= takes
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,9 @@ class Training:
     epochs : the most; a snapshot is taken after each.   patience : stop after this number of snapshots without a
     better validation AUC.   base_lr : learning rate of a layer with lr_mult 1; Table II's, for AlexNet, unless another
     net needs another.   precision : of the embedded engine's products; "bf16" is faster and not faithful to Caffe.
+    mean : subtracted from the patches: "donor", "data", values of B,G,R or a mean file; None = a fine-tuning's donor's
+    where its card says it, else the data's.   scale : factor of the patches after that; None = as with the mean, the
+    card's or the net's own.   fresh : names, as a shell matches them, of hidden layers that the donor may lack.
     """
 
     scheme: str
@@ -102,6 +107,9 @@ class Training:
     base_lr: float = BASE_LR
     seed: int = 0
     precision: str = FAITHFUL
+    mean: str | None = None
+    scale: float | None = None
+    fresh: str | None = None
 
     def __post_init__(self) -> None:
         check(self.scheme, known(self.arch, STAGES, "ARCH"))
@@ -113,6 +121,21 @@ class Training:
             raise UserError(f"BASE_LR={self.base_lr} is out of range; allowed: above 0 to 1 (Table II: {BASE_LR})")
         if self.width is not None:
             check_width(parse_width(self.width), self.arch)
+        self._check_input()
+
+    def _check_input(self) -> None:
+        """Of mean, scale and fresh, what can be known without the donor and the files."""
+        if self.mean is not None and (values := mean_values(self.mean)):
+            _named("MEAN", check_mean_values, values)
+        if self.scale is not None:
+            _named("SCALE", check_scale, self.scale)
+        if self.fresh is not None:
+            object.__setattr__(self, "fresh", " ".join(self.fresh.replace(",", " ").split()) or None)
+        if not is_fine_tuning(self.scheme, self.arch):
+            if self.mean == DONOR_MEAN:
+                raise UserError(f"MEAN=donor: {self.scheme} has no donor; give data, B,G,R or a mean file")
+            if self.fresh:
+                raise UserError(f"FRESH= is for a fine-tuning; in {self.scheme} every layer starts from its filler")
 
 
 @dataclass(frozen=True)
@@ -224,6 +247,21 @@ class Settings:
 
 def _fields(record: type) -> list[str]:
     return [one.name for one in fields(record)]
+
+
+def mean_values(text: str) -> tuple[float, ...]:
+    """The numbers of MEAN=104,117,123; none if it names something else."""
+    try:
+        return tuple(float(word) for word in text.split(","))
+    except ValueError:
+        return ()
+
+
+def _named(setting: str, check: Callable[[Any], None], value: Any) -> None:
+    try:
+        check(value)
+    except UserError as error:
+        raise UserError(f"{setting}=: {error}") from None
 
 
 def _names(options: Mapping[str, str]) -> str:

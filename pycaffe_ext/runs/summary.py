@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pycaffe_ext.engine.options import FAITHFUL
+from pycaffe_ext.evaluation.metrics import carried
 from pycaffe_ext.runs.records import ResultRecord
 from pycaffe_ext.training import resumes
 
 NAMED = 5  # of the damaged frames
+QUOTED = 1  # of the thresholds
 EMBEDDED = "the embedded donor"
 
 
@@ -33,13 +35,16 @@ def text(result: ResultRecord, folder: Path, about_test: Sequence[str]) -> str:
     best = result.best
     lines = [
         f"{result.name}  (donor: {result.donor})",
+        *([f"input: {result.input}"] if result.input else []),
         f"best of {result.snapshots} snapshots: epoch {best.epoch:g}, iteration {best.iteration},"
         f" validation AUC {best.validation_auc:.4f} (stopped by {result.stopped_by})",
         *about_test,
+        *(carried.text(row) for row in result.thresholds[:QUOTED]),
     ]
     if result.precision != FAITHFUL:
         lines.append(f"NOT FAITHFUL TO CAFFE: convolutions were computed in {result.precision}")
     if interrupted := resumes.text(result.resumes):
         lines.append(f"interrupted: {interrupted}")
+    lines += [f"warning: {warning}" for warning in result.warnings]
     lines.append(f"files: {folder}/{', '.join(['result.json', *result.files])}")
     return "\n".join(lines)

@@ -11,8 +11,8 @@ from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.nets.spec import SCALABLE
 from pycaffe_ext.report.tables import layout
 from pycaffe_ext.runs.records import RESULT, read_result
-from pycaffe_ext.runs.settings import Machine, Settings, Training
-from pycaffe_ext.schemes import STAGES, compared
+from pycaffe_ext.runs.settings import DONOR_MEAN, Machine, Settings, Training
+from pycaffe_ext.schemes import STAGES, compared, is_fine_tuning
 from pycaffe_ext.training import resumes
 
 # what a single scheme may have its own of: the data stay the same
@@ -25,8 +25,9 @@ def jobs(app: str, schemes: Sequence[str], seeds: Sequence[int], **options: Any)
     With options["folds"] every seed has that many trials, one for each fold, or the one of options["fold"].
 
     schemes : as `parse_scheme` takes them; none = those that the paper compares, of options["arch"].
-    options : other settings of a run.  weights and width go to the nets that they can be for: weights to those of
-    options["arch"], width to AlexNet.  Raises UserError for an unknown name, a repeated scheme or seed.
+    options : other settings of a run.  weights, fresh and width go to the nets that they can be for: the first two to
+    those of options["arch"], width to AlexNet; fresh and the donor's mean to fine-tunings only.  Raises UserError for
+    an unknown name, a repeated scheme or seed.
     """
     known(app, APPLICATIONS, "application")
     arch = options.pop("arch", None) or Training.arch
@@ -36,8 +37,11 @@ def jobs(app: str, schemes: Sequence[str], seeds: Sequence[int], **options: Any)
     nets = {one for one, _, _ in chosen}
     folds, fold = options.get("folds"), options.pop("fold", None)
     each = range(1, folds + 1) if folds and fold is None else (fold,)
+    tuning = any(is_fine_tuning(scheme, one) for one, scheme, _ in chosen)
     return tuple(
-        Settings.of(app, scheme, arch=one, seed=seed, fold=fold, **{**_fitting(options, one, arch, nets), **own})
+        Settings.of(
+            app, scheme, arch=one, seed=seed, fold=fold, **{**_fitting(options, one, scheme, arch, nets, tuning), **own}
+        )
         for seed in seeds
         for fold in each
         for one, scheme, own in chosen
@@ -75,9 +79,17 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return tuple(map(int, words))
 
 
-def _fitting(options: dict[str, Any], arch: str, main: str, nets: Collection[str]) -> dict[str, Any]:
-    """The options without those that are for another of the `nets`."""
-    other = [name for name, owner in (("weights", main), ("width", SCALABLE)) if owner in nets and arch != owner]
+def _fitting(
+    options: dict[str, Any], arch: str, scheme: str, main: str, nets: Collection[str], tuning: bool
+) -> dict[str, Any]:
+    """The options without those that are for another of the `nets`, and, from scratch, without those about a donor.
+
+    tuning : whether there is a fine-tuning that the latter can be for; else they are left in, to be refused.
+    """
+    owners = {"weights": main, "fresh": main, "width": SCALABLE}
+    other = {name for name, owner in owners.items() if owner in nets and arch != owner}
+    if tuning and not is_fine_tuning(scheme, arch):
+        other |= {"fresh"} | ({"mean"} if options.get("mean") == DONOR_MEAN else set())
     return {name: value for name, value in options.items() if name not in other}
 
 

@@ -11,9 +11,12 @@ import pytest
 
 from pycaffe_ext.applications import sample_tables
 from pycaffe_ext.applications.polyp import APPLICATION, labelled
+from pycaffe_ext.applications.preparation import draw_splits
+from pycaffe_ext.data import synthetic
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.items import Samples
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.runs.settings import DataRequest
 
 INSIDE, OUTSIDE, OTHER = (20, 20, 20, 20, 0.9), (60, 60, 10, 10, 0.5), (75, 15, 10, 10, 0.4)
 
@@ -148,3 +151,21 @@ def test_counts_at_each_stage(data):
         for name in ("patches", "patches_before_balancing"):
             for sign in ("positive", "negative"):
                 assert sum(part[name][sign] for part in fact["sources"].values()) == fact[name][sign]
+
+
+def test_of_synthetic_frames_most_are_to_learn_from(tmp_path, monkeypatch):
+    """A quarter of them is kept for the test, half of any other data set; what was drawn once is used again."""
+    drawn = []
+
+    def few(folder, videos, frames, seed):
+        drawn.append((videos, frames, seed))
+        write_sequences(folder, videos=16, frames=1, size=(64, 80), seed=seed, workers=1, progress=False)
+
+    write_sequences = synthetic.write_sequences
+    monkeypatch.setattr(synthetic, "write_sequences", few)
+    request = DataRequest("polyp", seed=3)
+    items = [APPLICATION.items(request, tmp_path).items for _ in range(2)][1]
+    assert drawn == [(128, 4, 3)]
+    assert len(draw_splits(APPLICATION, request, items)["test"]) == 4
+    real = replace(request, data=str(tmp_path / "data" / "synthetic-128x4-3"))
+    assert len(draw_splits(APPLICATION, real, APPLICATION.items(real, tmp_path).items)["test"]) == 8

@@ -187,7 +187,7 @@ def test_frames_of_class_folders_have_scores_of_a_baseline_that_saw_no_test_fram
     np.testing.assert_allclose(again.score, score, atol=1e-9)
 
 
-def small_videos(folder: Path, **options: Any) -> None:
+def small_videos(folder: Path, *_counts: int, **options: Any) -> None:
     write_sequences(folder, videos=6, frames=4, size=(64, 80), seed=options["seed"], workers=1, progress=False)
 
 

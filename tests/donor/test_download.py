@@ -55,7 +55,9 @@ def server(monkeypatch):
 
     def offer(*paths):
         urls = tuple(f"http://127.0.0.1:{httpd.server_port}{path}" for path in paths)
-        monkeypatch.setitem(weights.KNOWN, "small", weights.Source("small.caffemodel", SHA1, len(CONTENT), urls))
+        monkeypatch.setitem(
+            weights.KNOWN, "small", weights.Source("small.caffemodel", SHA1, len(CONTENT), urls, page="")
+        )
 
     yield offer, seen
     httpd.shutdown()
@@ -69,7 +71,7 @@ def test_a_download_appears_whole_and_only_once(server, tmp_path):
     assert path.read_bytes() == CONTENT
     assert weights.resolve("small", tmp_path / "new") == path
     assert seen == [("/good", None)]
-    assert [p.name for p in path.parent.iterdir()] == ["small.caffemodel"]
+    assert sorted(p.name for p in path.parent.iterdir()) == ["small.caffemodel", "small.card.prototxt"]
 
 
 def test_an_interrupted_download_goes_on_where_it_broke_off(server, tmp_path):

@@ -3,10 +3,10 @@
 import numpy as np
 
 from pycaffe_ext import nets
-from pycaffe_ext.donor import DONOR, images, recipe
+from pycaffe_ext.donor import DONOR, cards, images, recipe
 from pycaffe_ext.donor.weights import check_transfer, donor_width
 from pycaffe_ext.nets.shapes import parameter_shapes
-from pycaffe_ext.proto import read_blobs, write_text
+from pycaffe_ext.proto import read_blobs, write_mean, write_text
 
 
 def test_there_are_sixty_four_classes_and_each_image_is_a_function_of_its_numbers():
@@ -43,3 +43,22 @@ def test_the_donor_knows_its_own_classes(tmp_path):
     classifier.blobs["data"].data[...] = batch - batch.mean(axis=(0, 2, 3), keepdims=True)
     found = classifier.forward()["prob"].argmax(axis=1)
     assert (found == labels).mean() > 0.8
+
+
+def test_the_card_says_what_the_donor_was_trained_on():
+    card = cards.find_card(DONOR)
+    assert (card.arch, card.channels, card.input_size, card.scale) == ("alexnet", "BGR", recipe.SIDE, 1)
+    sample = np.stack([images.image(label, number, 32) for label in range(images.CLASSES) for number in range(8)])
+    error = sample.mean(axis=(1, 2)).std(axis=0) / np.sqrt(len(sample))  # of 512 of the 16 384 images
+    assert (np.abs(sample.mean(axis=(0, 1, 2)) - card.mean_value) < 4 * error).all() and error.max() < 3
+
+
+def test_installing_a_donor_writes_its_card(tmp_path, monkeypatch):
+    trained, installed = tmp_path / "donor_iter_9.caffemodel", tmp_path / "package.caffemodel"
+    trained.write_bytes(b"trained")
+    mean = np.zeros((3, 4, 4), np.float32) + np.float32([100, 110, 120.567])[:, None, None]
+    write_mean(tmp_path / "mean.binaryproto", mean)
+    monkeypatch.setattr(recipe, "DONOR", installed)
+    recipe.install(trained)
+    card = cards.find_card(installed)
+    assert card.mean_value == (100, 110, 120.57) and card.weights == "package.caffemodel" and card.licence

@@ -1,12 +1,15 @@
 """The proof of a transfer, and what WEIGHTS= may name."""
 
+import hashlib
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pycaffe_ext import proto
-from pycaffe_ext.donor import weights
+from pycaffe_ext.donor import cards, weights
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.nets import NetSpec, train_val
+from pycaffe_ext.nets import ARCHITECTURES, NetSpec, train_val
 from pycaffe_ext.nets.shapes import parameter_shapes
 
 SPEC = NetSpec("polyp", "ft-conv3", 2, "1/16")
@@ -91,3 +94,64 @@ def test_a_wrong_file_under_a_known_name_is_not_used(tmp_path):
     (tmp_path / "bvlc_alexnet.caffemodel").write_bytes(b"an error page")
     with pytest.raises(UserError, match="sha1 is .*, bvlc_alexnet has 9116a64c0fbe4459d18f4bb6b56d647b63920377; move"):
         weights.resolve("bvlc_alexnet", tmp_path)
+
+
+ABSENT = donor(conv2=None, conv4=None)
+
+
+def test_hidden_layers_that_the_donor_lacks_start_fresh_where_a_pattern_names_them():
+    heads = {SPEC.head}
+    assert weights.fresh_layers(ABSENT, NET, heads, patterns=["conv[24]"]) == {"conv2", "conv4", SPEC.head}
+    found = weights.fresh_layers(ABSENT, NET, heads, ("conv2", "conv1", "conv9"), ["conv4"])
+    assert found == {"conv2", "conv4", SPEC.head}, "what only training uses starts fresh where it is absent"
+    weights.check_transfer(ABSENT, NET, found)
+    assert weights.fresh_layers(donor(), NET, heads, ("conv2",), ["fc8*"]) == heads
+    with pytest.raises(UserError, match="fillers: conv2, conv4, fc8_polyp; wanted: fc8_polyp; .*or name in FRESH= the"):
+        weights.check_transfer(ABSENT, NET, weights.fresh_layers(ABSENT, NET, heads))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("cnv2", "FRESH=cnv2: matches no layer that has weights; hidden layers that the donor lacks: conv2, conv4"),
+        ("relu1", "FRESH=relu1: matches no layer that has weights"),
+        (
+            "conv*",
+            "FRESH=conv\\*: the donor has conv1, conv3, conv5, which would be transferred; name only what it lacks",
+        ),
+    ],
+)
+def test_a_pattern_that_fits_nothing_or_a_transferred_layer_is_refused(pattern, message):
+    with pytest.raises(UserError, match=message):
+        weights.fresh_layers(ABSENT, NET, {SPEC.head}, patterns=["conv2", pattern])
+
+
+def test_published_weights_come_with_a_card(tmp_path, monkeypatch):
+    """Beside the download; a user's own card there is kept; the file is known by its sha1 wherever it lies."""
+    source = replace(weights.KNOWN["squeezenet_v1.1"], sha1=hashlib.sha1(b"weights").hexdigest())
+    monkeypatch.setitem(weights.KNOWN, "squeezenet_v1.1", source)
+    monkeypatch.setattr(weights, "fetch", lambda urls, path, sha1, size: path.write_bytes(b"weights"))
+    path = weights.get("squeezenet_v1.1", tmp_path)
+    card = cards.find_card(path)
+    assert card == source.card() and (card.mean_value, card.scale, card.input_size) == ((104, 117, 123), 1, 227)
+    assert weights.card_of("squeezenet_v1.1", tmp_path) == (card, str(cards.card_path(path)))
+    cards.card_path(path).write_text("transform_param { mean_value: 7 }")
+    weights.get("squeezenet_v1.1", tmp_path)
+    assert cards.find_card(path).mean_value == (7,)
+    elsewhere = tmp_path / "mine.caffemodel"
+    elsewhere.write_bytes(b"weights")
+    assert weights.card_of(elsewhere, tmp_path) == (source.card(), "that of squeezenet_v1.1")
+    elsewhere.write_bytes(b"others")
+    assert weights.card_of(elsewhere, tmp_path) is None
+
+
+@pytest.mark.parametrize("name", weights.KNOWN)
+def test_every_published_donor_has_a_card_that_can_be_used(name, tmp_path):
+    source = weights.KNOWN[name]
+    (tmp_path / source.file).write_bytes(b"stands for the file")
+    path = cards.write_card(tmp_path / source.file, source.card())
+    card = cards.read_card(path)
+    assert card.arch in ARCHITECTURES and card.input_size == ARCHITECTURES[card.arch].input[-1]
+    assert len(card.mean_value) == 3 and all(100 < value < 125 for value in card.mean_value)
+    assert list(card.mean_value) == sorted(card.mean_value), "blue is the darkest channel of ImageNet: B G R"
+    assert card.licence and card.source.startswith("https://")

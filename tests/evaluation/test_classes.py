@@ -166,7 +166,7 @@ def test_with_two_classes_intervals_are_delongs_and_the_bootstraps():
     label, score = images.label, images.probability[:, 1]
     assert own.image == roc.auc_interval(label, score)
     drawn = roc.bootstrap_aucs(label, score, images.group, class_resampling.RESAMPLES, 0)
-    assert own.group == intervals.area_interval(own.value, drawn, roc.class_groups(label, images.group))
+    assert own.group == intervals.area_interval(own.value, drawn, roc.effective_class_groups(label, images.group))
     assert (class_intervals.auc_contributions(images) ** 2).sum() == pytest.approx(delong_variance(label, score))
 
 
@@ -189,7 +189,8 @@ def test_the_bootstrap_of_a_macro_auc_by_brute_force():
         rows = np.repeat(np.arange(90), weights)
         again = metrics.roc_auc_score(images.label[rows], images.probability[rows], multi_class="ovr")
         assert value == pytest.approx(again)
-    assert drawn.groups == 12  # every class is in every group: no more degrees of freedom than groups
+    sizes = np.unique(images.group, return_counts=True)[1]
+    assert drawn.groups == intervals.effective_groups(sizes) < 12  # no more degrees of freedom than groups
 
 
 def test_spread_by_group_is_that_of_the_sums_of_contributions():
@@ -223,9 +224,35 @@ def test_degrees_of_freedom(variance, groups, expected):
     assert class_resampling.satterthwaite(np.array(variance, float), groups) == expected
 
 
-@pytest.mark.parametrize(("images", "expected"), [([5, 5, 5], 3), ([100, 1, 1, 1], 2), ([4], 1), ([2, 2, 1, 1], 3)])
-def test_unequal_groups_count_as_fewer(images, expected):
-    assert class_resampling.effective(np.array(images)) == expected
+@pytest.mark.parametrize(
+    ("sizes", "expected"), [([5, 5, 5], 3), ([100, 1, 1, 1], 2), ([4], 1), ([2, 2, 1, 1], 3.6), ([10, 10, 1], 2.194)]
+)
+def test_unequal_groups_count_as_fewer(sizes, expected):
+    """Each group has the two classes in one proportion: what is effective is Kish's number."""
+    group = np.repeat(np.arange(len(sizes)), 2 * np.array(sizes))
+    label = np.arange(group.size) % 2
+    images = Images(np.full((group.size, 2), 0.5), label, group)
+    assert class_resampling.effective_class_groups(images, 1) == pytest.approx(expected, abs=1e-3)
+    if len(sizes) > 1:
+        assert class_resampling.macro_aucs(images).groups == pytest.approx(expected, abs=1e-3)
+
+
+def test_intervals_go_by_effective_groups_and_carry_their_factor():
+    """One of 12 patients has most images: the intervals have the t tails of three groups or so, not of twelve."""
+    images = drawn_images(2, n=300, groups=12)
+    group = np.where(np.arange(300) % 3 > 0, 0, images.group)
+    images = Images(images.probability, images.label, group)
+    positive = images.label == 1
+    groups = roc.effective_class_groups(positive, group)
+    assert groups < 4 and roc.class_groups(positive, group) >= 11
+    drawn = class_resampling.class_aucs(images)
+    expected = intervals.area_interval(roc.auc(positive, images.probability[:, 1]), drawn[:, 0], groups)
+    assert class_intervals.macro_auc(images).group == pytest.approx(expected)
+    rates = np.array([0.1])
+    drawn = class_resampling.sensitivities(images, positive, images.probability[:, 1], rates, 0)[:, 0]
+    (own,) = class_intervals.sensitivities(images, 1, [0.9])
+    band = intervals.area_interval(own.estimate.value, drawn, groups)
+    assert own.estimate.group == (min(band.low, own.estimate.image.low), max(band.high, own.estimate.image.high))
 
 
 def test_accuracy_is_exact_by_image_and_never_narrower_by_group():

@@ -1,17 +1,19 @@
 """Intervals and tests against a truth that is known: worlds of normal scores, whose figures have closed forms."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from pycaffe_ext.commands import coverage
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation import froc, roc, simulation, summaries
+from pycaffe_ext.evaluation import class_worlds, fold_worlds, froc, roc, simulation, study_worlds, summaries, trials
+from pycaffe_ext.evaluation.class_worlds import ClassWorld
 from pycaffe_ext.evaluation.simulation import MEANINGS, shares, trial
+from pycaffe_ext.evaluation.study_worlds import StudyWorld
 from pycaffe_ext.evaluation.worlds import WORLDS, World, draw
 from pycaffe_ext.report import claims_worlds
-from pycaffe_ext.report.claims_worlds import INTERVALS
 
 
 def covers(share):
@@ -111,12 +113,26 @@ def test_outcomes_do_not_depend_on_the_number_of_processes():
 
 def test_the_tool_prints_every_figure(monkeypatch, capsys):
     small = {"a null": World(6, 6, frames=3), "other nets": World(6, 6, frames=3, sensitivity=(0.9, 0.5))}
-    monkeypatch.setattr(simulation, "WORLDS", small)
+    usual = ((simulation, "WORLDS", small), (class_worlds, "WORLDS", {"patients": ClassWorld(8, 5)}))
+    few = [
+        (module, name, dict([*getattr(module, name).items()][:1]))
+        for module, name in ((claims_worlds, "INTERVALS"), (claims_worlds, "POWERS"), (fold_worlds, "WORLDS"))
+    ]
+    studies = (claims_worlds, "WORLDS", {"equal schemes": StudyWorld(claims_worlds.schemes(), groups=40, pool=80)})
+    for module, name, worlds in (*usual, *few, studies):
+        monkeypatch.setattr(module, name, worlds)
+    monkeypatch.setattr(coverage, "run", partial(trials.run, workers=1))
     arguments = ["--repetitions", "2", "--resamples", "100", "--studies", "1"]
     coverage.main(arguments)
-    printed = capsys.readouterr().out
-    assert all(text in printed for text in (*MEANINGS.values(), "a null\n", "other nets: power\n"))
-    assert all(text in printed for text in (*INTERVALS, *claims_worlds.WORLDS))
+    printed, progress = capsys.readouterr()
+    meanings = (*MEANINGS.values(), *class_worlds.MEANINGS.values(), *study_worlds.MEANINGS.values())
+    assert all(
+        text in printed
+        for text in (*meanings, *fold_worlds.MEANINGS.values(), "a null\n", "other nets: power\n", "patients\n")
+    )
+    assert all(text in printed for text in (*claims_worlds.INTERVALS, *claims_worlds.WORLDS, *claims_worlds.POWERS))
+    assert claims_worlds.SOONER in printed and "of the studies have a false verdict" in printed
+    assert "coverage: 6 worlds, " in progress
     with pytest.raises(UserError, match="--repetitions and --studies must be 1 or more"):
         coverage.main([*arguments, "--repetitions", "0"])
 

@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import binomtest
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation import froc, intervals, operating, roc
+from pycaffe_ext.evaluation import class_comparison, class_intervals, froc, intervals, operating, roc
+from pycaffe_ext.evaluation.classes import Images
 from pycaffe_ext.evaluation.comparison import NO_DIFFERENCE, NOT_TESTED, compare, compare_aucs
 from pycaffe_ext.evaluation.multiplicity import holm, max_t
 
@@ -42,6 +43,29 @@ def test_two_tied_positives_of_a_thousand_say_little_of_the_next():
     scores[0] = -3.0
     low, high = roc.auc_interval(labels, scores)
     assert low < 0.01 and high > 0.99
+
+
+def test_two_tied_images_of_a_class_say_little_of_a_mean_over_classes():
+    """Two images of one class, at one probability, of 1 002 of three classes: the class adds no variance at all."""
+    top = np.r_[0.99, 0.99, np.random.default_rng(0).random(1000)]
+    label = np.r_[1, 1, np.zeros(500, int), np.full(500, 2)]
+    images = Images(np.c_[(1 - top) / 2, top / 2, np.full(1002, 0.5)], label, np.arange(1002))
+    own, one = class_intervals.macro_auc(images), class_intervals.areas(images)[0][1]
+    assert one.image.low < 0.2
+    for interval in (own.image, own.group):
+        assert own.value - interval.low > 0.2
+
+
+@pytest.mark.parametrize("other", [1 - PERFECT, TIED], ids=["reversed", "tied"])
+@pytest.mark.parametrize("figure", class_comparison.FIGURES)
+def test_two_and_two_images_show_nothing(other, figure):
+    nets = {"perfect": PERFECT, "other": other}
+    images = {name: Images(np.c_[1 - score, score], LABELS, np.arange(4)) for name, score in nets.items()}
+    (row,) = class_comparison.compare(images, figure)
+    assert row.verdict in (NO_DIFFERENCE, NOT_TESTED) and "groups" in row.note
+    assert row.difference is None or row.difference.p >= 0.5
+    own = class_intervals.macro_auc(images["perfect"])
+    assert own.image.low < 0.2 and own.group is None
 
 
 def test_delong_with_few_positives_covers_the_truth():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import contrasts
@@ -12,21 +12,30 @@ VALUES = [0.80, 0.85, 0.90]
 
 
 def test_independent_test_sets_give_the_t_interval():
-    found = seed_interval(VALUES, 0.0)
+    found = seed_interval(VALUES, 0.0, limits=None)
     assert found[:3] == pytest.approx((0.85, *stats.t.interval(0.95, 2, 0.85, stats.sem(VALUES)))) and found.seeds == 3
-    assert seed_interval([0.99, 1.0, 0.9], 0.0).high == 1
+
+
+def test_intervals_between_limits_are_set_out_on_the_logit_scale():
+    reach = stats.t.ppf(0.975, 2) * stats.sem(VALUES) / (0.85 * 0.15)
+    wanted = special.expit(special.logit(0.85) + np.array([-reach, reach]))
+    assert seed_interval(VALUES, 0.0)[1:3] == pytest.approx(wanted)
+    halved = seed_interval([value / 2 for value in VALUES], 0.0, limits=(0.0, 0.5))
+    assert halved[1:3] == pytest.approx(wanted / 2)
+    near = seed_interval([0.99, 1.0, 0.9], 0.0)
+    assert 0 < near.low < near.mean < near.high < 1
 
 
 def test_overlap_widens_the_interval_as_nadeau_and_bengio_say():
     """Halves drawn at random share one half, and n_test / n_train = 1: s^2 (1 / 3 + 1)."""
-    found = seed_interval(VALUES, 0.5, limits=(-9, 9))
+    found = seed_interval(VALUES, 0.5, limits=None)
     assert found.high - found.mean == pytest.approx(stats.t.ppf(0.975, 2) * 0.05 * np.sqrt(1 / 3 + 1))
 
 
 def test_known_cases_give_the_interval_of_a_contrast():
     covariance = np.array([[9, 4, 2], [4, 8, 3], [2, 3, 10]]) * 1e-5
     wanted = contrasts.estimate(np.array(VALUES), covariance, 40).interval()
-    assert seed_interval(VALUES, 1.0, Cases(covariance, 40), limits=(-9, 9))[1:3] == pytest.approx(wanted)
+    assert seed_interval(VALUES, 1.0, Cases(covariance, 40), limits=None)[1:3] == pytest.approx(wanted)
     unknown = Cases(np.full((3, 3), np.nan), 1)
     assert seed_interval(VALUES, 0.5, unknown) == seed_interval(VALUES, 0.5)
 
@@ -40,6 +49,24 @@ def test_a_single_seed_and_equal_seeds_have_no_interval(values):
 
 def test_equal_test_sets_have_no_interval_unless_the_cases_are_known():
     assert seed_interval(VALUES, 1.0)[1:3] == (None, None)
+
+
+@pytest.mark.parametrize("confidence", [95, 1, 0, np.nan])
+def test_a_confidence_is_a_share(confidence):
+    """A confidence of 95 had the search for its quantile run without an end."""
+    for cases in (None, Cases(np.full((3, 3), 1e-4), 40)):
+        with pytest.raises(ValueError, match="it must lie between 0 and 1, as 0.95 does for 95 %"):
+            seed_interval(VALUES, 0.5, cases, confidence=confidence)
+    with pytest.raises(ValueError, match="it must lie between 0 and 1"):
+        contrasts.estimate(np.array(VALUES), np.full((3, 3), 1e-4), 40).smallest(power=confidence)
+
+
+def test_unequal_groups_count_as_fewer():
+    values, covariance = np.array([[0.8], [0.85], [0.9]]), np.full((3, 1, 3, 1), 4e-4)
+    few = scheme_interval(contrasts.Figure(values, covariance, 30, of_one_size=5.5), 0, 0.5)
+    assert few == scheme_interval(contrasts.Figure(values, covariance, 5.5), 0, 0.5)
+    many = scheme_interval(contrasts.Figure(values, covariance, 30), 0, 0.5)
+    assert few.low < many.low < many.high < few.high
 
 
 def test_wrong_input_is_refused():

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.special import expit, logit
+from sklearn.metrics import roc_curve
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc, intervals, strata, thresholds
+from pycaffe_ext.evaluation.classes import Images
 from tests.evaluation.test_evaluation import kish, random_cases, repeated
 
 
@@ -146,3 +148,37 @@ def test_rows_by_size():
             strata.by_size(cases, list("abc"), size, 0.5, edges=edges)
     with pytest.raises(ValueError, match="2 groups for 3 frames"):
         strata.by_size(cases, list("ab"), size, 0.5)
+
+
+def test_youden_by_scikit_learn():
+    rng = np.random.default_rng(4)
+    for _ in range(5):
+        label = rng.integers(2, size=60)
+        score = np.round(rng.normal(size=60) + label, 1)
+        false, true, threshold = roc_curve(label, score, drop_intermediate=False)
+        found = thresholds.chosen_youden(label, score)
+        best = (true - false).max()
+        assert (score[label == 1] >= found).mean() - (score[label == 0] >= found).mean() == pytest.approx(best)
+        assert found == threshold[np.isclose(true - false, best)].max()
+
+
+def test_no_threshold_of_youden_where_scores_tell_the_wrong_way():
+    with pytest.raises(UserError, match="no threshold tells more than chance"):
+        thresholds.chosen_youden(np.array([0, 0, 1, 1]), np.array([0.9, 0.8, 0.2, 0.1]))
+
+
+def test_recall_by_group_by_brute_force():
+    rng = np.random.default_rng(5)
+    label, group = rng.integers(3, size=80), rng.choice(["a", "b", "c", "d"], 80)
+    probability = rng.dirichlet(np.ones(3), 80)
+    images = Images(probability, label, group)
+    for kind in range(3):
+        rows = strata.recall_by_group(images, kind)
+        assert [row.group for row in rows] == ["a", "b", "c", "d"]
+        for row in rows:
+            own = group == row.group
+            called = probability.argmax(axis=1) == kind
+            assert (row.frames, row.lesions) == (own.sum(), (own & (label == kind)).sum())
+            assert row.hits == (own & (label == kind) & called).sum()
+            assert row.exact == intervals.clopper_pearson(row.hits, row.lesions)
+            assert row.false_positives_per_frame == (own & (label != kind) & called).sum() / own.sum()

@@ -1,6 +1,7 @@
 """A small study of nets that classify images: finished runs with their tables, without a training or packed data."""
 
 import os
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import numpy as np
 from class_lab import data, patches
 
 from pycaffe_ext.applications.packed import Packed
+from pycaffe_ext.data.crops import CropViews
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import write_csv
 from pycaffe_ext.proto import array_to_blob, caffe_pb2, write_weights
@@ -36,6 +38,8 @@ class Item:
 class Items:
     """What an application answers of its items; `gone`: the user has moved them away."""
 
+    words, target, views, test_views = ("image", "sample"), "", CropViews(), 9
+
     def __init__(self, metric, names) -> None:
         self.metric, self.names, self.gone = metric, names, False
 
@@ -50,37 +54,64 @@ class Items:
     def data_name(self, request):
         return request.source
 
+    def reference(self, request):
+        return "labels of the data set"
 
-def write_study(root: Path, metric, names, seeds=(0, 1), schemes=tuple(GAINS), **test) -> Study:
+
+def write_study(root: Path, metric, names, seeds=(0, 1), schemes=tuple(GAINS), folds=None, **test) -> Study:
+    """folds : of every seed; each has a test set of its own."""
     donor = root / "donor.caffemodel"
     write_weights(donor, net_of(0))
     runs = []
-    for seed in seeds:
-        own = data(names, seed=seed, baseline=metric.baseline is not None, **test)
+    for seed, fold in product(seeds, range(1, folds + 1) if folds else (None,)):
+        drawn = 100 * (fold or 0) + seed
+        own, validation = (
+            data(names, seed=number, baseline=metric.baseline is not None, **test) for number in (drawn, drawn + 5000)
+        )
         application = Items(metric, own.items)
-        runs += [write_run(root, application, own, scheme, seed, donor) for scheme in schemes]
+        all_settings = [Settings.of("frames", scheme, seed=seed, folds=folds, fold=fold) for scheme in schemes]
+        runs += [write_run(root, application, (validation, own), settings, donor) for settings in all_settings]
     return finished.study(runs)
 
 
-def write_run(root: Path, application: Items, test, scheme: str, seed: int, donor: Path) -> RunFiles:
-    settings = Settings.of("frames", scheme, seed=seed)
+def write_run(root: Path, application: Items, parts, settings: Settings, donor: Path) -> RunFiles:
+    """parts : TestData of the validation and of the test"""
+    scheme, seed = settings.scheme, settings.seed
     folder = root / settings.name()
     folder.mkdir()
     metric, tuned = application.metric, scheme not in SCRATCH
-    evaluation = metric.evaluate(test, patches(test, GAINS[scheme], seed=10 * seed + len(scheme)))
+    validation, evaluation = (
+        metric.evaluate(part, patches(part, GAINS[scheme], seed=10 * seed + len(scheme))) for part in parts
+    )
+    test = parts[1]
     for table in metric.tables(evaluation, seed):
         write_csv(folder / table.file, table.header, table.rows)
     write_rows(folder / "auc.csv", [Row(10 * i, float(i), 0.5, 0.6, 0.6 + 0.1 * (i == 2)) for i in (1, 2, 3)])
     write_weights(folder / "best.caffemodel", net_of(len(scheme)))
     text = str(donor) if tuned else "none, trained from scratch"
     result = ResultRecord(
-        settings.title, text, Best(20, 2.0, 0.7), 3, "patience", {}, {}, [], metric.result(evaluation, seed), []
+        settings.title,
+        text,
+        Best(20, 2.0, 0.7),
+        3,
+        "patience",
+        {},
+        {},
+        [],
+        metric.result(evaluation, seed),
+        [],
+        thresholds=metric.thresholds(validation, evaluation, seed),
     )
     resolved = {"width": "1", "batch": 16, "data": "", "donor": os.path.relpath(donor, folder) if tuned else None}
     record = RunRecord(settings.record(), {}, resolved, {}, [], [], {}, {"caffe": "caffe version 1.0.0 (lab)"})
     run = RunFiles(settings, folder, result, record)
+    found = root / "data" / f"found-{seed}"
+    found.mkdir(parents=True, exist_ok=True)
+    items = [(name, group, "lab", "test", 0) for name, group in zip(test.items, test.group, strict=True)]
+    others = [(f"{split}{i}", f"{split} patient", "lab", split, 0) for split in ("train", "val") for i in range(4)]
+    write_csv(found / "items.csv", ("image", "group", "source", "split", "targets"), [*items, *others])
     facts = {split: {"groups": 5, "images": dict.fromkeys(test.classes, 7)} for split in ("train", "val", "test")}
-    packed = Packed(root / "data" / f"found-{seed}" / "packed", f"{seed}" * 64, {}, facts, classes=test.classes)
+    packed = Packed(found / "packed", f"{seed}" * 64, {}, facts, classes=test.classes)
     run.__dict__.update(application=application, packed=packed, test=test)  # in place of what it would read
     return run
 

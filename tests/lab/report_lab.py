@@ -14,6 +14,8 @@ from pycaffe_ext.applications.preparation import Prepared, prepare
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.items import Samples
 from pycaffe_ext.detector import UNTRAINED_MODEL
+from pycaffe_ext.evaluation.metrics.base import PatchScores, TestData
+from pycaffe_ext.evaluation.metrics.detection import Detection, Evaluation
 from pycaffe_ext.files import write_csv
 from pycaffe_ext.proto import array_to_blob, caffe_pb2, write_weights
 from pycaffe_ext.runs.records import Best, ResultRecord, RunRecord, write_result
@@ -89,15 +91,24 @@ def write_run(runs: Path, settings: Settings, prepared: Prepared, skill: float, 
     write_csv(folder / "scores.csv", ("frame", "candidate", "lesion", "probability", "detector"), scores)
     write_rows(folder / "auc.csv", [Row(10 * i, float(i), 0.5, 0.6, 0.6 + 0.1 * (i == 2)) for i in (1, 2, 3)])
     tuned = settings.scheme not in SCRATCH
+    validation = evaluated(prepared.validation, skill, rng)
+    thresholds = Detection().thresholds(validation, Detection().read(folder, test), settings.seed)
     write_weights(folder / "best.caffemodel", net_of(np.random.default_rng(int(10 * skill))))
     data = str(prepared.packed.folder)
     resolved = {"width": "1", "batch": 16, "data": data, "donor": str(donor) if tuned else None}
     versions = {"caffe": "caffe version 1.0.0 (lab)"}
-    write_result_and_record(folder, settings, resolved, versions, tuned, donor, skill, len(scores))
+    write_result_and_record(folder, settings, resolved, versions, donor, skill, len(scores), thresholds)
     return folder
 
 
-def write_result_and_record(folder, settings, resolved, versions, tuned, donor, skill, candidates):
+def evaluated(data: TestData, skill: float, rng: np.random.Generator) -> Evaluation:
+    """Of a net that tells polyps by `skill` standard deviations, with a patch for each candidate."""
+    positive = 1 / (1 + np.exp(-rng.normal(skill * (data.samples.target > 0))))
+    probability = np.stack([1 - positive, positive], axis=1)
+    return Detection().evaluate(data, PatchScores(np.arange(len(data.samples)), data.samples.label, probability))
+
+
+def write_result_and_record(folder, settings, resolved, versions, donor, skill, candidates, thresholds):
     write_record(folder, RunRecord(settings.record(), {}, resolved, {}, [], [], {}, versions))
     test = {
         "patch_auc": round(0.5 + skill / 10 + settings.seed / 100, 6),
@@ -105,10 +116,21 @@ def write_result_and_record(folder, settings, resolved, versions, tuned, donor, 
         "lesions": 24,
         "candidates": candidates,
     }
-    text = str(donor) if tuned else "none, trained from scratch"
+    text = str(donor) if settings.scheme not in SCRATCH else "none, trained from scratch"
     precision = settings.training.precision
     result = ResultRecord(
-        settings.title, text, Best(20, 2.0, 0.7), 3, "patience", {}, {}, [], test, [], precision=precision
+        settings.title,
+        text,
+        Best(20, 2.0, 0.7),
+        3,
+        "patience",
+        {},
+        {},
+        [],
+        test,
+        [],
+        precision=precision,
+        thresholds=thresholds,
     )
     write_result(folder, result)
 

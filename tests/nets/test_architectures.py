@@ -20,9 +20,9 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.nets import ARCHITECTURES, NetSpec, emission
 from pycaffe_ext.nets.shapes import blob_shapes, parameter_shapes
 from pycaffe_ext.proto import caffe_pb2, parse, to_text
-from pycaffe_ext.runs import pipeline
+from pycaffe_ext.runs import donors, pipeline
 from pycaffe_ext.runs.settings import Settings, parse_name, short_hash
-from pycaffe_ext.schemes import SCRATCH, STAGES, param_specs, schemes
+from pycaffe_ext.schemes import NEW_HEAD, SCRATCH, STAGES, param_specs, schemes
 from pycaffe_ext.training.score_model import describe, from_train_val
 
 MAKEFILE = Path(__file__).resolve().parents[2] / "Makefile"
@@ -35,6 +35,8 @@ SIZES = {
     "squeezenet": 227,
     "resnet50": 224,
     "lenet": 28,
+    "googlenet_torch": 224,
+    "resnet50_torch": 222,
 }
 COUNTS = {  # learned values with 1000 classes, LeNet with 10; of ResNet-50 without the statistics of BatchNorm
     "alexnet": 60_965_224,
@@ -44,6 +46,8 @@ COUNTS = {  # learned values with 1000 classes, LeNet with 10; of ResNet-50 with
     "squeezenet": 1_235_496,
     "resnet50": 25_557_032 + 64,  # the published Caffe net has biases in conv1
     "lenet": 431_080 + 20 * 2 * 25,  # conv1 reads 3 channels, not 1
+    "googlenet_torch": 6_624_904,  # torchvision's, without the auxiliary classifiers
+    "resnet50_torch": 25_557_032,
 }
 SHAPES = {  # blobs of one patch, as published
     "caffenet": {"norm1": (96, 27, 27), "norm2": (256, 13, 13), "pool5": (256, 6, 6), "fc7": (4096,)},
@@ -82,6 +86,8 @@ SHAPES = {  # blobs of one patch, as published
     },
     "lenet": {"conv1": (20, 24, 24), "pool1": (20, 12, 12), "conv2": (50, 8, 8), "pool2": (50, 4, 4), "ip1": (500,)},
 }
+SHAPES["resnet50_torch"] = {**SHAPES["resnet50"], "conv1": (64, 111, 111)}
+SHAPES["googlenet_torch"] = SHAPES["googlenet"]
 MODULES = ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
 UNITS = ("2a", "2b", "2c", "3a", "3b", "3c", "3d", "4a", "4b", "4c", "4d", "4e", "4f", "5a", "5b", "5c")
 
@@ -96,6 +102,10 @@ def published_names():
         for part in ("1", "2a", "2b", "2c")
         if part != "1" or unit.endswith("a")
     ]
+    normalised = ["conv1/7x7_s2", "conv2/3x3_reduce", "conv2/3x3"]
+    normalised += [f"inception_{module}/{part}" for module in MODULES for part in parts]
+    residual = ["conv1", "bn_conv1", "scale_conv1", "fc1000"]
+    residual += [f"{kind}{branch}" for kind in ("res", "bn", "scale") for branch in branches]
     return {
         "alexnet": alexnet,
         "caffenet": alexnet,
@@ -122,9 +132,11 @@ def published_names():
         + [f"loss{i}/{part}" for i in (1, 2) for part in ("conv", "fc", "classifier")],
         "squeezenet": ["conv1", "conv10"]
         + [f"fire{i}/{part}" for i in range(2, 10) for part in ("squeeze1x1", "expand1x1", "expand3x3")],
-        "resnet50": ["conv1", "bn_conv1", "scale_conv1", "fc1000"]
-        + [f"{kind}{branch}" for kind in ("res", "bn", "scale") for branch in branches],
+        "resnet50": residual,
         "lenet": ["conv1", "conv2", "ip1", "ip2"],
+        "resnet50_torch": residual,
+        "googlenet_torch": ["loss3/classifier"]
+        + [name + part for name in normalised for part in ("", "/bn", "/scale")],
     }
 
 
@@ -210,11 +222,11 @@ def test_nets_in_use_do_not_depend_on_the_scheme(arch):
 
 def stage_of(arch, name):
     """The stage that a learned layer belongs to, by its name alone."""
-    if arch == "googlenet":
+    if arch.startswith("googlenet"):
         if name.endswith("/classifier_polyp"):
             return "classifier"
         return {"loss1": "inception_4a", "loss2": "inception_4d"}.get(name.split("/")[0], name.split("/")[0])
-    if arch == "resnet50" and (unit := re.match(r"(?:res|bn|scale)(\d[a-f])", name)):
+    if arch.startswith("resnet50") and (unit := re.match(r"(?:res|bn|scale)(\d[a-f])", name)):
         return f"res{unit[1]}"
     return name.removeprefix("bn_").removeprefix("scale_").removesuffix("_polyp").split("/")[0]
 
@@ -272,6 +284,7 @@ def test_fillers_are_the_published_ones_or_the_schemes(arch):
         "caffenet": {"gaussian"},
         "squeezenet": {"xavier", "gaussian"},
         "resnet50": {"msra"},
+        "resnet50_torch": {"msra"},
     }.get(arch, {"xavier"})
     for scheme, wanted in (("scratch", kinds), ("scratch-xavier", {"xavier"}), ("scratch-msra", {"msra"})):
         assert {p.weight_filler.type for p in weighted(nets.train_val(spec_of(arch, scheme)))} == wanted
@@ -397,7 +410,7 @@ def test_patches_are_packed_at_the_nets_size_each_size_in_its_folder(tmp_path):
         (lambda: NetSpec("polyp", "scratch", 2, "1/8", arch="lenet"), "width 1/8: only alexnet"),
         (lambda: nets.architecture("inception"), "unknown architecture 'inception'"),
         (
-            lambda: pipeline.find_donor(Settings.of("polyp", "ft-fire5", arch="squeezenet")),
+            lambda: donors.find_donor(Settings.of("polyp", "ft-fire5", arch="squeezenet")),
             r"ft-fire5 of squeezenet needs a donor.*WEIGHTS= .* or squeezenet_v1.1, .*polyp-scratch",
         ),
     ],
@@ -410,7 +423,8 @@ def test_mistakes_are_told_in_one_line(call, message):
 
 def test_published_donors_say_whose_they_are():
     archs = [source.arch for source in weights.KNOWN.values()]
-    assert set(archs) == set(ARCHITECTURES) - {"lenet"} and len(set(archs)) == len(archs)
+    imported = {"googlenet_torch", "resnet50_torch"}  # from files that a user has
+    assert set(archs) == set(ARCHITECTURES) - {"lenet"} - imported and len(set(archs)) == len(archs)
 
 
 def test_a_run_takes_the_nets_own_batch_halved_for_few_patches():
@@ -422,9 +436,9 @@ def test_a_run_takes_the_nets_own_batch_halved_for_few_patches():
 
 
 def test_other_nets_from_scratch_need_no_donor():
-    donor = pipeline.find_donor(Settings.of("polyp", "scratch", arch="vgg16"))
+    donor = donors.find_donor(Settings.of("polyp", "scratch", arch="vgg16"))
     assert donor.file is None and donor.width == 1 and not donor.embedded
-    assert pipeline.find_donor(Settings.of("polyp", "scratch")).width == Fraction(1, 8), "AlexNet's as before"
+    assert donors.find_donor(Settings.of("polyp", "scratch")).width == Fraction(1, 8), "AlexNet's as before"
 
 
 def test_make_hands_any_scheme_of_any_net_to_the_run():
@@ -433,3 +447,39 @@ def test_make_hands_any_scheme_of_any_net_to_the_run():
         order = ["make", "-n", target, f"ARCH={arch}"]
         said = subprocess.run(order, cwd=MAKEFILE.parent, capture_output=True, text=True, check=True).stdout
         assert re.search(rf"train_and_test\.py '?{target}'? --arch='?{arch}", said)
+
+
+@pytest.mark.parametrize("scheme", ["ft-classifier", "ft-inception_4e", "ft-conv1"])
+def test_fresh_hidden_layers_learn_as_a_new_head_at_any_depth_and_no_other_layer_changes(scheme):
+    """BVLC's deploy net has no auxiliary classifiers: left frozen, theirs would stay at their fillers."""
+    fresh = frozenset(ARCHITECTURES["googlenet"].training_only)
+    assert fresh == {"loss1/conv", "loss1/fc", "loss2/conv", "loss2/fc"}
+    plain, with_fresh = (nets.train_val(spec_of("googlenet", scheme, fresh=f)) for f in (frozenset(), fresh))
+    rates = {
+        layer.name: [(param.lr_mult, param.decay_mult) for param in layer.param]
+        for layer in with_fresh.layer
+        if layer.param
+    }
+    assert all(rates[name] == list(NEW_HEAD) for name in fresh | ARCHITECTURES["googlenet"].fresh(spec_of("googlenet")))
+    for before, after in zip(plain.layer, with_fresh.layer, strict=True):
+        assert before == after or before.name in fresh
+
+
+def test_a_fresh_batch_norm_normalises_by_its_batch_and_never_learns():
+    fresh = frozenset({"bn2a_branch1", "scale2a_branch1"})
+    net = nets.train_val(spec_of("resnet50", "ft-fc1000", fresh=fresh))
+    layers = {layer.name: layer for layer in net.layer}
+    assert [p.lr_mult for p in layers["scale2a_branch1"].param] == [10, 20]
+    assert not layers["bn2a_branch1"].batch_norm_param.use_global_stats
+    assert [p.lr_mult for p in layers["bn2a_branch1"].param] == [0, 0, 0]
+    assert layers["bn2a_branch2a"].batch_norm_param.use_global_stats
+
+
+def test_mean_values_and_a_scale_of_the_spec_stand_in_every_data_layer():
+    spec = spec_of("lenet", mean_file="m", mean_value=(104, 117, 123.68), scale=0.5)
+    layers = [layer for net in (nets.train_val(spec), nets.score_net(spec, "x", 3)) for layer in net.layer]
+    data = [layer.transform_param for layer in layers if layer.type == "Data"]
+    assert len(data) == 3
+    for transform in data:
+        assert (list(transform.mean_value), transform.scale) == (pytest.approx([104, 117, 123.68]), 0.5)
+        assert not transform.HasField("mean_file"), "Caffe refuses both"

@@ -230,11 +230,11 @@ def test_depth_figure_has_every_seed_the_mean_and_the_interval(tmp_path, drawn):
     assert "AUC" in axes.get_ylabel() and "deep" in axes.get_xlabel()
     assert lines(axes)["seed 2"].get_ydata().tolist() == [0.8, 0.9]
     np.testing.assert_allclose(lines(axes)["scratch"].get_ydata(), 0.6)
-    from scipy import stats
+    from scipy import special, stats
 
     values = np.array([0.6, 0.7, 0.8])
-    low, high = stats.t.interval(0.95, 2, values.mean(), stats.sem(values))
-    np.testing.assert_allclose(bars(axes.containers[0])[0][:, 1], [low, high])
+    reach = stats.t.ppf(0.975, 2) * stats.sem(values) / (0.7 * 0.3)  # an AUC has its interval on the logit scale
+    np.testing.assert_allclose(bars(axes.containers[0])[0][:, 1], special.expit(special.logit(0.7) + [-reach, reach]))
 
 
 def test_depth_of_one_seed_has_no_interval(tmp_path, drawn):

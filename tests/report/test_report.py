@@ -12,18 +12,30 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import provenance_lab
 import pytest
 from report_lab import SKILLS, write_study
+from scipy.special import expit, logit
 from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import contrasts
-from pycaffe_ext.report import claims, claims_table, examples, report_page, study_parts, study_report, table_s1
+from pycaffe_ext.report import (
+    claims,
+    claims_table,
+    design_part,
+    examples,
+    model,
+    reporting_part,
+    study_parts,
+    table_s1,
+)
 from pycaffe_ext.report import report as report_of
+from pycaffe_ext.report.detection import curves, pages, pairs, pictures, results, strata
+from pycaffe_ext.report.detection.material import RATES, Material
 from pycaffe_ext.report.figures import DETECTOR
 from pycaffe_ext.report.report import write_report
-from pycaffe_ext.report.study_report import RATES
 from pycaffe_ext.runs import finished, summary
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +65,7 @@ def out(study, tmp_path_factory):
 @pytest.fixture
 def tables_only(monkeypatch):
     """Reports without pictures, where these are not the matter."""
-    monkeypatch.setattr(study_report, "PARTS", (study_report._tables, study_report._depth))
+    monkeypatch.setattr(pages, "PARTS", (results.claims, results.results, results.by_depth))
 
 
 def table(path):
@@ -106,7 +118,7 @@ class Scored:
 def test_the_page_shows_every_file_and_every_file_is_there(out):
     page = (out / "report.md").read_text()
     linked = set(re.findall(r"\]\(([^)]+)\)", page))
-    written = {path.name for path in out.iterdir()} - {"report.md", "report.json"}
+    written = {path.name for path in out.iterdir()} - {"report.md", "report.html", "report.json"}
     assert linked == written
     assert {
         "froc.png",
@@ -128,10 +140,156 @@ def test_the_page_shows_every_file_and_every_file_is_there(out):
         assert image.shape[1] == 1400 and image.std() > 1, "seven inches at 200 dots an inch"
 
 
+def test_every_number_leads_to_the_function_that_made_it(study, out, tmp_path, monkeypatch, tables_only):
+    provenance_lab.check_page((out / "report.md").read_text())
+    assert provenance_lab.check_claims(out / "claims.csv") == 0, "nothing is tested with 8 groups"
+    monkeypatch.setattr(claims, "ENOUGH_GROUPS", 8)
+    report(study, tmp_path / "tested")
+    assert provenance_lab.check_claims(tmp_path / "tested" / "claims.csv") > 5
+
+
+def test_what_is_unreliable_is_no_claim(study, out):
+    """Every comparison of eight groups is unreliable, so no contrast may be tested."""
+    assert {row["reliable"] for row in table(out / "table_s1.csv")} == {"False"}
+    assert {row["reliable"] for row in table(out / "summary_pairs.csv")} == {"False"}
+    assert {row["verdict"] for row in table(out / "summary_pairs.csv")} == {"not tested"}
+    assert {row["verdict"] for row in table(out / "claims.csv")} == {"not tested"}
+    assert all(claim.test is None for claim in material_of(study).claims)
+
+
+def test_whole_curves_by_brute_force(study, out):
+    rows = {(row["name"], row["figure"]): row for row in table(out / "summaries.csv")}
+    rates = [0.125, 0.25, 0.5, 1, 2, 4, 8]
+    for name in ("ft-conv3", DETECTOR):
+        scored = Scored(study, name, 0)
+        mean = np.mean([scored.sensitivity(rate) / scored.polyps for rate in rates])
+        assert float(rows[name, "mean sensitivity at 1/8 to 8 FP a frame"]["value"]) == pytest.approx(mean)
+        along = [scored.sensitivity((k + 0.5) / 24) / scored.polyps for k in range(48)]  # 24 frames: steps of 1/24
+        area = rows[name, "area under FROC up to 2 FP a frame"]
+        assert float(area["value"]) == pytest.approx(np.mean(along))
+        assert float(area["low"]) < float(area["value"]) < float(area["high"])
+        best = {r["frame"]: -1.0 for r in scored.frames if r["targets"] == "0"}
+        for frame, lesion, score in scored.rows:
+            if frame in best and not lesion:
+                best[frame] = max(best[frame], score)
+        found = {(frame, lesion): 0.0 for frame, lesion, _ in scored.rows if lesion}
+        for frame, lesion, score in scored.rows:
+            if lesion:
+                found[frame, lesion] = max(found[frame, lesion], score)
+        marks = [*found.values(), *[-1.0] * (scored.polyps - len(found))]
+        wins = np.mean([(mark > other) + 0.5 * (mark == other) for mark in marks for other in best.values()])
+        assert float(rows[name, "AFROC"]["value"]) == pytest.approx(wins)
+    pairs = table(out / "summary_pairs.csv")
+    assert len(pairs) == 2 * 4 * 15  # seeds, figures, pairs of five nets and the detector
+    for row in pairs[::9]:
+        if row["seed"] == "0":
+            gap = float(rows[row["first"], row["figure"]]["value"]) - float(rows[row["second"], row["figure"]]["value"])
+            assert float(row["difference"]) == pytest.approx(gap)
+            assert float(row["p_max_t"]) >= float(row["p"]) and float(row["p_holm"]) >= float(row["p"])
+
+
+def test_carried_thresholds_are_those_of_the_runs(study, out):
+    rows = table(out / "thresholds.csv")
+    assert [(row["name"], row["seed"]) for row in rows] == [
+        *((name, str(seed)) for name in ORDER for seed in (0, 1)),
+        *(("detector", str(seed)) for seed in (0, 1)),
+    ]
+    page = (out / "report.md").read_text()
+    for row in rows:
+        recorded = json.loads(
+            (
+                run_of(study, ORDER[0] if row["name"] == "detector" else row["name"], int(row["seed"])) / "result.json"
+            ).read_text()
+        )
+        own = recorded["thresholds"][row["name"] == "detector"]
+        assert row["criterion"] == "at most 1 false positive a frame"
+        if own["threshold"] is None:
+            assert row["reason"] == own["reason"] and row["test_sensitivity"] == ""
+            continue
+        assert float(row["threshold"]) == own["threshold"]
+        assert float(row["test_sensitivity"]) == own["test"]["sensitivity"]
+        low, high = own["test"]["group_95"]
+        assert (float(row["test_group_95_low"]), float(row["test_group_95_high"])) == pytest.approx((low, high))
+        if row["seed"] == "0":
+            assert f"| {own['test']['sensitivity']:.3f} [{low:.3f}, {high:.3f}] |" in page
+
+
+def test_runs_of_an_earlier_version_have_no_thresholds_and_say_so(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "PARTS", (pages._carried, strata.section))
+    old = changed(run_of(study, "ft-conv1"), tmp_path / "run", "result.json", lambda result: result.pop("thresholds"))
+    page = report([old], tmp_path / "out").read_text()
+    assert "Not recorded by runs of an earlier version: ft-conv1, seed 0" in page
+    assert "read off the test curve, as this run recorded no other" in page
+    assert re.search(r"\| threshold \| 28 \| 12a \| 15 \| not recorded", page)
+
+
+def test_sensitivity_by_group_and_size_by_brute_force(study, out):
+    scored = Scored(study, "ft-conv1", 0)
+    rows = [row for row in table(out / "sensitivity_by_group.csv") if row["name"] == "ft-conv1"]
+    threshold = float(rows[0]["threshold"])
+    for row in rows:
+        frames = {r["frame"] for r in scored.frames if r["group"] == row["group"]}
+        above = [(frame, lesion) for frame, lesion, score in scored.rows if frame in frames and score >= threshold]
+        assert int(row["frames"]) == len(frames)
+        assert int(row["hits"]) == len({(frame, lesion) for frame, lesion in above if lesion})
+        assert int(row["polyps"]) == sum(int(r["targets"]) for r in scored.frames if r["frame"] in frames)
+        false = sum(lesion == 0 for _, lesion in above) / len(frames)
+        assert float(row["false_positives_per_frame"]) == pytest.approx(false)
+    (size,) = (row for row in table(out / "sensitivity_by_size.csv") if row["name"] == "ft-conv1")  # all are alike
+    assert int(size["polyps"]) == scored.polyps and int(size["hits"]) == sum(int(row["hits"]) for row in rows)
+
+
+def test_the_area_of_lesions_in_the_order_of_their_numbers():
+    mask = np.zeros((50, 100), bool)
+    mask[0:10, 0:20] = mask[30:40, 50:90] = mask[20, 0] = True
+    assert strata.lesion_areas(mask) == pytest.approx([4.0, 8.0])
+
+
+def test_a_report_without_masks_has_no_sizes(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "PARTS", (strata.section,))
+
+    def gone(material):
+        raise UserError("my/frames: no such folder")
+
+    monkeypatch.setattr(strata, "polyp_sizes", gone)
+    page = report(study[:2], tmp_path / "out").read_text()
+    assert "No sizes: my/frames: no such folder." in page and "area, % of the frame" not in page
+
+
+def test_the_reporting_table_is_of_what_the_runs_recorded(study, tmp_path):
+    left = [{"kind": ".heic", "files": 3, "example": "a.heic"}]
+    own = changed(run_of(study, "ft-conv1"), tmp_path / "run", "run.json", lambda r: r.update(left_out=left))
+    found = reporting_part.facts(
+        finished.study(report_of.loaded([own, run_of(study, "ft-fc8")])[0]), "e", "i", [0.2, 3.0]
+    )
+    items = items_of(own)
+    for part, name in (("train", "training"), ("val", "validation"), ("test", "test")):
+        inside = [row for row in items if row["split"] == part]
+        groups, polyps = len({row["group"] for row in inside}), sum(int(row["targets"]) for row in inside)
+        assert found.partitions[name] == (groups, len(inside), polyps)
+    assert found.groups_known and found.shared_groups == 0 and found.seeds == 1
+    assert found.excluded == [(".heic files that no frame was made from", 3)]
+    assert found.reference == "masks of the data set, read with MASK=auto"
+    assert found.threshold == "chosen on the validation samples: at most 1 false positive a frame"
+    assert found.smallest_difference == "0.200 to 0.200, by claim; none by 1 of 2 claims"
+    assert [(look.what, look.tested) for look in found.looks][:2] == [("snapshot", 0), ("threshold", 0)]
+
+
+def test_a_group_in_two_partitions_is_counted(study, tmp_path):
+    run = finished.load(run_of(study, "scratch"))
+    moved = tmp_path / "found"
+    shutil.copytree(run.packed.found, moved)
+    lines = (moved / "items.csv").read_text().replace("video05,", "video00,")
+    (moved / "items.csv").write_text(lines)
+    other = replace(run.packed, folder=moved / run.packed.folder.name)
+    run.__dict__["packed"] = other
+    assert reporting_part.shared_groups(run) == 1
+
+
 def test_curves_stand_in_the_order_of_table_two_from_shallow_to_deep(study):
     found = finished.study(report_of.loaded(study)[0])
     assert found.names == ORDER and found.depths == ORDER[:4] and found.scratch == ["scratch"]
-    assert study_report.representative(found) == ["ft-fc8", "ft-fc7", "ft-conv3", "ft-conv1", "scratch"]
+    assert curves.representative(found) == ["ft-fc8", "ft-fc7", "ft-conv3", "ft-conv1", "scratch"]
 
 
 def test_table_s1_is_what_the_scores_say(study, out):
@@ -160,8 +318,11 @@ def test_table_s1_is_what_the_scores_say(study, out):
 
 def test_the_page_has_table_s1_with_the_numbers_of_the_csv(out):
     page = (out / "report.md").read_text()
-    section = page[page.index("<summary>Table S1") : page.index("</details>")]
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if " : " in line]
+    start = page.index("<summary>Table S1")
+    section = page[start : page.index("</details>", start)]
+    lines = [
+        [cell.strip().lstrip("\\") for cell in line.split("|")[1:-1]] for line in section.splitlines() if " : " in line
+    ]
     rows = [row for row in table(out / "table_s1.csv") if row["seed"] == "0"]
     assert len(lines) == len(rows) == 45
     for line, row in zip(lines, rows, strict=True):
@@ -169,8 +330,11 @@ def test_the_page_has_table_s1_with_the_numbers_of_the_csv(out):
         assert float(line[1]) == float(row["at_most_false_positives_per_frame"])
         assert line[2:4] == [f"{float(row[f'{who}_sensitivity']):.3f}" for who in ("first", "second")]
         assert line[4].split(" ")[0] == (f"{float(row['difference']):+.3f}" if row["difference"] else "-")
-        assert line[8] == row["note"]
-        for sign, verdict in zip(line[6:8], (row["paper_verdict"], row["test_verdict"]), strict=True):
+        assert line[10] == row["note"]
+        assert float(line[9]) == pytest.approx(float(row["effective_groups"]), abs=0.05)
+        for shown, p in zip(line[5:7], (row["p_holm"], row["p_max_t"]), strict=True):
+            assert shown == "-" if p == "" else shown == "< 0.001" or float(shown) == pytest.approx(float(p), abs=5e-4)
+        for sign, verdict in zip(line[7:9], (row["paper_verdict"], row["test_verdict"]), strict=True):
             said = {
                 ">": f"{row['first']} > {row['second']}",
                 "<": f"{row['second']} > {row['first']}",
@@ -186,15 +350,17 @@ def test_pictures_are_described_by_a_whole_sentence(out):
 
 
 def test_a_table_in_which_nothing_can_be_shown_says_so(study):
-    material = study_report.Material(finished.study(report_of.loaded(study)[0]), resamples=RESAMPLES)
+    material = Material(finished.study(report_of.loaded(study)[0]), resamples=RESAMPLES)
     few = {
-        seed: [replace(row, groups=8, effective_groups=8.0) for row in rows]
+        seed: [replace(row, groups=8, effective_groups=7.4) for row in rows]
         for seed, rows in material.comparisons.items()
     }
     tests = sum(row.difference is not None for row in few[0])
-    assert f"seed 0: 8 groups with polyps, {tests} comparisons" in report_page.hopeless(few)
+    assert f"seed 0: 8 groups with polyps, which tell as much as 7.4 equal ones, {tests} comparisons" in pairs.hopeless(
+        few
+    )
     many = {seed: [replace(row, groups=40, effective_groups=40.0) for row in rows] for seed, rows in few.items()}
-    assert report_page.hopeless(many) == ""
+    assert pairs.hopeless(many) == ""
 
 
 def test_the_page_has_sensitivities_with_both_intervals(out):
@@ -209,7 +375,7 @@ def test_the_page_has_sensitivities_with_both_intervals(out):
 
 
 def test_the_matrix_says_what_the_table_says(study):
-    material = study_report.Material(finished.study(report_of.loaded(study)[0]), resamples=RESAMPLES)
+    material = Material(finished.study(report_of.loaded(study)[0]), resamples=RESAMPLES)
     names = [*ORDER, DETECTOR]
     for rate in RATES:
         tested, paper = table_s1.verdicts(names, material.comparisons[0], rate)
@@ -251,7 +417,8 @@ def test_counts_are_those_of_the_packed_files(study, out):
         assert int(row["frames_without_polyps"]) == wanted["frames"] - wanted["frames_with_polyps"]
 
 
-def test_counts_of_an_earlier_version_are_refused(study, tmp_path, tables_only):
+def test_counts_of_an_earlier_version_are_refused(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "PARTS", (results.data,))
     old = tmp_path / "polyp-frames-old"
     shutil.copytree(packed_of(study[0]), old)
     record = json.loads((old / "data.json").read_text())
@@ -262,8 +429,8 @@ def test_counts_of_an_earlier_version_are_refused(study, tmp_path, tables_only):
         report([run], tmp_path / "out")
 
 
-def material_of(study) -> study_report.Material:
-    return study_report.Material(finished.study(report_of.loaded(study)[0]), resamples=RESAMPLES)
+def material_of(study) -> Material:
+    return Material(finished.study(report_of.loaded(study)[0]), resamples=RESAMPLES)
 
 
 def test_results_are_means_over_seeds(study, out):
@@ -294,13 +461,15 @@ def test_intervals_over_seeds_know_the_test_groups(study, out):
     figures = material_of(study).figures
     place = figures.schemes.index("ft-conv3")
     values = figures.auc.values[:, place]
-    found = contrasts.estimate(values, figures.auc.covariance[:, place, :, place], figures.auc.groups)
-    low, high = found.interval()
+    found = contrasts.estimate(values, figures.auc.covariance[:, place, :, place], figures.auc.effective_groups)
+    reach = (found.interval().high - found.value) / (found.value * (1 - found.value))  # on the logit scale
     row = rows["ft-conv3", "candidate AUC"]
-    assert (float(row["low"]), float(row["high"])) == pytest.approx((max(low, 0), min(high, 1)))
+    assert (float(row["low"]), float(row["high"])) == pytest.approx(tuple(expit(logit(found.value) + [-reach, reach])))
     assert rows["ft-conv3", "patch AUC"]["low"] == "", "equal test sets, and nothing is known of the patches' cases"
     page = (out / "report.md").read_text()
-    assert "overlap of the seeds' test sets, by group: 100 % on average, at most 100 %: **the seeds hardly vary" in page
+    line = "overlap of the seeds' test sets, by group: 100 % on average, at most 100 % (halves drawn by chance: 67 %)"
+    assert f"{line}; 1 distinct test sets among 2 seeds" in page
+    assert "> **1 distinct test set among 2 seeds, 100 % in common on average: the seeds hardly vary the split" in page
 
 
 def test_synthetic_groups_of_two_seeds_are_other_groups(study):
@@ -313,8 +482,8 @@ def test_synthetic_groups_of_two_seeds_are_other_groups(study):
         )
         for run in real.runs
     ]
-    assert study_parts.overlap(replace(real, runs=tuple(runs))) == (0, 0)
-    assert study_parts.overlap(real) == pytest.approx((1, 1))
+    assert design_part.overlap(replace(real, runs=tuple(runs))) == (0, 0)
+    assert design_part.overlap(real) == pytest.approx((1, 1))
 
 
 def test_claims_are_contrasts_over_seeds(study, out, monkeypatch):
@@ -322,7 +491,7 @@ def test_claims_are_contrasts_over_seeds(study, out, monkeypatch):
     assert "hand-crafted" in rows[0]["claim"] and rows[0]["verdict"] == "not tested"
     assert rows[0]["reason"] == "a test set has 8 groups with polyps; 10 are needed"
     page = (out / "report.md").read_text()
-    assert claims_table.as_markdown(material_of(study).claims) in page
+    assert model.markdown([model.Section("", [claims_table.table(material_of(study).claims)])]).strip("# \n") in page
 
     monkeypatch.setattr(claims, "ENOUGH_GROUPS", 8)
     found = {claim.statement: claim for claim in material_of(study).claims}
@@ -342,7 +511,7 @@ def test_claims_are_contrasts_over_seeds(study, out, monkeypatch):
 def test_the_primary_endpoint_is_named_first(out):
     page = (out / "report.md").read_text().splitlines()
     first = next(line for line in page if line.startswith("- "))
-    assert first.startswith("- primary endpoint: **sensitivity at 1 false positive a frame** by polyp")
+    assert first.startswith("- primary endpoint: sensitivity at 1 false positive a frame by polyp, fixed beforehand")
     assert [row["figure"] for row in table(out / "results.csv")][0] == "sensitivity at 1 FP a frame"
 
 
@@ -387,7 +556,7 @@ def test_shown_frames_are_spread_over_the_test_and_some_have_no_polyp(study):
 
 
 def test_masks_that_changed_since_packing_are_refused(study, tmp_path, monkeypatch):
-    monkeypatch.setattr(study_report, "PARTS", (study_report._data_pictures,))
+    monkeypatch.setattr(pages, "PARTS", (pictures.extremes,))
     moved = tmp_path / "study"
     shutil.copytree(study[0].parents[1], moved)
     own = [moved / "runs" / folder.name for folder in study]
@@ -510,7 +679,7 @@ def test_an_interrupted_report_leaves_the_earlier_one_whole(study, tmp_path, mon
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(study_report, "PARTS", (study_report._tables, interrupted))
+    monkeypatch.setattr(pages, "PARTS", (results.results, interrupted))
     with pytest.raises(KeyboardInterrupt):
         report(study[:5], folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
@@ -519,7 +688,7 @@ def test_an_interrupted_report_leaves_the_earlier_one_whole(study, tmp_path, mon
 
 def test_an_earlier_report_is_replaced_and_equal_runs_give_equal_bytes(study, out, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(study_report, "PARTS", (study_report._tables,))
+        patch.setattr(pages, "PARTS", (results.results,))
         report(study[:5], tmp_path / "out")
     report(study, tmp_path / "out")
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {
@@ -554,6 +723,17 @@ def test_what_is_not_faithful_and_not_as_in_the_paper_is_said(study, out, tmp_pa
     assert "NOT FAITHFUL TO CAFFE" in page and "ft-conv1 (seed 0: bf16)" in page
 
 
+def test_what_runs_warned_of_is_said_once_with_their_names(study, out, tmp_path, tables_only):
+    assert "Warning" not in (out / "report.md").read_text()
+    text = "donor x.caffemodel: the weights of conv1 are 42 times smaller"
+    runs = [
+        changed(run_of(study, scheme), tmp_path / scheme, "result.json", lambda result: result.update(warnings=[text]))
+        for scheme in ("ft-fc8", "ft-conv1")
+    ]
+    page = report(runs, tmp_path / "out").read_text()
+    assert page.count(text) == 1 and f"> **Warning by ft-fc8 (seed 0), ft-conv1 (seed 0): {text}**" in page
+
+
 def test_resumed_runs_are_said(study, out, tmp_path, tables_only):
     assert "resumed after an interruption: no run\n" in (out / "report.md").read_text()
     assert {row["resumed_at"] for row in table(out / "runs.csv")} == {""}
@@ -564,12 +744,13 @@ def test_resumed_runs_are_said(study, out, tmp_path, tables_only):
     own = changed(run_of(study, "ft-conv1"), tmp_path / "run", "result.json", lambda r: r.update(resumes=again))
     page = report([run_of(study, "ft-fc8"), own], tmp_path / "out").read_text()
     assert (
-        "resumed after an interruption: ft-conv1 (seed 0, at iteration 10 20): **their numbers need not be what the"
-        " seed gives undisturbed**\n"
+        "> **Resumed after an interruption, so that their numbers need not be what the seed gives undisturbed: ft-conv1"
+        " (seed 0, at iteration 10 20)**\n"
     ) in page
+    assert "resumed after an interruption: ft-conv1 (seed 0, at iteration 10 20)\n" in page
     told = {row["name"]: row["resumed_at"] for row in table(tmp_path / "out" / "runs.csv")}
     assert told == {"ft-fc8": "", "ft-conv1": "10 20"}
-    title = study_report.Material(finished.study(report_of.loaded([run_of(study, "ft-fc8"), own])[0])).title
+    title = Material(finished.study(report_of.loaded([run_of(study, "ft-fc8"), own])[0])).title
     assert title == "frames, 1 of 2 runs resumed, seed 0"
 
 
@@ -580,9 +761,9 @@ def test_single_pictures_say_what_they_must_not_be_taken_for(study, tmp_path):
     record["settings"]["training"]["precision"] = "bf16"
     (own / "run.json").write_text(json.dumps(record))
     found = finished.study(report_of.loaded([run_of(study, "ft-fc8"), own])[0])
-    title = study_report.Material(found).title
+    title = Material(found).title
     assert title == "frames, embedded donor (not ImageNet), bf16: not faithful to Caffe, seed 0"
-    plain = study_report.Material(finished.study(report_of.loaded(study[:5])[0])).title
+    plain = Material(finished.study(report_of.loaded(study[:5])[0])).title
     assert plain == "frames, seed 0"
 
 
@@ -603,7 +784,7 @@ def test_a_score_that_many_candidates_share_is_told(study, out, tmp_path, tables
 
 
 def test_no_picture_of_filters_where_no_net_tunes_its_first_layer(study, tmp_path, monkeypatch):
-    monkeypatch.setattr(study_report, "PARTS", (study_report._filters,))
+    monkeypatch.setattr(pages, "PARTS", (pages._training,))
     page = report([run_of(study, "ft-fc8"), run_of(study, "scratch")], tmp_path / "out").read_text()
     assert not (tmp_path / "out" / "filters.png").exists() and "No picture of the first layer's filters" in page
 
@@ -660,3 +841,22 @@ def test_the_program_tells_mistakes_in_one_line(tmp_path, arguments, said):
     done = program(*arguments, cwd=tmp_path)
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and said in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_report_says_what_the_patches_were_made_into_for_which_nets(study):
+    real = finished.study(report_of.loaded(study)[0])
+    said = {
+        name: "B G R minus 104, 117, 123, times 1" if name.startswith("ft") else "the data's" for name in real.names
+    }
+
+    def having(inputs):
+        runs = [replace(run, result=replace(run.result, input=inputs[real.name(run)])) for run in real.runs]
+        return study_parts.inputs(replace(real, runs=tuple(runs)))
+
+    tuned, scratch = ([name for name in real.names if name.startswith("ft") is which] for which in (True, False))
+    assert having(said) == [
+        f"input of {', '.join(tuned)}: B G R minus 104, 117, 123, times 1",
+        f"input of {', '.join(scratch)}: the data's",
+    ]
+    assert having(dict.fromkeys(real.names, "one")) == ["input: one"]
+    assert having(dict.fromkeys(real.names, "")) == [], "runs of an older version"

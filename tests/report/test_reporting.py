@@ -4,11 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from pycaffe_ext.report.reporting import AUTHORS, HEADER, NOT_RECORDED, Facts, Look, Partition, as_markdown, rows
+from pycaffe_ext.report import model
+from pycaffe_ext.report.reporting import AUTHORS, HEADER, NOT_RECORDED, Facts, Look, Partition, rows, table
 
 FACTS = Facts(
     source="CVC-ClinicDB",
-    lesion="polyp",
+    unit="sensitivity by polyp, false positives by frame",
+    item="frame",
+    target="polyp",
     group="video",
     groups_known=True,
     partitions={"training": Partition(15, 300, 320), "test": Partition(14, 312, 330)},
@@ -31,19 +34,19 @@ def by_topic(facts):
 
 
 def test_every_fact_stands_in_its_row():
-    table = by_topic(FACTS)
-    assert table["data source"].text == "CVC-ClinicDB" and table["exclusions"].text == "2 damaged frames"
-    assert table["unit of analysis"].text == "sensitivity by polyp, false positives by frame"
-    assert table["clustering"].text == "by video, 14 in the test set"
-    assert table["partitions"].text == (
-        "training: 15 groups, 300 frames, 320 lesions; test: 14 groups, 312 frames, 330 lesions"
+    found = by_topic(FACTS)
+    assert found["data source"].text == "CVC-ClinicDB" and found["exclusions"].text == "2 damaged frames"
+    assert found["unit of analysis"].text == "sensitivity by polyp, false positives by frame"
+    assert found["clustering"].text == "by video, 14 in the test set"
+    assert found["partitions"].text == (
+        "training: 15 groups, 300 frames, 320 polyps; test: 14 groups, 312 frames, 330 polyps"
     )
-    assert table["tuning"].text == "voting on a tuning part; snapshot on validation frames"
-    assert table["repeated trainings"].text == "3 trainings of each net"
-    assert table["sample size"].text == "smallest difference that can be shown: 0.07 of sensitivity"
-    assert table["external validation"].text == AUTHORS
-    assert not any(row.note for row in table.values()), "nothing breaks a rule"
-    assert not any(row.text == NOT_RECORDED for row in table.values())
+    assert found["tuning"].text == "voting on a tuning part; snapshot on validation frames"
+    assert found["repeated trainings"].text == "3 trainings of each net"
+    assert found["sample size"].text == "smallest difference that can be shown: 0.07 of sensitivity"
+    assert found["external validation"].text == AUTHORS
+    assert not any(row.note for row in found.values()), "nothing breaks a rule"
+    assert not any(row.text == NOT_RECORDED for row in found.values())
 
 
 @pytest.mark.parametrize(
@@ -58,10 +61,9 @@ def test_every_fact_stands_in_its_row():
     ],
 )
 def test_what_breaks_a_rule_is_pointed_out(change, topic, note):
-    table = by_topic(replace(FACTS, **change))
-    assert note in table[topic].note
-    assert [row.topic for row in table.values() if row.note] == [topic]
-    assert f"**{table[topic].note}**" in as_markdown(list(table.values()))
+    found = by_topic(replace(FACTS, **change))
+    assert note in found[topic].note
+    assert [row.topic for row in found.values() if row.note] == [topic]
 
 
 @pytest.mark.parametrize(
@@ -80,12 +82,20 @@ def test_what_is_not_recorded_says_so(field, topic):
 
 
 def test_none_is_not_the_same_as_not_recorded():
-    table = by_topic(replace(FACTS, looks=(), excluded=(), seeds=1))
-    assert table["tuning"].text == "nothing was tuned" and table["exclusions"].text == "none"
-    assert table["repeated trainings"].text == "1 training of each net"
+    found = by_topic(replace(FACTS, looks=(), excluded=(), seeds=1))
+    assert found["tuning"].text == "nothing was tuned" and found["exclusions"].text == "none"
+    assert found["repeated trainings"].text == "1 training of each net"
 
 
 def test_the_table_for_a_reader():
-    lines = as_markdown(rows(FACTS)).splitlines()
+    shown = table(rows(FACTS))
+    assert shown.header == HEADER and shown.rows == rows(FACTS)
+    page = model.markdown([model.Section("Reporting", [shown])])
+    lines = [line for line in page.splitlines() if line.startswith("|")]
     assert lines[0] == f"| {' | '.join(HEADER)} |" and len(lines) == 2 + len(rows(FACTS))
     assert all(line.count("|") == len(HEADER) + 1 for line in lines)
+
+
+def test_classified_items_have_no_targets():
+    facts = replace(FACTS, item="image", target="", partitions={"test": Partition(3, 40)})
+    assert by_topic(facts)["partitions"].text == "test: 3 groups, 40 images"

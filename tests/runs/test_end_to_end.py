@@ -30,6 +30,7 @@ FILES = {
     "train.log",
     "auc.csv",
     "scores.csv",
+    "scores_val.csv",
     "froc.csv",
     "roc.csv",
     "best.caffemodel",
@@ -38,6 +39,7 @@ FILES = {
     "train_val.prototxt",
     "deploy.prototxt",
     "score_val.prototxt",
+    "score_val_all.prototxt",
     "score_test.prototxt",
     "solver.prototxt",
     "snapshots",
@@ -90,6 +92,36 @@ def test_every_promised_file_is_there_and_agrees_with_the_others(finished, frame
     assert 0 < sum(int(row["lesion"]) > 0 for row in scores) < len(scores)
     for name in ("froc.png", "convergence.png"):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_threshold_is_chosen_on_all_validation_candidates_and_carried(finished):
+    folder = finished / "runs" / "first"
+    result, record = (json.loads((folder / name).read_text()) for name in ("result.json", "run.json"))
+    found = Path(record["resolved"]["data"]).parent
+    if not found.exists():  # the run was copied
+        found = finished / "runs" / "data" / found.name
+    items = list(csv.DictReader((found / "items.csv").open()))
+    samples = list(csv.DictReader((found / "samples.csv").open()))
+    network, detector = result["thresholds"]
+    assert (network["scores"], detector["scores"]) == ("network", "detector")
+    for row, column in ((network, "probability"), (detector, "detector")):
+        for part, file, name in (("val", "scores_val.csv", "validation"), ("test", "scores.csv", "test")):
+            own = {item["frame"]: int(item["targets"]) for item in items if item["split"] == part}
+            scores = list(csv.DictReader((folder / file).open()))
+            known = [(r["frame"], r["candidate"], r["target"]) for r in samples if r["frame"] in own]
+            assert [(r["frame"], r["candidate"], r["lesion"]) for r in scores] == known, "all, as they occur"
+            false = sorted((float(r[column]) for r in scores if r["lesion"] == "0"), reverse=True)
+            above = [r for r in scores if float(r[column]) >= row["threshold"]]
+            hits = {(r["frame"], r["lesion"]) for r in above if r["lesion"] != "0"}
+            reached = row[name]
+            assert (reached["hits"], reached["of"]) == (len(hits), sum(own.values()))
+            assert reached["false_positives"] == sum(r["lesion"] == "0" for r in above)
+            assert reached["negatives_or_frames"] == len(own)
+            if part == "val" and len(false) > len(own):  # a false positive more would be beyond one a frame
+                lower = [float(r[column]) for r in scores if false[len(own)] < float(r[column]) < row["threshold"]]
+                assert reached["false_positives"] <= len(own)
+                more = {(r["frame"], r["lesion"]) for r in scores if r["lesion"] != "0" and float(r[column]) in lower}
+                assert more <= hits, "no threshold within the rate finds more"
 
 
 def test_the_finished_run_is_exported(finished, tmp_path):

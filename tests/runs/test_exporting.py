@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from pycaffe_ext.records.datum import to_bytes
 from pycaffe_ext.runs import exporting, records
 from pycaffe_ext.runs.records import Best, ResultRecord, RunRecord
 from pycaffe_ext.runs.settings import Machine, Settings
+from pycaffe_ext.runs.transforms import Transform
 from pycaffe_ext.training.scoring import ScoreNet
 
 onnx = pytest.importorskip("onnx")
@@ -58,13 +59,20 @@ def random_blobs(net: Net, rng: np.random.Generator) -> Blobs:
     return out
 
 
-def write_run(runs: Path, arch: str = "lenet", **options: Any) -> Path:
-    """A finished run of an untrained net, its validation patches and their mean, as runs.pipeline leaves them."""
+def write_run(runs: Path, arch: str = "lenet", transform: Transform | None = None, **options: Any) -> Path:
+    """A finished run of an untrained net, its validation patches and their mean, as runs.pipeline leaves them.
+
+    transform : of the patches; None = the data's mean and the net's own scale.
+    """
     settings = Settings.of("polyp", "scratch", arch=arch, **options)
     folder, data = runs / settings.name(), runs / DATA
     folder.mkdir(parents=True)
     data.mkdir(parents=True)
-    spec = nets.NetSpec("polyp", "scratch", 2, arch=arch, mean_file=str(data / "mean.binaryproto"))
+    transform = transform or Transform(nets.architecture(arch).scale, "")
+    transform.write(folder)
+    mean_file = transform.mean_file(folder, data / "mean.binaryproto")
+    net = nets.NetSpec("polyp", "scratch", 2, arch=arch, mean_file=str(mean_file or ""))
+    spec = replace(net, mean_value=transform.mean_value, scale=transform.scale)
     rng = np.random.default_rng(0)
     patches = rng.integers(0, 256, (PATCHES, *nets.architecture(arch).input)).astype(np.uint8)
     write_lmdb(data / "val_lmdb", patches)
@@ -81,7 +89,7 @@ def write_run(runs: Path, arch: str = "lenet", **options: Any) -> Path:
     for name, arrays in blobs.items():
         weights.layer.add(name=name, blobs=map(array_to_blob, arrays))
     write_weights(folder / "best.caffemodel", weights)
-    write_records(folder, data, settings)
+    write_records(folder, data, settings, transform)
     return folder
 
 
@@ -92,9 +100,10 @@ def write_lmdb(folder: Path, patches: np.ndarray) -> None:
             transaction.put(f"{i:08d}".encode(), to_bytes(patch, i % 2))
 
 
-def write_records(folder: Path, data: Path, settings: Settings) -> None:
-    resolved = {"width": "1", "batch": 16, "data": str(data), "donor": None}
-    inputs, versions = {"mean.binaryproto": digest(data / "mean.binaryproto")}, {"caffe": "caffe version 1.0.0"}
+def write_records(folder: Path, data: Path, settings: Settings, transform: Transform) -> None:
+    resolved = {"width": "1", "batch": 16, "data": str(data), "donor": None, "input": transform.record()}
+    mean_file = transform.mean_file(folder, data / "mean.binaryproto")
+    inputs, versions = {"mean.binaryproto": digest(mean_file)} if mean_file else {}, {"caffe": "caffe version 1.0.0"}
     records.write_run(folder, RunRecord(settings.record(), asdict(Machine()), resolved, {}, [], [], inputs, versions))
     best = Best(iteration=1, epoch=1.0, validation_auc=0.5)
     records.write_result(folder, ResultRecord(settings.title, "none", best, 1, "epochs", {}, {}, [], {}, []))
@@ -115,8 +124,11 @@ def patches_of(folder: Path) -> np.ndarray:
     return np.stack([patch for _, patch, _ in exporting.read(data / "val_lmdb")])
 
 
-def engine_probabilities(folder: Path) -> np.ndarray:
-    """From raw patches, by the embedded engine with the mean and scale applied as Caffe does."""
+def engine_probabilities(folder: Path, mean: Any = None, scale: float = 1 / 256) -> np.ndarray:
+    """From raw patches, by the embedded engine with the mean and scale applied as Caffe does.
+
+    mean : what is subtracted; None = the data's image.
+    """
     deploy = exporting.read_net(folder / "deploy.prototxt")
     deploy.layer[0].input_param.shape[0].dim[0] = PATCHES
     net = Net(deploy, caffe_pb2.TEST)
@@ -125,8 +137,8 @@ def engine_probabilities(folder: Path) -> np.ndarray:
             layer.blobs, exporting.read_blobs(folder / "best.caffemodel").get(layer.name, []), strict=True
         ):
             blob.data.copy_(torch.from_numpy(array))
-    mean = read_mean(folder.parent / DATA / "mean.binaryproto")
-    net.blobs["data"].data = torch.from_numpy((patches_of(folder) - mean) * np.float32(1 / 256))
+    mean = read_mean(folder.parent / DATA / "mean.binaryproto") if mean is None else np.float32(mean)
+    net.blobs["data"].data = torch.from_numpy((patches_of(folder) - mean) * np.float32(scale))
     net.forward()
     return net.blobs["prob"].data.numpy()
 
@@ -188,6 +200,41 @@ print(net(torch.from_numpy(numpy.load({str(folder / "patches.npy")!r}))).tolist(
 def test_the_genuine_caffe_gives_the_same_scores(folder: Path, tmp_path: Path) -> None:
     found = exporting.export(folder, tmp_path / "out", caffe=str(root.command("caffe")))
     assert all(value < 1e-5 for value in found.differences.values())
+
+
+MEANS = {  # mean -> (what a run may subtract, the same as an array that spreads over a patch)
+    "three values": ((104, 117, 123), np.array([104, 117, 123])[:, None, None]),
+    "one value": ((110,), 110),
+    "image": (None, np.random.default_rng(1).uniform(80, 140, (3, 28, 28)).astype(np.float32)),
+}
+CAFFES = (None, pytest.param("genuine", marks=pytest.mark.genuine))
+
+
+@pytest.mark.parametrize("caffe", CAFFES)
+@pytest.mark.parametrize("mean", MEANS)
+def test_the_runs_own_mean_and_scale_go_into_every_format(mean: str, caffe: str | None, tmp_path: Path) -> None:
+    """`caffe test` and the exported files compute the same from the values, or the image, that the score net names."""
+    values, array = MEANS[mean]
+    own = Transform(0.02, "", values or (), None if values else array)
+    folder = write_run(tmp_path, transform=own)
+    found = exporting.export(folder, caffe=str(root.command("caffe")) if caffe else None)
+    assert all(value < 1e-5 for value in found.differences.values())
+    forward = checked.forwards(found.folder)["safetensors"]
+    wanted = engine_probabilities(folder, array, 0.02)
+    np.testing.assert_allclose(forward(patches_of(folder).astype(np.float32)), wanted, rtol=0, atol=1e-6)
+    assert np.abs(wanted - engine_probabilities(folder)).max() > 1e-3, "another input than the data's mean makes"
+    about = json.loads((found.folder / "model.json").read_text())["applied_inside"]
+    assert about["scale"] == pytest.approx(0.02) and about["mean_is_an_image"] == (values is None)
+
+
+def test_a_runs_own_mean_image_that_changed_is_refused(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "runs", transform=Transform(1, "", (), MEANS["image"][1]))
+    write_mean(folder / "mean.binaryproto", np.zeros((3, 28, 28), np.float32))
+    with pytest.raises(UserError, match="mean.binaryproto has changed since .* was trained"):
+        exporting.export(folder, tmp_path / "out")
+    (folder / "mean.binaryproto").unlink()
+    with pytest.raises(UserError, match="mean.binaryproto is missing, and the net needs it"):
+        exporting.export(folder, tmp_path / "out")
 
 
 def test_a_moved_run_is_scored_on_the_data_beside_it_and_an_export_is_replaced(

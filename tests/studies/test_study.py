@@ -7,7 +7,7 @@ import pytest
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.runs import pipeline
 from pycaffe_ext.runs.records import Best, ResultRecord, write_result
-from pycaffe_ext.runs.settings import Machine
+from pycaffe_ext.runs.settings import Machine, Settings
 from pycaffe_ext.schemes import FINE_TUNING, compared
 from pycaffe_ext.studies import study
 
@@ -25,6 +25,41 @@ def test_jobs_are_seed_by_seed_every_scheme_once_with_each():
     assert [job.scheme for job in jobs[:9]] == list(compared("alexnet"))
     assert {job.request.patches for job in jobs} == {400}
     assert len({job.name() for job in jobs}) == 18
+
+
+def test_every_seed_has_every_fold_of_every_scheme():
+    jobs = study.jobs("polyp", ("ft-fc8", "scratch"), (3, 5), folds=4)
+    assert [str(job.trial) for job in jobs[:4]] == ["3 fold 1", "3 fold 1", "3 fold 2", "3 fold 2"]
+    assert len({job.name() for job in jobs}) == len(jobs) == 16
+    one = study.jobs("polyp", ("ft-fc8",), (3,), folds=4, fold=2)
+    assert [job.name() for job in one] == [jobs[2].name()] and one[0].request.of_folds == (2, 4)
+
+
+def test_one_split_for_all_seeds():
+    jobs = study.jobs("polyp", ("ft-fc8",), (0, 1, 2), split_seed=7)
+    assert [(job.seed, job.request.seed, job.trial.split) for job in jobs] == [(0, 7, 7), (1, 7, 7), (2, 7, 7)]
+    assert {job.request for job in jobs} == {jobs[0].request} and len({job.name() for job in jobs}) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"fold": 2}, "FOLD=2 needs FOLDS="),
+        ({"folds": 1, "fold": 1}, "FOLDS=1 is out of range; allowed: 2 to 1000"),
+        ({"folds": 5, "fold": 6}, "FOLD=6 is out of range; allowed: 1 to 5"),
+        ({"tuning": 1.0}, "TUNING=1.0 is out of range"),
+        ({"tuning": float("nan")}, "TUNING=nan is out of range"),
+        ({"split_seed": -1}, "SEED=-1 is out of range"),
+    ],
+)
+def test_designs_that_cannot_be(options, words):
+    with pytest.raises(UserError, match=words):
+        study.jobs("polyp", ("ft-fc8",), (0,), **options)
+
+
+def test_a_single_run_is_of_one_fold():
+    with pytest.raises(UserError, match="FOLDS=5: a single run tests on one of them; give FOLD=1 to 5"):
+        Settings.of("polyp", "scratch", folds=5)
 
 
 def test_a_scheme_may_be_of_another_net_and_have_its_own_epochs():

@@ -71,6 +71,7 @@ E = TypeVar("E")
 class Metric(ABC, Generic[E]):
     """How an application's nets are judged; E is the evaluation of one net on the test data."""
 
+    unit: ClassVar[str]  # what is counted, in words
     baseline: ClassVar[str | None] = None  # what the samples' own scores come from: "detector"; None where nothing
 
     @abstractmethod
@@ -92,6 +93,17 @@ class Metric(ABC, Generic[E]):
     @abstractmethod
     def text(self, result: Mapping[str, Any]) -> list[str]:
         """Lines for the terminal about the test, from what `result` gave."""
+
+    @abstractmethod
+    def thresholds(self, validation: E, test: E, seed: int) -> list[dict[str, Any]]:
+        """Thresholds chosen on the validation samples and what they reach there and on the test, the primary one first.
+
+        validation : the evaluation of all validation samples, as they occur.   Rows as in `carried`.
+        """
+
+    @abstractmethod
+    def scores(self, evaluation: E) -> Table:
+        """scores.csv: every sample with its scores."""
 
     @abstractmethod
     def tables(self, evaluation: E, seed: int) -> Iterator[Table]:

@@ -15,6 +15,7 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import class_resampling, class_summary, classes, operating
 from pycaffe_ext.evaluation.class_summary import Summary
 from pycaffe_ext.evaluation.classes import Images
+from pycaffe_ext.evaluation.metrics import carried
 from pycaffe_ext.evaluation.metrics.base import Headline, Metric, PatchScores, Table, TestData
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Evaluation:
 class RocByClass(Metric[Evaluation]):
     """An application subclasses it to name its images and its baseline."""
 
+    unit = "the whole picture, by the mean probability of its patches"
     word: ClassVar[str] = "image"  # what an item is called in tables and texts
 
     def validation(self, probability: Floats, label: Ints) -> float:
@@ -104,8 +106,24 @@ class RocByClass(Metric[Evaluation]):
                 )
         return lines + _class_lines(result)
 
+    def thresholds(self, validation: Evaluation, test: Evaluation, seed: int) -> list[dict[str, Any]]:
+        return [
+            row
+            for scores, images in test.scored.items()
+            for row in carried.class_rows(
+                NETWORK if scores == NETWORK else self.baseline or scores,
+                test.classes,
+                validation.scored[scores],
+                images,
+                seed,
+            )
+        ]
+
+    def scores(self, evaluation: Evaluation) -> Table:
+        return Table(SCORES, score_header(self.word, evaluation), score_rows(evaluation))
+
     def tables(self, evaluation: Evaluation, seed: int) -> Iterator[Table]:
-        yield Table(SCORES, score_header(self.word, evaluation), score_rows(evaluation))
+        yield self.scores(evaluation)
         names = evaluation.classes
         kinds: dict[str, tuple[Sequence[str], Rows]] = {
             "roc.csv": (ROC_HEADER, lambda images, own: roc_rows(images, names, seed)),

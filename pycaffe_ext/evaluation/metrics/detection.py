@@ -12,8 +12,9 @@ import numpy as np
 from pycaffe_ext.data.columns import read_columns
 from pycaffe_ext.data.items import Floats, Ints
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation import froc, intervals, operating, roc
+from pycaffe_ext.evaluation import froc, intervals, operating, roc, summaries
 from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS
+from pycaffe_ext.evaluation.metrics import carried
 from pycaffe_ext.evaluation.metrics.base import Headline, Metric, PatchScores, Table, TestData, patch_auc, positive
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ SCORE_KINDS = dict(zip(SCORE_HEADER, (str, int, int, float, float), strict=True)
 # good nets run together.  By lesion, as a physician counts, and over all lesions, those without a candidate included.
 ENDPOINT_RATE = 1.0
 ENDPOINT = "sensitivity at 1 false positive a frame"
+AREA_RATE = 2.0  # false positives per frame up to which the area under the FROC curve is taken
 QUOTED_RATES = (1.0, 2.0)  # on the terminal
 WHO = ("network", "detector")
 ENDS = ("", "_exact_low", "_exact_high", "_group_low", "_group_high")
@@ -82,6 +84,7 @@ class Evaluation:
 class Detection(Metric[Evaluation]):
     """FROC over candidates, each scored by the mean probability of its patches (paper, section 6)."""
 
+    unit = "sensitivity by polyp, false positives by frame"
     baseline = "detector"
 
     def validation(self, probability: Floats, label: Ints) -> float:
@@ -120,8 +123,25 @@ class Detection(Metric[Evaluation]):
                 lines.append(f"  sensitivity at {rate:g} false positives a frame, {who:8s}: {point_text(point)}")
         return lines
 
+    def thresholds(self, validation: Evaluation, test: Evaluation, seed: int) -> list[dict[str, Any]]:
+        return [
+            carried.froc_row(
+                who,
+                "polyp",
+                (validation.of(who), validation.group),
+                (test.of(who), test.group),
+                ENDPOINT_RATE,
+                RESAMPLES,
+                seed,
+            )
+            for who in WHO
+        ]
+
+    def scores(self, evaluation: Evaluation) -> Table:
+        return Table("scores.csv", SCORE_HEADER, score_rows(evaluation))
+
     def tables(self, evaluation: Evaluation, seed: int) -> Iterator[Table]:
-        yield Table("scores.csv", SCORE_HEADER, score_rows(evaluation))
+        yield self.scores(evaluation)
         for file, header, rows in (("froc.csv", CURVE_HEADER, curve_rows), ("roc.csv", ROC_HEADER, roc_rows)):
             yield Table(file, header, [row for who in WHO for row in rows(evaluation, who, seed)])
 
@@ -145,9 +165,9 @@ class Detection(Metric[Evaluation]):
         return _evaluation(test, scores["probability"])
 
     def report(self, folder: Path, study: Study, missing: Sequence[str], options: Mapping[str, Any]) -> None:
-        from pycaffe_ext.report import study_report
+        from pycaffe_ext.report.detection import pages
 
-        study_report.write_parts(folder, study, missing, options)
+        pages.write(folder, study, missing, options)
 
 
 def _evaluation(test: TestData, score: np.ndarray, **patches: np.ndarray) -> Evaluation:
@@ -183,6 +203,38 @@ def summary(evaluation: Evaluation, seed: int) -> dict[str, Any]:
             who: {by: points(evaluation.of(who), evaluation.group, by, seed) for by in froc.SENSITIVITIES}
             for who in WHO
         },
+        "summaries": {who: summary_records(evaluation.of(who), evaluation.group, seed) for who in WHO},
+    }
+
+
+def summary_figures(cases: Sequence[froc.Cases]) -> dict[str, summaries.Figure]:
+    """Name -> figure that sums up a whole FROC curve, the same ones for all of these test sets.
+
+    Where a test set has no frame without lesions, AFROC takes the false positives of all frames (AFROC1).
+    """
+    every = any((own.lesions > 0).all() for own in cases)
+    name = "AFROC1" if every else "AFROC"
+    return {
+        "mean sensitivity at 1/8 to 8 FP a frame": summaries.mean_sensitivity_figure(),
+        f"area under FROC up to {AREA_RATE:g} FP a frame": summaries.area_figure(AREA_RATE),
+        name: summaries.afroc_figure(weighted=False, all_frames=every),
+        f"weighted {name}": summaries.afroc_figure(weighted=True, all_frames=every),
+    }
+
+
+def summary_records(cases: froc.Cases, group: np.ndarray, seed: int) -> dict[str, dict[str, Any]]:
+    """Name -> value, interval by group and effective groups of each of `summary_figures`, JSON-able."""
+    found = {
+        name: summaries.summary(cases, group, figure, RESAMPLES, seed)
+        for name, figure in summary_figures([cases]).items()
+    }
+    return {
+        name: {
+            "value": own.value,
+            "group_95": own.interval and list(own.interval),
+            "effective_groups": own.effective_groups,
+        }
+        for name, own in found.items()
     }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pycaffe_ext import plotting
-from pycaffe_ext.evaluation import calibration, classes
+from pycaffe_ext.evaluation import calibration, class_intervals, classes
 from pycaffe_ext.evaluation.class_summary import Summary
 from pycaffe_ext.evaluation.classes import Images
 from pycaffe_ext.evaluation.metrics.by_class import NETWORK, Evaluation
@@ -19,6 +19,7 @@ from pycaffe_ext.report.model import Figure, Section, Table
 if TYPE_CHECKING:
     pass
 
+MADE_BY = (classes.roc_curve, class_intervals.areas, class_intervals.sensitivities)
 BARRED = 4  # curves with error bars; those of more would hide each other
 
 
@@ -83,7 +84,7 @@ def curves(folder: Path, material: Material) -> Section:
             "roc.png": f"ROC curves of representative nets. {groups}.",
             "roc_all.png": f"ROC curves of all nets. {groups}.",
         }
-        return Section("ROC curves", [Figure(file, caption) for file, caption in captions.items()])
+        return Section("ROC curves", [Figure(file, caption, MADE_BY) for file, caption in captions.items()])
     curves = {
         name: Curve(
             figures.GRID,
@@ -108,8 +109,8 @@ def curves(folder: Path, material: Material) -> Section:
     return Section(
         "ROC curves",
         [
-            Figure("roc.png", f"ROC curves of all nets. {mean}. {groups}."),
-            Figure("roc_by_class.png", f"ROC curves of {name} by class, each against all others. {groups}."),
+            Figure("roc.png", f"ROC curves of all nets. {mean}. {groups}.", MADE_BY),
+            Figure("roc_by_class.png", f"ROC curves of {name} by class, each against all others. {groups}.", MADE_BY),
         ],
     )
 
@@ -131,7 +132,7 @@ def confusion(folder: Path, material: Material) -> Section:
         f"Confusion matrix of {name}, seed {material.study.main_seed}. Rows: the true class; the most probable class is"
         " the predicted one. Colour: share of the row. confusion.csv in each run's folder has all counts."
     )
-    return Section("Confusion", [Figure("confusion.png", caption)])
+    return Section("Confusion", [Figure("confusion.png", caption, (classes.confusion,))])
 
 
 def reliability(folder: Path, material: Material) -> Section:
@@ -153,6 +154,6 @@ def reliability(folder: Path, material: Material) -> Section:
         f"Brier score ({scale}; 0 is best) and expected calibration error. Nets are trained on balanced patches, so"
         " their probabilities belong to balanced classes, whatever the test's are."
     )
-    return Section(
-        "Calibration", [Figure("reliability.png", caption), text, Table(("", "Brier score", "calibration error"), rows)]
-    )
+    made_by = (calibration.brier, calibration.expected_error)
+    table = Table(("", "Brier score", "calibration error"), rows, made_by=made_by)
+    return Section("Calibration", [Figure("reliability.png", caption, (calibration.reliability,)), text, table])

@@ -48,7 +48,7 @@ def section(folder: Path, run: RunFiles, title: str, word: str) -> Section:
         " of each group (video, patient); the number is that probability, the predicted class stands with it where it"
         f" is another. Of more than {SHOWN} classes those with the lowest recalls are shown. Names: extreme_images.csv."
     )
-    return Section(heading, [Figure("extreme_images.png", caption)])
+    return Section(heading, [Figure("extreme_images.png", caption, (extremes,))])
 
 
 def extremes(evaluation: Evaluation) -> Chosen:

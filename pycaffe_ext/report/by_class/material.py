@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from pycaffe_ext import plotting
 from pycaffe_ext.evaluation import class_comparison
 from pycaffe_ext.evaluation.class_comparison import AUC, BALANCED, Comparison
+from pycaffe_ext.evaluation.class_figures import auc_figure
 from pycaffe_ext.evaluation.class_summary import Summary
 from pycaffe_ext.evaluation.classes import Images
+from pycaffe_ext.evaluation.contrasts import Figure
 from pycaffe_ext.evaluation.metrics.by_class import BASELINE, RocByClass, endpoint
-from pycaffe_ext.report import depth, study_parts
+from pycaffe_ext.report import depth, design_part, study_parts
 from pycaffe_ext.report.depth import Seeds
 
 if TYPE_CHECKING:
@@ -93,9 +95,15 @@ class Material:
         for seed, own in self.summaries.items():
             for name, summary in own.items():
                 values[name][seed] = value(summary)
-        overlap = study_parts.overlap(self.study)
+        overlap = design_part.overlap(self.study)
         shared = overlap.mean if overlap else 0.0
         return {name: depth.over_seeds(seeds, shared) for name, seeds in values.items() if seeds}
+
+    @cached_property
+    def areas(self) -> Figure:
+        """The AUC of every seed and net, the baseline last; columns as in `looks`."""
+        images = {seed: self.images(seed) for seed in self.study.seeds}
+        return auc_figure(images, design_part.test_groups(self.study), list(self.looks))
 
     @cached_property
     def comparisons(self) -> dict[tuple[int, str], list[Comparison]]:

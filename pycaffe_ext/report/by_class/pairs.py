@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pycaffe_ext.evaluation import class_comparison
 from pycaffe_ext.evaluation.class_comparison import AUC, BALANCED, Comparison
 from pycaffe_ext.evaluation.class_intervals import Estimate
 from pycaffe_ext.evaluation.comparison import LEVEL, NO_DIFFERENCE
 from pycaffe_ext.evaluation.comparison import NOT_TESTED as UNTESTED
-from pycaffe_ext.evaluation.intervals import least_p
+from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS, least_p
 from pycaffe_ext.files import write_csv
 from pycaffe_ext.report import matrix
 from pycaffe_ext.report.by_class.material import Material
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     pass
 
 PAIR_HEADER = ("seed", "figure", "first", "second", "first_value", "second_value", "difference", "low", "high", "p")
-PAIRS_HEADER = (*PAIR_HEADER, "p_holm", "verdict", "groups", "note")
+PAIRS_HEADER = (*PAIR_HEADER, "p_holm", "p_max_t", "verdict", "effective_groups", "reliable", "note")
 
 
 def pairs(folder: Path, material: Material) -> Section:
@@ -47,32 +48,45 @@ def pairs(folder: Path, material: Material) -> Section:
         f"Which net is better, by {material.endpoint} (primary) and by balanced accuracy. Seed {seed}. Colour: paired"
         " bootstrap of the difference by group, p adjusted by Holm's method over all pairs of one figure. Mark: the"
         " paper's rule, which finds a difference where the error bars (by image) do not overlap: it knows neither pairs"
-        " nor groups nor how many comparisons there are."
+        " nor groups nor how many comparisons there are. In the tables max-T stands beside Holm's p, and how"
+        " many groups of one size tell as much as these, which the tails of the test go by."
     )
-    header = ("first", "second", "difference", "95 %", "p (Holm)", "verdict", "note")
+    header = (
+        "first",
+        "second",
+        "difference",
+        "95 %",
+        "p (Holm)",
+        "p (max-T)",
+        "verdict",
+        "effective groups",
+        "note",
+    )
+    made_by = (class_comparison.compare,)
     folded = [
         Folded(
-            f"Pairs by {figure}, seed {seed}", [Table(header, list(map(_pair_text, found[seed, figure])), "pairs.csv")]
+            f"Pairs by {figure}, seed {seed}",
+            [Table(header, list(map(_pair_text, found[seed, figure])), "pairs.csv", made_by)],
         )
         for figure in (AUC, BALANCED)
     ]
-    return Section("Comparisons", [Figure("pairs.png", caption), *_hopeless(found[seed, AUC]), *folded])
+    return Section("Comparisons", [Figure("pairs.png", caption, made_by), *_hopeless(found[seed, AUC]), *folded])
 
 
 def _pair(seed: int, row: Comparison) -> tuple[Any, ...]:
     difference = ("", "", "", "") if row.difference is None else tuple(row.difference)
-    p_holm = "" if row.p_holm is None else row.p_holm
-    return (
-        seed, row.figure, row.first, row.second, *row.values, *difference, p_holm, row.verdict, row.groups, row.note,
-    )  # fmt: skip
+    p = ["" if value is None else value for value in (row.p_holm, row.p_max_t)]
+    head = seed, row.figure, row.first, row.second, *row.values, *difference, *p
+    reliable = row.difference is not None and row.groups >= ENOUGH_GROUPS
+    return *head, row.verdict, row.groups, reliable, row.note
 
 
 def _pair_text(row: Comparison) -> tuple[str, ...]:
-    if row.difference is None or row.p_holm is None:
-        return row.first, row.second, f"{row.values[0] - row.values[1]:+.3f}", "", "", row.verdict, row.note
-    low, high = row.difference.low, row.difference.high
-    ends = f"[{low:+.3f}, {high:+.3f}]"
-    return row.first, row.second, f"{row.difference.value:+.3f}", ends, f"{row.p_holm:.3g}", row.verdict, row.note
+    difference, ends = row.values[0] - row.values[1], ""
+    if row.difference is not None:
+        difference, ends = row.difference.value, f"[{row.difference.low:+.3f}, {row.difference.high:+.3f}]"
+    p = ["" if value is None else f"{value:.3g}" for value in (row.p_holm, row.p_max_t)]
+    return row.first, row.second, f"{difference:+.3f}", ends, *p, row.verdict, f"{row.groups:.1f}", row.note
 
 
 def _hopeless(rows: Sequence[Comparison]) -> list[Block]:
@@ -80,8 +94,9 @@ def _hopeless(rows: Sequence[Comparison]) -> list[Block]:
     tested = [row for row in rows if row.difference is not None]
     if not tested or len(tested) * least_p(tested[0].groups) < LEVEL:
         return []
-    text = "The groups are too few for so many comparisons: however large a difference is, it can't be shown."
-    return [Note(f"{text} Name fewer schemes in SCHEMES=, or test on more groups.")]
+    text = "The groups are too few for so many comparisons: however large a difference is, it can't be shown"
+    tell = f"they tell as much as {tested[0].groups:.1f} groups of one size, and there are {len(tested)} comparisons"
+    return [Note(f"{text} ({tell}). Name fewer schemes in SCHEMES=, or test on more groups.")]
 
 
 def _tested(row: Comparison) -> int:

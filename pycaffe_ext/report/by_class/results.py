@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pycaffe_ext.evaluation import calibration
+import numpy as np
+
+from pycaffe_ext.evaluation import calibration, class_intervals, class_summary, strata
 from pycaffe_ext.evaluation.class_comparison import BALANCED
 from pycaffe_ext.evaluation.class_intervals import SPECIFICITIES
 from pycaffe_ext.evaluation.class_summary import Summary
 from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS, Interval
+from pycaffe_ext.evaluation.seeds import seed_interval
+from pycaffe_ext.evaluation.strata import GroupRow
 from pycaffe_ext.files import write_csv
-from pycaffe_ext.report import depth, study_parts
+from pycaffe_ext.report import depth, design_part, study_parts
 from pycaffe_ext.report.by_class.figures import estimate_text
 from pycaffe_ext.report.by_class.material import BY_GROUP, Material
 from pycaffe_ext.report.depth import Seeds
@@ -22,6 +26,7 @@ from pycaffe_ext.report.model import Block, Figure, Folded, Note, Section, Table
 if TYPE_CHECKING:
     pass
 
+GROUPED = 2  # test images of a group, on average, from which groups are told apart
 SENSITIVITY = "sensitivity at specificity"
 INTERVAL = ("seeds", "mean", "t_low", "t_high")
 FIGURES: dict[str, Callable[[Summary], float]] = {  # columns of the results over seeds, beside the primary endpoint
@@ -35,7 +40,7 @@ FIGURES: dict[str, Callable[[Summary], float]] = {  # columns of the results ove
 def data(folder: Path, material: Material) -> Section:
     """Counts at each stage, and the test images of each class."""
     study = material.study
-    each = {seed: next(iter(study.of_seed(seed).values())) for seed in study.seeds}
+    each = {seed: study.first(seed) for seed in study.seeds}
     found = {seed: study_parts.counts(run.packed.facts) for seed, run in each.items()}
     splits = list(dict.fromkeys(split for stages in found.values() for own in stages.values() for split in own))
     rows = [
@@ -46,7 +51,7 @@ def data(folder: Path, material: Material) -> Section:
     write_csv(folder / "counts.csv", ("seed", "stage", *splits), rows)
     shown = [row[1:] for row in rows if row[0] == study.main_seed]
     text = f"Counts at each stage, seed {study.main_seed}. No group (patient, video) is in two splits."
-    return Section("Data", [text, Table(("", *splits), shown, "counts.csv")])
+    return Section("Data", [text, Table(("", *splits), shown, "counts.csv", (study_parts.counts,))])
 
 
 def results(folder: Path, material: Material) -> Section:
@@ -58,11 +63,17 @@ def results(folder: Path, material: Material) -> Section:
         for name, own in names.items()
     ]
     write_csv(folder / "results.csv", ("name", "figure", *INTERVAL), rows)
-    text = f"{study_parts.SEEDS}. Means of schemes with different numbers of seeds are not comparable."
+    seeds = design_part.seeds_text(material.study)
+    text = f"{seeds}. Means of schemes with different numbers of seeds are not comparable."
     along = {figure: names for figure, names in found.items() if figure.startswith(SENSITIVITY)}
     others = {figure: names for figure, names in found.items() if figure not in along}
     tables = [_over_seeds(figures) for figures in (others, along) if figures]
     return Section("Results", [text, *tables, *_one_seed(folder, material)])
+
+
+def variance(folder: Path, material: Material) -> Section:
+    """Where the variance of the primary endpoint comes from."""
+    return design_part.variance(folder, material.study, material.areas, list(material.looks), material.endpoint)
 
 
 def _over_seeds(found: Mapping[str, Mapping[str, Seeds]]) -> Table:
@@ -72,7 +83,7 @@ def _over_seeds(found: Mapping[str, Mapping[str, Seeds]]) -> Table:
         (name, own.over.seeds, *(depth.shown(names[name].over) for names in found.values()))
         for name, own in first.items()
     ]
-    return Table(("", "seeds", *found), rows, "results.csv")
+    return Table(("", "seeds", *found), rows, "results.csv", (class_summary.summarise, seed_interval))
 
 
 def _columns(material: Material) -> dict[str, Callable[[Summary], float]]:
@@ -107,7 +118,7 @@ def _one_seed(folder: Path, material: Material) -> list[Block]:
     header = ("", "figure", "value", "95 % by image", "95 % by group")
     return [
         text,
-        Folded(f"Intervals, seed {seed}", [Table(header, rows)]),
+        Folded(f"Intervals, seed {seed}", [Table(header, rows, made_by=(class_summary.summarise,))]),
         *_few(material),
         *_by_class(folder, material),
     ]
@@ -140,7 +151,47 @@ def _by_class(folder: Path, material: Material) -> list[Block]:
     header = ("class", f"test {material.word}s", "groups", "AUC against the rest", "recall")
     write_csv(folder / "by_class.csv", header, rows)
     text = f"By class, {material.study.name(run)}, seed {material.study.main_seed}; {BY_GROUP}."
-    return [text, Table(header, rows, "by_class.csv")]
+    return [text, Table(header, rows, "by_class.csv", (class_intervals.areas, class_intervals.recalls))]
+
+
+def by_group(folder: Path, material: Material) -> Section:
+    """Recall of each class by group, where groups hold several images."""
+    seed, name = material.study.main_seed, material.study.name(material.deepest)
+    classes = list(enumerate(material.classes))
+    found = {
+        (net, kind): strata.recall_by_group(images, place)
+        for net, images in material.main.items()
+        for place, kind in classes
+    }
+    header = ("name", "class", "group", "images", "hits", "of", "recall", "exact_low", "exact_high")
+    rows = [
+        (*key, own.group, own.frames, own.hits, own.lesions, own.sensitivity, *(own.exact or ("", "")))
+        for key, groups in found.items()
+        for own in groups
+        if own.lesions
+    ]
+    write_csv(folder / "recall_by_group.csv", header, rows)
+    images = material.main[name]
+    each = images.label.size / np.unique(images.group).size
+    if each < GROUPED:
+        text = f"A group has {each:.1f} test {material.word}s on average: too few to tell groups apart."
+        return Section("Recall by group", [f"{text} All: recall_by_group.csv."])
+    text = (
+        f"Recall of {name} by group (video, patient), seed {seed}: in the mean of the groups a large one counts no more"
+        " than a small one; its 95 % interval is a t interval over groups. All nets and groups: recall_by_group.csv."
+    )
+    lines = [
+        _group_line(kind, found[name, kind]) for _, kind in classes if any(own.lesions for own in found[name, kind])
+    ]
+    columns = ("class", "groups", "mean of the groups", "lowest group")
+    made_by = (strata.recall_by_group, strata.group_mean)
+    return Section("Recall by group", [text, Table(columns, lines, "recall_by_group.csv", made_by)])
+
+
+def _group_line(kind: str, rows: Sequence[GroupRow]) -> tuple[object, ...]:
+    mean = strata.group_mean(rows)
+    ends = f" {_ends(mean.interval)}" if mean.interval else ""
+    return kind, mean.groups, f"{mean.mean:.3f}{ends}", f"{mean.worst:.3f}"
 
 
 def _ends(interval: Interval | None) -> str:
@@ -159,9 +210,11 @@ def by_depth(folder: Path, material: Material) -> Section:
     tuned = {level: {name: found[name] for name in study.depths}}
     others = {level: {name: own for name, own in found.items() if name not in study.depths}}
     depth.depth_figure(folder / "auc_by_depth.png", tuned, others, material.looks, study_parts.setting_text(study))
-    several = f"{study_parts.SEEDS}; the small marks are single seeds"
+    several = f"{design_part.seeds_text(material.study)}; the small marks are single seeds"
     caption = (
         f"{material.endpoint} by depth of tuning. {several if len(study.seeds) > 1 else 'One seed: no interval'}. Lines"
         " and bands: nets from scratch and the baseline, over the same seeds. All numbers: auc_by_depth.csv."
     )
-    return Section("AUC by depth of tuning", [Figure("auc_by_depth.png", caption)])
+    return Section(
+        "AUC by depth of tuning", [Figure("auc_by_depth.png", caption, (class_intervals.areas, seed_interval))]
+    )

@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from pycaffe_ext import plotting
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import class_resampling, roc
+from pycaffe_ext.evaluation.metrics import carried
 from pycaffe_ext.evaluation.metrics.base import PatchScores, TestData
 from pycaffe_ext.evaluation.metrics.by_class import BASELINE, NETWORK, RocByClass
 from pycaffe_ext.files import write_csv
@@ -201,3 +202,43 @@ def test_the_figures_of_a_run(tmp_path, request, kind):
     files = metric.figures(tmp_path, evaluation, "ft-fc6", "a title")
     assert files == ["roc.png", "confusion.png", "reliability.png"]
     assert all((tmp_path / file).read_bytes().startswith(b"\x89PNG") for file in files)
+
+
+def test_thresholds_are_chosen_on_validation_and_carried_to_the_test(two, three):
+    for metric, (test, evaluation), scored in (
+        (Frames(), two, [NETWORK, "random forest"]),
+        (RocByClass(), three, [NETWORK]),
+    ):
+        validation = metric.evaluate(
+            *(part := data(test.classes, seed=7, baseline=len(scored) == 2), patches(part, seed=8))
+        )
+        rows = metric.thresholds(validation, evaluation, 0)
+        classes = test.classes if len(test.classes) > 2 else test.classes[1:]
+        assert [(row["scores"], row["class"]) for row in rows[::4]] == [(s, c) for s in scored for c in classes]
+        assert json.loads(json.dumps(rows)) == rows
+        for row in rows:
+            kind, images = test.classes.index(row["class"]), row["scores"] == NETWORK
+            for part, own in (("validation", validation), ("test", evaluation)):
+                own = own.images if images else own.baseline
+                above, positive = own.probability[:, kind] >= row["threshold"], own.label == kind
+                assert row[part]["hits"] == (above & positive).sum() and row[part]["of"] == positive.sum()
+                assert row[part]["false_positives"] == (above & ~positive).sum()
+                assert row[part]["false_positive_rate"] == (above & ~positive).sum() / (~positive).sum()
+            if row["criterion"].startswith("specificity at least"):
+                wanted = float(row["criterion"].split()[-1])
+                assert row["validation"]["false_positive_rate"] <= 1 - wanted + 1e-9
+                own = validation.images if images else validation.baseline
+                score, positive = own.probability[:, kind], own.label == kind
+                allowed = [t for t in score if (score[~positive] >= t).mean() <= 1 - wanted + 1e-9]
+                best = max((score[positive] >= t).mean() for t in allowed)
+                assert row["validation"]["sensitivity"] == pytest.approx(best)
+
+
+def test_where_there_is_no_threshold_the_reason_is_recorded(two):
+    test, evaluation = two
+    worst = PatchScores(np.arange(90), test.samples.label, np.where(test.samples.label[:, None] == [0, 1], 0.2, 0.8))
+    rows = Frames().thresholds(Frames().evaluate(test, worst), evaluation, 0)
+    youden = rows[3]
+    assert (youden["threshold"], youden["validation"], youden["test"]) == (None, None, None)
+    assert youden["reason"] == "no threshold tells more than chance does on the validation samples"
+    assert carried.text(youden).endswith(f"none ({youden['reason']})")

@@ -4,6 +4,7 @@ import csv
 import re
 
 import numpy as np
+import provenance_lab
 import pytest
 from class_lab import Frames
 from class_study import GAINS, write_study
@@ -12,7 +13,7 @@ from pycaffe_ext import plotting
 from pycaffe_ext.evaluation import class_comparison, class_resampling, classes
 from pycaffe_ext.evaluation.metrics.by_class import NETWORK, RocByClass
 from pycaffe_ext.evaluation.seeds import seed_interval
-from pycaffe_ext.report import study_parts
+from pycaffe_ext.report import design_part, study_parts
 from pycaffe_ext.report.by_class import examples, pairs
 from pycaffe_ext.report.by_class.material import Material
 
@@ -64,6 +65,32 @@ def test_every_file_is_on_the_page_and_every_link_leads_to_one(request, kind):
     assert html.count("data:image/png;base64,") == len([file for file in files if file.endswith(".png")])
 
 
+@pytest.mark.parametrize("kind", ["two", "three"])
+def test_every_number_leads_to_the_function_that_made_it(request, kind):
+    provenance_lab.check_page((request.getfixturevalue(kind)[1] / "report.md").read_text())
+
+
+def test_recall_by_group_is_that_of_the_scores(two):
+    study, out = two
+    images = study_parts.deepest(study).evaluation.images
+    found = [row for row in rows(out / "recall_by_group.csv") if row["name"] == "ft-conv1"]
+    assert sum(int(row["of"]) for row in found) == images.label.size
+    for row in found:
+        own = (images.group == row["group"]) & (images.label == ("blurred", "clear").index(row["class"]))
+        assert int(row["of"]) == own.sum() and int(row["hits"]) == (images.predicted[own] == images.label[own]).sum()
+
+
+def test_thresholds_and_the_reporting_table_are_on_the_page(two):
+    study, out = two
+    page = (out / "report.md").read_text()
+    assert "## Thresholds from validation" in page and "highest sensitivity + specificity" in page
+    assert "test: 15 groups, 90 images" in page
+    found = rows(out / "thresholds.csv")
+    own = [row for row in study.runs[0].result.thresholds if row["scores"] == NETWORK]
+    assert [float(row["test_sensitivity"]) for row in found[:4]] == [row["test"]["sensitivity"] for row in own]
+    assert {row["name"] for row in found} == {*GAINS, "random forest"}
+
+
 def test_unfinished_runs_are_named_first(two):
     page = (two[1] / "report.md").read_text()
     assert page.index("Incomplete: 1 run of this study not finished: frames-ft-conv2") < page.index("## Data")
@@ -81,7 +108,7 @@ def test_results_are_means_over_seeds(two):
     found = {(row["name"], row["figure"]): row for row in rows(out / "results.csv")}
     for scheme in GAINS:
         values = [run.result.test[NETWORK]["auc"]["value"] for run in study.runs if study.name(run) == scheme]
-        own, over = found[scheme, "AUC"], seed_interval(values, study_parts.overlap(study).mean)
+        own, over = found[scheme, "AUC"], seed_interval(values, design_part.overlap(study).mean)
         assert (float(own["mean"]), float(own["t_low"])) == (pytest.approx(over.mean), pytest.approx(over.low))
     sensitivity = [
         run.result.test[NETWORK]["sensitivity_of_class"]["clear"][1]["sensitivity"] for run in study.runs[:2]
@@ -112,6 +139,8 @@ def test_every_pair_is_compared_for_every_seed(two):
     )
     assert float(own["p"]) == pytest.approx(expected.difference.p)
     assert float(own["difference"]) == pytest.approx(expected.difference.value)
+    assert float(own["effective_groups"]) == pytest.approx(expected.groups)
+    assert all(float(row["p_max_t"]) >= float(row["p"]) for row in found)
 
 
 def test_the_matrix_of_verdicts(two):
@@ -176,3 +205,19 @@ def test_few_groups_are_pointed_out(three):
     page = (three[1] / "report.md").read_text()
     assert "intervals by group are unreliable: cat (4)" in page
     assert "The groups are too few for so many comparisons" in page
+
+
+def test_a_study_in_folds(tmp_path, quick):
+    """Every table over seeds is one over the folds, and says so."""
+    study, out = reported(
+        tmp_path, RocByClass(), ("bad", "good"), seeds=(0,), schemes=("ft-fc8", "scratch"), folds=3, groups=6
+    )
+    page = (out / "report.md").read_text()
+    assert "seeds: 0, 3 folds each; figures of single runs show seed 0 fold 1" in page
+    assert "Mean over 3 folds with its 95 % interval" in page and "every group is tested once" in page
+    found = {(row["name"], row["figure"]): row for row in rows(out / "results.csv")}
+    values = [run.result.test[NETWORK]["auc"]["value"] for run in study.runs if run.settings.scheme == "scratch"]
+    own, over = found["scratch", "AUC"], seed_interval(values, 0.0, trials=study.seeds)
+    ends = [float(own[name]) for name in ("mean", "t_low", "t_high")]
+    assert ends == pytest.approx(over[:3]) and own["seeds"] == "3"
+    assert [row["trials"] for row in rows(out / "components.csv")] == ["3", "3"]

@@ -1,0 +1,1 @@
+"""The report of a study whose nets detect lesions, part by part."""

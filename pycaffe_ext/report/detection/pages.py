@@ -1,0 +1,68 @@
+"""The pages of a report on detection, part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pycaffe_ext.evaluation.margins import MARGINS, checked_margins
+from pycaffe_ext.evaluation.metrics.detection import ENDPOINT
+from pycaffe_ext.progress import bar
+from pycaffe_ext.report import carried_part, reporting_part, study_parts
+from pycaffe_ext.report.detection import curves, pairs, pictures, results, strata, whole_curves
+from pycaffe_ext.report.detection.material import RATES, RESAMPLES, Material
+from pycaffe_ext.report.model import Section
+from pycaffe_ext.runs.finished import RunFiles, Study
+
+INTERVALS = "95 % by group (whole groups resampled, t tails) for all figures of merit, exact binomial beside them"
+
+
+def write(folder: Path, study: Study, missing: Sequence[str], options: Mapping[str, Any]) -> None:
+    """Write all figures, tables, report.md and report.html of a study that detects lesions into an empty folder.
+
+    missing : runs that belong to the study and are not finished; the report names them.   options : rates, resamples
+    (of Table S1 and the claims), margin and auc_margin (of non-inferiority), progress.
+    """
+    margins = checked_margins(options.get("margin", MARGINS.sensitivity), options.get("auc_margin", MARGINS.auc))
+    rates, resamples = tuple(options.get("rates", RATES)), options.get("resamples", RESAMPLES)
+    material = Material(study, rates, resamples, margins, options.get("progress", True))
+    steps = bar(PARTS, "report", unit="part", progress=material.progress)
+    parts = [part(folder, material) for part in steps]
+    about = study_parts.about(study, missing, f"{ENDPOINT} by polyp")
+    sections = [about, *parts, _reporting(material)]
+    study_parts.write_pages(folder, study, sections, "test AUC (patches)", _patch_auc)
+
+
+def _reporting(material: Material) -> Section:
+    smallest = [claim.smallest for claim in material.claims if claim.smallest is not None]
+    tested = max((claim.tested for claim in material.claims), default=0)
+    return reporting_part.section(material.study, f"{ENDPOINT} by polyp", INTERVALS, smallest, tested)
+
+
+def _patch_auc(run: RunFiles) -> str:
+    return f"{run.result.test['patch_auc']:.4f}"
+
+
+def _training(folder: Path, material: Material) -> Section:
+    return study_parts.training(folder, material.study, material.looks)
+
+
+def _carried(folder: Path, material: Material) -> Section:
+    return carried_part.section(folder, material.study)
+
+
+PARTS = (
+    results.claims,
+    results.data,
+    results.results,
+    results.variance,
+    curves.curves,
+    whole_curves.section,
+    _carried,
+    strata.section,
+    pairs.pairs,
+    results.by_depth,
+    _training,
+    pictures.extremes,
+)
