@@ -28,8 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from pycaffe_ext import detector
     from pycaffe_ext.applications.polyp import APPLICATION
     from pycaffe_ext.applications.preparation import draw_splits
-    from pycaffe_ext.commands import detector_sources
-    from pycaffe_ext.detector import curves, pictures
+    from pycaffe_ext.detector import away, curves, pictures
     from pycaffe_ext.files import write_csv
     from pycaffe_ext.runs.settings import Settings
 
@@ -38,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     data = str(options["data"] or "")
     folders = [data] if Path(data).is_dir() else data.split(os.pathsep)
     if len(folders) > 1:
-        rows = detector_sources.table([Path(folder).expanduser() for folder in folders], options["dataset"], seed, runs)
-        write_csv(out / "sources.csv", detector_sources.Reached._fields, rows)
+        rows = away.table([Path(folder).expanduser() for folder in folders], options["dataset"], seed, runs)
+        write_csv(out / "sources.csv", away.Reached._fields, rows)
         print(f"sources.csv: {out}")
         return
     request = Settings.of("polyp", "scratch", **settings_options(options)).request

@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from pycaffe_ext.commands import detector_curve, detector_sources
+from pycaffe_ext.commands import detector_curve
 from pycaffe_ext.data import synthetic
+from pycaffe_ext.detector import away
 from pycaffe_ext.errors import UserError
 
 DISCS = (((60, 60), 5), ((200, 70), 12), ((100, 170), 22), ((250, 170), 40))  # centre x, y and radius, of 320 x 240
@@ -37,7 +38,7 @@ def without_detectors(monkeypatch):
         return {"home": [np.float32(hit + miss)] * len(frames), "away": [np.float32(miss + hit)] * len(frames)}
 
     monkeypatch.setattr(synthetic, "WORLDS", {})
-    monkeypatch.setattr(detector_sources, "_found", found)
+    monkeypatch.setattr(away, "_found", found)
     return asked
 
 
@@ -46,20 +47,20 @@ def test_every_source_is_left_out_once_and_polyps_are_counted_by_their_size(tmp_
     detector_curve.main([f"--data={one}:{two}", f"--runs={tmp_path}", f"--out={tmp_path / 'out'}"])
     assert without_detectors == [({"plain"}, {"two"}), ({"two"}, {"plain"})]
     rows = [line.split(",") for line in (tmp_path / "out" / "sources.csv").read_text().split()]
-    assert rows[0] == list(detector_sources.Reached._fields)
+    assert rows[0] == list(away.Reached._fields)
     assert [row[:4] for row in rows[1:]] == [
         ["plain", "home", "2", "8"],
         ["plain", "away", "2", "8"],
         ["two", "home", "3", "12"],
         ["two", "away", "3", "12"],
     ]
-    home, away = ([float(value) for value in row[4:]] for row in rows[1:3])
-    assert home == [0.5, 0.5, 0.5, 0, 0, 1, 1]  # at 5, 10, 20; then by size at 10
-    assert away == [0, 0, 0.5, 0, 0, 0, 0]
+    at_home, elsewhere = ([float(value) for value in row[4:]] for row in rows[1:3])
+    assert at_home == [0.5, 0.5, 0.5, 0, 0, 1, 1]  # at 5, 10, 20; then by size at 10
+    assert elsewhere == [0, 0, 0.5, 0, 0, 0, 0]
     assert "plain, home: 8 polyps in 2 frames; 0.500 at 5" in capsys.readouterr().out
 
 
 def test_two_folders_of_one_name_are_refused(tmp_path, without_detectors):
     folders = [write_set(tmp_path / name / "same", 2) for name in "abc"]
     with pytest.raises(UserError, match="rename"):
-        detector_sources.table(folders, None, 0, tmp_path)
+        away.table(folders, None, 0, tmp_path)
