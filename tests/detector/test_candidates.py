@@ -128,7 +128,7 @@ def framed() -> np.ndarray:
 
 
 def assert_same_polyps(found: np.ndarray, expected: np.ndarray) -> None:
-    """The three polyps of `framed` have the same boxes, to 1 % of the field, and nearly the same scores, far above the next."""
+    """The three polyps of `framed` have the same boxes, to 1 % of the field, and nearly the same scores."""
     assert (expected[:3, 4] > 2 * expected[3, 4]).all() and (found[:3, 4] > 2 * found[3, 4]).all()
     order = [np.argsort(candidates[:3, 0]) for candidates in (found, expected)]
     assert np.abs(found[order[0], :4] - expected[order[1], :4]).max() < 0.01 * 452
