@@ -144,6 +144,10 @@ class Application(ABC, Generic[I, E]):
         """File -> digest of the models that `propose` left there; each run checks them again."""
         return {}
 
+    def learnt(self, workspace: Path) -> Mapping[str, Any]:
+        """What `propose` decided on the training items, for a reader; kept with the counts of `facts` of "train"."""
+        return {}
+
     def key(self) -> Mapping[str, Any]:
         """What decides about `propose` besides the request: settings of a detector; JSON-able."""
         return {}

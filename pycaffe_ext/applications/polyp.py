@@ -120,6 +120,11 @@ class Polyp(Application[Frame, Evaluation]):
     def fitted(self, workspace: Path) -> Mapping[str, str]:
         return {MODEL: digest(workspace / MODEL)}
 
+    def learnt(self, workspace: Path) -> Mapping[str, Any]:
+        """Under "detector": whether the trained one was kept, and why."""
+        choice = detector.Model.load(workspace / MODEL).choice
+        return {"detector": choice.text()} if choice else {}
+
     def key(self) -> Mapping[str, Any]:
         return asdict(detector.Detector())
 
@@ -139,7 +144,8 @@ class Polyp(Application[Frame, Evaluation]):
         return counted
 
     def data_text(self, facts: Mapping[str, Any], patches: Mapping[str, int]) -> list[str]:
-        return [_counts_text(split, fact, patches[split]) for split, fact in facts.items()]
+        counts = [_counts_text(split, fact, patches[split]) for split, fact in facts.items()]
+        return counts + [fact["detector"] for fact in facts.values() if "detector" in fact]
 
 
 def reading_of(request: DataRequest) -> Reading:

@@ -276,11 +276,14 @@ def _pack(found: Found, folder: Path, size: int, classes: tuple[str, ...]) -> Pa
         if split in todo:
             _pack_split(found, selection, folder, split, size)
     compute_image_mean.write_mean(pack.database_path(folder, "train"), folder)
+    facts = found.application.facts(found.parts, found.samples, patches)
+    if learnt := found.application.learnt(found.folder):
+        facts["train"] |= learnt
     done = Packed(
         folder,
         found.fingerprint,
         {split: int(patches[found.rows(split)].sum()) for split in SPLITS},
-        found.application.facts(found.parts, found.samples, patches),
+        facts,
         len(slices),
         dict(found.application.fitted(found.folder)),
         classes,

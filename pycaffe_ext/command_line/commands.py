@@ -243,7 +243,8 @@ DATA = (
     ),
     Command(
         "detector-curve",
-        "train the hand-crafted detector alone; polyps hit against candidates a frame",
+        "train the hand-crafted detector alone; polyps hit against candidates a frame. Of several folders, DATA=A:B, a"
+        " table of what it reaches on each and on synthetic worlds of small and of many polyps, also trained elsewhere",
         (*only("data", "dataset", "seed"), *READING, RUNS, output("tables and pictures", "RUNS/detector-SEED")),
         module="detector_curve",
         target="detector-curve",

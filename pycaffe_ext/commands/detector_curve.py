@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -27,17 +28,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from pycaffe_ext import detector
     from pycaffe_ext.applications.polyp import APPLICATION
     from pycaffe_ext.applications.preparation import draw_splits
-    from pycaffe_ext.detector import curves, pictures
+    from pycaffe_ext.detector import away, curves, pictures
     from pycaffe_ext.files import write_csv
     from pycaffe_ext.runs.settings import Settings
 
     seed, runs = options["seed"], Path(options["runs"])
     out = Path(options["out"]) if options["out"] else runs / f"detector-{seed}"
+    data = str(options["data"] or "")
+    folders = [data] if Path(data).is_dir() else data.split(os.pathsep)
+    if len(folders) > 1:
+        rows = away.table([Path(folder).expanduser() for folder in folders], options["dataset"], seed, runs)
+        write_csv(out / "sources.csv", away.Reached._fields, rows)
+        print(f"sources.csv: {out}")
+        return
     request = Settings.of("polyp", "scratch", **settings_options(options)).request
     frames = APPLICATION.items(request, runs).items
     parts = draw_splits(APPLICATION, request, frames)
     start = time.perf_counter()
     found, model = detector.cross_fitted(parts, replace(detector.Detector(), max_candidates=curves.MOST), seed)
+    if model.choice:
+        print(model.choice.text())
     print(f"trained and applied to {len(frames)} frames in {time.perf_counter() - start:.0f} s")
     points = _judged(parts, found)
     write_csv(out / "curve.csv", curves.Point._fields, points)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-import cv2
 import numpy as np
 
 from pycaffe_ext.data.frames import Frame, read_frame
-from pycaffe_ext.detector.edges import Edges, View, look
+from pycaffe_ext.detector.edges import Edges, View
+from pycaffe_ext.detector.field import Field, view_of
 from pycaffe_ext.detector.model import UNTRAINED_MODEL, Model
 from pycaffe_ext.detector.settings import Detector
 from pycaffe_ext.detector.voting import find_peaks, voters_box
@@ -23,27 +23,37 @@ from pycaffe_ext.processes import map_processes
 NONE = np.zeros((0, 5), np.float32)
 SMALLEST_FRAME = 32  # pixels: a shorter side shows no shape
 SMALLEST_BOX = 2.0  # pixels
+AT_ONCE = 30  # maxima whose boxes are drawn, until there are enough candidates
 
 
 def detect(image: np.ndarray, model: Model = UNTRAINED_MODEL) -> np.ndarray:
     """Candidates of a BGR uint8 (H, W, 3) frame, float32 (n, 5): x, y, w, h, score; best first.
 
-    x, y is the upper left corner; units are pixels of the frame, not rounded, clipped to it. score > 0 is finite,
-    higher = more polyp-like, and compares across frames. n <= max_candidates of the model's settings; frames that are
-    black, uniform or shorter than 32 pixels on a side have none. Raises UserError for another type or shape.
+    x, y is the upper left corner; units are pixels of the frame, not rounded, clipped to what it shows of the scene:
+    neither its size nor a black surround matters. score > 0 is finite, higher = more polyp-like, and compares across
+    frames. n <= max_candidates of the model's settings; frames that are black, uniform or show less than 32 pixels on a
+    side have none. Raises UserError for another type or shape.
     """
+    return detect_each(image, (model,))[0]
+
+
+def detect_each(image: np.ndarray, models: Sequence[Model]) -> list[np.ndarray]:
+    """`detect` by each of several models of the same working side; those of the same forests share their edges."""
     check_image(image)
-    height, width = image.shape[:2]
-    if min(height, width) < SMALLEST_FRAME:
-        return NONE.copy()
-    view = look(resized(image, model.settings.working_side))
-    scale = np.array([width / view.scene.shape[1], height / view.scene.shape[0]] * 2, np.float32)
-    found = propose(view, model.voters(view), model.settings)
-    boxes, score = _clipped(found[:, :4] * scale, height, width), found[:, 4]
-    whole = (boxes[:, 2] >= SMALLEST_BOX) & (boxes[:, 3] >= SMALLEST_BOX)
-    boxes, score = boxes[whole], score[whole]
-    kept = _suppress(boxes, model.settings)
-    return np.column_stack([boxes[kept], score[kept]]).astype(np.float32)
+    nothing = [NONE.copy() for _ in models]
+    if min(image.shape[:2]) < SMALLEST_FRAME:
+        return nothing
+    view, field = view_of(image, models[0].settings.working_side)
+    if min(field.size) < SMALLEST_FRAME:
+        return nothing
+    found, voters = [], dict[int, Edges]()
+    for model in models:
+        kind = id(model.first)
+        if kind not in voters:
+            voters[kind] = model.voters(view)
+        best = _best(view, voters[kind], field, model.settings)
+        found.append(best + np.array([field.left, field.top, 0, 0, 0], np.float32))
+    return found
 
 
 def check_image(image: np.ndarray) -> None:
@@ -52,19 +62,22 @@ def check_image(image: np.ndarray) -> None:
         raise UserError(f"detect: image is {given}; it must be BGR uint8 (height, width, 3)")
 
 
-def propose(view: View, voters: Edges, settings: Detector) -> np.ndarray:
-    """Maxima of the votes before suppression, float32 (n, 5) as from `detect`, in pixels of the view, not clipped."""
+def _best(view: View, voters: Edges, field: Field, settings: Detector) -> np.ndarray:
+    """The best maxima of the votes, none of which crowds a better one, as from `detect` but in pixels of the field."""
+    kept = NONE.copy()
     if not len(voters):
-        return NONE.copy()
+        return kept
     peaks = find_peaks(view, voters, settings)
-    return np.column_stack([voters_box(voters, peaks, settings), peaks.score]).astype(np.float32)
-
-
-def resized(image: np.ndarray, side: int) -> np.ndarray:
-    height, width = image.shape[:2]
-    scale = side / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    height, width = field.size
+    scale = np.array([width / view.scene.shape[1], height / view.scene.shape[0]] * 2, np.float32)
+    for start in range(0, len(peaks.x), AT_ONCE):
+        some = peaks.at(slice(start, start + AT_ONCE))
+        boxes = _clipped(voters_box(voters, some, settings) * scale, height, width)
+        whole = (boxes[:, 2:] >= SMALLEST_BOX).all(axis=1)
+        kept = _joined(kept, np.column_stack([boxes, some.score])[whole], settings)
+        if len(kept) == settings.max_candidates:
+            break
+    return kept
 
 
 def _clipped(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -73,16 +86,16 @@ def _clipped(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.hstack([start, np.clip(boxes[:, :2] + boxes[:, 2:], 0, ends) - start])
 
 
-def _suppress(boxes: np.ndarray, settings: Detector) -> list[int]:
-    """Rows to keep of boxes (n, 4) in falling order: none overlaps or crowds a better one."""
-    middle, half = boxes[:, :2] + boxes[:, 2:] / 2, np.sqrt(boxes[:, 2] * boxes[:, 3]) / 2
-    kept: list[int] = []
-    for i in range(len(boxes)):
-        near = np.hypot(*(middle[kept] - middle[i]).T) < settings.apart * np.sqrt(half[kept] * half[i])
-        if not (near.any() or (_overlap(boxes[i], boxes[kept]) > settings.overlap).any()):
-            kept.append(i)
+def _joined(kept: np.ndarray, found: np.ndarray, settings: Detector) -> np.ndarray:
+    """Kept candidates (k, 5) and those of `found` (n, 5), in falling order, that neither overlap nor crowd a better."""
+    for candidate in found:
         if len(kept) == settings.max_candidates:
             break
+        between = np.hypot(*(kept[:, :2] + kept[:, 2:4] / 2 - candidate[:2] - candidate[2:4] / 2).T)
+        half = np.sqrt(np.sqrt(np.prod(kept[:, 2:4], axis=1) * np.prod(candidate[2:4]))) / 2
+        near = between < settings.apart * half
+        if not (near.any() or (_overlap(candidate[:4], kept[:, :4]) > settings.overlap).any()):
+            kept = np.vstack([kept, candidate]).astype(np.float32)
     return kept
 
 

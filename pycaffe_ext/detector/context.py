@@ -61,9 +61,9 @@ def _maps(edges: Edges, probability: np.ndarray, shape: tuple[int, int]) -> list
 
 
 def _votes(edges: Edges, own: Edges, scene: np.ndarray, settings: Detector) -> np.ndarray:
-    """The votes of `edges` at the centre that each of `own` would vote for, at every other radius, float32 (n, k)."""
+    """The votes of `edges` at the centre that each of `own` would vote for, at every third radius, float32 (n, k)."""
     found = []
-    for radius in radii(scene, settings)[::2]:
+    for radius in radii(scene, settings)[::3]:
         votes, cell = cast(edges, scene, radius, settings)
         found.append(at(votes, cell, own.x + radius * own.nx, own.y + radius * own.ny))
     return np.stack(found, axis=1).astype(np.float32)

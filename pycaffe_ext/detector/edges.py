@@ -11,8 +11,9 @@ from pycaffe_ext.detector.settings import Detector
 
 DARK = 24  # the black surround of a frame stays below this in every channel, mucosa in shade mostly above
 GLARE = 1.25  # a specular spot is this much brighter than its surroundings
+MOST_EDGES = 5000  # of a frame, so that the time for one is bounded; one in ten has more
 MOST_ROWS = 16384  # OpenCV remaps fewer than 32768 at once
-NOISE = 0.3  # Lab units per pixel: gradients of this size are no edges, even where nothing else is near
+NOISE = 72  # Lab units per field's longest side: gradients of this size are no edges, even where nothing else is near
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def _glare(image: np.ndarray, scene: np.ndarray) -> np.ndarray:
     pale = image.min(axis=2).astype(np.float32)
     around = _smooth(pale, scene.astype(np.float32), max(image.shape[:2]) * 0.03)
     spots = (pale > 100) & (pale > GLARE * around + 15)
-    return cv2.dilate(spots.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
+    rim = round(max(image.shape[:2]) * 0.02) | 1
+    return cv2.dilate(spots.astype(np.uint8), np.ones((rim, rim), np.uint8)).astype(bool)
 
 
 def _smooth(channels: np.ndarray, trust: np.ndarray, sigma: float) -> np.ndarray:
@@ -122,7 +124,8 @@ def find_edges(view: View, settings: Detector) -> Edges:
 
     The gradient is that of the channel that changes most: lightness, or redness times settings.colour. An edge
     pixel is a ridge of its magnitude along the normal; weight = magnitude / (magnitude + mean magnitude around), and
-    only those whose weight exceeds settings.edge_floor are kept. Edges beside the surround and in glare are left out.
+    of those whose weight exceeds settings.edge_floor the strongest MOST_EDGES are kept. Edges beside the
+    surround and in glare are left out.
     """
     scene, spots, side = view.scene, view.spots, max(view.scene.shape)
     blurred = cv2.GaussianBlur(view.lab, (0, 0), settings.sigma * side)
@@ -130,8 +133,11 @@ def find_edges(view: View, settings: Detector) -> Edges:
     magnitude = np.hypot(gx, gy)
     inner = _inner(scene, max(2, round(side * 0.012)))
     around = _smooth(magnitude, inner.astype(np.float32), side * 0.1)
-    weight = magnitude / (magnitude + around + NOISE)
+    weight = magnitude / (magnitude + around + NOISE / side)
     y, x = np.nonzero(inner & ~spots & (weight > settings.edge_floor) & _ridge(magnitude, gx, gy))
+    if len(x) > MOST_EDGES:
+        strongest = np.sort(np.argsort(-weight[y, x], kind="stable")[:MOST_EDGES])
+        x, y = x[strongest], y[strongest]
     size = magnitude[y, x]
     columns = (x, y, gx[y, x] / size, gy[y, x] / size, weight[y, x])
     return Edges(*(column.astype(np.float32) for column in columns))

@@ -49,7 +49,7 @@ def _depth(mask: np.ndarray) -> np.ndarray:
 
 def _slope(depth: np.ndarray, edges: Edges, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Cosine between the normals and the way into the mask, (n,)."""
-    smooth = cv2.GaussianBlur(depth, (0, 0), 2)
+    smooth = cv2.GaussianBlur(depth, (0, 0), max(depth.shape) / 120)
     gx, gy = (cv2.Sobel(smooth, cv2.CV_32F, *order)[y, x] for order in ((1, 0), (0, 1)))
     return (gx * edges.nx + gy * edges.ny) / np.maximum(np.hypot(gx, gy), 1e-6)
 

@@ -8,6 +8,7 @@ import os
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,16 +24,39 @@ from pycaffe_ext.files import writing
 MOST_FEATURES = 4096  # of the second stage, in a file
 
 
+class Choice(NamedTuple):
+    """How many of the `polyps` of the training frames the first candidates hit, of models that saw other groups.
+
+    with_training : those of the trained models.  without : those of the untrained one.
+    """
+
+    with_training: int
+    without: int
+    polyps: int
+
+    @property
+    def trained(self) -> bool:
+        """Whether the trained one is kept: it hits as many or more."""
+        return self.with_training >= self.without
+
+    def text(self) -> str:
+        kept = "trained" if self.trained else "untrained, as training does not help here"
+        counts = f"{self.with_training} of {self.polyps} polyps with training, {self.without} without"
+        return f"detector: {kept} (on training frames that it did not see {counts})"
+
+
 @dataclass(frozen=True)
 class Model:
     """What `train` gives: the settings, the forest on oriented patches and the one on its outputs round about.
 
     Without forests it is the untrained detector, which lets every edge vote by its strength.
+    choice : why it has forests or none; None where nothing was compared.
     """
 
     settings: Detector
     first: Forest | None = None
     second: Forest | None = None
+    choice: Choice | None = None
 
     def voters(self, view: View) -> Edges:
         """The edge pixels that pass, each as often as it points to a polyp; weight: probability of its boundary."""
@@ -47,7 +71,7 @@ class Model:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an .npz of plain arrays, whole or not at all; reading it runs no code."""
         with writing(path, "wb") as file:
-            np.savez(file, allow_pickle=False, **self._arrays())
+            np.savez(file, allow_pickle=False, **self._arrays(), choice=np.array(self.choice or (), np.int64))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:
@@ -57,15 +81,18 @@ class Model:
             with np.load(path, allow_pickle=False) as file:
                 arrays = dict(file)
             settings = Detector(**json.loads(str(arrays["settings"])))
+            counts = arrays["choice"].tolist()
+            choice = Choice(*counts) if counts else None
         except FileNotFoundError:
             raise UserError(f"{path}: no such file; train the detector first") from None
         except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile):
             raise UserError(f"{path}: not a detector of this program, or damaged; remove it and train again") from None
         if not any("/" in name for name in arrays):
-            return cls(settings)
+            return cls(settings, choice=choice)
         stages = {"first/": COUNT, "second/": MOST_FEATURES}
         kept = ({name.removeprefix(s): a for name, a in arrays.items() if name.startswith(s)} for s in stages)
-        return cls(settings, *(from_arrays(a, n, str(path)) for a, n in zip(kept, stages.values(), strict=True)))
+        first, second = (from_arrays(a, n, str(path)) for a, n in zip(kept, stages.values(), strict=True))
+        return cls(settings, first, second, choice)
 
     def digest(self) -> str:
         """Hexadecimal sha256 of the settings and forests: equal for models that detect alike."""

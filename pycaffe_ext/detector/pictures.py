@@ -11,9 +11,10 @@ import numpy as np
 
 from pycaffe_ext import plotting
 from pycaffe_ext.data.frames import Frame, read_frame, read_mask
-from pycaffe_ext.detector.candidates import detect, resized
+from pycaffe_ext.detector.candidates import detect
 from pycaffe_ext.detector.curves import MOST, Point
-from pycaffe_ext.detector.edges import Edges, View, both_ways, find_edges, look
+from pycaffe_ext.detector.edges import Edges, View, both_ways, find_edges
+from pycaffe_ext.detector.field import view_of
 from pycaffe_ext.detector.model import Model, first_stage
 from pycaffe_ext.detector.oriented import describe
 from pycaffe_ext.detector.voting import cast, radii
@@ -76,13 +77,13 @@ def draw_stages(frames: Sequence[Frame], model: Model, path: Path) -> None:
 
 def _row(frame: Frame, model: Model, row: Sequence[Axes]) -> None:
     image = read_frame(frame)
-    view = look(resized(image, model.settings.working_side))
+    view, field = view_of(image, model.settings.working_side)
     rgb, edges = view.image[..., ::-1], find_edges(view, model.settings)
     grey = np.repeat(cv2.cvtColor(view.image, cv2.COLOR_BGR2GRAY)[..., None] // 4 + 190, 3, axis=2)
     voters = model.voters(view)
     passed = first_stage(edges, describe(view, edges), model.first)[0] if model.first else voters
     plotting.picture(row[0], rgb)
-    mask = cv2.resize(read_mask(frame).astype(np.uint8), view.scene.shape[1::-1])
+    mask = cv2.resize(field.of(read_mask(frame)).astype(np.uint8), view.scene.shape[1::-1])
     if mask.any():
         row[0].contour(mask, [0.5], colors="#56B4E9", linewidths=1)
     for axes, shown in zip(row[1:4], (both_ways(edges, np.tile(edges.weight, 2)), passed, voters), strict=True):
@@ -91,8 +92,8 @@ def _row(frame: Frame, model: Model, row: Sequence[Axes]) -> None:
         axes.scatter(shown.x, shown.y, c=shown.weight, cmap="Purples", vmin=0, vmax=0.8, s=0.5, lw=0)
     plotting.picture(row[4], _vote(view, voters, model))
     plotting.picture(row[5], rgb)
-    scale = view.scene.shape[1] / image.shape[1]
-    for i, (x, y, w, h, _) in enumerate(detect(image, model)[:SHOWN] * scale):
+    scale, off = view.scene.shape[1] / (field.right - field.left), np.array([field.left, field.top, 0, 0, 0])
+    for i, (x, y, w, h, _) in enumerate((detect(image, model)[:SHOWN] - off) * scale):
         row[5].add_patch(_box(x, y, w, h, "#F0E442" if i == 0 else "#ffffff"))
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
 from typing import Any
@@ -21,14 +21,16 @@ import cv2
 import numpy as np
 
 from pycaffe_ext.data.frames import Frame, map_frames, read_frame, read_mask
-from pycaffe_ext.detector.candidates import SMALLEST_FRAME, detect_all, resized
+from pycaffe_ext.detector.candidates import SMALLEST_FRAME, detect_all
+from pycaffe_ext.detector.choice import NOTHING, Compared, choose, compare
 from pycaffe_ext.detector.context import surroundings
-from pycaffe_ext.detector.edges import Edges, View, find_edges, look
+from pycaffe_ext.detector.edges import Edges, View, find_edges
+from pycaffe_ext.detector.field import view_of
 from pycaffe_ext.detector.forest import Forest, grow
 from pycaffe_ext.detector.labels import AHEAD, BEHIND, DARK, INSIDE, OTHER, SPOT, classify
 from pycaffe_ext.detector.model import Model, first_stage
 from pycaffe_ext.detector.oriented import describe
-from pycaffe_ext.detector.settings import Detector
+from pycaffe_ext.detector.settings import Detector, untrained
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.processes import map_processes
 from pycaffe_ext.threads import cores
@@ -54,14 +56,22 @@ class Samples:
 
 
 def train(
-    frames: Sequence[Frame], settings: Detector, seed: int, workers: int | None = None, progress: bool = True
+    frames: Sequence[Frame],
+    settings: Detector,
+    seed: int,
+    workers: int | None = None,
+    progress: bool = True,
+    compared: bool = True,
 ) -> Model:
     """The detector trained on `frames`; the same frames, settings and seed give the same one, whatever `workers`.
 
-    Time and memory are bounded: of more than settings.train_frames frames that many are drawn.
+    Time and memory are bounded: of more than settings.train_frames frames that many are drawn. It is the untrained one
+    where that finds more, as `cross_fitted` says, unless `compared` is False.
     Raises UserError if frames with polyps come from fewer than two groups, or no polyp has an edge.
     """
-    return _models(frames, settings, seed, (ALL,), workers, progress)[0][ALL]
+    if not compared:
+        return _models(frames, settings, seed, (ALL,), workers, progress)[0][ALL]
+    return cross_fitted({"train": frames}, settings, seed, workers, progress)[1]
 
 
 def cross_fitted(
@@ -71,24 +81,32 @@ def cross_fitted(
     workers: int | None = None,
     progress: bool = True,
 ) -> tuple[dict[str, list[np.ndarray]], Model]:
-    """Candidates of the frames of every part, and the model trained on all of parts["train"] and on nothing else.
+    """Candidates of the frames of every part, and the detector trained on all of parts["train"] and on nothing else.
 
     The candidates of the training frames come from models that saw no frame of their group, as candidates of other
-    frames do; those of the other parts from the returned model. Raises UserError as `train` does.
+    frames do; those of the other parts from the returned model. Where the candidates of the trained models hit fewer
+    polyps of the training frames than those of the untrained one, the untrained one is kept; for the candidates of a
+    fold the other two folds decide that. Raises UserError as `train` does.
     """
     frames = parts["train"]
     pairs = tuple(combinations(ALL, FOLDS - 1))
     models, fold_of = _models(frames, settings, seed, (ALL, *pairs), workers, progress)
     folds = np.array([fold_of[frame.group] for frame in frames])
-    found: dict[str, list[np.ndarray]] = {"train": [np.zeros((0, 5), np.float32)] * len(frames)}
+    plain = Model(untrained(settings))
+    both: list[Compared] = [NOTHING] * len(frames)
     for pair in pairs:
         own = np.flatnonzero(~np.isin(folds, pair)).tolist()
-        for i, boxes in zip(own, detect_all([frames[i] for i in own], models[pair], workers, progress), strict=True):
-            found["train"][i] = boxes
+        seen = compare([frames[i] for i in own], (models[pair], plain), workers, progress)
+        for i, compared in zip(own, seen, strict=True):
+            both[i] = compared
+    choice = choose(both)
+    model = replace(models[ALL] if choice.trained else plain, choice=choice)
+    kept = [choose([b for b, other in zip(both, folds, strict=True) if other != fold]).trained for fold in ALL]
+    found = {"train": [compared.candidates[0 if kept[fold] else 1] for compared, fold in zip(both, folds, strict=True)]}
     for part, others in parts.items():
         if part != "train":
-            found[part] = detect_all(others, models[ALL], workers, progress)
-    return found, models[ALL]
+            found[part] = detect_all(others, model, workers, progress)
+    return found, model
 
 
 def deal(frames: Sequence[Frame], positive: np.ndarray, seed: int) -> dict[str, int]:
@@ -206,8 +224,10 @@ def _opened(frame: Frame, settings: Detector) -> tuple[View, Edges, np.ndarray]:
     image, mask = read_frame(frame), read_mask(frame)
     if min(image.shape[:2]) < SMALLEST_FRAME:
         image, mask = np.zeros((SMALLEST_FRAME, SMALLEST_FRAME, 3), np.uint8), np.zeros((SMALLEST_FRAME,) * 2, bool)
-    view = look(resized(image, settings.working_side))
-    small = cv2.resize(mask.astype(np.uint8) * 255, view.scene.shape[1::-1], interpolation=cv2.INTER_AREA) > 127
+    view, field = view_of(image, settings.working_side)
+    small = (
+        cv2.resize(field.of(mask).astype(np.uint8) * 255, view.scene.shape[1::-1], interpolation=cv2.INTER_AREA) > 127
+    )
     edges = find_edges(view, settings)
     return view, edges, classify(edges, view, small)
 

@@ -13,6 +13,8 @@ from pycaffe_ext.detector.settings import Detector
 SECTORS = 8  # four orientations of the normal, each voted from its two sides
 ANGLES = np.arange(SECTORS) * (2 * np.pi / SECTORS)
 UNITS = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1).astype(np.float32)
+MOMENTS = np.hstack([UNITS, np.ones((SECTORS, 1), np.float32)])
+FINEST = 1 / 240  # share of the field's longest side: cells of a map of votes are no smaller
 MOST_PEAKS = 150  # per frame, before suppression
 TYPICAL = 0.15  # radius of a middling polyp as a share of the frame's longest side
 
@@ -26,6 +28,9 @@ class Peaks:
     r: np.ndarray
     score: np.ndarray
 
+    def at(self, index: slice) -> Peaks:
+        return Peaks(self.x[index], self.y[index], self.r[index], self.score[index])
+
 
 def enclosure(sides: np.ndarray) -> np.ndarray:
     """Combine the votes from the eight sides, (..., 8) in 0..1, to one number (...) in 0..1.
@@ -33,10 +38,8 @@ def enclosure(sides: np.ndarray) -> np.ndarray:
     The geometric means of all pairs of sides, weighted by 1 - cos of the angle between them: opposite sides count
     most, a single side gives 0 (so a line never wins), all eight sides in full give 1.
     """
-    roots = np.sqrt(sides)
-    total = roots.sum(axis=-1)
-    lean = roots @ UNITS
-    return np.sqrt(np.maximum(total**2 - (lean**2).sum(axis=-1), 0)) / SECTORS
+    x, y, total = np.moveaxis(np.sqrt(sides) @ MOMENTS, -1, 0)
+    return np.sqrt(np.maximum(total**2 - x**2 - y**2, 0)) / SECTORS
 
 
 def cast(edges: Edges, scene: np.ndarray, radius: float, settings: Detector) -> tuple[np.ndarray, float]:
@@ -46,7 +49,7 @@ def cast(edges: Edges, scene: np.ndarray, radius: float, settings: Detector) -> 
     boundary would lie outside `scene` counts at least settings.unseen.
     """
     spread = settings.spread
-    cell = max(1.0, radius * spread / 2)
+    cell = max(1.0, FINEST * max(scene.shape), radius * spread / 2)
     height, width = (int(np.ceil(n / cell)) for n in scene.shape)
     sides = _ballots(edges, radius, cell, (height, width))
     sigma = radius * spread / cell

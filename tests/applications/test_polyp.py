@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from pycaffe_ext.applications import sample_tables
-from pycaffe_ext.applications.polyp import APPLICATION, labelled
+from pycaffe_ext.applications.polyp import APPLICATION, MODEL, labelled
 from pycaffe_ext.applications.preparation import draw_splits
 from pycaffe_ext.data import synthetic
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.items import Samples
+from pycaffe_ext.detector import UNTRAINED_MODEL
+from pycaffe_ext.detector.model import Choice
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.runs.settings import DataRequest
 
@@ -151,6 +153,21 @@ def test_counts_at_each_stage(data):
         for name in ("patches", "patches_before_balancing"):
             for sign in ("positive", "negative"):
                 assert sum(part[name][sign] for part in fact["sources"].values()) == fact[name][sign]
+
+
+def test_whether_the_untrained_detector_was_kept_is_recorded_and_said(data, tmp_path):
+    samples = labelled(flat(data[0])[0], data[1])
+    patches = np.ones(samples.label.size, np.int64)
+    replace(UNTRAINED_MODEL, choice=Choice(2, 3, 4)).save(tmp_path / MODEL)
+    learnt = APPLICATION.learnt(tmp_path)
+    assert learnt["detector"].startswith("detector: untrained, as training does not help here")
+    assert "2 of 4 polyps with training, 3 without" in learnt["detector"]
+    facts = APPLICATION.facts(data[0], samples, patches)
+    facts["train"] |= learnt
+    lines = APPLICATION.data_text(facts, dict.fromkeys(data[0], 1))
+    assert len(lines) == 4 and lines[-1] == learnt["detector"]
+    UNTRAINED_MODEL.save(tmp_path / MODEL)
+    assert APPLICATION.learnt(tmp_path) == {}
 
 
 def test_of_synthetic_frames_most_are_to_learn_from(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from programs import run_tool
@@ -12,7 +13,8 @@ from pycaffe_ext.data.sources.plain import find as find_frames
 from pycaffe_ext.data.synthetic import render_video, write_sequences
 from pycaffe_ext.data.synthetic.anatomy import MOST_HEIGHT, Wall, build_wall, noise
 from pycaffe_ext.data.synthetic.camera import Bend, cast
-from pycaffe_ext.data.synthetic.optics import SMALLEST, pixel_rays
+from pycaffe_ext.data.synthetic.optics import pixel_rays
+from pycaffe_ext.data.synthetic.world import USUAL, WORLDS, World
 from pycaffe_ext.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +41,7 @@ def test_polyps_in_part_of_the_frames_and_never_in_every_fourth_video(data):
     shown = polyp_pixels(frames)
     assert 0.2 < (shown > 0).mean() < 0.9
     assert not shown[[f.group == "video003" for f in frames]].any()
-    assert shown[shown > 0].min() >= SMALLEST
+    assert shown[shown > 0].min() >= USUAL.smallest
 
 
 def test_same_seed_same_bytes_whatever_the_workers(data, tmp_path):
@@ -115,3 +117,25 @@ def test_tool_writes_a_set_and_tells_mistakes_in_one_line(tmp_path):
     wrong = run_tool(*asked, "--videos", "0")
     assert wrong.returncode == 1
     assert wrong.stderr.startswith("error: synthetic videos: 0") and wrong.stderr.count("\n") == 1
+
+
+def test_a_world_of_small_polyps_has_more_and_smaller_ones_in_a_wider_surround():
+    def drawn(world: World) -> list[tuple[np.ndarray, np.ndarray]]:
+        return list(render_video(0, 2, SIZE, seed=4, world=world))
+
+    usual, tiny = drawn(USUAL), drawn(WORLDS["tiny"])
+    black = [np.mean([(image.max(axis=2) < 24).mean() for image, _ in pictures]) for pictures in (usual, tiny)]
+    assert all(image.shape == (*SIZE, 3) and mask.shape == SIZE for image, mask in tiny)
+    assert black[1] > 0.45 > black[0]
+    areas = [
+        cv2.connectedComponentsWithStats(mask)[2][1:, cv2.CC_STAT_AREA]
+        for pictures in (usual, tiny)
+        for _, mask in pictures
+    ]
+    assert max(np.concatenate(areas[2:])) < 0.3 * max(np.concatenate(areas[:2]))
+
+
+@pytest.mark.parametrize("wrong", [{"polyps": (0, 2)}, {"size": (0.4, 0.2)}, {"flat": 1.5}, {"border": float("nan")}])
+def test_a_world_out_of_range_is_refused(wrong):
+    with pytest.raises(UserError, match=f"synthetic world: {next(iter(wrong))}"):
+        World(**wrong)

@@ -22,6 +22,7 @@ from pycaffe_ext.detector import (
     lesions,
 )
 from pycaffe_ext.detector.edges import Edges, find_edges, look, visible
+from pycaffe_ext.detector.field import field
 from pycaffe_ext.detector.voting import cast, enclosure
 from pycaffe_ext.errors import UserError
 
@@ -117,6 +118,53 @@ def test_a_frame_of_another_size_gives_the_same_boxes_scaled():
     image = scene(ellipse((400, 480), (240, 200), (60, 70)))
     larger = cv2.resize(image, (960, 800), interpolation=cv2.INTER_CUBIC)
     assert np.allclose(detect(larger)[0, :4], 2 * detect(image)[0, :4], atol=12)
+
+
+def framed() -> np.ndarray:
+    """Two polyps and a small one in a round field with a black surround."""
+    mask = ellipse((400, 480), (180, 150), (50, 40)) | ellipse((400, 480), (320, 260), (30, 36))
+    shown = ellipse((400, 480), (240, 200), (226, 190))
+    return np.where(shown[..., None], scene(mask | ellipse((400, 480), (330, 110), (7, 7))), 3).astype(np.uint8)
+
+
+def assert_same_polyps(found: np.ndarray, expected: np.ndarray) -> None:
+    """The three polyps of `framed` have the same boxes, to 1 % of the field, and nearly the same scores."""
+    assert (expected[:3, 4] > 2 * expected[3, 4]).all() and (found[:3, 4] > 2 * found[3, 4]).all()
+    order = [np.argsort(candidates[:3, 0]) for candidates in (found, expected)]
+    assert np.abs(found[order[0], :4] - expected[order[1], :4]).max() < 0.01 * 452
+    assert found[order[0], 4] == pytest.approx(expected[order[1], 4], rel=0.1)
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0])
+def test_candidates_do_not_depend_on_the_size_of_the_frame(scale):
+    image = framed()
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    found = detect(cv2.resize(image, None, fx=scale, fy=scale, interpolation=how))
+    assert_same_polyps(found / [scale, scale, scale, scale, 1], detect(image))
+
+
+def test_a_black_surround_with_text_does_not_change_the_candidates():
+    image = framed()
+    wide = cv2.copyMakeBorder(image, 90, 200, 380, 60, cv2.BORDER_CONSTANT, value=(2, 2, 2))
+    cv2.putText(wide, "12:05:17", (20, 80), 0, 1.2, (230, 230, 230), 2)
+    assert_same_polyps(detect(wide) - [380, 90, 0, 0, 0], detect(image))
+    assert np.abs(np.array(field(wide, 320)) - [90, 380, 90, 380] - field(image, 320)).max() <= 2
+
+
+@pytest.mark.parametrize("share", [0.02, 0.035, 0.06])
+def test_small_lesions_are_among_the_first_candidates(share):
+    radius = round(share * 960 / 2)
+    mask = ellipse((800, 960), (560, 330), (radius, radius))
+    found = detect(scene(mask))
+    hit = lesion_of(found, mask)[:5] > 0
+    assert hit.any() and box_iou(found[:5][hit][0], mask) > 0.2
+
+
+def test_many_polyps_of_different_sizes_are_found_in_one_frame():
+    places = [((90, 90), 40), ((380, 100), 22), ((250, 210), 55), ((100, 320), 14), ((400, 320), 30)]
+    masks = [ellipse((400, 480), centre, (radius, radius)) for centre, radius in places]
+    whole = np.logical_or.reduce(masks)
+    assert lesions(whole)[1] == 5 and set(lesion_of(detect(scene(whole)), whole)) >= {1, 2, 3, 4, 5}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,10 @@ from pycaffe_ext.data.frames import Frame, polyp_pixels, read_image, read_mask
 from pycaffe_ext.data.groups import join_near_duplicates
 from pycaffe_ext.data.sources.plain import find as find_frames
 from pycaffe_ext.detector import Detector, Model, curves, forest, labels, oriented, training
+from pycaffe_ext.detector.choice import Compared, choose
 from pycaffe_ext.detector.edges import Edges, both_ways, find_edges, look
+from pycaffe_ext.detector.model import Choice
+from pycaffe_ext.detector.settings import untrained
 from pycaffe_ext.detector.voting import cast
 from pycaffe_ext.errors import UserError
 
@@ -151,6 +154,14 @@ def parts(tmp_path_factory) -> dict[str, list[Frame]]:
     return splits.split_items(frames, polyp_pixels(frames, progress=False) > 0)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def training_is_kept():
+    """Few small frames teach little: the tests of the forests keep them, whatever they find."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(training, "choose", lambda _: Choice(1, 0, 1))
+        yield
+
+
 @pytest.fixture(scope="module")
 def fitted(parts):
     return detector.cross_fitted(parts, QUICK, 0, workers=1, progress=False)
@@ -239,6 +250,43 @@ def test_frames_that_show_nothing_may_be_among_the_training_frames(parts, fitted
     found, model = detector.cross_fitted({"train": [*parts["train"], *odd]}, QUICK, 0, workers=1, progress=False)
     assert [len(boxes) for boxes in found["train"][-3:]] == [0, 0, 0]
     assert model.first is not None and any(len(boxes) for boxes in found["train"])
+
+
+# Whether training is worth it
+
+
+def test_untrained_is_kept_where_it_hits_more_polyps_and_only_there():
+    nothing = (np.zeros((0, 5), np.float32),) * 2
+
+    def counted(*hits: tuple[int, int]) -> Choice:
+        return choose([Compared(nothing, pair, 3) for pair in hits])
+
+    assert counted((1, 2), (2, 2)) == (3, 4, 6) and not counted((1, 2), (2, 2)).trained
+    assert counted((1, 2), (3, 2)).trained and counted((2, 1)).trained  # as many, and more
+    assert choose([]).trained
+
+
+def test_forests_that_learnt_from_wrong_masks_are_not_kept(parts, tmp_path, monkeypatch):
+    """Masks far from the polyps teach nothing: what the trained models find is compared on the right ones."""
+    monkeypatch.setattr(training, "choose", choose)
+    nowhere = leaf_of_nothing()
+    monkeypatch.setattr(training, "grow", lambda *_: nowhere)
+    found, model = detector.cross_fitted(parts, QUICK, 0, workers=1, progress=False)
+    plain = Model(untrained(QUICK))
+    assert model == replace(plain, choice=model.choice) and not model.choice.trained
+    assert "untrained" in model.choice.text() and f"of {model.choice.polyps} polyps" in model.choice.text()
+    for frame, boxes in zip(parts["test"], found["test"], strict=True):
+        assert np.array_equal(boxes, detector.detect(read_image(frame.image), plain))
+    model.save(tmp_path / "kept.npz")
+    assert Model.load(tmp_path / "kept.npz") == model
+
+
+def leaf_of_nothing() -> forest.Forest:
+    """A leaf that calls no edge a boundary."""
+    value = np.zeros((1, labels.CLASSES), np.float32)
+    value[0, labels.OTHER] = 1
+    index = np.zeros(1, np.int32)
+    return forest.Forest(index, index, np.full(1, np.inf, np.float32), index, value, 0)
 
 
 # Its file

@@ -23,9 +23,12 @@ from pycaffe_ext.data.synthetic.optics import (
     shade,
     wall_slopes,
 )
+from pycaffe_ext.data.synthetic.world import USUAL, WORLDS, World
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing_folder
 from pycaffe_ext.processes import map_processes
+
+__all__ = ["WORLDS", "World", "render_video", "write_sequences"]
 
 SIZE = (288, 352)  # height, width
 WITHOUT_POLYPS = 4  # every fourth video shows none
@@ -41,6 +44,7 @@ def write_sequences(
     seed: int = 0,
     workers: int = 2,
     progress: bool = True,
+    world: World = USUAL,
 ) -> None:
     """Write `images/VIDEO/NNN.jpg` and `masks/VIDEO/NNN.png`, whole or not at all; the same seed, the same bytes.
 
@@ -50,31 +54,35 @@ def write_sequences(
         if value < least:
             raise UserError(f"synthetic {name}: {value} is too small; at least {least}")
     with writing_folder(folder) as part:
-        work = partial(_write_video, part, frames=frames, size=(size[0], size[1]), seed=seed)
+        work = partial(_write_video, part, frames=frames, size=(size[0], size[1]), seed=seed, world=world)
         list(map_processes(work, range(videos), "synthetic videos", workers, progress, unit="video", chunk=1))
 
 
 def render_video(
-    video: int, frames: int, size: tuple[int, int] = SIZE, seed: int = 0
+    video: int, frames: int, size: tuple[int, int] = SIZE, seed: int = 0, world: World = USUAL
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Frames (H, W, 3) uint8 BGR with masks (H, W) uint8 0/255 of one video."""
     rng = np.random.default_rng([seed, video])
     times, end = (np.arange(frames) + 0.5) / frames, START + PACE * frames
-    polyps = 0 if video % WITHOUT_POLYPS == WITHOUT_POLYPS - 1 else int(rng.integers(1, 3))
-    wall, bend, lens = build_wall(rng, polyps, START + 1.0, end + 0.5), random_bend(rng), random_lens(rng, size)
-    slopes, rays = wall_slopes(wall.height), pixel_rays(size)
+    polyps = (
+        0 if video % WITHOUT_POLYPS == WITHOUT_POLYPS - 1 else int(rng.integers(world.polyps[0], world.polyps[1] + 1))
+    )
+    wall, bend = build_wall(rng, polyps, START + 1.0, end + 0.5, world), random_bend(rng)
+    seen = world.scene(size)
+    lens, slopes, rays = random_lens(rng, seen), wall_slopes(wall.height), pixel_rays(seen)
     path = random_path(rng, bend, times, (START, end), wall.polyps)
     for position, rotation in zip(*path, strict=True):
         hits = cast(wall.height, bend, position, rays @ rotation.T)
         linear = shade(wall, slopes, hits, position + rotation @ lens.light, lens)
-        yield expose(linear, lens, rng), polyp_mask(wall, hits, lens)
+        mask = polyp_mask(wall, hits, lens, world.smallest)
+        yield world.framed(expose(linear, lens, rng), size), world.framed(mask, size)
 
 
-def _write_video(folder: Path, video: int, frames: int, size: tuple[int, int], seed: int) -> None:
+def _write_video(folder: Path, video: int, frames: int, size: tuple[int, int], seed: int, world: World) -> None:
     name = f"video{video:03d}"
     for part in ("images", "masks"):
         (folder / part / name).mkdir(parents=True)
-    for number, (image, mask) in enumerate(render_video(video, frames, size, seed)):
+    for number, (image, mask) in enumerate(render_video(video, frames, size, seed, world)):
         _write(folder / "images" / name / f"{number:04d}.jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         _write(folder / "masks" / name / f"{number:04d}.png", mask, [cv2.IMWRITE_PNG_BILEVEL, 1])
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from pycaffe_ext.data.synthetic.world import USUAL, World
+
 ROWS, COLUMNS = 640, 1280
 TEXEL = 2 * np.pi / ROWS  # one texel is the same length along and around the tube
 LENGTH = COLUMNS * TEXEL
@@ -43,7 +45,7 @@ class Spot:
     radius: np.ndarray
 
 
-def build_wall(rng: np.random.Generator, polyps: int, first: float, last: float) -> Wall:
+def build_wall(rng: np.random.Generator, polyps: int, first: float, last: float, world: World = USUAL) -> Wall:
     """A wall with `polyps` polyps between the depths `first` and `last`, and distractors everywhere."""
     noises = {wavelength: noise(rng, wavelength) for wavelength in (6, 20, 60, 140)}
     wall = Wall(
@@ -57,7 +59,7 @@ def build_wall(rng: np.random.Generator, polyps: int, first: float, last: float)
     for _ in range(rng.integers(4, 9)):
         _add_knob(wall, rng)
     for place in wall.polyps:
-        _add_polyp(wall, rng, *place)
+        _add_polyp(wall, rng, *place, world)
     for _ in range(rng.integers(0, 12)):
         _add_residue(wall, rng)
     for _ in range(rng.integers(0, 5)):
@@ -160,10 +162,11 @@ def _somewhere(rng: np.random.Generator) -> tuple[float, float]:
     return rng.uniform(0, 2 * np.pi), rng.uniform(0, LENGTH)
 
 
-def _add_polyp(wall: Wall, rng: np.random.Generator, angle: float, depth: float) -> None:
+def _add_polyp(wall: Wall, rng: np.random.Generator, angle: float, depth: float, world: World) -> None:
     """A sessile dome, a flat lesion or a tall head, with a surface and a colour of its own."""
-    kind = rng.choice(("sessile", "flat", "tall"), p=(0.55, 0.2, 0.25))
-    reach = rng.uniform(0.26, 0.46) * {"sessile": 1.0, "flat": 1.2, "tall": 0.8}[kind]
+    rest = 1 - world.flat
+    kind = rng.choice(("sessile", "flat", "tall"), p=(0.6875 * rest, world.flat, 0.3125 * rest))
+    reach = rng.uniform(*world.size) * {"sessile": 1.0, "flat": 1.2, "tall": 0.8}[kind]
     size = reach, reach * rng.uniform(0.65, 1.0)
     spot = _place(rng, angle, depth, size, 0.25 if kind == "flat" else 0.12)
     at, radius = spot.at, spot.radius

@@ -9,9 +9,9 @@ import numpy as np
 
 from pycaffe_ext.data.synthetic.anatomy import TEXEL, Wall
 from pycaffe_ext.data.synthetic.camera import Hits
+from pycaffe_ext.data.synthetic.world import USUAL
 
 FOCAL = 0.40  # of the picture's width: about 103 degrees across
-SMALLEST = 350  # pixels; less of a polyp than that is not annotated
 
 
 @dataclass
@@ -72,11 +72,11 @@ def expose(linear: np.ndarray, lens: Lens, rng: np.random.Generator) -> np.ndarr
     return np.clip(np.clip(picture, 0, 255) * lens.border[..., None] + 0.5, 0, 255).astype(np.uint8)
 
 
-def polyp_mask(wall: Wall, hits: Hits, lens: Lens) -> np.ndarray:
-    """(H, W) uint8, 255 where a polyp is seen; specks below SMALLEST pixels are left out."""
+def polyp_mask(wall: Wall, hits: Hits, lens: Lens, smallest: int = USUAL.smallest) -> np.ndarray:
+    """(H, W) uint8, 255 where a polyp is seen; specks below `smallest` pixels are left out."""
     mask = ((_sample(wall.polyp, hits) > 0.5) & (lens.border > 0.5)).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
-    keep = stats[:, cv2.CC_STAT_AREA] >= SMALLEST
+    keep = stats[:, cv2.CC_STAT_AREA] >= smallest
     keep[0] = False
     return keep[labels].astype(np.uint8) * 255
 
