@@ -21,28 +21,39 @@ from pycaffe_ext.detector.settings import UNTRAINED, Detector
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import writing
 
+FIRST = 10  # candidates of a frame by which the trained and the untrained detector are compared
 MOST_FEATURES = 4096  # of the second stage, in a file
 
 
 class Choice(NamedTuple):
-    """How many of the `polyps` of the training frames the first candidates hit, of models that saw other groups.
+    """What trained models and the untrained one find on training frames, of groups that the trained ones did not see.
 
-    with_training : those of the trained models.  without : those of the untrained one.
+    with_training, without : of the `polyps`, those that the first candidates of a frame hit, FIRST at most.
+    one_only : those that only one of the two hits.
+    early, early_without : the same hits summed over the first 1, 2 ... FIRST candidates: the better the ranking, the
+    more of them.
     """
 
     with_training: int
     without: int
     polyps: int
+    one_only: int
+    early: int
+    early_without: int
 
     @property
     def trained(self) -> bool:
-        """Whether the trained one is kept: it hits as many or more."""
-        return self.with_training >= self.without
+        """Whether the trained one is kept: it hits more; or, where they differ by less than chance does, ranks better.
+
+        Under the hypothesis that both are as good the difference has the standard deviation sqrt(one_only).
+        """
+        more = self.with_training - self.without
+        return more > 0 if more**2 > self.one_only else self.early >= self.early_without
 
     def text(self) -> str:
         kept = "trained" if self.trained else "untrained, as training does not help here"
         counts = f"{self.with_training} of {self.polyps} polyps with training, {self.without} without"
-        return f"detector: {kept} (on training frames that it did not see {counts})"
+        return f"detector: {kept} (on training frames that it did not see, the first {FIRST} candidates hit {counts})"
 
 
 @dataclass(frozen=True)

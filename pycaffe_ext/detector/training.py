@@ -85,8 +85,8 @@ def cross_fitted(
 
     The candidates of the training frames come from models that saw no frame of their group, as candidates of other
     frames do; those of the other parts from the returned model. Where the candidates of the trained models hit fewer
-    polyps of the training frames than those of the untrained one, the untrained one is kept; for the candidates of a
-    fold the other two folds decide that. Raises UserError as `train` does.
+    polyps of the training frames than those of the untrained one, the untrained one is kept (see `Choice.trained`);
+    for the candidates of a fold the other two folds decide that. Raises UserError as `train` does.
     """
     frames = parts["train"]
     pairs = tuple(combinations(ALL, FOLDS - 1))

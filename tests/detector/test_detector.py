@@ -158,7 +158,7 @@ def parts(tmp_path_factory) -> dict[str, list[Frame]]:
 def training_is_kept():
     """Few small frames teach little: the tests of the forests keep them, whatever they find."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(training, "choose", lambda _: Choice(1, 0, 1))
+        patched.setattr(training, "choose", lambda _: Choice(1, 0, 1, 1, 1, 0))
         yield
 
 
@@ -255,15 +255,25 @@ def test_frames_that_show_nothing_may_be_among_the_training_frames(parts, fitted
 # Whether training is worth it
 
 
-def test_untrained_is_kept_where_it_hits_more_polyps_and_only_there():
+def chosen(*ranks: tuple[int, int]) -> Choice:
+    """Of a frame with a polyp for each pair: the place of the first candidate that hits it, trained and untrained."""
     nothing = (np.zeros((0, 5), np.float32),) * 2
+    return choose([Compared(nothing, np.array(ranks).T.reshape(2, -1))])
 
-    def counted(*hits: tuple[int, int]) -> Choice:
-        return choose([Compared(nothing, pair, 3) for pair in hits])
 
-    assert counted((1, 2), (2, 2)) == (3, 4, 6) and not counted((1, 2), (2, 2)).trained
-    assert counted((1, 2), (3, 2)).trained and counted((2, 1)).trained  # as many, and more
+def test_untrained_is_kept_where_it_hits_more_polyps_than_chance_explains():
+    lost, won, both = (12, 4), (4, 12), (3, 3)
+    assert chosen(lost, won, both, both) == (3, 3, 4, 2, 6 + 7 + 7, 6 + 7 + 7)
+    assert not chosen(*[lost] * 5, won, won, *[(0, 9)] * 20).trained  # by 3 of 7, and 3 > sqrt(7)
+    assert chosen(*[won] * 5, lost, *[(9, 0)] * 20).trained  # however much better the untrained one ranks
     assert choose([]).trained
+
+
+def test_within_chance_the_ranking_decides():
+    lost, won = (12, 4), (4, 12)
+    assert chosen(*[lost] * 5, *[won] * 4, *[(0, 2)] * 10).trained
+    assert not chosen(*[lost] * 4, *[won] * 5, *[(2, 0)] * 10).trained
+    assert chosen(*[lost] * 4, *[won] * 4).trained  # exactly alike
 
 
 def test_forests_that_learnt_from_wrong_masks_are_not_kept(parts, tmp_path, monkeypatch):
