@@ -61,7 +61,7 @@ def choose(training: Training, card: Card | None, whose: str, side: int, scale: 
     """
     card = card if is_fine_tuning(training.scheme, training.arch) else None
     if card and card.arch not in ("", training.arch):
-        raise UserError(f"the donor's card ({whose}) says that it is a {card.arch}, not {training.arch}; check ARCH=")
+        raise UserError(f"the donor's card ({whose}) says ARCH={card.arch}, not {training.arch}; check ARCH=")
     mean = _mean(training, card, whose, side)
     factor, origin = (scale, NETS_OWN) if card is None else (card.scale, f"the donor's card, {whose}")
     if training.scale is not None:
