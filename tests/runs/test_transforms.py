@@ -109,7 +109,7 @@ def test_files_and_records_say_which_mean_it_is() -> None:
         ),
         (
             lambda: chosen(Card(arch="caffenet")),
-            r"x.card.prototxt\) says that it is a caffenet, not alexnet; check ARCH",
+            r"x.card.prototxt\) says ARCH=caffenet, not alexnet; check ARCH",
         ),
         (lambda: Training("ft-conv3", mean="1,2"), "MEAN=: 2 mean values; give one for all channels or 3"),
         (lambda: Training("ft-conv3", mean="1,2,nan"), "MEAN=: mean values 1, 2, nan must be finite"),
