@@ -11,7 +11,7 @@ from pycaffe_ext.detector.settings import Detector
 
 DARK = 24  # the black surround of a frame stays below this in every channel, mucosa in shade mostly above
 GLARE = 1.25  # a specular spot is this much brighter than its surroundings
-MOST_EDGES = 5000  # of a frame, so that the time for one is bounded; one in ten has more
+MOST_EDGES = 2500  # of a frame, which bounds its time: most frames have more, and find as many polyps by the strongest
 MOST_ROWS = 16384  # OpenCV remaps fewer than 32768 at once
 NOISE = 72  # Lab units per field's longest side: gradients of this size are no edges, even where nothing else is near
 
