@@ -15,8 +15,6 @@ from pycaffe_ext.evaluation.metrics.base import PatchScores
 from pycaffe_ext.files import digest, writing
 from pycaffe_ext.progress import bar
 
-STORE = "test_scores"  # folder of the finished slices of the test, in the run's
-
 Score = Callable[[int], tuple[np.ndarray, np.ndarray]]
 
 
@@ -29,7 +27,7 @@ def score_slices(tests: TestSlices, data: Path, run: Path, weights: Path, score:
     goes on with the next one; it counts as long as the `weights` are the same.
     """
     split, mark, count = tests.split, digest(weights), len(tests.selections)
-    store, folder = _store(run, split), data if count == 1 and split == "test" else run
+    store, folder = store_of(run, split), data if count == 1 and split == "test" else run
     for number in bar(range(count), f"{split} slices", unit="slice", progress=count > 1):
         if _load(store, number, mark) is None:
             tests.pack(number, folder)
@@ -44,11 +42,12 @@ def score_slices(tests: TestSlices, data: Path, run: Path, weights: Path, score:
 def forget(run: Path) -> None:
     """Remove what was kept of the slices."""
     for split in ("test", "val"):
-        shutil.rmtree(_store(run, split), ignore_errors=True)
+        shutil.rmtree(store_of(run, split), ignore_errors=True)
 
 
-def _store(run: Path, split: str) -> Path:
-    return run / (STORE if split == "test" else f"{split}_scores")
+def store_of(run: Path, split: str) -> Path:
+    """Folder of a split's finished slices, in the run's."""
+    return run / f"{split}_scores"
 
 
 _FIELDS = ("sample", "label", "probability")

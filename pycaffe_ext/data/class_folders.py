@@ -19,6 +19,7 @@ from pycaffe_ext.data.items import SPLITS
 from pycaffe_ext.data.names import by_identifier, check_look, identifier, some
 from pycaffe_ext.data.sources.folders import plain_name, subfolders
 from pycaffe_ext.data.sources.grouping import groups_table
+from pycaffe_ext.data.sources.layout import check_folder
 from pycaffe_ext.data.sources.listing import ending, left_by_system, refuse_unread, walk
 from pycaffe_ext.data.sources.source import About
 from pycaffe_ext.errors import UserError
@@ -99,9 +100,7 @@ def check_enough(place: Path, classes: Sequence[str], images: Sequence[Image]) -
 
 
 def _home(folder: Path) -> Path:
-    if not folder.is_dir():
-        what = "is a file, not a folder" if folder.exists() else "no such folder"
-        raise UserError(f"{folder}: {what}; DATA= is a folder with a sub-folder for each class")
+    check_folder(folder, "a folder with a sub-folder for each class")
     inside = subfolders(folder)
     if len(inside) == 1 and len(subfolders(inside[0])) > 1 and not any(walk(folder, SUFFIXES, depth=0)):
         return inside[0]

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pycaffe_ext.data.assigned import KEYS, assigned
 from pycaffe_ext.data.class_folders import SPLITS_TABLE, check_no_other_table, named_pictures, with_tables
 from pycaffe_ext.data.images import Image
-from pycaffe_ext.data.names import by_identifier, identifier, some
+from pycaffe_ext.data.names import by_identifier, identifier
+from pycaffe_ext.data.sources import layout
 from pycaffe_ext.data.sources.folders import child, plain_name, subfolders
 from pycaffe_ext.data.sources.grouping import GROUPS
-from pycaffe_ext.data.sources.listing import left_by_system, walk
+from pycaffe_ext.data.sources.listing import walk
 from pycaffe_ext.data.sources.source import About
 from pycaffe_ext.data.tables import LINE
-from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.errors import UserError
 from pycaffe_ext.pictures.shown import SUFFIXES
 
 CLASSES = ("uninformative", "informative")
@@ -35,7 +36,6 @@ WORDS = (  # as `plain_name` makes them
 )
 VIEWS = {"bbps01": 0, "impactedstool": 0, "bbps23": 1}
 NERTHUS_NAME = re.compile(r"(bowel_\d+)_score_([0-3])-\d+_\d+")
-HELP = "`make data-help` shows the layouts"
 
 
 @dataclass(frozen=True)
@@ -70,22 +70,11 @@ def find(folder: str | Path, dataset: str | None = None, keep_damaged: bool = Fa
 
 def recognise(folder: str | Path, dataset: str | None = None) -> tuple[FrameSource, Path]:
     """The layout and the folder that has it, `folder` or one in it; raises UserError if there is none."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        what = "is a file, not a folder" if folder.exists() else "no such folder"
-        raise UserError(f"{folder}: {what}; DATA= is the folder of a data set")
-    choices = [SOURCES[known(dataset, SOURCES, "data set")]] if dataset else list(SOURCES.values())
-    for homes in ([folder], subfolders(folder)):
-        found = [(source, home) for home in homes for source in choices if source.look(home)]
-        if len({home for _, home in found}) > 1:
-            raise UserError(f"{folder}: holds several data sets ({_listed(found)}); give one of them as DATA=")
-        if found:
-            return found[0]
-    names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir() if not left_by_system(path.name))
-    raise UserError(
-        f"{folder}: holds {some(names) or 'nothing'}; expected informative/ and uninformative/ with frames, or frames"
-        f" with a CSV file (frame,label), or, with DEGRADE=1, a data set of polyp frames: {HELP}"
+    expected = (
+        "informative/ and uninformative/ with frames, or frames with a CSV file (frame,label), or, with DEGRADE=1, a"
+        " data set of polyp frames"
     )
+    return layout.recognise(folder, dataset, SOURCES, expected, first_counts=True)
 
 
 def label_of(word: str, where: str) -> int:
@@ -96,10 +85,6 @@ def label_of(word: str, where: str) -> int:
             return label
     allowed = " or ".join(" = ".join((CLASSES[label], *WORDS[label][1:])) for label in (1, 0))
     raise UserError(f"{where}: label {word!r} is not known; write {allowed}")
-
-
-def _listed(found: Sequence[tuple[FrameSource, Path]]) -> str:
-    return some([f"{source.slug} in {home.name}/" for source, home in found], 5)
 
 
 def _of_folders(folders: dict[Path, int], slug: str, keep_damaged: bool) -> list[Image]:

@@ -37,11 +37,11 @@ trained has biases of one constant, and no scale: 2 is not asked of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-Blobs = Mapping[str, Sequence[np.ndarray]]
+from pycaffe_ext.donor.weights import Blobs
 
 FIRST = 13.0  # times the first layer's weights may be smaller or larger than the others'
 SPREAD = 16.0  # of a trained classifier's raw values over its classes

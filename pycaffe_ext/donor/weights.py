@@ -226,6 +226,12 @@ def fresh_layers(
     return found
 
 
+def own_blobs(file: Path) -> dict[str, list[np.ndarray]]:
+    """Blobs by layer, without those that HDF5 leaves to another layer: no net here shares any, and the transfer proof
+    misses them."""
+    return {name: [blob for blob in blobs if blob is not None] for name, blobs in proto.read_blobs(file).items()}
+
+
 def check_transfer(donor: Blobs, net: Shapes, fresh: Iterable[str]) -> None:
     """Prove that exactly the layers `fresh` start from their fillers and every other one from the donor.
 

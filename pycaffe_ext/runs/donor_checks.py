@@ -15,11 +15,11 @@ import numpy as np
 
 from pycaffe_ext import nets
 from pycaffe_ext.donor import scale
-from pycaffe_ext.donor.weights import Blobs
+from pycaffe_ext.donor.weights import Blobs, own_blobs
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.nets.layers import layer
 from pycaffe_ext.nets.shapes import parameter_shapes
-from pycaffe_ext.proto import caffe_pb2, read_blobs, write_text
+from pycaffe_ext.proto import caffe_pb2, write_text
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.scoring import collect
 
@@ -44,10 +44,10 @@ class Checked:
 
     @property
     def layers(self) -> list[str]:
-        """The net's layers that start from the donor, from the input on; none of whose blobs is another's (None)."""
+        """The net's layers that start from the donor, from the input on."""
         net = self.arch.train_val(self.spec)
         names = parameter_shapes(net, image=self.arch.input)
-        return [name for name in names if name in self.blobs and all(blob is not None for blob in self.blobs[name])]
+        return [name for name in names if name in self.blobs]
 
 
 def before_training(caffe: Caffe, donor: Checked, database: Path, folder: Path) -> list[str]:
@@ -66,8 +66,8 @@ def before_training(caffe: Caffe, donor: Checked, database: Path, folder: Path) 
 
 def after_the_first_epoch(donor: Checked, weights: Path) -> list[str]:
     """The warning that a layer moved too far, from the weights of the first snapshot."""
-    hidden, found = set(donor.layers), read_blobs(weights)
-    trained = {name: [blob for blob in found[name] if blob is not None] for name in found if name in hidden}
+    hidden = set(donor.layers)
+    trained = {name: blobs for name, blobs in own_blobs(weights).items() if name in hidden}
     return _named(donor, [scale.moved(donor.blobs, trained)])
 
 

@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
-
 from pycaffe_ext import nets
 from pycaffe_ext.donor import DONOR, weights
 from pycaffe_ext.donor.cards import Card, card_path
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.nets.shapes import parameter_shapes
 from pycaffe_ext.nets.spec import SCALABLE
-from pycaffe_ext.proto import read_blobs
 from pycaffe_ext.runs.settings import Settings
 from pycaffe_ext.schemes import is_fine_tuning
 
@@ -56,7 +53,7 @@ def find_donor(settings: Settings) -> Donor:
     given, alexnet = settings.training.weights, settings.training.arch == SCALABLE
     if given or alexnet:
         file = weights.resolve(given, WEIGHTS) if given else DONOR
-        blobs = _own_blobs(file)
+        blobs = weights.own_blobs(file)
         width = weights.donor_width(blobs) if alexnet else Fraction(1)
         card, whose = weights.card_of(given or DONOR, WEIGHTS) or (None, "")
         return Donor(file, blobs, width, not given, card, whose if given else card_path(DONOR).name)
@@ -69,11 +66,6 @@ def find_donor(settings: Settings) -> Donor:
             f" WEIGHTS= {choices}, or train from scratch ({settings.app}-scratch)"
         )
     return Donor(None, {}, Fraction(1), embedded=False)
-
-
-def _own_blobs(file: Path) -> dict[str, list[np.ndarray]]:
-    """Without blobs that HDF5 leaves to another layer: no net here shares any, and the transfer proof misses them."""
-    return {name: [blob for blob in blobs if blob is not None] for name, blobs in read_blobs(file).items()}
 
 
 def net_of(settings: Settings, donor: Donor, classes: int) -> nets.NetSpec:

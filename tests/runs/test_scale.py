@@ -171,13 +171,13 @@ def test_a_cut_off_test_goes_on_with_the_next_slice(prepared, tmp_path, monkeypa
 
     with pytest.raises(KeyboardInterrupt):
         in_pieces(*prepared, run, 150, monkeypatch, interrupted)
-    assert len(list((run / slices.STORE).iterdir())) == 2
+    assert len(list(slices.store_of(run, "test").iterdir())) == 2
     scores, _, done = in_pieces(*prepared, run, 150, monkeypatch, interrupted)
     assert len(calls) == 3 + done.slices - 2
     assert equal(scores, whole)
     in_pieces(*prepared, run, 150, monkeypatch, interrupted)
     assert len(calls) == 3 + done.slices - 2  # all are kept
-    store = run / slices.STORE
+    store = slices.store_of(run, "test")
     slices.forget(run)
     assert not store.exists()
 
@@ -206,7 +206,7 @@ def test_a_run_by_slices_is_the_run_in_one_piece(prepared, monkeypatch):
         assert sliced(settings, runs, step, monkeypatch).packed.slices >= least
         folders.append(pipeline.run(settings, runs, name, say=lambda text: None))
     one, other = ({path.name for path in folder.iterdir() if path.name[0] != "."} for folder in folders)
-    assert one == other and not {slices.STORE, "test_lmdb", "patches_test.csv"} & one
+    assert one == other and not {slices.store_of(folders[0], "test").name, "test_lmdb", "patches_test.csv"} & one
     whole, pieces = (read_columns(f / "scores.csv", {"frame": str, "probability": float}) for f in folders)
     assert whole["frame"].tolist() == pieces["frame"].tolist()
     np.testing.assert_allclose(whole["probability"], pieces["probability"], atol=1e-5)

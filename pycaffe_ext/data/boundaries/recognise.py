@@ -18,13 +18,10 @@ from pycaffe_ext.data.boundaries.source import WallSource
 from pycaffe_ext.data.boundaries.ucy import UCY
 from pycaffe_ext.data.frames import map_frames
 from pycaffe_ext.data.groups import join_groups
-from pycaffe_ext.data.names import by_identifier, check_look, identifier, some
-from pycaffe_ext.data.sources.folders import subfolders
-from pycaffe_ext.data.sources.listing import left_by_system
-from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.data.names import by_identifier, check_look, identifier
+from pycaffe_ext.data.sources import layout
 
 SOURCES = {source.slug: source for source in (UCY, CLINICAL_SET, TECHNICAL_SET, FOLDER)}
-HELP = "`make data-help` shows the layouts"
 
 
 def find(folder: str | Path, dataset: str | None = None, progress: bool = True) -> list[WallImage]:
@@ -45,23 +42,8 @@ def find(folder: str | Path, dataset: str | None = None, progress: bool = True) 
 
 def recognise(folder: str | Path, dataset: str | None = None) -> tuple[WallSource, Path]:
     """The layout and the folder that has it, `folder` or one in it; raises UserError if there is none."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        what = "is a file, not a folder" if folder.exists() else "no such folder"
-        raise UserError(f"{folder}: {what}; DATA= is the folder of a data set")
-    choices = [SOURCES[known(dataset, SOURCES, "data set")]] if dataset else list(SOURCES.values())
-    for homes in ([folder], subfolders(folder)):
-        found = [(source, home) for home in homes for source in choices if source.look(home)]
-        if len(found) > 1:
-            kinds = some([f"{source.slug} in {home.name}/" for source, home in found], 5)
-            raise UserError(f"{folder}: holds several data sets ({kinds}); give one of them as DATA=")
-        if found:
-            return found[0]
-    names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir() if not left_by_system(path.name))
-    raise UserError(
-        f"{folder}: holds {some(names) or 'nothing'}; expected images/ and boundaries/, or the layout of a data set of"
-        f" artery walls: {HELP}"
-    )
+    expected = "images/ and boundaries/, or the layout of a data set of artery walls"
+    return layout.recognise(folder, dataset, SOURCES, expected)
 
 
 def _digest(image: WallImage) -> bytes:

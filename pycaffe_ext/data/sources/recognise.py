@@ -9,13 +9,13 @@ from pathlib import Path
 from pycaffe_ext.data.frames import Frame, check_sizes, no_polyp, read_mask
 from pycaffe_ext.data.names import some
 from pycaffe_ext.data.reading import Reading
+from pycaffe_ext.data.sources import layout
 from pycaffe_ext.data.sources.decode import SUFFIXES as VIDEO_SUFFIXES
 from pycaffe_ext.data.sources.folders import ALSO_MASKS, IMAGES, MASKS, plain_name, subfolders
 from pycaffe_ext.data.sources.grouping import check_no_other_table, with_identifiers
-from pycaffe_ext.data.sources.listing import left_by_system
 from pycaffe_ext.data.sources.source import Source
 from pycaffe_ext.data.sources.table import GENERAL, SOURCES
-from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.errors import UserError
 
 PARTS = (  # that users mistake for the whole
     *map(plain_name, (*IMAGES, *MASKS, *ALSO_MASKS)),
@@ -23,7 +23,6 @@ PARTS = (  # that users mistake for the whole
     "videos",
     "sequencedata",
 )
-HELP = "`make data-help` shows the layouts"
 
 
 def find(
@@ -56,10 +55,8 @@ def recognise(folder: str | Path, dataset: str | None = None) -> tuple[Source, P
     A folder that nearly has a layout is an error, whatever lies in it: a copy there may be another one.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        what = "is a file, not a folder" if folder.exists() else "no such folder"
-        raise UserError(f"{folder}: {what}; DATA= is the folder of a data set")
-    choices = [SOURCES[known(dataset, SOURCES, "data set")]] if dataset else list(SOURCES.values())
+    layout.check_folder(folder)
+    choices = layout.choices(dataset, SOURCES)
     for homes in ([folder], subfolders(folder)):
         whole = [(source, home) for home in homes for source in _whole(home, choices)]
         if len(whole) == 1:
@@ -84,14 +81,14 @@ def _nearly(source: Source, home: Path, problem: str) -> str:
 
 
 def _ambiguous(folder: Path, whole: list[tuple[Source, Path]]) -> str:
-    found = some([f"{source.slug} in {home.name}/" for source, home in whole], 5)
+    found = layout.listed(whole)
     if len({home for _, home in whole}) > 1:
         return f"{folder}: holds several data sets ({found}); give one of these folders as DATA="
     return f"{folder}: may be one of several data sets ({found}); say which with DATASET="
 
 
 def _unknown(folder: Path, choices: list[Source]) -> str:
-    names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir() if not left_by_system(path.name))
+    names = layout.names_in(folder)
     holds = f"holds {some(names)}" if names else "is empty"
     if plain_name(folder.name) in PARTS and _whole(folder.parent, choices):
         return f"{folder}: {holds}; it is a part of the data set, give the folder above: DATA={folder.parent}"
@@ -99,7 +96,7 @@ def _unknown(folder: Path, choices: list[Source]) -> str:
         slug = choices[0].slug
         return f"{folder}: {holds}, which is not the layout of {slug}; `make data-help DATASET={slug}` shows it"
     videos = " or videos/ and masks/" if any(name.lower().endswith(VIDEO_SUFFIXES) for name in names) else ""
-    return f"{folder}: {holds}; expected images/ and masks/{videos}, or the layout of a data set: {HELP}"
+    return f"{folder}: {holds}; expected images/ and masks/{videos}, or the layout of a data set: {layout.HELP}"
 
 
 def _decoded(frame: Frame, cache: Path | None) -> bool:
