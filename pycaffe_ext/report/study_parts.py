@@ -136,7 +136,7 @@ def warnings(study: Study) -> list[str]:
     by: dict[str, list[str]] = {}
     for run in study.runs:
         for text in run.result.warnings:
-            by.setdefault(text, []).append(f"{study.name(run)} (seed {run.settings.seed})")
+            by.setdefault(text, []).append(f"{study.name(run)} (seed {run.settings.trial})")
     return [f"Warning by {', '.join(runs)}: {text}" for text, runs in by.items()]
 
 
