@@ -46,7 +46,9 @@ def map_processes(
         return
     with _pool(workers, work) as pool:
         try:
-            yield from shown(pool.map(_do, jobs, chunksize=chunk))
+            with deaf():  # an interrupt between the start of a worker and that of the pool's thread would not be caught
+                results = pool.map(_do, jobs, chunksize=chunk)
+            yield from shown(results)
         except BrokenProcessPool:
             raise UserError(f"{title}: a process was killed, perhaps for want of memory; use fewer") from None
 
