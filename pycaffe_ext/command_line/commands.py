@@ -423,7 +423,7 @@ MAKE_ONLY = (
     ),
     Command(
         "",
-        "the README's study of Kvasir-SEG: DATA=its folder WEIGHTS=squeezenet_v1.1's caffemodel; an hour",
+        "the README's study of Kvasir-SEG: DATA=its folder WEIGHTS=squeezenet=file:googlenet=file; some hours",
         target="kvasir",
     ),
     Command(

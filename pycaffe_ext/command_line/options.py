@@ -160,7 +160,8 @@ SETTINGS = (  # of a run: what run.json records
     ),
     Option(
         "weights",
-        "a .caffemodel, .caffemodel.h5, bvlc_alexnet.npy or the name of a published one, as in `make weights`",
+        "a .caffemodel, .caffemodel.h5, bvlc_alexnet.npy or the name of a published one, as in `make weights`; in a"
+        " study of several nets, squeezenet=file:googlenet=file",
         "file|name",
         "path",
         unset="the embedded donor",

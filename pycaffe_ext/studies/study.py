@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,9 +27,9 @@ def jobs(app: str, schemes: Sequence[str], seeds: Sequence[int], **options: Any)
     With options["folds"] every seed has that many trials, one for each fold, or the one of options["fold"].
 
     schemes : as `parse_scheme` takes them; none = those that the paper compares, of options["arch"].
-    options : other settings of a run.  weights, fresh and width go to the nets that they can be for: the first two to
-    those of options["arch"], width to AlexNet; fresh and the donor's mean to fine-tunings only.  Raises UserError for
-    an unknown name, a repeated scheme or seed.
+    options : other settings of a run.  weights, fresh and width go to the nets that they can be for: weights as
+    `donors` says, fresh to options["arch"], width to AlexNet; fresh and the donor's mean to fine-tunings only.  Raises
+    UserError for an unknown name, a repeated scheme or seed.
     """
     known(app, APPLICATIONS, "application")
     arch = options.pop("arch", None) or Training.arch
@@ -38,14 +40,40 @@ def jobs(app: str, schemes: Sequence[str], seeds: Sequence[int], **options: Any)
     folds, fold = options.get("folds"), options.pop("fold", None)
     each = range(1, folds + 1) if folds and fold is None else (fold,)
     tuning = any(is_fine_tuning(scheme, one) for one, scheme, _ in chosen)
+    weights = donors(options.pop("weights", None), {arch} & nets or nets)
+    _check_used(weights, nets)
+    fitting = [
+        {"weights": weights.get(one), **_fitting(options, one, scheme, arch, nets, tuning), **own}
+        for one, scheme, own in chosen
+    ]
     return tuple(
-        Settings.of(
-            app, scheme, arch=one, seed=seed, fold=fold, **{**_fitting(options, one, scheme, arch, nets, tuning), **own}
-        )
+        Settings.of(app, scheme, arch=one, seed=seed, fold=fold, **fitted)
         for seed in seeds
         for fold in each
-        for one, scheme, own in chosen
+        for (one, scheme, _), fitted in zip(chosen, fitting, strict=True)
     )
+
+
+def donors(weights: str | None, nets: Collection[str]) -> dict[str, str]:
+    """Net -> donor: the same of all `nets`, or of those that `NET=donor:NET=donor` names, in which ~ is a home folder.
+
+    Raises UserError for a net that is named twice, or without a donor.
+    """
+    if weights is None:
+        return {}
+    named = re.split(rf"(?:^|:)({'|'.join(STAGES)})=", weights)
+    if named[0]:  # not as in NET=donor
+        return dict.fromkeys(nets, weights)
+    pairs = list(zip(named[1::2], named[2::2], strict=True))
+    _check_distinct([net for net, _ in pairs], "WEIGHTS=: the donor of")
+    if empty := [net for net, donor in pairs if not donor]:
+        raise UserError(f"WEIGHTS={weights}: {empty[0]}= names no file; give NET=file, or NET=file:NET=file")
+    return {net: os.path.expanduser(donor) for net, donor in pairs}
+
+
+def _check_used(weights: Collection[str], nets: Collection[str]) -> None:
+    if unused := sorted(set(weights) - set(nets)):
+        raise UserError(f"WEIGHTS=: {unused[0]} has no scheme in this study; its nets: {', '.join(sorted(nets))}")
 
 
 def parse_scheme(text: str, arch: str) -> tuple[str, str, dict[str, float]]:
@@ -86,7 +114,7 @@ def _fitting(
 
     tuning : whether there is a fine-tuning that the latter can be for; else they are left in, to be refused.
     """
-    owners = {"weights": main, "fresh": main, "width": SCALABLE}
+    owners = {"fresh": main, "width": SCALABLE}
     other = {name for name, owner in owners.items() if owner in nets and arch != owner}
     if tuning and not is_fine_tuning(scheme, arch):
         other |= {"fresh"} | ({"mean"} if options.get("mean") == DONOR_MEAN else set())

@@ -1,5 +1,6 @@
 """Several runs of one question: which jobs there are, what is not repeated, what a failure does to the others."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,29 @@ def test_a_scheme_may_be_of_another_net_and_have_its_own_epochs():
         None,
         "1/4",
     )
+
+
+def test_each_net_of_a_study_may_have_a_donor():
+    schemes = ("ft-fire5", "scratch", "googlenet:ft-conv1", "alexnet:ft-fc8")
+    weights = "squeezenet=~/a:b.caffemodel:googlenet=g=1.caffemodel"
+    runs = study.jobs("polyp", schemes, (0,), arch="squeezenet", weights=weights)
+    squeezenet = str(Path("~/a:b.caffemodel").expanduser())
+    assert [run.training.weights for run in runs] == [squeezenet, squeezenet, "g=1.caffemodel", None]
+    alone = study.jobs("polyp", ("ft-fire5",), (0,), arch="squeezenet", weights="squeezenet=a.caffemodel")
+    assert alone == study.jobs("polyp", ("ft-fire5",), (0,), arch="squeezenet", weights="a.caffemodel")
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ("googlenet=a:googlenet=b", "WEIGHTS=: the donor of googlenet is asked for twice"),
+        ("googlenet=:squeezenet=b", "googlenet= names no file"),
+        ("squeezenet=a:vgg16=b", "vgg16 has no scheme in this study; its nets: googlenet, squeezenet"),
+    ],
+)
+def test_donors_that_cannot_be(weights, words):
+    with pytest.raises(UserError, match=re.escape(words)):
+        study.jobs("polyp", ("ft-fire5", "googlenet:scratch"), (0,), arch="squeezenet", weights=weights)
 
 
 def test_a_width_that_no_net_of_the_study_can_have_is_refused():
