@@ -31,19 +31,19 @@ def matrix_figure(
 
     names : (n,) of the curves.  tested, bars : title of the panel -> (n, n) int: 1 = the row is better than the column,
     -1 = worse, 0 = no difference shown, 2 = not tested; by the paired test (the colour) and by the paper's rule (the
-    mark).
+    mark); bars may be empty.
     explained : what the paired test is, for the legend.
     """
     height = WIDTH / len(tested) + 1.27 + 0.062 * max(map(len, names))  # squares, names below them, legends
     figure, panels = page(columns=len(tested), height=height, grid=False, squeeze=False, sharey=True)
     for axes, (panel, verdicts) in zip(panels[0], tested.items(), strict=True):
-        _draw_verdicts(axes, verdicts, bars[panel])
+        _draw_verdicts(axes, verdicts, bars.get(panel, np.zeros_like(verdicts)))
         _name_squares(axes, names)
         axes.set_title(panel, fontsize=SMALL + 1)
         axes.set_anchor("N")  # what room is left is below, where the names and the legends are
     panels[0][0].set_ylabel("this curve ...")
     panels[0][len(tested) // 2].set_xlabel("... against this one")
-    _explain(figure, explained, any((verdicts == NOT_TESTED).any() for verdicts in tested.values()))
+    _explain(figure, explained, any((verdicts == NOT_TESTED).any() for verdicts in tested.values()), bool(bars))
     figure.suptitle(title, fontsize=TITLE)
     save(figure, path)
 
@@ -69,8 +69,8 @@ def _name_squares(axes: Axes, names: Sequence[str]) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _explain(figure: Figure, tested: str, untested: bool) -> None:
-    """Two legends below the panels: the colours at the left, the marks at the right."""
+def _explain(figure: Figure, tested: str, untested: bool, marked: bool) -> None:
+    """Legends below the panels: the colours at the left, the marks, if there are any, at the right."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -81,10 +81,10 @@ def _explain(figure: Figure, tested: str, untested: bool) -> None:
         for sign, word in (("+", "better"), ("-", "worse"))
     ]
     marks.append(Line2D([], [], ls="", label="no mark: they overlap"))
-    for place, heading, handles in (
-        ("left", f"colour: {tested}", [Patch(color=color, label=label) for color, label in colours]),
-        ("right", "mark: error bars do not overlap (the paper's rule)", marks),
-    ):
+    legends = [("left", f"colour: {tested}", [Patch(color=color, label=label) for color, label in colours])]
+    if marked:
+        legends.append(("right", "mark: error bars do not overlap (the paper's rule)", marks))
+    for place, heading, handles in legends:
         legend = figure.legend(
             handles=handles, title=heading, loc=f"outside lower {place}", fontsize=SMALL, title_fontsize=SMALL
         )

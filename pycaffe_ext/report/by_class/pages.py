@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pycaffe_ext.progress import bar
-from pycaffe_ext.report import carried_part, reporting_part, study_parts
+from pycaffe_ext.report import carried_part, reporting_part, scheme_pairs_part, study_parts
 from pycaffe_ext.report.by_class import curves, examples, pairs, results
 from pycaffe_ext.report.by_class.material import BY_GROUP, Material
 from pycaffe_ext.report.model import Section
@@ -36,6 +36,14 @@ def _carried(folder: Path, material: Material) -> Section:
     return carried_part.section(folder, material.study)
 
 
+def _scheme_pairs(folder: Path, material: Material) -> Section:
+    study = material.study
+    figures = {material.endpoint: material.areas}
+    return scheme_pairs_part.section(
+        folder, figures, list(material.looks), len(study.seeds), study_parts.setting_text(study)
+    )
+
+
 def _training(folder: Path, material: Material) -> Section:
     return study_parts.training(folder, material.study, material.looks)
 
@@ -50,6 +58,7 @@ PARTS = (
     results.data,
     results.results,
     results.variance,
+    _scheme_pairs,
     curves.curves,
     _carried,
     results.by_group,

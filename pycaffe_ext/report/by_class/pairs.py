@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,6 @@ from pycaffe_ext.files import write_csv
 from pycaffe_ext.report import matrix
 from pycaffe_ext.report.by_class.material import Material
 from pycaffe_ext.report.model import Block, Figure, Folded, Note, Section, Table
-
-if TYPE_CHECKING:
-    pass
 
 PAIR_HEADER = ("seed", "figure", "first", "second", "first_value", "second_value", "difference", "low", "high", "p")
 PAIRS_HEADER = (*PAIR_HEADER, "p_holm", "p_max_t", "verdict", "effective_groups", "reliable", "note")

@@ -9,7 +9,7 @@ from typing import Any
 from pycaffe_ext.evaluation.margins import MARGINS, checked_margins
 from pycaffe_ext.evaluation.metrics.detection import ENDPOINT
 from pycaffe_ext.progress import bar
-from pycaffe_ext.report import carried_part, reporting_part, study_parts
+from pycaffe_ext.report import carried_part, reporting_part, scheme_pairs_part, study_parts
 from pycaffe_ext.report.detection import curves, pairs, pictures, results, strata, whole_curves
 from pycaffe_ext.report.detection.material import RATES, RESAMPLES, Material
 from pycaffe_ext.report.model import Section
@@ -44,6 +44,13 @@ def _patch_auc(run: RunFiles) -> str:
     return f"{run.result.test['patch_auc']:.4f}"
 
 
+def _scheme_pairs(folder: Path, material: Material) -> Section:
+    figures = {f"sensitivity at {rate:g}": own for rate, own in material.figures.sensitivity.items()}
+    figures["AUC of candidates"] = material.figures.auc
+    schemes, title = material.figures.schemes, study_parts.setting_text(material.study)
+    return scheme_pairs_part.section(folder, figures, schemes, len(material.study.seeds), title)
+
+
 def _training(folder: Path, material: Material) -> Section:
     return study_parts.training(folder, material.study, material.looks)
 
@@ -57,6 +64,7 @@ PARTS = (
     results.data,
     results.results,
     results.variance,
+    _scheme_pairs,
     curves.curves,
     whole_curves.section,
     _carried,
