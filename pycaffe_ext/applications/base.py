@@ -80,6 +80,10 @@ class Application(ABC, Generic[I, E]):
         Raises UserError that names the file at fault.
         """
 
+    def whole(self, request: DataRequest, runs: Path) -> Collection:
+        """The items of a data set that is tested on as a whole: it is not split, so it may be smaller than others."""
+        return self.items(request, runs)
+
     @abstractmethod
     def strata(self, items: Sequence[I]) -> tuple[Ints, tuple[str, ...]]:
         """(items,) int, what the splits balance (shows a polyp, the image's class); and a name for each stratum.
@@ -117,6 +121,10 @@ class Application(ABC, Generic[I, E]):
     @abstractmethod
     def apply(self, items: Sequence[I], workspace: Path) -> Samples:
         """Samples of items without labels (all 0), proposed by the model that `propose` left in `workspace`."""
+
+    def apply_labelled(self, items: Sequence[I], workspace: Path) -> Samples:
+        """What `apply` gives, of items with labels: each sample with its own."""
+        return self.apply(items, workspace)
 
     @abstractmethod
     def cut(self, item: I, places: NDArray[np.float32], views: Ints, size: int) -> Iterator[Picture]:

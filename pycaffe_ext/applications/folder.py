@@ -39,7 +39,13 @@ class Folder(WholePictures[Evaluation]):
         return class_folders.class_names(folder_of(request))
 
     def items(self, request: DataRequest, runs: Path) -> Collection:
-        found = class_folders.read(folder_of(request), request.option("damaged") == "keep")
+        return self._collection(request, whole=False)
+
+    def whole(self, request: DataRequest, runs: Path) -> Collection:
+        return self._collection(request, whole=True)
+
+    def _collection(self, request: DataRequest, whole: bool) -> Collection:
+        found = class_folders.read(folder_of(request), request.option("damaged") == "keep", whole)
         left_out = not_taken(Path(folder_of(request)), (image.path for image in found.images))
         resized = [replace(image, resize=self.resize(request)) for image in found.images]
         return Collection(resized, left_out, images.damaged(resized))

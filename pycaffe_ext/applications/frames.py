@@ -67,7 +67,6 @@ class Frames(WholePictures[Evaluation]):
         return frame_sets.CLASSES
 
     def items(self, request: DataRequest, runs: Path) -> Collection:
-        keep = request.option("damaged") == "keep"
         if not request.data:
             drawn = polyp.synthetic_frames(runs, request.seed, VIDEOS, FRAMES)
             return Collection(degraded(drawn, "synthetic", runs, request.seed))
@@ -76,9 +75,12 @@ class Frames(WholePictures[Evaluation]):
             frames = sources.find(request.data, request.dataset, runs / "data" / "videos", reading=reading)
             left_out = sources.left_out(Path(request.data), frames)
             return Collection(degraded(frames, request.source, runs, request.seed), left_out)
-        found = frame_sets.find(request.data, request.dataset, keep)
-        left_out = not_taken(Path(request.data), (image.path for image in found.images))
-        return Collection(found.images, left_out, images.damaged(found.images))
+        return _labelled(request.data, request, whole=False)
+
+    def whole(self, request: DataRequest, runs: Path) -> Collection:
+        if not request.data or request.option("degrade") == "1":
+            return self.items(request, runs)
+        return _labelled(request.data, request, whole=True)
 
     def propose(self, parts: Mapping[str, Sequence[Image]], workspace: Path, request: DataRequest) -> Samples:
         """Frames with the scores of a forest on hand-crafted features, trained on the training frames only.
@@ -99,6 +101,12 @@ class Frames(WholePictures[Evaluation]):
 
     def fitted(self, workspace: Path) -> Mapping[str, str]:
         return {MODEL: digest(workspace / MODEL)}
+
+
+def _labelled(folder: str, request: DataRequest, whole: bool) -> Collection:
+    found = frame_sets.find(folder, request.dataset, request.option("damaged") == "keep", whole)
+    left_out = not_taken(Path(folder), (image.path for image in found.images))
+    return Collection(found.images, left_out, images.damaged(found.images))
 
 
 def features_of(items: Sequence[Image]) -> Floats:

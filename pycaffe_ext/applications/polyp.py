@@ -110,6 +110,9 @@ class Polyp(Application[Frame, Evaluation]):
         boxes = detector.detect_all(items, detector.Model.load(workspace / MODEL))
         return _samples(boxes, np.zeros(sum(map(len, boxes)), np.int64), np.zeros(len(items), np.int64))
 
+    def apply_labelled(self, items: Sequence[Frame], workspace: Path) -> Samples:
+        return labelled(items, detector.detect_all(items, detector.Model.load(workspace / MODEL)))
+
     def cut(self, item: Frame, places: NDArray[np.float32], views: Ints, size: int) -> Iterator[Picture]:
         return cut_boxes(item.picture(), places, views, size)
 

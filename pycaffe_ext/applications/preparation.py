@@ -109,14 +109,14 @@ class Prepared:
         return self._slices("val")
 
     def _slices(self, split: str) -> TestSlices:
-        selections = [_every_view(self.found, part) for part in _slices(self.found, split)]
+        selections = [every_view(self.found, part) for part in slices_of(self.found, split)]
         first = self.found.rows(split)[0]
         seed = self.found.request.seed
 
         def write(number: int, folder: Path) -> None:
             if folder != self.packed.folder:
-                _pack_split(self.found, selections[number], folder, split, self.size)
-                _check_split(self.found, folder, split, self.size)
+                pack_split(self.found, selections[number], folder, split, self.size)
+                check_split(self.found, folder, split, self.size)
 
         return TestSlices(
             [replace(one, sample=one.sample - first) for one in selections],
@@ -141,12 +141,12 @@ def prepare(
     mark = fingerprint(collection.items)
     folder = found_folder(application, request, runs, mark)
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder, say):
+    with alone(folder, say):
         found = _find(application, request, folder, mark, collection)
         classes = application.classes(request)
         target = packed_folder(found, size)
         done = packed.load(target) or _pack(found, target, size, classes)
-        _check(found, done, size)
+        check(found, done, size, folder)
     return Prepared(found, replace(done, left_out=tuple(collection.left_out)), size)
 
 
@@ -174,7 +174,7 @@ def packed_folder(found: Found, size: int) -> Path:
 
 
 @contextmanager
-def _alone(folder: Path, say: Say) -> Iterator[None]:
+def alone(folder: Path, say: Say) -> Iterator[None]:
     """Hold the folder's lock; wait for another process that prepares the same data."""
     with (folder / LOCK).open("a") as file:
         try:
@@ -258,13 +258,13 @@ def _check_duplicates(items: Sequence[Any], parts: splits.Splits, hashed: groups
 
 def _pack(found: Found, folder: Path, size: int, classes: tuple[str, ...]) -> Packed:
     """Pack what is not packed yet; write the mean image and the record of all."""
-    _check_classes(found, classes)
-    slices = _slices(found)
+    check_classes(found, classes)
+    slices = slices_of(found)
     selections: dict[str, Callable[[], Selection]] = {
         split: partial(_for_training, found, split, len(classes)) for split in ("train", "val")
     }
     if len(slices) == 1:
-        selections["test"] = partial(_every_view, found, slices[0])
+        selections["test"] = partial(every_view, found, slices[0])
     patches = np.where(found.split[found.samples.item] == "test", found.test_views, 0)  # of each sample
     chosen = {split: select() for split, select in selections.items()}
     todo = [split for split in chosen if not pack.index_path(folder, split).exists()]
@@ -274,7 +274,7 @@ def _pack(found: Found, folder: Path, size: int, classes: tuple[str, ...]) -> Pa
         if split != "test":
             patches += np.bincount(selection.sample, minlength=len(patches))
         if split in todo:
-            _pack_split(found, selection, folder, split, size)
+            pack_split(found, selection, folder, split, size)
     compute_image_mean.write_mean(pack.database_path(folder, "train"), folder)
     facts = found.application.facts(found.parts, found.samples, patches)
     if learnt := found.application.learnt(found.folder):
@@ -302,7 +302,7 @@ def _tuning(found: Found) -> dict[str, float]:
     return {"share": share, "groups": len({item.group for item in own}), "items": len(own)}
 
 
-def _check_classes(found: Found, classes: Sequence[str]) -> None:
+def check_classes(found: Found, classes: Sequence[str]) -> None:
     """Raise UserError if a split lacks samples of a class."""
     item, sample = found.application.words
     for split in found.parts:
@@ -330,38 +330,41 @@ def _for_training(found: Found, split: str, classes: int) -> Selection:
     return replace(chosen, sample=members[chosen.sample])
 
 
-def _every_view(found: Found, rows: np.ndarray) -> Selection:
+def every_view(found: Found, rows: np.ndarray) -> Selection:
     """The patches by which the samples in `rows` are scored."""
     chosen = take_all(found.samples.label[rows], len(found.application.views), found.test_views)
     return replace(chosen, sample=rows[chosen.sample])
 
 
-def _slices(found: Found, split: str = "test") -> list[np.ndarray]:
+def slices_of(found: Found, split: str = "test") -> list[np.ndarray]:
     """Rows of a split's samples, in chunks that fill one slice."""
     members, step = found.rows(split), max(1, SLICE // found.test_views)
     return [members[start : start + step] for start in range(0, len(members), step)]
 
 
-def _pack_split(found: Found, selection: Selection, folder: Path, split: str, size: int) -> None:
+def pack_split(found: Found, selection: Selection, folder: Path, split: str, size: int) -> None:
     encoding, seed = found.request.encoding, found.request.seed
     pack.pack(found.material, selection, folder, split, encoding=encoding, seed=seed, size=size)
 
 
-def _check(found: Found, done: Packed, size: int) -> None:
-    """Check again all that keeps the test honest, from the packed files themselves."""
+def check(found: Found, done: Packed, size: int, trained: Path) -> None:
+    """Check again all that keeps the test honest, from the packed files themselves.
+
+    trained : the folder with the model that proposed the samples.
+    """
     for split in done.splits:
-        if (count := _check_split(found, done.folder, split, size)) != done.patches[split]:
+        if (count := check_split(found, done.folder, split, size)) != done.patches[split]:
             raise UserError(
                 f"{done.lmdb(split)}: {count} patches, data.json says {done.patches[split]}; remove {done.folder} to"
                 " pack it again"
             )
     verify.check_index({split: done.index(split) for split in done.splits}, found.application.words[0])
-    for name, mark in found.application.fitted(found.folder).items():
+    for name, mark in found.application.fitted(trained).items():
         if done.fitted.get(name) != mark:
-            raise UserError(f"{found.folder / name}: not the model that proposed the samples; remove {found.folder}")
+            raise UserError(f"{trained / name}: not the model that proposed the samples; remove {found.folder}")
 
 
-def _check_split(found: Found, folder: Path, split: str, size: int) -> int:
+def check_split(found: Found, folder: Path, split: str, size: int) -> int:
     """LMDB against index, index against splits, pixels against items; returns the number of patches."""
     files = pack.database_path(folder, split), pack.index_path(folder, split)
     count = verify.verify(*files)

@@ -11,6 +11,7 @@ from typing import Any
 
 from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.command_line.options import (
+    EXTERNAL,
     MACHINE,
     RUN,
     RUNS,
@@ -76,6 +77,7 @@ RUNNING = (
         (
             _argument("name", "application and scheme, e.g. polyp-ft-conv3", "APP-SCHEME"),
             *settings(),
+            *EXTERNAL,
             *MACHINE,
             RUNS,
             RUN,
@@ -86,7 +88,7 @@ RUNNING = (
     Command(
         "study",
         "every scheme that the paper compares, with each of SEEDS; repeat it to go on",
-        (APP, *STUDY, *settings(without=("seed",)), *MACHINE, RUNS),
+        (APP, *STUDY, *settings(without=("seed",)), *EXTERNAL, *MACHINE, RUNS),
         module="study",
         example="APP",
     ),
@@ -97,6 +99,7 @@ RUNNING = (
             APP,
             *STUDY,
             *settings(without=("seed",)),
+            *EXTERNAL,
             *MACHINE,
             RUNS,
             output("the report", "reports/APP"),

@@ -217,6 +217,17 @@ SETTINGS = (  # of a run: what run.json records
         group="training",
     ),
 )
+EXTERNAL = (  # a further test of finished runs, of which they are named independently
+    Option(
+        "test_data",
+        "another data set, on all of which the nets are tested too (external test); runs that are finished as well",
+        "folder",
+        "path",
+        unset="none",
+        group="data",
+    ),
+    Option("test_dataset", "which data set that is", "name", unset="recognised by its layout", group="data"),
+)
 MACHINE = (  # changes the time, never the numbers
     Option(
         "caffe",

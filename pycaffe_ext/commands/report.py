@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pycaffe_ext.command_line.parsing import parse
-from pycaffe_ext.commands.study import jobs
+from pycaffe_ext.commands.study import jobs, outside
 from pycaffe_ext.evaluation.margins import checked_margins
 
 
@@ -19,7 +19,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     finished, missing = report.loaded([runs / job.name() for job in wanted])
     out = Path(options["out"] or f"reports/{options['app']}")
-    page = report.write_report(finished, out, missing, **margins)
+    other = outside(options, wanted[0], runs)
+    if other:
+        other.check(wanted[0].request)
+    page = report.write_report(finished, out, missing, **margins, external=other.name if other else None)
     if missing:
         print(f"incomplete: {len(missing)} of {len(wanted)} runs are not finished: {', '.join(missing)}")
     print(f"{page}: {len(finished)} runs")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pycaffe_ext.command_line.parsing import machine_options, parse, settings_options
 
 if TYPE_CHECKING:
+    from pycaffe_ext.runs.external_data import Outside
     from pycaffe_ext.runs.settings import Settings
 
 
@@ -17,7 +18,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from pycaffe_ext.runs.settings import Machine
     from pycaffe_ext.studies import study
 
-    study.run_all(jobs(options), Path(options["runs"]), Machine(**machine_options(options)))
+    wanted, runs = jobs(options), Path(options["runs"])
+    study.run_all(wanted, runs, Machine(**machine_options(options)), outside=outside(options, wanted[0], runs))
+
+
+def outside(options: Mapping[str, Any], job: Settings, runs: Path) -> Outside | None:
+    """The other data set that parsed options name; job : one of the runs."""
+    from pycaffe_ext.runs.settings import TestSet
+
+    if not (asked := TestSet.given(options["test_data"], options["test_dataset"])):
+        return None
+    from pycaffe_ext.runs import external_data  # late: it loads what the settings need not
+
+    return external_data.outside(job.request, asked, runs)
 
 
 def jobs(options: Mapping[str, Any]) -> tuple[Settings, ...]:

@@ -45,9 +45,10 @@ def class_names(folder: str | Path) -> tuple[str, ...]:
     return tuple(_class_folders(_home(Path(folder))))
 
 
-def read(folder: str | Path, keep_damaged: bool = False) -> ClassFolders:
+def read(folder: str | Path, keep_damaged: bool = False, whole: bool = False) -> ClassFolders:
     """The pictures of `folder`, or of its only sub-folder where that one holds the classes.
 
+    whole : the set is tested on as a whole: it needs no groups for three splits, and its own splits do not count.
     Raises UserError in one line: what was expected and what was found, files that can't be read, classes that look
     alike, a table that does not fit, and a class with too few pictures or groups for three splits.
     """
@@ -61,15 +62,15 @@ def read(folder: str | Path, keep_damaged: bool = False) -> ClassFolders:
     images = sorted(images, key=lambda image: image.name)
     by_identifier((image.name for image in images), "picture")
     check_no_other_table(home, images, Path(folder))
-    images = with_tables(home, images, tuple(classes))
+    images = with_tables(home, images, tuple(classes), whole)
     return ClassFolders(home, tuple(classes), tuple(images))
 
 
-def with_tables(home: Path, images: Sequence[Image], classes: Sequence[str]) -> list[Image]:
+def with_tables(home: Path, images: Sequence[Image], classes: Sequence[str], whole: bool = False) -> list[Image]:
     """The images with the groups of groups.csv in `home`, and with the splits of splits.csv, where these are there.
 
-    Groups may also be a column of splits.csv.  Raises UserError that names the file that does not fit, or a class with
-    too few groups for three splits.
+    Groups may also be a column of splits.csv.  whole : as in `read`.  Raises UserError that names the file that does
+    not fit, or a class with too few groups for three splits.
     """
     names = {image.name: image.path for image in images}
     table, fixed = groups_table(home), home / SPLITS_TABLE
@@ -78,6 +79,8 @@ def with_tables(home: Path, images: Sequence[Image], classes: Sequence[str]) -> 
     groups = {name: row["group"] for name, row in rows.items() if row.get("group")}
     found = [replace(image, group=identifier(groups.get(image.name, image.group))) for image in images]
     check_look((image.group, f"picture {image.name}") for image in found if image.group != image.name)
+    if whole:
+        return found
     if not splits:
         check_enough(home, classes, found)
         return found

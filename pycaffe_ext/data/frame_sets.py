@@ -55,17 +55,17 @@ class FrameSet:
     images: tuple[Image, ...]
 
 
-def find(folder: str | Path, dataset: str | None = None, keep_damaged: bool = False) -> FrameSet:
+def find(folder: str | Path, dataset: str | None = None, keep_damaged: bool = False, whole: bool = False) -> FrameSet:
     """The frames in `folder`, or in its only sub-folder that holds such a set.
 
     dataset : name in SOURCES; None = recognised by the layout.  groups.csv and splits.csv in the folder win over what
-    an adapter knows, see `class_folders`.  Raises UserError in one line.
+    an adapter knows, see `class_folders`, also for `whole`.  Raises UserError in one line.
     """
     source, home = recognise(folder, dataset)
     images = sorted(source.read(home, keep_damaged), key=lambda image: image.name)
     by_identifier((image.name for image in images), "frame")
     check_no_other_table(home, images, Path(folder))
-    return FrameSet(source, home, tuple(with_tables(home, images, CLASSES)))
+    return FrameSet(source, home, tuple(with_tables(home, images, CLASSES, whole)))
 
 
 def recognise(folder: str | Path, dataset: str | None = None) -> tuple[FrameSource, Path]:

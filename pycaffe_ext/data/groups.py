@@ -50,9 +50,28 @@ def near_pairs(hashes: np.ndarray, near: int = NEAR) -> Iterator[np.ndarray]:
             word = first[row : row + ROWS, None] ^ first[None, column : column + COLUMNS]
             i, j = np.divmod(np.flatnonzero(np.bitwise_count(word) <= near), word.shape[1])
             pairs = np.stack([i + row, j + column], axis=1)[i + row < j + column]
-            distance = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]).sum(axis=1)
-            if len(found := pairs[distance <= near]):
+            if len(found := pairs[bits(hashes[pairs[:, 0]], hashes[pairs[:, 1]]) <= near]):
                 yield found
+
+
+def near_pairs_between(first: np.ndarray, second: np.ndarray, near: int = NEAR) -> Iterator[np.ndarray]:
+    """(m, 2) int64 pairs of a row of `first` and a row of `second`, in pieces as those of `near_pairs`.
+
+    first : (n, 4) uint64 hashes   second : (k, 4) of another set
+    """
+    for row in range(0, len(first), ROWS):
+        for column in range(0, len(second), COLUMNS):
+            word = first[row : row + ROWS, FILTER, None] ^ second[None, column : column + COLUMNS, FILTER]
+            i, j = np.divmod(np.flatnonzero(np.bitwise_count(word) <= near), word.shape[1])
+            pairs = np.stack([i + row, j + column], axis=1)
+            if len(found := pairs[bits(first[pairs[:, 0]], second[pairs[:, 1]]) <= near]):
+                yield found
+
+
+def bits(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(m,) in how many of 256 bits the hashes of each pair differ; first, second : (m, 4) uint64"""
+    distance: np.ndarray = np.bitwise_count(first ^ second).sum(axis=1, dtype=np.int64)
+    return distance
 
 
 def join_near_duplicates(frames: Sequence[I], hashed: Hashed | None = None, near: int = NEAR) -> list[I]:

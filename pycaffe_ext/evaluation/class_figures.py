@@ -1,14 +1,14 @@
-"""The primary figure of a study on classification over seeds and nets, with its covariance over the test groups."""
+"""Figures of a study on classification over seeds and nets, with their covariance over the test groups."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
 
 from pycaffe_ext.evaluation import classes
 from pycaffe_ext.evaluation.class_intervals import auc_contributions
-from pycaffe_ext.evaluation.classes import Images
+from pycaffe_ext.evaluation.classes import Floats, Images
 from pycaffe_ext.evaluation.contrasts import Figure
 from pycaffe_ext.evaluation.folds import in_folds
 
@@ -23,6 +23,48 @@ def auc_figure(
     The covariance is that of the AUCs' influence values by group (Obuchowski 1997), with the factor
     groups / (groups - 1); it is nan where a class has fewer than two images.
     """
+    return _figure(images, group, schemes, classes.macro_auc, _auc_contributions)
+
+
+def accuracy_figure(
+    images: Mapping[int, Mapping[str, Images]], group: Mapping[int, Sequence[Hashable]], schemes: Sequence[str]
+) -> Figure:
+    """Share of the images that are predicted right, as `auc_figure`; its influence values are exact for a share."""
+    return _figure(images, group, schemes, classes.accuracy, _accuracy_contributions)
+
+
+def balanced_figure(
+    images: Mapping[int, Mapping[str, Images]], group: Mapping[int, Sequence[Hashable]], schemes: Sequence[str]
+) -> Figure:
+    """Balanced accuracy, as `auc_figure`; the influence values are those of the mean of the classes' recalls."""
+    return _figure(images, group, schemes, classes.balanced_accuracy, _balanced_contributions)
+
+
+def _auc_contributions(images: Images) -> Floats | None:
+    return auc_contributions(images) if images.count[images.present].min() > 1 else None
+
+
+def _accuracy_contributions(images: Images) -> Floats:
+    right = (images.predicted == images.label).astype(np.float64)
+    found: Floats = (right - right.mean()) / right.size
+    return found
+
+
+def _balanced_contributions(images: Images) -> Floats:
+    right = (images.predicted == images.label).astype(np.float64)
+    recall, there = classes.recalls(images), np.count_nonzero(images.count)
+    found: Floats = (right - recall[images.label]) / images.count[images.label] / there
+    return found
+
+
+def _figure(
+    images: Mapping[int, Mapping[str, Images]],
+    group: Mapping[int, Sequence[Hashable]],
+    schemes: Sequence[str],
+    value: Callable[[Images], float],
+    contributions: Callable[[Images], Floats | None],
+) -> Figure:
+    """contributions : (n,) how far each image moves the figure; None where that is not known"""
     trials = tuple(images)
     numbers = {name: i for i, name in enumerate(sorted({str(one) for own in group.values() for one in own}))}
     member = {key: np.array([numbers[str(one)] for one in group[key]], np.int64) for key in trials}
@@ -32,9 +74,9 @@ def auc_figure(
         for j, name in enumerate(schemes):
             if name in images[key]:
                 own = images[key][name]
-                values[i, j] = classes.macro_auc(own)
-                if own.count[own.present].min() > 1:
-                    influence[:, i, j] = np.bincount(member[key], auc_contributions(own), len(numbers))
+                values[i, j] = value(own)
+                if (moved := contributions(own)) is not None:
+                    influence[:, i, j] = np.bincount(member[key], moved, len(numbers))
     least = min(int(np.unique(own).size) for own in member.values())
     flat = influence.reshape(len(numbers), -1) * np.sqrt(least / max(least - 1, 1))
     covariance = (flat.T @ flat).reshape(*values.shape, *values.shape)

@@ -37,29 +37,31 @@ MADE_BY = (
 )
 
 
-def section(folder: Path, study: Study) -> Section:
-    """Write thresholds.csv and show the rows of the main seed."""
+def section(folder: Path, study: Study, file: str = FILE) -> Section:
+    """Write thresholds.csv, or a `file` of another name, and show the rows of the main seed."""
     found = list(_rows(study))
-    write_csv(folder / FILE, HEADER, [_cells(*row) for row in found])
+    write_csv(folder / file, HEADER, [_cells(*row) for row in found])
     missing = [f"{study.name(run)}, seed {run.settings.trial}" for run in study.runs if not run.result.thresholds]
     notes: list[Block] = [f"Not recorded by runs of an earlier version: {'; '.join(missing)}."] if missing else []
     own = [(name, row) for name, seed, row in found if seed == study.main_seed]
     if not own:
         return Section(TITLE, notes)
-    return Section(TITLE, [_text(own, study.main_seed), *_shown(own, study.main_seed), *_reasons(own), *notes])
+    return Section(
+        TITLE, [_text(own, study.main_seed, file), *_shown(own, study.main_seed, file), *_reasons(own), *notes]
+    )
 
 
-def _text(own: Sequence[tuple[str, Mapping[str, Any]]], seed: int) -> str:
+def _text(own: Sequence[tuple[str, Mapping[str, Any]]], seed: int, file: str) -> str:
     rates = list(dict.fromkeys(str(row["rate"]) for _, row in own))
     return (
         "The threshold is fixed on the validation samples, all of them as they occur, scored with the chosen snapshot"
         " (scores_val.csv of each run); the test is then read at it, so neither the sensitivity nor the rate comes out"
         f" exactly as wanted. Rate: {' or '.join(rates)}. Intervals: 95 % by group, exact where the groups are too few."
-        f" Seed {seed}; {FILE} has every seed, both intervals and the counts."
+        f" Seed {seed}; {file} has every seed, both intervals and the counts."
     )
 
 
-def _shown(own: Sequence[tuple[str, Mapping[str, Any]]], seed: int) -> list[Block]:
+def _shown(own: Sequence[tuple[str, Mapping[str, Any]]], seed: int, file: str) -> list[Block]:
     header = (
         "",
         "class",
@@ -70,7 +72,7 @@ def _shown(own: Sequence[tuple[str, Mapping[str, Any]]], seed: int) -> list[Bloc
         "test: sensitivity",
         "test: rate",
     )
-    table = Table(header, [_line(name, row) for name, row in own if row["threshold"] is not None], FILE, MADE_BY)
+    table = Table(header, [_line(name, row) for name, row in own if row["threshold"] is not None], file, MADE_BY)
     return [Folded(f"Thresholds, seed {seed}", [table])] if len(table.rows) > MANY else [table]
 
 

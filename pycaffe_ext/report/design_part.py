@@ -50,9 +50,7 @@ def first_runs(study: Study) -> dict[int, RunFiles]:
 def test_groups(study: Study) -> dict[int, list[str]]:
     """seed -> group of each test item; synthetic groups of two data seeds are other groups under the same names."""
     return {
-        seed: [
-            str(name) if run.settings.request.data else f"{run.settings.request.seed} {name}" for name in run.test.group
-        ]
+        seed: [str(name) if run.same_groups else f"{run.settings.request.seed} {name}" for name in run.test.group]
         for seed, run in first_runs(study).items()
     }
 

@@ -69,6 +69,7 @@ class Facts:
     excluded: Sequence[tuple[str, int]] | None = None
     adjustment: str | None = None
     smallest_difference: str | None = None
+    external: str | None = None
 
 
 class Row(NamedTuple):
@@ -100,7 +101,7 @@ def rows(facts: Facts) -> list[Row]:
         Row("uncertainty", "29, 36", "24", "23a", facts.intervals),
         Row("several comparisons", "29", "14", "12e", facts.adjustment or NOT_RECORDED),
         Row("sample size", "19", "18", "10", _size(facts.smallest_difference)),
-        Row("external validation", "32", "-", "16", AUTHORS),
+        Row("external validation", "32", "-", "16", facts.external or AUTHORS),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from pycaffe_ext.report.model import Section
 from pycaffe_ext.report.reporting import Facts, Look, Partition
 
 if TYPE_CHECKING:
+    from pycaffe_ext.report.external_part import External
     from pycaffe_ext.runs.finished import RunFiles, Study
 
 TITLE = "Reporting table"
@@ -23,10 +25,20 @@ TEXT = (
 )
 
 
-def section(study: Study, endpoint: str, intervals: str, smallest: Sequence[float] = (), claims: int = 0) -> Section:
+def section(
+    study: Study,
+    endpoint: str,
+    intervals: str,
+    smallest: Sequence[float] = (),
+    claims: int = 0,
+    externals: Sequence[External] = (),
+) -> Section:
     """endpoint, intervals : in words.   smallest : differences that the study can show, of its claims.   claims : how
-    many were tested."""
+    many were tested.   externals : other data sets that were tested on."""
     found = facts(study, endpoint, intervals, smallest, claims)
+    if externals:
+        word = study.runs[0].application.words[0]
+        found = replace(found, external="; ".join(one.tested_text(word) for one in externals))
     return Section(TITLE, [TEXT, reporting.table(reporting.rows(found), (facts,))])
 
 

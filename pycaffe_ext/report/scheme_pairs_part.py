@@ -48,7 +48,7 @@ def section(
         text = "One training of each: how much a net varies from training to training is unknown. Give SEEDS= several."
         return Section(HEADING, [text])
     pairs = scheme_pairs(figures, schemes)
-    write_csv(folder / "scheme_pairs.csv", HEADER, map(_cells, pairs))
+    table = table_of(folder, "scheme_pairs.csv", pairs)
     tested = {name: _verdicts(schemes, [pair for pair in pairs if pair.figure == name]) for name in figures}
     matrix.matrix_figure(folder / "scheme_pairs.png", schemes, tested, {}, EXPLAINED, title)
     caption = (
@@ -56,11 +56,16 @@ def section(
         f" groups both as chance, and is shown where p, adjusted by Holm's method over all {len(pairs)} comparisons, is"
         f" below {LEVEL:g}. The pairs of single nets, further below, say nothing about another training."
     )
-    table = Table(COLUMNS, list(map(_line, pairs)), "scheme_pairs.csv", (scheme_pairs,))
     return Section(
         HEADING,
         [Figure("scheme_pairs.png", caption, (scheme_pairs,)), Folded(f"All {len(pairs)} comparisons", [table])],
     )
+
+
+def table_of(folder: Path, file: str, pairs: Sequence[SchemePair]) -> Table:
+    """Write the pairs as a CSV file, and show them."""
+    write_csv(folder / file, HEADER, map(_cells, pairs))
+    return Table(COLUMNS, list(map(_line, pairs)), file, (scheme_pairs,))
 
 
 def _cells(pair: SchemePair) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ from pycaffe_ext.applications.packed import Packed
 from pycaffe_ext.applications.preparation import data_of
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.metrics.base import TestData
-from pycaffe_ext.runs.records import RESULT, ResultRecord, RunRecord, read_result, read_run
+from pycaffe_ext.runs.records import RESULT, VALIDATION_SCORES, ResultRecord, RunRecord, read_result, read_run
 from pycaffe_ext.runs.settings import Settings
 from pycaffe_ext.schemes import SCRATCH, STAGES
 from pycaffe_ext.training import resumes
@@ -53,6 +53,14 @@ class RunFiles:
         return read_test(self.packed, self.application)
 
     @cached_property
+    def validation(self) -> Any:
+        """The same of all validation samples, None where a run of an earlier version did not keep their scores."""
+        if not (self.folder / VALIDATION_SCORES).exists():
+            return None
+        samples = read_test(self.packed, self.application, "val")
+        return self.application.metric.read(self.folder, samples, VALIDATION_SCORES)
+
+    @cached_property
     def evaluation(self) -> Any:
         """What the application's metric says of the net on the test data; UserError if scores.csv is not of them."""
         return self.application.metric.read(self.folder, self.test)
@@ -86,6 +94,11 @@ class RunFiles:
         return resumes.disturbing(self.result.resumes)
 
     @property
+    def same_groups(self) -> bool:
+        """Whether test groups of one name are the same in runs of other seeds; synthetic ones are drawn by the seed."""
+        return bool(self.settings.request.data)
+
+    @property
     def tuned(self) -> bool:
         return self.settings.scheme not in SCRATCH
 
@@ -105,16 +118,16 @@ def load(folder: Path) -> RunFiles | None:
 
 
 @lru_cache(maxsize=8)
-def _test_of(folder: Path, classes: tuple[str, ...], columns: tuple[str, ...]) -> TestData:
-    rows, split, targets = sample_tables.read_items(folder)
+def _test_of(folder: Path, classes: tuple[str, ...], columns: tuple[str, ...], split: str) -> TestData:
+    rows, splits, targets = sample_tables.read_items(folder)
     place = {row.name: i for i, row in enumerate(rows)}
     samples = sample_tables.read_samples(folder, place, targets, columns)
-    return data_of(rows, split, samples, classes, "test")
+    return data_of(rows, splits, samples, classes, split)
 
 
-def read_test(done: Packed, application: Application[Any, Any]) -> TestData:
+def read_test(done: Packed, application: Application[Any, Any], split: str = "test") -> TestData:
     """The test data of packed patches, from items.csv and samples.csv; runs of one data set share them."""
-    return _test_of(done.found.resolve(), done.classes, application.columns)
+    return _test_of(done.found.resolve(), done.classes, application.columns, split)
 
 
 @dataclass(frozen=True)

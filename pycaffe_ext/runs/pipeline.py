@@ -29,10 +29,11 @@ from pycaffe_ext.files import digest, reading, write_csv
 from pycaffe_ext.parts import sweep_all
 from pycaffe_ext.proto import caffe_pb2, write_text
 from pycaffe_ext.report import figures
-from pycaffe_ext.runs import donor_checks, preflight, records, summary, transforms
+from pycaffe_ext.runs import donor_checks, external, finished, preflight, records, summary, transforms
 from pycaffe_ext.runs.donor_checks import Checked
 from pycaffe_ext.runs.donors import Donor, Transfer, find_donor, net_of, prove_transfer
-from pycaffe_ext.runs.records import Best, ResultRecord, RunRecord
+from pycaffe_ext.runs.external_data import Outside
+from pycaffe_ext.runs.records import VALIDATION_SCORES, Best, ResultRecord, RunRecord
 from pycaffe_ext.runs.settings import Machine, Settings
 from pycaffe_ext.runs.transforms import Transform
 from pycaffe_ext.schemes import is_fine_tuning
@@ -46,7 +47,6 @@ from pycaffe_ext.training.table import Row, print_row
 
 EPOCH_ITERATIONS = 50  # the least per epoch, else the net's own batch is halved
 SCORE_BATCH = 50
-VALIDATION_SCORES = "scores_val.csv"
 ALL_SAMPLES = {"val": "score_val_all.prototxt", "test": "score_test.prototxt"}  # score nets of all samples of a split
 Say = Callable[[str], None]
 DISTRIBUTIONS = (
@@ -109,9 +109,11 @@ def run(
     name: str | None = None,
     machine: Machine = Machine(),  # noqa: B008 (frozen)
     say: Say = print,
+    outside: Outside | None = None,
 ) -> Path:
     """Carry out a run in `runs`/`name` (or a folder named after the settings) and return that folder.
 
+    outside : another data set, on which the finished run is tested too; a run that was finished before as well.
     Raises UserError if the application is not there yet, if the folder holds a run of other settings, and for
     whatever the stages find wrong.
     """
@@ -124,22 +126,32 @@ def run(
         )
     if (folder / records.RESULT).exists():
         say(f"{folder} is finished; remove it to run again")
+        if outside:
+            outside.check(settings.request)
     else:
         with at_most(machine.threads):
-            _carry_out(settings, machine, runs.absolute(), folder, application, saved, say)
+            _carry_out(settings, machine, runs.absolute(), folder, application, saved, say, outside)
     result = records.read_result(folder)
     say(summary.text(result, folder, application.metric.text(result.test)))
+    if outside:
+        _test_outside(folder, outside, machine, say)
     return folder
 
 
-def check(jobs: Sequence[Settings], runs: Path, machine: Machine) -> None:
+def _test_outside(folder: Path, outside: Outside, machine: Machine, say: Say) -> None:
+    run = finished.load(folder)
+    assert run is not None  # its result was read
+    external.run_test(run, outside, machine, say)
+
+
+def check(jobs: Sequence[Settings], runs: Path, machine: Machine, outside: Outside | None = None) -> None:
     """Raise UserError for what can be known to be wrong with runs before the first of them writes anything.
 
     The runs differ in scheme, net, seed and length of training only.
     """
     first = jobs[0]
     application = registry.load(first.app)
-    preflight.look(first.request, runs / first.name(), application, _caffe(first, machine))
+    preflight.look(first.request, runs / first.name(), application, _caffe(first, machine), outside)
     for job in {(job.training.arch, job.scheme): job for job in jobs}.values():
         try:
             donor = find_donor(job)
@@ -148,6 +160,8 @@ def check(jobs: Sequence[Settings], runs: Path, machine: Machine) -> None:
                 prove_transfer(job, donor, len(application.classes(job.request)))
         except UserError as error:
             raise UserError(f"{job.title}: {error}") from None
+    if outside:
+        outside.read()
 
 
 def _caffe(settings: Settings, machine: Machine) -> Caffe:
@@ -162,9 +176,10 @@ def _carry_out(
     application: Application[Any, Any],
     saved: RunRecord | None,
     say: Say,
+    outside: Outside | None = None,
 ) -> None:
     caffe, arch = _caffe(settings, machine), settings.training.arch
-    caffe_version = preflight.look(settings.request, folder, application, caffe)
+    caffe_version = preflight.look(settings.request, folder, application, caffe, outside)
     donor = find_donor(settings)
     transform, transfer = transform_of(settings, donor), None
     if is_fine_tuning(settings.scheme, arch):
@@ -173,6 +188,8 @@ def _carry_out(
         if donor.card is None and donor.file and None in (settings.training.mean, settings.training.scale):
             say(transforms.without_card(settings.training.weights or donor.file))
     say(f"input: {transform.about}")
+    if outside:
+        outside.read()
     sweep_all(runs)
     prepared = prepare(application, settings.request, nets.architecture(arch).input[-1], runs, say)
     data = prepared.packed

@@ -24,20 +24,16 @@ from pycaffe_ext.data.sources import decode
 from pycaffe_ext.data.sources.listing import ending
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import write_csv, writing, writing_folder
-from pycaffe_ext.nets.architectures import architecture
-from pycaffe_ext.nets.spec import NetSpec
 from pycaffe_ext.pictures import stored
 from pycaffe_ext.progress import bar
-from pycaffe_ext.proto import read_net, write_text
-from pycaffe_ext.runs import finished
+from pycaffe_ext.runs import finished, rescoring
 from pycaffe_ext.runs.finished import RunFiles
+from pycaffe_ext.runs.rescoring import BATCH
 from pycaffe_ext.runs.settings import Machine
-from pycaffe_ext.strings import portable
 from pycaffe_ext.threads import at_most
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.scoring import ScoreNet, score
 
-BATCH = 50
 SLICE = 20_000  # patches on the disk at a time
 TABLE = "predictions.csv"
 OVERLAYS = "overlays"
@@ -99,8 +95,8 @@ def sources_of(data: Path, cache: Path, application: Application[Any, Any]) -> S
 
 def probabilities(run: RunFiles, items: Sequence[Any], samples: Samples, machine: Machine, work: Path) -> Floats:
     """(n, classes) float64: the mean over each sample's patches, as in the test."""
-    application, classes = run.application, len(run.packed.classes)
-    net, size = _score_net(run, work), architecture(run.settings.training.arch).input[-1]
+    application, classes, size = run.application, len(run.packed.classes), rescoring.input_size(run)
+    net = rescoring.write_net(run, pack.database_path(work, "test"), work / "score.prototxt")
     views = run.settings.request.test_views or application.test_views
     caffe = Caffe.from_setting(machine.caffe, machine.gpu, run.settings.training.precision)
     material = Material(items, samples, application.views, application.cut, application.words)
@@ -110,31 +106,11 @@ def probabilities(run: RunFiles, items: Sequence[Any], samples: Samples, machine
         rows = np.arange(start, min(start + step, len(samples)))
         chosen = take_all(samples.label[rows], len(application.views), views)
         pack.pack(material, replace(chosen, sample=chosen.sample + start), work, "test", size=size, progress=False)
-        read = ScoreNet(net, len(chosen), BATCH, _output(run), classes)
+        read = ScoreNet(net, len(chosen), BATCH, rescoring.head(run), classes)
         got, _ = score(caffe, read, weights, progress=True)
         np.add.at(total, start + chosen.sample, got[pack.order_of_keys(len(chosen), 0)])
     mean: Floats = total / views
     return mean
-
-
-def _score_net(run: RunFiles, work: Path) -> Path:
-    """The run's own score net over the patches in `work`, with the mean where it is now."""
-    net = read_net(run.folder / "score_test.prototxt")
-    for layer in net.layer:
-        if layer.type == "Data":
-            layer.data_param.source = portable(str(pack.database_path(work, "test")))
-            layer.data_param.batch_size = BATCH
-            if mean_file := run.mean_file:
-                layer.transform_param.mean_file = portable(str(mean_file))
-    path = work / "score.prototxt"
-    write_text(path, net)
-    return path
-
-
-def _output(run: RunFiles) -> str:
-    training = run.settings.training
-    spec = NetSpec(run.settings.app, run.settings.scheme, len(run.packed.classes), arch=training.arch)
-    return architecture(training.arch).output(spec)
 
 
 def write_table(

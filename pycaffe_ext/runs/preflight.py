@@ -7,13 +7,22 @@ from typing import Any
 
 from pycaffe_ext.applications.base import Application
 from pycaffe_ext.files import check_writable
+from pycaffe_ext.runs.external_data import Outside
 from pycaffe_ext.runs.settings import DataRequest
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.session import locked
 
 
-def look(request: DataRequest, folder: Path, application: Application[Any, Any], caffe: Caffe) -> str:
+def look(
+    request: DataRequest,
+    folder: Path,
+    application: Application[Any, Any],
+    caffe: Caffe,
+    outside: Outside | None = None,
+) -> str:
     """Check a run's folder, its data, the caffe and its GPU, the cheapest first; returns the caffe's version.
+
+    outside : the other data set that the run is to be tested on.
 
     Raises UserError.
     """
@@ -22,6 +31,8 @@ def look(request: DataRequest, folder: Path, application: Application[Any, Any],
         with locked(folder):
             pass  # no process trains there
     application.check(request)
+    if outside:
+        outside.check(request)
     version = caffe.version()
     caffe.check_gpu()
     return version

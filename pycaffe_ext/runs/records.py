@@ -14,6 +14,7 @@ from pycaffe_ext.runs.settings import Settings
 from pycaffe_ext.training.resumes import Resume
 
 RUN, RESULT = "run.json", "result.json"
+VALIDATION_SCORES = "scores_val.csv"  # of all validation samples
 LAYOUT = 2  # of both files; 1 had the settings in one list and no "layout"
 
 
@@ -77,7 +78,39 @@ class ResultRecord:
     thresholds: list[dict[str, Any]] = field(default_factory=list)
 
 
-R = TypeVar("R", RunRecord, ResultRecord)
+@dataclass(frozen=True)
+class ExternalRecord:
+    """What a finished run came to on another data set; its own result.json, written last.
+
+    name : of the run.   data : absolute path.   dataset : as asked for.   source : what the set is called.
+    packed : where its patches lie, within the folder of the found data of the run.   weights : sha256.
+    caffe : version of the command that scored.   facts : counts, as in data.json.   patches : scored.
+    similar : near-duplicates of the run's own items: "items", "pairs", "known" (items that resemble one of training or
+    validation) and the "first" of them, each (item, part, nearest item, bits).   test, thresholds : as in ResultRecord.
+    """
+
+    name: str
+    data: str
+    dataset: str | None
+    source: str
+    fingerprint: str
+    packed: str
+    weights: str
+    caffe: str
+    items: int
+    groups: int
+    facts: dict[str, Any]
+    patches: int
+    damaged: list[str]
+    left_out: list[dict[str, Any]]
+    similar: dict[str, Any]
+    test: dict[str, Any]
+    thresholds: list[dict[str, Any]]
+    files: list[str]
+    warnings: list[str] = field(default_factory=list)
+
+
+R = TypeVar("R", RunRecord, ResultRecord, ExternalRecord)
 
 
 def write_run(folder: Path, record: RunRecord) -> None:
@@ -86,6 +119,15 @@ def write_run(folder: Path, record: RunRecord) -> None:
 
 def write_result(folder: Path, record: ResultRecord) -> None:
     write_json(folder / RESULT, {"layout": LAYOUT, **asdict(record)})
+
+
+def write_external(folder: Path, record: ExternalRecord) -> None:
+    write_json(folder / RESULT, {"layout": LAYOUT, **asdict(record)})
+
+
+def read_external(folder: Path) -> ExternalRecord:
+    """result.json of a test on another data set; UserError as from `read_run`."""
+    return _read(folder, RESULT, ExternalRecord)
 
 
 def read_run(folder: Path) -> RunRecord:

@@ -82,6 +82,34 @@ class DataRequest:
 
 
 @dataclass(frozen=True)
+class TestSet:
+    """Another data set that nets are tested on, whole; no part of a run's identity.
+
+    data : its folder.   dataset : its layout, None = recognised.
+    """
+
+    __test__ = False  # pytest: this is no test
+
+    data: str
+    dataset: str | None = None
+
+    @classmethod
+    def given(cls, data: str | None, dataset: str | None) -> TestSet | None:
+        """What TEST_DATA= and TEST_DATASET= ask for, None without the first; UserError for the second alone."""
+        if data:
+            return cls(data, dataset)
+        if dataset:
+            raise UserError(f"TEST_DATASET={dataset} says what TEST_DATA= holds; give TEST_DATA= too")
+        return None
+
+    def request(self, of: DataRequest) -> DataRequest:
+        """The items to test on, read, cut and scored as a run's own are; of : that run's data."""
+        return DataRequest(
+            of.app, self.data, self.dataset, test_views=of.test_views, encoding=of.encoding, options=of.options
+        )
+
+
+@dataclass(frozen=True)
 class Training:
     """What training.
 

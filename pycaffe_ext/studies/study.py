@@ -6,16 +6,19 @@ import os
 import re
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pycaffe_ext.applications.registry import APPLICATIONS, load
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.nets.spec import SCALABLE
 from pycaffe_ext.report.tables import layout
-from pycaffe_ext.runs.records import RESULT, read_result
+from pycaffe_ext.runs.records import RESULT, read_external, read_result
 from pycaffe_ext.runs.settings import DONOR_MEAN, Machine, Settings, Training
 from pycaffe_ext.schemes import STAGES, compared, is_fine_tuning
 from pycaffe_ext.training import resumes
+
+if TYPE_CHECKING:
+    from pycaffe_ext.runs.external_data import Outside
 
 # what a single scheme may have its own of: the data stay the same
 ADJUSTABLE = {"epochs": int, "patience": int, "batch": int, "base_lr": float}
@@ -130,32 +133,43 @@ def finished(job: Settings, runs: Path) -> bool:
     return (runs / job.name() / RESULT).exists()
 
 
-def run_all(jobs: Sequence[Settings], runs: Path, machine: Machine, say: Callable[[str], None] = print) -> None:
+def run_all(
+    jobs: Sequence[Settings],
+    runs: Path,
+    machine: Machine,
+    say: Callable[[str], None] = print,
+    outside: Outside | None = None,
+) -> None:
     """Carry out the runs that are not finished, one after the other, and say what has come out of all.
 
     A run that fails is reported at once and does not keep the others from running, unless it is the first: what is
     wrong with that one is mostly wrong with all.  What can be known before is checked for all, before the first.
+    outside : another data set, on which every run is tested too.
     Raises UserError at the end if some failed.
     """
-    from pycaffe_ext.runs import pipeline  # late: it loads what the settings need not
+    from pycaffe_ext.runs import external, pipeline  # late: they load what the settings need not
 
     if todo := [job for job in jobs if not finished(job, runs)]:
-        pipeline.check(todo, runs, machine)
+        pipeline.check(todo, runs, machine, outside)
+    elif outside:
+        outside.check(jobs[0].request)
     failed = []
     for number, job in enumerate(jobs):
         label = f"[{number + 1}/{len(jobs)}] {job.title}, seed {job.trial}"
-        if finished(job, runs):
+        if finished(job, runs) and (outside is None or external.finished(runs / job.name(), outside)):
             say(f"{label}: finished")
             continue
         say(label)
         try:
-            pipeline.run(job, runs, machine=machine, say=say)
+            pipeline.run(job, runs, machine=machine, say=say, outside=outside)
         except UserError as error:
             if number == 0:
                 raise
             failed.append(f"{job.title}, seed {job.trial}")
             say(f"error: {label}: {error}")
     say(overview(jobs, runs))
+    if outside:
+        say(external_overview(jobs, runs, outside))
     if failed:
         raise UserError(f"{len(failed)} of {len(jobs)} runs failed, see above: {'; '.join(failed)}")
 
@@ -183,3 +197,20 @@ def overview(jobs: Sequence[Settings], runs: Path) -> str:
         if interrupted := resumes.text(result.resumes):
             notes.append(f"{job.title}, seed {job.trial}, was interrupted: {interrupted}")
     return "\n".join([layout((*HEADER, column), rows), *notes])
+
+
+def external_overview(jobs: Sequence[Settings], runs: Path, outside: Outside) -> str:
+    """A table of the runs that were tested on another data set: their primary endpoint here and there, and its fall."""
+    from pycaffe_ext.runs import external
+
+    rows: list[tuple[str, ...]] = []
+    column = ""
+    for job in (job for job in jobs if finished(job, runs) and external.finished(runs / job.name(), outside)):
+        folder, metric = runs / job.name(), load(job.app).metric
+        here, there = read_result(folder).test, read_external(external.place(folder, outside)).test
+        if metric.baseline and not any(row[1] == str(job.trial) for row in rows):
+            pair = metric.headline(here, of_baseline=True), metric.headline(there, of_baseline=True)
+            rows.append((f"{metric.baseline} alone", str(job.trial), *external.fallen(*pair)))
+        column = metric.headline(here).name
+        rows.append((job.title, str(job.trial), *external.fallen(metric.headline(here), metric.headline(there))))
+    return layout(("run", "seed", column, f"on {outside.request.source}", "fall"), rows)

@@ -13,7 +13,7 @@ import pytest
 
 from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.command_line.commands import COMMANDS, EVERYTHING, MAKE_ONLY, Command
-from pycaffe_ext.command_line.options import GROUPS, MACHINE, RUN, RUNS, SETTINGS, STUDY
+from pycaffe_ext.command_line.options import EXTERNAL, GROUPS, MACHINE, RUN, RUNS, SETTINGS, STUDY
 from pycaffe_ext.runs.settings import DataRequest, Machine, Training
 from pycaffe_ext.schemes import SCHEMES
 
@@ -75,7 +75,7 @@ def words_of(name: str) -> list[str]:
 def test_the_makefile_lists_what_the_tables_list() -> None:
     assert words_of("APPS") == list(APPLICATIONS)
     assert words_of("TUNINGS") == list(SCHEMES)
-    shared = [row.variable for row in (*SETTINGS, *MACHINE, RUNS, RUN, *STUDY)]
+    shared = [row.variable for row in (*SETTINGS, *EXTERNAL, *MACHINE, RUNS, RUN, *STUDY)]
     assert sorted(words_of("OPTIONS")) == sorted([*shared, "OUT"])
     every = {row.variable for command in EVERYTHING for row in command.options if row.variable}
     assert {*words_of("OPTIONS"), *words_of("ARGUMENTS")[1:]} == every - {"VENV", "PYTHON"}

@@ -18,9 +18,12 @@ from pycaffe_ext.evaluation.metrics.base import PatchScores, TestData
 from pycaffe_ext.evaluation.metrics.detection import Detection, Evaluation
 from pycaffe_ext.files import write_csv
 from pycaffe_ext.proto import array_to_blob, caffe_pb2, write_weights
-from pycaffe_ext.runs.records import Best, ResultRecord, RunRecord, write_result
+from pycaffe_ext.runs import external
+from pycaffe_ext.runs.external_data import outside
+from pycaffe_ext.runs.finished import RunFiles
+from pycaffe_ext.runs.records import VALIDATION_SCORES, Best, ResultRecord, RunRecord, write_result
 from pycaffe_ext.runs.records import write_run as write_record
-from pycaffe_ext.runs.settings import DataRequest, Settings
+from pycaffe_ext.runs.settings import DataRequest, Machine, Settings, TestSet
 from pycaffe_ext.schemes import SCRATCH
 from pycaffe_ext.training.table import Row, write_rows
 
@@ -29,10 +32,10 @@ SIDE = 64
 LESIONS = 2  # at most, in a frame
 
 
-def write_frames(folder: Path) -> None:
-    """Frames of GROUPS groups, every third of a group without a polyp."""
-    rng = np.random.default_rng(0)
-    for group in range(GROUPS):
+def write_frames(folder: Path, groups: int = GROUPS, seed: int = 0) -> None:
+    """Frames of some groups, every third of a group without a polyp."""
+    rng = np.random.default_rng(seed)
+    for group in range(groups):
         for i in range(PER_GROUP):
             image = rng.integers(60, 120, (SIDE, SIDE + 16, 3), np.uint8)
             mask = np.zeros(image.shape[:2], np.uint8)
@@ -61,8 +64,13 @@ class Scripted(Polyp):
 
     def propose(self, parts, workspace: Path, request: DataRequest) -> Samples:
         UNTRAINED_MODEL.save(workspace / MODEL)
-        rng = np.random.default_rng(request.seed)
-        frames, found = [frame for part in parts.values() for frame in part], {}
+        return self._candidates([frame for part in parts.values() for frame in part], request.seed)
+
+    def apply_labelled(self, items, workspace: Path) -> Samples:
+        return self._candidates(items, len(str(workspace)))
+
+    def _candidates(self, frames, seed: int) -> Samples:
+        rng, found = np.random.default_rng(seed), {}
         for frame in sorted(frames, key=lambda frame: frame.name):
             count = int(frame.name[-1]) % (LESIONS + 1)
             places = [(x - 9, y - 9) for x, y in ((20, 20), (50, 40))[:count] if rng.random() > 0.2]
@@ -92,6 +100,8 @@ def write_run(runs: Path, settings: Settings, prepared: Prepared, skill: float, 
     write_rows(folder / "auc.csv", [Row(10 * i, float(i), 0.5, 0.6, 0.6 + 0.1 * (i == 2)) for i in (1, 2, 3)])
     tuned = settings.scheme not in SCRATCH
     validation = evaluated(prepared.validation, skill, rng)
+    table = Detection().scores(validation)
+    write_csv(folder / VALIDATION_SCORES, table.header, table.rows)
     thresholds = Detection().thresholds(validation, Detection().read(folder, test), settings.seed)
     write_weights(folder / "best.caffemodel", net_of(np.random.default_rng(int(10 * skill))))
     data = str(prepared.packed.folder)
@@ -155,3 +165,35 @@ def write_study(root: Path, schemes=tuple(SKILLS), seeds=(0, 1), **options) -> l
         prepared = write_packed(runs, jobs[0])
         folders += [write_run(runs, job, prepared, SKILLS[job.scheme], donor) for job in jobs]
     return folders
+
+
+class Silent:
+    """In place of a caffe."""
+
+    def version(self) -> str:
+        return "caffe version 1.0.0 (lab)"
+
+    def check_gpu(self) -> None:
+        pass
+
+
+def test_outside(monkeypatch, run: RunFiles, folder: Path, skill: float) -> str:
+    """Test a finished run on the frames in `folder`, where its net tells polyps by `skill`; returns NAME-DIGEST."""
+    run.__dict__["application"] = Scripted()
+    other = outside(run.settings.request, TestSet(str(folder)), run.folder.parent)
+    other.__dict__["application"] = run.application
+
+    def scores(run, prepared, folder, caffe) -> PatchScores:
+        rng = np.random.default_rng(crc32(f"{run.settings.scheme} {run.settings.seed} outside".encode()))
+        samples = prepared.test.samples
+        positive = 1 / (1 + np.exp(-rng.normal(skill * (samples.target > 0))))
+        return PatchScores(np.arange(len(samples)), samples.label, np.stack([1 - positive, positive], axis=1))
+
+    monkeypatch.setattr(external, "_scores", scores)
+    monkeypatch.setattr(external, "text", lambda *_: "")  # the result of a run here has not all figures
+    monkeypatch.setattr(external.Caffe, "from_setting", lambda *_: Silent())
+    monkeypatch.setattr(external.rescoring, "input_size", lambda run: 8)
+    return external.run_test(run, other, Machine(), lambda _: None).name
+
+
+test_outside.__test__ = False  # it is no test

@@ -20,7 +20,10 @@ HALF = {"train": {"groups": 3}, "val": {"groups": 1}, "test": {"groups": 4}}
 def run_of(settings: Settings, groups, facts=HALF, tuning=(), items=None) -> SimpleNamespace:
     test = SimpleNamespace(group=np.array(groups), items=items or tuple(f"{g}/{i}" for i, g in enumerate(groups)))
     packed = SimpleNamespace(facts=facts, tuning=dict(tuning))
-    return SimpleNamespace(settings=settings, test=test, packed=packed, folder=settings.name(), tuned=False)
+    same = bool(settings.request.data)
+    return SimpleNamespace(
+        settings=settings, test=test, packed=packed, folder=settings.name(), tuned=False, same_groups=same
+    )
 
 
 def study_of(test_sets: dict[int, str], **options) -> Study:

@@ -2,12 +2,20 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.runs import pipeline
-from pycaffe_ext.runs.records import Best, ResultRecord, write_result
+from pycaffe_ext.runs.records import (
+    Best,
+    ExternalRecord,
+    ResultRecord,
+    read_result,
+    write_external,
+    write_result,
+)
 from pycaffe_ext.runs.settings import Machine, Settings
 from pycaffe_ext.schemes import FINE_TUNING, compared
 from pycaffe_ext.studies import study
@@ -157,7 +165,7 @@ def test_finished_runs_are_not_repeated_and_a_failed_one_does_not_stop_the_rest(
     finish(jobs[0], tmp_path)
     started, said = [], []
 
-    def run(job, runs, machine, say):
+    def run(job, runs, machine, say, outside=None):
         started.append(job.scheme)
         if job.scheme == "ft-fc7":
             raise UserError("training has diverged")
@@ -173,9 +181,49 @@ def test_finished_runs_are_not_repeated_and_a_failed_one_does_not_stop_the_rest(
 
 
 def test_what_is_wrong_with_the_first_run_is_told_at_once(tmp_path, monkeypatch):
-    def run(job, runs, machine, say):
+    def run(job, runs, machine, say, outside=None):
         raise UserError("no such folder")
 
     monkeypatch.setattr(pipeline, "run", run)
     with pytest.raises(UserError, match="no such folder"):
         study.run_all(study.jobs("polyp", (), (0,)), tmp_path, Machine(), lambda _: None)
+
+
+def test_finished_runs_are_tested_on_another_data_set_and_not_trained(tmp_path, monkeypatch):
+    """Of three runs one is finished and tested there, one finished only; both are shown side by side at the end."""
+    jobs = study.jobs("polyp", ("ft-fc8", "ft-fc7", "ft-fc6"), (0,))
+    checked: list[str] = []
+    outside = SimpleNamespace(
+        name="far-123456", request=SimpleNamespace(source="far"), check=lambda request: checked.append(request.app)
+    )
+    for job in jobs[:2]:
+        finish(job, tmp_path, 0.75)
+
+    def test_there(job) -> None:
+        record = read_result(tmp_path / job.name()).test
+        record["network"]["lesion"][0]["sensitivity"] = 0.625
+        fields = dict.fromkeys(("name", "data", "source", "fingerprint", "packed", "weights", "caffe"), "x")
+        counts = dict.fromkeys(("items", "groups", "patches"), 1)
+        lists = {name: [] for name in ("damaged", "left_out", "thresholds", "files")}
+        folder = tmp_path / job.name() / "external" / "far-123456"
+        write_external(
+            folder,
+            ExternalRecord(dataset=None, facts={}, similar={}, test=record, **fields, **counts, **lists),
+        )
+
+    def run(job, runs, machine, say, outside):
+        started.append((job.scheme, outside.name))
+        if not study.finished(job, runs):
+            finish(job, runs, 0.75)
+        test_there(job)
+
+    started, said = [], []
+    test_there(jobs[0])
+    monkeypatch.setattr(pipeline, "run", run)
+    monkeypatch.setattr(pipeline, "check", lambda todo, *_: checked.append(f"{len(todo)} to train"))
+    study.run_all(jobs, tmp_path, Machine(), said.append, outside)
+    assert started == [("ft-fc7", "far-123456"), ("ft-fc6", "far-123456")] and checked == ["1 to train"]
+    assert re.search(r"polyp-ft-fc7 +0 +0.750 .* 0.625 .* \+0.125", said[-1]) and "on far" in said[-1]
+    assert said[-1].count("detector alone") == 1
+    study.run_all(jobs, tmp_path, Machine(), said.append, outside)
+    assert len(started) == 2 and checked == ["1 to train", "polyp"]

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pycaffe_ext.runs.finished import Study
 
 
+SCORES = "scores.csv"
+
+
 @dataclass(frozen=True)
 class PatchScores:
     """n scored patches.  sample : (n,) int32, row of TestData.samples.   label : (n,) int, class of the sample.
@@ -114,8 +117,8 @@ class Metric(ABC, Generic[E]):
         """Draw the figures of a run into its folder; returns their file names.  name : of the curve."""
 
     @abstractmethod
-    def read(self, run: Path, test: TestData) -> E:
-        """The evaluation of a finished run, from its tables; UserError if they are not those of `test`."""
+    def read(self, run: Path, test: TestData, file: str = SCORES) -> E:
+        """The evaluation of a finished run, from its table of scores; UserError if that is not of `test`."""
 
     @abstractmethod
     def report(self, folder: Path, study: Study, missing: Sequence[str], options: Mapping[str, Any]) -> None:

@@ -16,12 +16,11 @@ from pycaffe_ext.evaluation import class_resampling, class_summary, classes, ope
 from pycaffe_ext.evaluation.class_summary import Summary
 from pycaffe_ext.evaluation.classes import Images
 from pycaffe_ext.evaluation.metrics import carried
-from pycaffe_ext.evaluation.metrics.base import Headline, Metric, PatchScores, Table, TestData
+from pycaffe_ext.evaluation.metrics.base import SCORES, Headline, Metric, PatchScores, Table, TestData
 
 if TYPE_CHECKING:
     from pycaffe_ext.runs.finished import Study
 
-SCORES = "scores.csv"
 TWO, MORE = "AUC", "mean one-against-rest AUC"  # the primary endpoint, with two classes and with more
 QUOTED = 0.9  # specificity on the terminal
 QUOTED_CLASSES = 5  # whose AUCs stand on the terminal, the lowest
@@ -138,19 +137,19 @@ class RocByClass(Metric[Evaluation]):
 
         return curves.run_figures(folder, evaluation, name, self.baseline or BASELINE, title)
 
-    def read(self, run: Path, test: TestData) -> Evaluation:
+    def read(self, run: Path, test: TestData, file: str = SCORES) -> Evaluation:
         kinds = {self.word: str, "label": str, **dict.fromkeys(probability_columns(test.classes), float)}
-        columns = read_columns(run / SCORES, kinds)
+        columns = read_columns(run / file, kinds)
         label = np.array(test.classes)[test.samples.label]
         same = columns[self.word].tolist() == _names(test) and columns["label"].tolist() == label.tolist()
         if not same:
-            raise UserError(f"{run / SCORES}: not the {self.word}s that were tested; remove the run and repeat it")
+            raise UserError(f"{run / file}: not the {self.word}s that were tested; remove the run and repeat it")
         return _evaluation(test, np.stack([columns[name] for name in probability_columns(test.classes)], axis=1))
 
     def report(self, folder: Path, study: Study, missing: Sequence[str], options: Mapping[str, Any]) -> None:
         from pycaffe_ext.report.by_class import pages
 
-        pages.write(folder, study, missing, options.get("progress", True))
+        pages.write(folder, study, missing, options.get("progress", True), options.get("external"))
 
 
 def endpoint(count: int) -> str:

@@ -15,7 +15,16 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc, intervals, operating, roc, summaries
 from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS
 from pycaffe_ext.evaluation.metrics import carried
-from pycaffe_ext.evaluation.metrics.base import Headline, Metric, PatchScores, Table, TestData, patch_auc, positive
+from pycaffe_ext.evaluation.metrics.base import (
+    SCORES,
+    Headline,
+    Metric,
+    PatchScores,
+    Table,
+    TestData,
+    patch_auc,
+    positive,
+)
 
 if TYPE_CHECKING:
     from pycaffe_ext.runs.finished import Study
@@ -138,7 +147,7 @@ class Detection(Metric[Evaluation]):
         ]
 
     def scores(self, evaluation: Evaluation) -> Table:
-        return Table("scores.csv", SCORE_HEADER, score_rows(evaluation))
+        return Table(SCORES, SCORE_HEADER, score_rows(evaluation))
 
     def tables(self, evaluation: Evaluation, seed: int) -> Iterator[Table]:
         yield self.scores(evaluation)
@@ -152,8 +161,8 @@ class Detection(Metric[Evaluation]):
         figures.froc_figure(folder / "froc.png", {name: curve}, baseline, title=title)
         return ["froc.png"]
 
-    def read(self, run: Path, test: TestData) -> Evaluation:
-        scores = read_columns(run / "scores.csv", SCORE_KINDS)
+    def read(self, run: Path, test: TestData, file: str = SCORES) -> Evaluation:
+        scores = read_columns(run / file, SCORE_KINDS)
         samples = test.samples
         known = len(scores["candidate"]) == len(samples) and (
             np.array_equal(scores["candidate"], samples.number)
@@ -161,7 +170,7 @@ class Detection(Metric[Evaluation]):
             and np.array_equal(scores["frame"], np.array(test.items)[samples.item])
         )
         if not known:
-            raise UserError(f"{run / 'scores.csv'}: not the candidates that were tested; remove the run and repeat it")
+            raise UserError(f"{run / file}: not the candidates that were tested; remove the run and repeat it")
         return _evaluation(test, scores["probability"])
 
     def report(self, folder: Path, study: Study, missing: Sequence[str], options: Mapping[str, Any]) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pycaffe_ext.progress import bar
-from pycaffe_ext.report import carried_part, reporting_part, scheme_pairs_part, study_parts
-from pycaffe_ext.report.by_class import curves, examples, pairs, results
+from pycaffe_ext.report import carried_part, external_part, reporting_part, scheme_pairs_part, study_parts
+from pycaffe_ext.report.by_class import curves, examples, external, pairs, results
 from pycaffe_ext.report.by_class.material import BY_GROUP, Material
 from pycaffe_ext.report.model import Section
 
@@ -18,13 +18,18 @@ if TYPE_CHECKING:
 INTERVALS = "95 % by group (whole groups resampled, t tails), by image (exact binomial, DeLong) beside them"
 
 
-def write(folder: Path, study: Study, missing: Sequence[str], progress: bool = True) -> None:
-    """Write figures, tables, report.md and report.html into an empty folder."""
+def write(folder: Path, study: Study, missing: Sequence[str], progress: bool = True, wanted: str | None = None) -> None:
+    """Write figures, tables, report.md and report.html into an empty folder.
+
+    wanted : NAME-DIGEST of the only other data set that is reported on; None = all that runs were tested on.
+    """
     material = Material(study)
     about = study_parts.about(study, missing, f"{material.endpoint} of test {material.word}s, {BY_GROUP}")
     steps = bar(PARTS, "report", unit="part", progress=progress)
     sections = [about, *(part(folder, material) for part in steps)]
-    sections.append(reporting_part.section(study, material.endpoint, INTERVALS))
+    externals = external_part.externals(study, wanted)
+    sections += [external.section(folder, material, own) for own in externals]
+    sections.append(reporting_part.section(study, material.endpoint, INTERVALS, externals=externals))
     study_parts.write_pages(folder, study, sections, material.endpoint, _endpoint_text)
 
 

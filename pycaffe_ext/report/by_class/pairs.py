@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,28 @@ from pycaffe_ext.report.model import Block, Figure, Folded, Note, Section, Table
 
 PAIR_HEADER = ("seed", "figure", "first", "second", "first_value", "second_value", "difference", "low", "high", "p")
 PAIRS_HEADER = (*PAIR_HEADER, "p_holm", "p_max_t", "verdict", "effective_groups", "reliable", "note")
+SHOWN = (
+    "first",
+    "second",
+    "difference",
+    "95 %",
+    "p (Holm)",
+    "p (max-T)",
+    "verdict",
+    "effective groups",
+    "note",
+)
+
+
+def write(path: Path, found: Mapping[tuple[int, str], Sequence[Comparison]]) -> None:
+    """Write pairs.csv; found : (seed, figure) -> every pair"""
+    write_csv(path, PAIRS_HEADER, [_pair(seed, row) for (seed, _), own in found.items() for row in own])
 
 
 def pairs(folder: Path, material: Material) -> Section:
     """Every pair of nets, by AUC and by balanced accuracy."""
     found, seed = material.comparisons, material.study.main_seed
-    rows = [_pair(s, row) for (s, _), own in found.items() for row in own]
-    write_csv(folder / "pairs.csv", PAIRS_HEADER, rows)
+    write(folder / "pairs.csv", found)
     if not found[seed, AUC]:
         return Section("Comparisons", ["One net: nothing to compare."])
     names = list(material.main)
@@ -48,26 +63,15 @@ def pairs(folder: Path, material: Material) -> Section:
         " nor groups nor how many comparisons there are. In the tables max-T stands beside Holm's p, and how"
         " many groups of one size tell as much as these, which the tails of the test go by."
     )
-    header = (
-        "first",
-        "second",
-        "difference",
-        "95 %",
-        "p (Holm)",
-        "p (max-T)",
-        "verdict",
-        "effective groups",
-        "note",
-    )
     made_by = (class_comparison.compare,)
     folded = [
         Folded(
             f"Pairs by {figure}, seed {seed}",
-            [Table(header, list(map(_pair_text, found[seed, figure])), "pairs.csv", made_by)],
+            [Table(SHOWN, list(map(text_row, found[seed, figure])), "pairs.csv", made_by)],
         )
         for figure in (AUC, BALANCED)
     ]
-    return Section("Comparisons", [Figure("pairs.png", caption, made_by), *_hopeless(found[seed, AUC]), *folded])
+    return Section("Comparisons", [Figure("pairs.png", caption, made_by), *hopeless(found[seed, AUC]), *folded])
 
 
 def _pair(seed: int, row: Comparison) -> tuple[Any, ...]:
@@ -78,7 +82,8 @@ def _pair(seed: int, row: Comparison) -> tuple[Any, ...]:
     return *head, row.verdict, row.groups, reliable, row.note
 
 
-def _pair_text(row: Comparison) -> tuple[str, ...]:
+def text_row(row: Comparison) -> tuple[str, ...]:
+    """A pair as a table shows it, under SHOWN."""
     difference, ends = row.values[0] - row.values[1], ""
     if row.difference is not None:
         difference, ends = row.difference.value, f"[{row.difference.low:+.3f}, {row.difference.high:+.3f}]"
@@ -86,7 +91,7 @@ def _pair_text(row: Comparison) -> tuple[str, ...]:
     return row.first, row.second, f"{difference:+.3f}", ends, *p, row.verdict, f"{row.groups:.1f}", row.note
 
 
-def _hopeless(rows: Sequence[Comparison]) -> list[Block]:
+def hopeless(rows: Sequence[Comparison]) -> list[Block]:
     """What a reader must know where the groups are too few for so many comparisons."""
     tested = [row for row in rows if row.difference is not None]
     if not tested or len(tested) * least_p(tested[0].groups) < LEVEL:

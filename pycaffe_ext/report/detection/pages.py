@@ -9,9 +9,10 @@ from typing import Any
 from pycaffe_ext.evaluation.margins import MARGINS, checked_margins
 from pycaffe_ext.evaluation.metrics.detection import ENDPOINT
 from pycaffe_ext.progress import bar
-from pycaffe_ext.report import carried_part, reporting_part, scheme_pairs_part, study_parts
-from pycaffe_ext.report.detection import curves, pairs, pictures, results, strata, whole_curves
+from pycaffe_ext.report import carried_part, external_part, reporting_part, scheme_pairs_part, study_parts
+from pycaffe_ext.report.detection import curves, external, pairs, pictures, results, strata, whole_curves
 from pycaffe_ext.report.detection.material import RATES, RESAMPLES, Material
+from pycaffe_ext.report.external_part import External
 from pycaffe_ext.report.model import Section
 from pycaffe_ext.runs.finished import RunFiles, Study
 
@@ -22,22 +23,25 @@ def write(folder: Path, study: Study, missing: Sequence[str], options: Mapping[s
     """Write all figures, tables, report.md and report.html of a study that detects lesions into an empty folder.
 
     missing : runs that belong to the study and are not finished; the report names them.   options : rates, resamples
-    (of Table S1 and the claims), margin and auc_margin (of non-inferiority), progress.
+    (of Table S1 and the claims), margin and auc_margin (of non-inferiority), progress, external (NAME-DIGEST of the
+    only other data set that is reported on; None = all that runs were tested on).
     """
     margins = checked_margins(options.get("margin", MARGINS.sensitivity), options.get("auc_margin", MARGINS.auc))
     rates, resamples = tuple(options.get("rates", RATES)), options.get("resamples", RESAMPLES)
     material = Material(study, rates, resamples, margins, options.get("progress", True))
     steps = bar(PARTS, "report", unit="part", progress=material.progress)
     parts = [part(folder, material) for part in steps]
+    externals = external_part.externals(study, options.get("external"))
+    parts += [external.section(folder, material, own) for own in externals]
     about = study_parts.about(study, missing, f"{ENDPOINT} by polyp")
-    sections = [about, *parts, _reporting(material)]
+    sections = [about, *parts, _reporting(material, externals)]
     study_parts.write_pages(folder, study, sections, "test AUC (patches)", _patch_auc)
 
 
-def _reporting(material: Material) -> Section:
+def _reporting(material: Material, externals: Sequence[External]) -> Section:
     smallest = [claim.smallest for claim in material.claims if claim.smallest is not None]
     tested = max((claim.tested for claim in material.claims), default=0)
-    return reporting_part.section(material.study, f"{ENDPOINT} by polyp", INTERVALS, smallest, tested)
+    return reporting_part.section(material.study, f"{ENDPOINT} by polyp", INTERVALS, smallest, tested, externals)
 
 
 def _patch_auc(run: RunFiles) -> str:
