@@ -19,7 +19,7 @@ from pycaffe_ext.data.frames import SUFFIXES
 from pycaffe_ext.data.items import Floats, Ints, Item, Parts, Picture, Samples, Views
 from pycaffe_ext.data.sources import listing
 from pycaffe_ext.data.splits import TEST_FRACTION
-from pycaffe_ext.evaluation.metrics.base import Metric
+from pycaffe_ext.evaluation.metrics.base import Metric, Table
 
 if TYPE_CHECKING:
     from pycaffe_ext.data.sources import LeftOut
@@ -47,6 +47,7 @@ class Application(ABC, Generic[I, E]):
     words: ClassVar[tuple[str, str]] = ("frame", "candidate")  # an item and a sample, in tables and messages
     target: ClassVar[str] = ""  # what an item can hold several of, "polyp"; none where items themselves are classified
     places: ClassVar[tuple[str, ...]] = ()  # what the numbers of a sample's place are called
+    measures: ClassVar[tuple[str, ...]] = ()  # what the columns of Samples.measures are called
     endings: ClassVar[tuple[str, ...]] = SUFFIXES  # of the pictures that `unlabelled` takes
     test_views: ClassVar[int]  # patches scored per test sample by default
     layout: ClassVar[int] = 1  # of what `propose` leaves; raise it when old folders must not be used again
@@ -130,12 +131,35 @@ class Application(ABC, Generic[I, E]):
     def cut(self, item: I, places: NDArray[np.float32], views: Ints, size: int) -> Iterator[Picture]:
         """(3, size, size) uint8 BGR patches, in the order asked for; places : (m, k), views : (m,) int."""
 
+    def dense(self, request: DataRequest) -> bool:
+        """Whether nets see whole regions in the test (`runs.dense`) instead of a patch at each place."""
+        return False
+
+    def canvas(self, item: I, size: int) -> Picture:
+        """(3, H, W) uint8 of which every patch of `size` is a part as it is; only where `dense` may hold."""
+        raise NotImplementedError
+
+    def corners(self, item: I, places: NDArray[np.float32], size: int) -> Ints:
+        """(m, 2) x and y of the first pixel of each place's patch on `canvas`; places : (m, k)."""
+        raise NotImplementedError
+
     def show(self, item: I) -> Picture:
         """(H, W, 3) uint8 BGR: the item as patches are cut from it, for a reader.
 
         `Item.picture` may be another one: what near-duplicates are recognised by.
         """
         return item.picture()
+
+    def as_tested(self, test: Mapping[str, Any]) -> Application[I, E]:
+        """The application with what a run chose on its validation items; test : what `Metric.result` gave."""
+        return self
+
+    def predictions(self, items: Sequence[I], samples: Samples, probability: Floats) -> Sequence[Table]:
+        """The tables of predictions, the first one named to the user; none where a line a sample says it all.
+
+        probability : (n, classes) of the samples.
+        """
+        return ()
 
     @abstractmethod
     def overlay(self, item: I, places: NDArray[np.float32], probability: Floats, classes: Sequence[str]) -> Picture:

@@ -25,7 +25,8 @@ class Packed:
     The folder above it is the found data: splits.csv, items.csv, samples.csv and the model that proposed the samples.
     fingerprint : sha256 over the items.  patches : split -> number of patches.
     facts : counts at each stage, for a reader.  slices : of the test patches; only a single one lies in the folder,
-    several are packed by each run, one after the other (see TestSlices).  fitted : model file -> digest.
+    several are packed by each run, one after the other (see TestSlices); 0 where none is needed.  fitted : model file
+    -> digest.
     tuning : what is for training only: "share", as asked for, and the "groups" and "items" that it comes to.
     damaged : names of the damaged items that DAMAGED=keep took.  classes : their names.
     left_out : of the pictures and videos in the data set's folder; of this run, so it is not in the folder's record.

@@ -196,9 +196,9 @@ def _find(
     table = folder / sample_tables.SAMPLES
     if not table.exists():
         samples = application.propose(parts, folder, request)
-        sample_tables.write(folder, items, split, samples, application.columns)
+        sample_tables.write(folder, items, split, samples, application.columns, application.measures)
     else:
-        samples = sample_tables.read(folder, items, split, application.columns)
+        samples = sample_tables.read(folder, items, split, application.columns, application.measures)
     return Found(application, request, folder, mark, parts, samples, collection)
 
 
@@ -263,7 +263,8 @@ def _pack(found: Found, folder: Path, size: int, classes: tuple[str, ...]) -> Pa
     selections: dict[str, Callable[[], Selection]] = {
         split: partial(_for_training, found, split, len(classes)) for split in ("train", "val")
     }
-    if len(slices) == 1:
+    dense = found.application.dense(found.request)  # then no patch of the test is needed
+    if len(slices) == 1 and not dense:
         selections["test"] = partial(every_view, found, slices[0])
     patches = np.where(found.split[found.samples.item] == "test", found.test_views, 0)  # of each sample
     chosen = {split: select() for split, select in selections.items()}
@@ -284,7 +285,7 @@ def _pack(found: Found, folder: Path, size: int, classes: tuple[str, ...]) -> Pa
         found.fingerprint,
         {split: int(patches[found.rows(split)].sum()) for split in SPLITS},
         facts,
-        len(slices),
+        0 if dense else len(slices),
         dict(found.application.fitted(found.folder)),
         classes,
         tuple(found.collection.damaged),
@@ -387,6 +388,7 @@ def data_of(items: Sequence[Any], split: np.ndarray, samples: Samples, classes: 
         samples.target[rows],
         samples.targets[inside],
         None if samples.score is None else samples.score[rows],
+        None if samples.measures is None else samples.measures[rows],
     )
     tested = [items[i] for i in inside.tolist()]
     return TestData(tuple(item.name for item in tested), np.array([item.group for item in tested]), chosen, classes)

@@ -50,7 +50,13 @@ APPLICATIONS = {
             {"degrade": "0", "damaged": "refuse"},
         ),
         # The paper's count is not at hand for this one; polyp's is taken, as the other dense sampling of frames.
-        Entry("imt", "intima-media boundary segmentation in ultrasound", 3, 100_000, runs=False),
+        Entry(
+            "imt",
+            "intima-media boundary segmentation in ultrasound",
+            3,
+            100_000,
+            {"patch_mm": "2.8", "near_mm": "0.1", "dense": "0"},
+        ),
         Entry(
             "folder",
             "any folder with a sub-folder for each class",

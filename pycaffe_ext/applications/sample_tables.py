@@ -28,25 +28,36 @@ class ItemRow:
     source: str
 
 
-def write(folder: Path, items: Sequence[Any], split: np.ndarray, samples: Samples, columns: Sequence[str]) -> None:
-    """Write items.csv and, last, samples.csv; numbers are exact to float32 (places) and float64 (scores).
+def write(
+    folder: Path,
+    items: Sequence[Any],
+    split: np.ndarray,
+    samples: Samples,
+    columns: Sequence[str],
+    measures: Sequence[str] = (),
+) -> None:
+    """Write items.csv and, last, samples.csv; numbers are exact to float32 (places) and float64 (scores, measures).
 
-    columns : what an item, a sample and the numbers of a place are called.
+    columns : what an item, a sample and the numbers of a place are called.   measures : what those of the samples are.
     """
     rows = zip(items, split, samples.targets.tolist(), strict=True)
     lines = ((item.name, item.group, item.source, part, targets) for item, part, targets in rows)
     write_csv(folder / ITEMS, (columns[0], "group", "source", "split", "targets"), lines)
-    write_csv(folder / SAMPLES, (*columns, *TAIL), _lines(items, samples))
+    write_csv(folder / SAMPLES, (*columns, *measures, *TAIL), _lines(items, samples))
 
 
 def _lines(items: Sequence[Any], samples: Samples) -> Iterator[tuple[Any, ...]]:
     score = [""] * len(samples) if samples.score is None else map(repr, np.asarray(samples.score, np.float64).tolist())
+    measures = np.empty((len(samples), 0)) if samples.measures is None else np.asarray(samples.measures, np.float64)
     columns = (samples.item.tolist(), samples.number.tolist(), samples.place, samples.label.tolist())
-    for item, number, place, label, target, own in zip(*columns, samples.target.tolist(), score, strict=True):
-        yield items[item].name, number, *map(str, place), label, target, own
+    rows = zip(*columns, samples.target.tolist(), score, map(np.ndarray.tolist, measures), strict=True)
+    for item, number, place, label, target, own, measured in rows:
+        yield items[item].name, number, *map(str, place), *map(repr, measured), label, target, own
 
 
-def read(folder: Path, items: Sequence[Any], split: np.ndarray, columns: Sequence[str]) -> Samples:
+def read(
+    folder: Path, items: Sequence[Any], split: np.ndarray, columns: Sequence[str], measures: Sequence[str] = ()
+) -> Samples:
     """The samples as `write` got them; UserError if they are of other items or splits, or not such tables."""
     rows, parts, targets = read_items(folder)
     known = [(item.name, part) for item, part in zip(items, split.tolist(), strict=True)]
@@ -54,7 +65,7 @@ def read(folder: Path, items: Sequence[Any], split: np.ndarray, columns: Sequenc
         raise UserError(
             f"{folder}: splits.csv, {ITEMS} and {SAMPLES} do not belong together; remove the folder and run again"
         )
-    return read_samples(folder, {item.name: i for i, item in enumerate(items)}, targets, columns)
+    return read_samples(folder, {item.name: i for i, item in enumerate(items)}, targets, columns, measures)
 
 
 def read_items(folder: Path) -> tuple[list[ItemRow], np.ndarray, np.ndarray]:
@@ -68,15 +79,19 @@ def read_items(folder: Path) -> tuple[list[ItemRow], np.ndarray, np.ndarray]:
     )
 
 
-def read_samples(folder: Path, place: dict[str, int], targets: np.ndarray, names: Sequence[str]) -> Samples:
+def read_samples(
+    folder: Path, place: dict[str, int], targets: np.ndarray, names: Sequence[str], measures: Sequence[str] = ()
+) -> Samples:
     """samples.csv, row by row into columns; place : item's name -> number.  Memory: some 60 bytes a sample."""
-    ints, floats, scores = array("q"), array("f"), array("d")
+    ints, floats, scores, measured = array("q"), array("f"), array("d"), array("d")
+    end = -len(TAIL) - len(measures)
     with _Table(folder / SAMPLES) as table:
-        if table.header != [*names, *TAIL]:
+        if table.header != [*names, *measures, *TAIL]:
             raise ValueError("header")
         for row in table:
             ints.extend((place[row[0]], int(row[1]), int(row[-3]), int(row[-2])))
-            floats.extend(map(float, row[2:-3]))
+            floats.extend(map(float, row[2:end]))
+            measured.extend(map(float, row[end : -len(TAIL)]))
             if row[-1]:
                 scores.append(float(row[-1]))
         columns = np.array(ints, np.int64).reshape(-1, 4)
@@ -85,7 +100,9 @@ def read_samples(folder: Path, place: dict[str, int], targets: np.ndarray, names
             raise ValueError("numbers")
         _check_order(columns)
     score = np.array(scores, np.float64) if len(scores) else None
-    return Samples(columns[:, 0], columns[:, 1], boxes, columns[:, 2].astype(np.int32), columns[:, 3], targets, score)
+    label, target = columns[:, 2].astype(np.int32), columns[:, 3]
+    known = np.array(measured, np.float64).reshape(len(columns), -1) if measures else None
+    return Samples(columns[:, 0], columns[:, 1], boxes, label, target, targets, score, known)
 
 
 def _check_order(columns: np.ndarray) -> None:

@@ -113,6 +113,14 @@ SETTINGS = (  # of a run: what run.json records
     _of_applications(
         "degrade", "1: DATA= is a set of polyp frames, of which half are degraded (semi-synthetic); 0: labelled", "0|1"
     ),
+    _of_applications("patch_mm", "about the side of a patch, in mm of the artery", "mm"),
+    _of_applications("near_mm", "distance in mm within which a pixel belongs to a boundary", "mm"),
+    _of_applications(
+        "dense",
+        "1: in the test the net sees whole regions, which is faster, and for nets with padding not quite the same; 0:"
+        " patch by patch",
+        "0|1",
+    ),
     Option(
         "patches", "training + validation patches at most; the paper: 100000", "n", "int", default=6000, group="data"
     ),

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pycaffe_ext.data import class_folders, frame_sets, images, sources
+from pycaffe_ext.data import boundaries, class_folders, frame_sets, images, sources
 from pycaffe_ext.data.frames import damaged_frames
 from pycaffe_ext.data.reading import Reading
 from pycaffe_ext.data.sources.listing import not_taken
@@ -20,6 +20,7 @@ SETS = (
     ("polyp", "frames with masks of their polyps", tuple(sources.SOURCES.values())),
     ("frames", "frames that are informative or not", tuple(frame_sets.SOURCES.values())),
     ("folder", "pictures of 2 to 100 classes", (class_folders.CLASS_FOLDERS,)),
+    ("imt", "ultrasound images of arteries with both boundaries of the far wall", tuple(boundaries.SOURCES.values())),
 )
 
 
@@ -43,6 +44,7 @@ def say_what_it_is(options: Options) -> None:
         say_of_polyps: sources.recognise,
         say_of_frames: frame_sets.recognise,
         say_of_class_folders: class_folders.class_names,
+        say_of_walls: boundaries.recognise,
     }
     if options["dataset"]:
         named = next(
@@ -83,6 +85,20 @@ def say_of_images(options: Options, found: Sequence[images.Image], classes: Sequ
     print(sources.left_out_text(not_taken(Path(options["data"]), [image.path for image in found])))
     if damaged := images.damaged(found):
         print(damage_text(damaged))
+
+
+def say_of_walls(options: Options) -> None:
+    folder = Path(options["data"])
+    source, home = boundaries.recognise(folder, options["dataset"])
+    print(sources.describe(source))
+    found = boundaries.find(folder, source.slug)
+    spacing = [image.mm_per_pixel for image in found]
+    print(f"\n{home} is {source.slug}:")
+    print(
+        f"{len(found)} images with both boundaries, {min(spacing):.4f} to {max(spacing):.4f} mm per pixel;"
+        f" {len({image.group for image in found})} groups"
+    )
+    print(sources.left_out_text(not_taken(folder, [image.path for image in found])))
 
 
 def say_of_polyps(options: Options) -> None:

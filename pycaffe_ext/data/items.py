@@ -49,7 +49,8 @@ class Samples:
     place : (n, k) float32, what the application cuts by: a box, a centre with an axis, nothing at all.
     label : (n,) int32, 0 .. classes - 1.   target : (n,) number of the object in the item that is hit, 0 = none.
     targets : (items,) objects in each item.   score : (n,) of whatever proposed the sample, higher = more
-    lesion-like; None where nothing did.
+    lesion-like; None where nothing did.   measures : (n, m) float64, what a metric needs of each sample beside its
+    label, such as the depth of a boundary there, NaN where it is not known; None where the label is all.
     """
 
     item: Ints
@@ -59,9 +60,23 @@ class Samples:
     target: Ints
     targets: Ints
     score: Floats | None = None
+    measures: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.item)
+
+    def chosen(self, rows: Ints) -> Samples:
+        """The samples in `rows`, of the same items."""
+        return Samples(
+            self.item[rows],
+            self.number[rows],
+            self.place[rows],
+            self.label[rows],
+            self.target[rows],
+            self.targets,
+            None if self.score is None else self.score[rows],
+            None if self.measures is None else self.measures[rows],
+        )
 
 
 class Views(Protocol):

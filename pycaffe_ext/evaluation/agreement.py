@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from pycaffe_ext.evaluation.intervals import (
 )
 from pycaffe_ext.evaluation.multiplicity import holm
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 Groups = Sequence[object] | NDArray[np.generic]
 Statistic = Callable[[Floats, Floats, Floats], float]
 RESAMPLES = 2000

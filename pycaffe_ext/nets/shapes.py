@@ -70,7 +70,7 @@ def _convolution(layer: Any, bottoms: Shapes, _image: Shape) -> tuple[Shapes, Sh
     p, (n, channels, *size) = layer.convolution_param, bottoms[0]
     if p.num_output % p.group or channels % p.group:
         raise UserError(f"layer {layer.name!r}: {channels} -> {p.num_output} channels do not fit {p.group} groups")
-    kernel, stride, pad = _window(layer, p)
+    kernel, stride, pad = window(layer, p)
     reach = [(k - 1) * (p.dilation[-1] if p.dilation else 1) + 1 for k in kernel]
     out = [(x + 2 * b - k) // s + 1 for x, k, s, b in zip(size, reach, stride, pad, strict=True)]
     weight = (p.num_output, channels // p.group, *kernel)
@@ -81,7 +81,7 @@ def _pooling(layer: Any, bottoms: Shapes, _image: Shape) -> tuple[Shapes, Shapes
     p, (n, channels, *size) = layer.pooling_param, bottoms[0]
     if p.global_pooling:
         return [(n, channels, 1, 1)], []
-    kernel, stride, pad = _window(layer, p)
+    kernel, stride, pad = window(layer, p)
     return [(n, channels, *map(_pooled, size, kernel, stride, pad))], []
 
 
@@ -91,7 +91,7 @@ def _pooled(size: int, kernel: int, stride: int, pad: int) -> int:
     return out - 1 if pad and (out - 1) * stride >= size + pad else out
 
 
-def _window(layer: Any, p: Any) -> list[tuple[int, int]]:
+def window(layer: Any, p: Any) -> list[tuple[int, int]]:
     """(rows, columns) of kernel, stride and pad, from a number, a list of one or two, or the _h and _w fields."""
     found = []
     for name, letter, default in (("kernel_size", "kernel", 0), ("stride", "stride", 1), ("pad", "pad", 0)):

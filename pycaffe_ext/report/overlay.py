@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pycaffe_ext.data.items import Floats, Picture
 
 BOX = (86, 180, 233)[::-1]  # BGR; sky blue, distinct from red and green for everyone
+CURVES = (BOX, (230, 159, 0)[::-1])  # BGR, of two curves
 INK, PAPER = (255, 255, 255), (40, 40, 40)
 
 
@@ -49,3 +50,12 @@ def with_caption(picture: Picture, lines: list[str]) -> Picture:
     for number, text in enumerate(lines, 1):
         write_text(strip, text, (round(8 * scale), line * number), scale)
     return np.concatenate([picture, strip])
+
+
+def draw_curves(picture: Picture, x: Floats, rows: Floats) -> Picture:
+    """A copy of a picture with both curves; x : (K,), rows : (K, 2), in pixels."""
+    drawn = picture.copy()
+    for curve, colour in zip(np.asarray(rows).T, CURVES, strict=True):
+        points = np.rint(np.column_stack([x, curve]) * 16).astype(np.int32)
+        cv2.polylines(drawn, [points[:, None]], False, colour, 1, cv2.LINE_AA, shift=4)
+    return drawn

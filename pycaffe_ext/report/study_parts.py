@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pycaffe_ext import plotting
 from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.engine.options import FAITHFUL
-from pycaffe_ext.files import writing
+from pycaffe_ext.files import write_csv, writing
 from pycaffe_ext.report import design_part, figures, filters, model, provenance
 from pycaffe_ext.report.model import Block, Bullets, Figure, Links, Note, Section, Table
 from pycaffe_ext.runs.records import read_result
@@ -280,3 +280,19 @@ def _flat(prefix: str, value: Any) -> list[tuple[str, float]]:
         inner = [_flat(f"{prefix}, {name}" if prefix else str(name), one) for name, one in value.items()]
         return [pair for part in inner for pair in part]
     return [(prefix.replace("_", " "), value)] if isinstance(value, (int, float)) else []
+
+
+def data(folder: Path, study: Study) -> Section:
+    """Write counts.csv and show the counts at each stage."""
+    each = {seed: study.first(seed) for seed in study.seeds}
+    found = {seed: counts(run.packed.facts) for seed, run in each.items()}
+    splits = list(dict.fromkeys(split for stages in found.values() for own in stages.values() for split in own))
+    rows = [
+        (seed, stage, *(own.get(split, "") for split in splits))
+        for seed, stages in found.items()
+        for stage, own in stages.items()
+    ]
+    write_csv(folder / "counts.csv", ("seed", "stage", *splits), rows)
+    shown = [row[1:] for row in rows if row[0] == study.main_seed]
+    text = f"Counts at each stage, seed {study.main_seed}. No group (patient, video) is in two splits."
+    return Section("Data", [text, Table(("", *splits), shown, "counts.csv", (counts,))])

@@ -24,7 +24,7 @@ from pycaffe_ext.data import pack
 from pycaffe_ext.data.similar import HEADER, KNOWN, Similar
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.metrics import carried
-from pycaffe_ext.evaluation.metrics.base import Headline
+from pycaffe_ext.evaluation.metrics.base import Headline, PatchScores
 from pycaffe_ext.files import digest, write_csv
 from pycaffe_ext.runs import external_data, rescoring, summary
 from pycaffe_ext.runs.external_data import Outside
@@ -115,7 +115,11 @@ def _record(
 
 def _scores(run: RunFiles, prepared: Prepared, folder: Path, caffe: Caffe) -> Any:
     """What `caffe test` computes for every patch, as in the run's own test."""
-    data = prepared.packed
+    data, application = prepared.packed, run.application
+    if application.dense(run.settings.request):
+        samples = prepared.found.samples
+        probability = rescoring.of_regions(run, caffe, prepared.found.items, samples, folder / "dense")
+        return PatchScores(np.arange(len(samples), dtype=np.int32), samples.label.astype(np.int8), probability)
     patches = data.folder if data.slices == 1 else folder
     net = rescoring.write_net(run, pack.database_path(patches, "test"), folder / rescoring.NET)
 

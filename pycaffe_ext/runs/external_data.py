@@ -138,10 +138,10 @@ def _find(outside: Outside, trained: Packed, folder: Path) -> Found:
     items = groups.join_near_duplicates(outside.collection.items, outside.hashed)
     split = np.full(len(items), "test")
     if (folder / sample_tables.SAMPLES).exists():
-        samples = sample_tables.read(folder, items, split, application.columns)
+        samples = sample_tables.read(folder, items, split, application.columns, application.measures)
     else:
         samples = application.apply_labelled(items, trained.found)
-        sample_tables.write(folder, items, split, samples, application.columns)
+        sample_tables.write(folder, items, split, samples, application.columns, application.measures)
     parts = {"test": items}
     return Found(application, outside.request, folder, outside.fingerprint, parts, samples, outside.collection)
 
@@ -167,8 +167,9 @@ def _pack(found: Found, trained: Packed, folder: Path, size: int) -> Packed:
     with _of_test_data(found):
         preparation.check_classes(found, trained.classes)
     slices = preparation.slices_of(found)
+    dense = found.application.dense(found.request)
     folder.mkdir(exist_ok=True)
-    if len(slices) == 1 and not pack.index_path(folder, "test").exists():
+    if len(slices) == 1 and not dense and not pack.index_path(folder, "test").exists():
         chosen = preparation.every_view(found, slices[0])
         pack.check_room(folder, len(chosen), found.request.encoding, size)
         preparation.pack_split(found, chosen, folder, "test", size)
@@ -178,7 +179,7 @@ def _pack(found: Found, trained: Packed, folder: Path, size: int) -> Packed:
         found.fingerprint,
         {"test": int(patches.sum())},
         found.application.facts(found.parts, found.samples, patches),
-        len(slices),
+        0 if dense else len(slices),
         dict(found.application.fitted(trained.found)),
         trained.classes,
         tuple(found.collection.damaged),

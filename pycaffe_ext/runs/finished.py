@@ -23,6 +23,8 @@ from pycaffe_ext.schemes import SCRATCH, STAGES
 from pycaffe_ext.training import resumes
 from pycaffe_ext.training.table import Row, read_rows
 
+COMPARED = ("item", "number", "target", "targets", "score", "measures")  # of the samples of two runs
+
 
 @dataclass(frozen=True)
 class RunFiles:
@@ -35,7 +37,8 @@ class RunFiles:
 
     @cached_property
     def application(self) -> Application[Any, Any]:
-        return registry.load(self.settings.app)
+        """With what the run chose on its validation items."""
+        return registry.load(self.settings.app).as_tested(self.result.test)
 
     @cached_property
     def packed(self) -> Packed:
@@ -118,16 +121,18 @@ def load(folder: Path) -> RunFiles | None:
 
 
 @lru_cache(maxsize=8)
-def _test_of(folder: Path, classes: tuple[str, ...], columns: tuple[str, ...], split: str) -> TestData:
+def _test_of(
+    folder: Path, classes: tuple[str, ...], columns: tuple[str, ...], measures: tuple[str, ...], split: str
+) -> TestData:
     rows, splits, targets = sample_tables.read_items(folder)
     place = {row.name: i for i, row in enumerate(rows)}
-    samples = sample_tables.read_samples(folder, place, targets, columns)
+    samples = sample_tables.read_samples(folder, place, targets, columns, measures)
     return data_of(rows, splits, samples, classes, split)
 
 
 def read_test(done: Packed, application: Application[Any, Any], split: str = "test") -> TestData:
     """The test data of packed patches, from items.csv and samples.csv; runs of one data set share them."""
-    return _test_of(done.found.resolve(), done.classes, application.columns, split)
+    return _test_of(done.found.resolve(), done.classes, application.columns, application.measures, split)
 
 
 @dataclass(frozen=True)
@@ -270,6 +275,6 @@ def _same_test(first: RunFiles, other: RunFiles) -> bool:
 
 def _same_samples(first: TestData, other: TestData) -> bool:
     a, b = first.samples, other.samples
-    pairs = [(getattr(a, name), getattr(b, name)) for name in ("item", "number", "target", "targets", "score")]
-    same = all(np.array_equal(x, y) if x is not None else y is None for x, y in pairs)
+    pairs = [(getattr(a, name), getattr(b, name)) for name in COMPARED]
+    same = all(np.array_equal(x, y, equal_nan=True) if x is not None else y is None for x, y in pairs)
     return first.items == other.items and same and np.array_equal(first.group, other.group)

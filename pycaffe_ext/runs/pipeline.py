@@ -29,7 +29,8 @@ from pycaffe_ext.files import digest, reading, write_csv
 from pycaffe_ext.parts import sweep_all
 from pycaffe_ext.proto import caffe_pb2, write_text
 from pycaffe_ext.report import figures
-from pycaffe_ext.runs import donor_checks, external, finished, preflight, records, summary, transforms
+from pycaffe_ext.runs import dense, donor_checks, external, finished, preflight, records, summary, transforms
+from pycaffe_ext.runs.dense import DenseNet
 from pycaffe_ext.runs.donor_checks import Checked
 from pycaffe_ext.runs.donors import Donor, Transfer, find_donor, net_of, prove_transfer
 from pycaffe_ext.runs.external_data import Outside
@@ -188,6 +189,8 @@ def _carry_out(
         if donor.card is None and donor.file and None in (settings.training.mean, settings.training.scale):
             say(transforms.without_card(settings.training.weights or donor.file))
     say(f"input: {transform.about}")
+    if application.dense(settings.request):
+        dense.check_mean(transform.mean_file(folder, Path("mean.binaryproto")))
     if outside:
         outside.read()
     sweep_all(runs)
@@ -398,8 +401,10 @@ def train(
 def _finish(job: Run, caffe: Caffe, fitted: FitResult) -> None:
     """Score all validation samples, from which thresholds come, and once the test's, with the chosen snapshot; write
     the tables, the figures and, last, result.json."""
-    metric, seed, prepared = job.application.metric, job.settings.request.seed, job.prepared
-    validation = metric.evaluate(prepared.validation, _score(job, caffe, fitted.weights, prepared.validation_slices))
+    seed, prepared = job.settings.request.seed, job.prepared
+    scores = _score(job, caffe, fitted.weights, prepared.validation_slices)
+    metric = job.application.metric.tuned(prepared.validation, scores)
+    validation = metric.evaluate(prepared.validation, scores)
     evaluation = metric.evaluate(prepared.test, _score(job, caffe, fitted.weights, prepared.test_slices))
     tables = []
     for table in (*metric.tables(evaluation, seed), replace(metric.scores(validation), file=VALIDATION_SCORES)):
@@ -430,13 +435,24 @@ def _finish(job: Run, caffe: Caffe, fitted: FitResult) -> None:
 
 
 def _score(job: Run, caffe: Caffe, weights_file: Path, samples: TestSlices) -> PatchScores:
-    """What `caffe test` computes for every patch of all samples of a split, slice by slice."""
+    """What `caffe test` computes for every patch of all samples of a split, slice by slice, or for whole regions."""
+    if job.application.dense(job.settings.request):
+        return _score_densely(job, caffe, weights_file, samples.split)
 
     def one(count: int) -> tuple[np.ndarray, np.ndarray]:
         net = ScoreNet(job.folder / ALL_SAMPLES[samples.split], count, SCORE_BATCH, job.output, job.spec.classes)
         return score(caffe, net, weights_file, progress=True)
 
     return slices.score_slices(samples, job.data.folder, job.folder, weights_file, one)
+
+
+def _score_densely(job: Run, caffe: Caffe, weights_file: Path, split: str) -> PatchScores:
+    found, rows = job.prepared.found, job.prepared.found.rows(split)
+    image = nets.architecture(job.spec.arch).input
+    net = DenseNet(job.folder / ALL_SAMPLES[split], weights_file, job.output, job.spec.classes, image)
+    own = found.samples.chosen(rows)
+    probability = dense.probabilities(caffe, net, job.application, found.items, own, job.folder / "dense")
+    return PatchScores(np.arange(len(own), dtype=np.int32), own.label.astype(np.int8), probability)
 
 
 def _title(job: Run) -> str:

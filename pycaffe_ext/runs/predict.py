@@ -62,17 +62,24 @@ def predict(
     if out.exists():
         raise UserError(f"{out} is there already; choose another OUT= or remove it")
     with at_most(machine.threads), tempfile.TemporaryDirectory(prefix="predict-") as work:
-        source = sources_of(data, Path(work), run.application)
-        items = run.application.unlabelled(source.pictures, run.settings.request)
-        samples = run.application.apply(items, run.packed.found)
+        application = run.application
+        source = sources_of(data, Path(work), application)
+        items = application.unlabelled(source.pictures, run.settings.request)
+        samples = application.apply(items, run.packed.found)
         if not len(samples):
-            raise UserError(f"{data}: no {run.application.words[1]} in {len(items)} {run.application.words[0]}s")
+            raise UserError(f"{data}: no {application.words[1]} in {len(items)} {application.words[0]}s")
         probability = probabilities(run, items, samples, machine, Path(work))
+        tables = application.predictions(items, samples, probability)
         with writing_folder(out) as part:
-            write_table(part / TABLE, run.application, run.packed.classes, items, samples, probability)
+            for table in tables:
+                write_csv(part / table.file, table.header, table.rows)
+            if not tables:
+                write_table(part / TABLE, application, run.packed.classes, items, samples, probability)
             if overlays:
-                _draw(part / OVERLAYS, run, source, items, samples, probability)
-    say(f"{out / TABLE}: {len(samples)} {run.application.words[1]}s in {len(items)} {run.application.words[0]}s")
+                drawn = _overlays(application, run.packed.classes, items, samples, probability)
+                _draw(part / OVERLAYS, source, items, drawn)
+    first = out / (tables[0].file if tables else TABLE)
+    say(f"{first}: {len(samples)} {application.words[1]}s in {len(items)} {application.words[0]}s")
     return out
 
 
@@ -95,6 +102,9 @@ def sources_of(data: Path, cache: Path, application: Application[Any, Any]) -> S
 
 def probabilities(run: RunFiles, items: Sequence[Any], samples: Samples, machine: Machine, work: Path) -> Floats:
     """(n, classes) float64: the mean over each sample's patches, as in the test."""
+    if run.application.dense(run.settings.request):
+        caffe = Caffe.from_setting(machine.caffe, machine.gpu, run.settings.training.precision)
+        return rescoring.of_regions(run, caffe, items, samples, work)
     application, classes, size = run.application, len(run.packed.classes), rescoring.input_size(run)
     net = rescoring.write_net(run, pack.database_path(work, "test"), work / "score.prototxt")
     views = run.settings.request.test_views or application.test_views
@@ -135,11 +145,8 @@ def _rows(items: Sequence[Any], samples: Samples, probability: Floats) -> Iterat
         yield items[samples.item[row]].name, int(samples.number[row]), *place, *chances, *score[row]
 
 
-def _draw(
-    folder: Path, run: RunFiles, source: Source, items: Sequence[Any], samples: Samples, probability: Floats
-) -> None:
+def _draw(folder: Path, source: Source, items: Sequence[Any], pictures: Iterator[Picture]) -> None:
     folder.mkdir()
-    pictures = _overlays(run.application, run.packed.classes, items, samples, probability)
     if source.video is not None:
         write_video(folder / f"{source.video.stem}.mp4", pictures, _rate(source.video))
         return

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from pycaffe_ext.data.items import Floats, Samples
 from pycaffe_ext.nets.architectures import architecture
 from pycaffe_ext.nets.spec import NetSpec
 from pycaffe_ext.proto import read_net, write_text
+from pycaffe_ext.runs import dense
+from pycaffe_ext.runs.dense import DenseNet
 from pycaffe_ext.runs.finished import RunFiles
 from pycaffe_ext.strings import portable
+from pycaffe_ext.training.command import Caffe
 
 BATCH = 50
 NET = "score_test.prototxt"
@@ -25,6 +31,13 @@ def write_net(run: RunFiles, database: Path, path: Path) -> Path:
                 layer.transform_param.mean_file = portable(str(mean_file))
     write_text(path, net)
     return path
+
+
+def of_regions(run: RunFiles, caffe: Caffe, items: Sequence[Any], samples: Samples, folder: Path) -> Floats:
+    """(n, classes) float64 of the samples by a run with DENSE=1, as in its test; `folder` gets its net."""
+    image, classes = architecture(run.settings.training.arch).input, len(run.packed.classes)
+    net = DenseNet(run.folder / NET, run.weights, head(run), classes, image)
+    return dense.probabilities(caffe, net, run.application, items, samples, folder)
 
 
 def head(run: RunFiles) -> str:

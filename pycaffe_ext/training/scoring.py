@@ -54,8 +54,8 @@ def score(
     iterations = -(-count // batch_size)
     with closing(caffe.test(net.model, weights, iterations, log)) as lines:
         outputs = collect(_watched(lines, iterations, progress))
-    raw = _values(outputs, net.head, iterations * batch_size * classes, weights).reshape(-1, classes)[:count]
-    labels = _values(outputs, "label", iterations * batch_size, weights)[:count]
+    raw = values(outputs, net.head, iterations * batch_size * classes, weights).reshape(-1, classes)[:count]
+    labels = values(outputs, "label", iterations * batch_size, weights)[:count]
     if not np.isin(labels, np.arange(classes)).all():
         raise UserError(f"{weights}: the data set has labels outside 0..{classes - 1}, e.g. {labels.max():g}")
     return softmax(raw, axis=1), labels.astype(np.int64)
@@ -86,13 +86,15 @@ def collect(lines: Iterable[str]) -> dict[str, np.ndarray]:
     return {name: np.array(values) for name, values in outputs.items()}
 
 
-def _values(outputs: dict[str, np.ndarray], name: str, expected: int, weights: Path) -> np.ndarray:
-    values = outputs.get(name, np.empty(0))
-    if values.size != expected:
+def values(outputs: dict[str, np.ndarray], name: str, expected: int, weights: Path) -> np.ndarray:
+    """All values of a net output, in the order they were logged; UserError, naming the weights, unless there are
+    `expected` finite ones."""
+    found = outputs.get(name, np.empty(0))
+    if found.size != expected:
         raise UserError(
-            f"{weights}: caffe test gave {values.size} values of {name}, {expected} expected"
+            f"{weights}: caffe test gave {found.size} values of {name}, {expected} expected"
             f" (outputs: {', '.join(sorted(outputs)) or 'none'}); check the score net and the class count"
         )
-    if not np.isfinite(values).all():
+    if not np.isfinite(found).all():
         raise UserError(f"{weights}: {name} is not finite; training has diverged, lower base_lr")
-    return values
+    return found

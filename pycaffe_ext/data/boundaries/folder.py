@@ -91,9 +91,19 @@ def _calibration(table: Path, images: Mapping[str, Path]) -> dict[str, float]:
             raise UserError(f"{table}: line {row[LINE]}: no image {frame!r}; a frame is named as below images/")
         if name in found:
             raise UserError(f"{table}: line {row[LINE]}: {frame!r} is listed twice")
-        found[name] = _number(table, row, "mm_per_pixel")
-        if not 0 < found[name] < MOST:
-            raise UserError(f"{table}: line {row[LINE]}: {found[name]:g} mm per pixel; expected 0 to {MOST:g}")
+        found[name] = _millimetres(table, row)
+    return found
+
+
+def calibration_of(table: Path) -> dict[str, float]:
+    """frame -> mm per pixel of every line, named as it stands there."""
+    return {frame: _millimetres(table, row) for frame, row in rows(table, ("mm_per_pixel",))}
+
+
+def _millimetres(table: Path, row: Mapping[str, str]) -> float:
+    found = _number(table, row, "mm_per_pixel")
+    if not 0 < found < MOST:
+        raise UserError(f"{table}: line {row[LINE]}: {found:g} mm per pixel; expected 0 to {MOST:g}")
     return found
 
 

@@ -14,12 +14,17 @@ from pycaffe_ext.data.boundaries.curves import Curves, Points, curves_of
 from pycaffe_ext.data.items import Picture
 from pycaffe_ext.files import digest
 
+PATCH_MM = 2.8  # the wall, and as much of the lumen
+NEAR_MM = 0.1  # about the length of the pulse
+
 
 @dataclass(frozen=True)
 class WallImage:
     """name : unique in its data set.   group : patient or exam; never on two sides of a split.
     source : the data set.   mm_per_pixel : side of a pixel, which is square.
     li, ma : points (x, y) of the two boundaries in pixels, sorted by x; empty where nothing was drawn.
+    patch_mm : about the side of the patches that are cut from it.   near_mm : from a boundary within which a pixel is
+    of its class.
     """
 
     name: str
@@ -29,6 +34,8 @@ class WallImage:
     mm_per_pixel: float
     li: Points = ()
     ma: Points = ()
+    patch_mm: float = PATCH_MM
+    near_mm: float = NEAR_MM
 
     def scan(self) -> tuple[Grey, Marks]:
         """(H, W) uint8 grey with burned-in graphics filled from around them, and where these are."""

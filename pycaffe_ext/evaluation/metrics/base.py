@@ -81,6 +81,10 @@ class Metric(ABC, Generic[E]):
     def validation(self, probability: Floats, label: Ints) -> float:
         """What early stopping maximises; (n, classes) float64 and (n,) int of the validation patches."""
 
+    def tuned(self, validation: TestData, scores: PatchScores) -> Metric[E]:
+        """This metric with what it chooses on the scored validation samples; most choose nothing."""
+        return self
+
     @abstractmethod
     def evaluate(self, test: TestData, scores: PatchScores) -> E:
         """The evaluation of a net whose patches have these scores."""

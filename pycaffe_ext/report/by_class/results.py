@@ -38,20 +38,8 @@ FIGURES: dict[str, Callable[[Summary], float]] = {  # columns of the results ove
 
 
 def data(folder: Path, material: Material) -> Section:
-    """Counts at each stage, and the test images of each class."""
-    study = material.study
-    each = {seed: study.first(seed) for seed in study.seeds}
-    found = {seed: study_parts.counts(run.packed.facts) for seed, run in each.items()}
-    splits = list(dict.fromkeys(split for stages in found.values() for own in stages.values() for split in own))
-    rows = [
-        (seed, stage, *(own.get(split, "") for split in splits))
-        for seed, stages in found.items()
-        for stage, own in stages.items()
-    ]
-    write_csv(folder / "counts.csv", ("seed", "stage", *splits), rows)
-    shown = [row[1:] for row in rows if row[0] == study.main_seed]
-    text = f"Counts at each stage, seed {study.main_seed}. No group (patient, video) is in two splits."
-    return Section("Data", [text, Table(("", *splits), shown, "counts.csv", (study_parts.counts,))])
+    """Counts at each stage."""
+    return study_parts.data(folder, material.study)
 
 
 def results(folder: Path, material: Material) -> Section:

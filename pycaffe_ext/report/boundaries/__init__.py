@@ -1,0 +1,1 @@
+"""The report of a study that finds boundaries: figures, tables and pages."""

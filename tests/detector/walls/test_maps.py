@@ -1,0 +1,70 @@
+"""Curves from the probabilities of places on the lattice, and the choice of their regulariser."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pycaffe_ext.data.boundaries.lattice import ACROSS
+from pycaffe_ext.detector.walls import maps
+from pycaffe_ext.detector.walls.regulariser import Regulariser
+
+ROWS = 30
+
+
+def scored(li, ma, first, width=1.0):
+    """Places of len(li) columns from the rows `first` on, and probabilities that are highest at both curves."""
+    column = np.repeat(np.arange(5, 5 + len(li)), ROWS)
+    row = (np.asarray(first)[:, None] + np.arange(ROWS)).ravel()
+    bumps = [np.exp(-(((row - np.repeat(curve, ROWS)) / width) ** 2) / 2) * 0.9 for curve in (li, ma)]
+    probability = np.column_stack([1 - sum(bumps) / 2, bumps[0] / 2, bumps[1] / 2])
+    return column, row, probability
+
+
+def test_curves_are_found_between_the_rows():
+    x = np.arange(20)
+    li, ma = 40.3 + 0.2 * x, 47.6 + 0.2 * x
+    first = np.floor(li).astype(int) - 12
+    found = maps.curves_from(*scored(li, ma, first), Regulariser(slope=0.05, parallel=0.05, smooth=0.0))
+    assert found.shape == (20, 2)
+    assert np.abs(found - np.column_stack([li, ma])).max() < 0.35
+    assert np.abs(found - np.column_stack([li, ma])).mean() < 0.12
+
+
+def test_columns_that_were_left_out_change_nothing_far_from_them():
+    x = np.arange(20)
+    li, ma = np.full(20, 40.0), np.full(20, 48.0)
+    column, row, probability = scored(li, ma, np.full(20, 30))
+    kept = (column < 10) | (column > 13)
+    found = maps.curves_from(column[kept], row[kept], probability[kept], Regulariser())
+    assert len(found) == 16 and np.abs(found - [40, 48]).max() < 0.1
+    assert x.size == 20
+
+
+def test_a_single_column_and_a_column_without_evidence():
+    found = maps.curves_from(*scored([40.0], [47.0], [30]), Regulariser())
+    assert found == pytest.approx(np.array([[40, 47]]), abs=0.1)
+    column, row, probability = scored(np.full(9, 40.0), np.full(9, 47.0), np.full(9, 30))
+    probability[column == 9] = (1, 0, 0)
+    assert maps.curves_from(column, row, probability, Regulariser())[4] == pytest.approx([40, 47], abs=0.3)
+
+
+def test_lines_between_columns():
+    values = np.array([[0.0, 10, 40]])
+    at = np.array([0, 2, 5])
+    assert maps._between(values, at, np.arange(6)).tolist() == [[0, 5, 10, 20, 30, 40]]
+    assert maps._between(values[:, :1], at[:1], np.arange(1)).tolist() == [[0]]
+    assert ACROSS >= 1
+
+
+def test_the_regulariser_with_the_least_error_over_images_is_chosen():
+    true = np.array([[4.0, 5], [np.nan, np.nan], [4, 5]])
+    errors = {0.1: (0.4, 0.0), 0.5: (0.1, 0.2), 3.0: (0.3, 0.2)}
+
+    def pairs(choice):
+        return [(true + error, true) for error in errors[choice.slope]]
+
+    chosen = maps.best_regulariser(pairs)
+    assert (chosen.slope, chosen.smooth) == (0.5, 0.3)
+    with pytest.raises(ValueError, match="no column"):
+        maps.best_regulariser(lambda choice: [(true, np.full_like(true, np.nan))])
