@@ -7,7 +7,7 @@ there to the result.  CONTRIBUTING.md has the steps to add one.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -19,6 +19,7 @@ from pycaffe_ext.data.frames import SUFFIXES
 from pycaffe_ext.data.items import Floats, Ints, Item, Parts, Picture, Samples, Views
 from pycaffe_ext.data.sources import listing
 from pycaffe_ext.data.splits import TEST_FRACTION
+from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.evaluation.metrics.base import Metric, Table
 
 if TYPE_CHECKING:
@@ -34,6 +35,13 @@ class Collection:
     items: Sequence[Any]
     left_out: Sequence[LeftOut] = ()
     damaged: Sequence[str] = ()
+
+
+def check_dataset(request: DataRequest, sources: Iterable[str]) -> None:
+    """Raise UserError for a DATASET= without DATA=, or one that none of the `sources` is called."""
+    if request.dataset and not request.data:
+        known(request.dataset, sources, "data set")
+        raise UserError(f"DATASET={request.dataset} says what DATA= holds; give DATA= too, or leave DATASET= out")
 
 
 E = TypeVar("E")
@@ -61,6 +69,11 @@ class Application(ABC, Generic[I, E]):
 
     def check(self, request: DataRequest) -> None:
         """Raise UserError for what is wrong with DATA= and the application's options, before an item is read."""
+
+    def check_test_views(self, request: DataRequest) -> None:
+        """Raise UserError for more TEST_VIEWS= than a sample has views."""
+        if request.test_views is not None and request.test_views > len(self.views):
+            raise UserError(f"TEST_VIEWS={request.test_views} is out of range; allowed: 1 to {len(self.views)}")
 
     def data_name(self, request: DataRequest) -> str:
         """What the data are called in titles and reports."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pycaffe_ext.applications import polyp
-from pycaffe_ext.applications.base import Collection
+from pycaffe_ext.applications.base import Collection, check_dataset
 from pycaffe_ext.applications.whole import WholePictures, samples_of
 from pycaffe_ext.data import frame_sets, images, sources
 from pycaffe_ext.data.frames import Frame, fingerprint, map_frames
@@ -48,9 +48,8 @@ class Frames(WholePictures[Evaluation]):
     def check(self, request: DataRequest) -> None:
         super().check(request)
         degrades = known(request.option("degrade"), DEGRADE, "DEGRADE") == "1"
+        check_dataset(request, sources.SOURCES if degrades else frame_sets.SOURCES)
         if not request.data:
-            if request.dataset:
-                raise UserError(f"DATASET={request.dataset} says what DATA= holds; give DATA= too, or leave it out")
             if degrades:
                 raise UserError("DEGRADE=1 degrades the frames of DATA=; without DATA= synthetic ones are degraded")
         elif degrades:

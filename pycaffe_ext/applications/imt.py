@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pycaffe_ext.applications.base import Application, Collection
+from pycaffe_ext.applications.base import Application, Collection, check_dataset
 from pycaffe_ext.data import boundaries
 from pycaffe_ext.data.boundaries import WallImage, lattice
 from pycaffe_ext.data.boundaries.folder import FOLDER
@@ -133,16 +133,13 @@ class Imt(Application[WallImage, Evaluation]):
     def check(self, request: DataRequest) -> None:
         length(request, "patch_mm", PATCH_MM)
         length(request, "near_mm", NEAR_MM)
-        if request.test_views is not None and request.test_views > len(self.views):
-            raise UserError(f"TEST_VIEWS={request.test_views} is out of range; allowed: 1 to {len(self.views)}")
+        self.check_test_views(request)
+        check_dataset(request, boundaries.SOURCES)
         known(request.option("dense"), ("0", "1"), "DENSE")
         if self.dense(request) and request.test_views not in (None, 1):
             raise UserError(f"TEST_VIEWS={request.test_views}: DENSE=1 scores every place once; leave TEST_VIEWS= out")
         if request.data:
             boundaries.recognise(request.data, request.dataset)
-        elif request.dataset:
-            known(request.dataset, boundaries.SOURCES, "data set")
-            raise UserError(f"DATASET={request.dataset} says what DATA= holds; give DATA= too, or leave DATASET= out")
 
     def data_name(self, request: DataRequest) -> str:
         return request.source if request.data else "an ultrasound phantom"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycaffe_ext import detector
-from pycaffe_ext.applications.base import Application, Collection
+from pycaffe_ext.applications.base import Application, Collection, check_dataset
 from pycaffe_ext.data import frames as frame_files
 from pycaffe_ext.data import sources, synthetic
 from pycaffe_ext.data.frames import Frame
@@ -22,7 +22,7 @@ from pycaffe_ext.data.items import Floats, Ints, Parts, Picture, Samples
 from pycaffe_ext.data.patches import VIEWS, BoxViews, cut_boxes
 from pycaffe_ext.data.reading import Reading
 from pycaffe_ext.data.sources import plain
-from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.metrics.detection import Detection, Evaluation
 from pycaffe_ext.files import digest
 from pycaffe_ext.report.overlay import draw_boxes
@@ -47,13 +47,10 @@ class Polyp(Application[Frame, Evaluation]):
 
     def check(self, request: DataRequest) -> None:
         reading_of(request)
-        if request.test_views is not None and request.test_views > len(VIEWS):
-            raise UserError(f"TEST_VIEWS={request.test_views} is out of range; allowed: 1 to {len(VIEWS)}")
+        self.check_test_views(request)
+        check_dataset(request, sources.SOURCES)
         if request.data:
             sources.recognise(request.data, request.dataset)
-        elif request.dataset:
-            known(request.dataset, sources.SOURCES, "data set")
-            raise UserError(f"DATASET={request.dataset} says what DATA= holds; give DATA= too, or leave DATASET= out")
 
     def data_name(self, request: DataRequest) -> str:
         return request.source if request.data else "synthetic frames"

@@ -14,7 +14,7 @@ from pycaffe_ext.data.crops import CROPS, CropViews, cut
 from pycaffe_ext.data.images import Image, fixed_splits
 from pycaffe_ext.data.items import Floats, Ints, Parts, Picture, Samples
 from pycaffe_ext.data.reading import DAMAGED
-from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.errors import known
 from pycaffe_ext.pictures.shown import SUFFIXES
 from pycaffe_ext.report.overlay import with_caption
 from pycaffe_ext.runs.settings import DataRequest
@@ -33,8 +33,7 @@ class WholePictures(Application[Image, E]):
 
     def check(self, request: DataRequest) -> None:
         known(request.option("damaged"), DAMAGED, "DAMAGED")
-        if request.test_views is not None and request.test_views > len(CROPS):
-            raise UserError(f"TEST_VIEWS={request.test_views} is out of range; allowed: 1 to {len(CROPS)}")
+        self.check_test_views(request)
 
     def strata(self, items: Sequence[Image]) -> tuple[Ints, tuple[str, ...]]:
         kinds = dict(sorted((item.label, item.kind) for item in items))
