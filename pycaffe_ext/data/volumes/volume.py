@@ -1,0 +1,83 @@
+"""One CT volume and, where somebody marked them, its clots."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pycaffe_ext.data.items import Floats, Ints, Picture
+from pycaffe_ext.data.volumes import clots, dicom, image_files
+from pycaffe_ext.data.volumes.clots import Labels
+from pycaffe_ext.data.volumes.geometry import Geometry, Hounsfield, Three
+from pycaffe_ext.data.volumes.window import MEDIASTINUM, windowed
+from pycaffe_ext.files import digest
+
+
+@dataclass(frozen=True)
+class Volume:
+    """name : unique in its data set.   group : patient; never on two sides of a split.   source : the data set.
+    files : one file, or DICOM slices in the order of the array's z axis.
+    mask : a file or folder as `clots.read_mask` reads it, None where positions are given or nothing was marked.
+    positions : (x, y, z) of each clot in mm, in the patient; empty with a mask, and for a volume without clots.
+    same_grid : whether the mask belongs to the volume voxel by voxel, whatever its header states.
+    notes : what was left out or chosen while the folder was read, for a person.
+    Only the header is read until voxels are asked for; no array is kept.
+    """
+
+    name: str
+    group: str
+    source: str
+    files: tuple[Path, ...]
+    geometry: Geometry
+    mask: Path | None = None
+    positions: tuple[Three, ...] = ()
+    same_grid: bool = False
+    notes: tuple[str, ...] = ()
+
+    def hounsfield(self) -> Hounsfield:
+        """(z, y, x) int16; not below -1024."""
+        if len(self.files) > 1:
+            return dicom.hounsfield(self.files, self.geometry.size)
+        return image_files.hounsfield(self.files[0])
+
+    def labels(self) -> Labels | None:
+        """(z, y, x) int32 numbers of the clots, 1 to n, 0 = none; None where there is no mask."""
+        if self.mask is None:
+            return None
+        return clots.read_mask(self.mask, self.geometry, self.files, compare=not self.same_grid)
+
+    def clots_at(self, points: Floats, within: float = clots.MARGIN, reach: float = clots.REACH) -> tuple[Ints, int]:
+        """(n,) number of the clot that each of (n, 3) points (x, y, z) in mm hits, 0 = none; and how many clots it has.
+
+        within : mm around a clot of the mask that count.   reach : mm around a position.
+        """
+        labels = self.labels()
+        if labels is not None:
+            return clots.clot_in_mask(labels, self.geometry, points, within), int(labels.max(initial=0))
+        return clots.clot_at_positions(np.array(self.positions), points, reach), len(self.positions)
+
+    def picture(self) -> Picture:
+        """(H, W, 3) uint8 BGR: the middle slice in the window of the mediastinum, three equal channels."""
+        depth, height, width = self.geometry.size
+        if len(self.files) > 1:
+            middle = dicom.hounsfield([self.files[depth // 2]], (1, height, width))[0]
+        else:
+            middle = self.hounsfield()[depth // 2]
+        grey = windowed(middle, MEDIASTINUM)
+        return np.repeat(grey[..., None], 3, axis=2)
+
+    def content(self) -> str:
+        """A line that changes with the name, the group, the positions or the bytes of any file."""
+        total = hashlib.sha256()
+        for path in self._every_file():
+            total.update(f"{path.name}\0{digest(path)}\n".encode(errors="surrogateescape"))
+        return f"{self.name}\0{self.group}\0{self.positions!r}\0{total.hexdigest()}\n"
+
+    def _every_file(self) -> list[Path]:
+        marked: list[Path] = []
+        if self.mask is not None:
+            marked = sorted(filter(Path.is_file, self.mask.iterdir())) if self.mask.is_dir() else [self.mask]
+        return [part for path in (*self.files, *marked) for part in image_files.parts(path)]

@@ -1,0 +1,109 @@
+"""Vessels in the lung field, with whatever fills them: contrast by a threshold, dense tubes by the Hessian matrix.
+
+A clot is no brighter than muscle, so contrast alone leaves it out.  Clipped at the density of clots, a vessel looks
+alike with and without contrast; there a tube has two negative second derivatives across (Sato et al. 1998, Frangi et
+al. 1998), where the chest's wall or a fissure has one and dense tissue none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pycaffe_ext.data.volumes.geometry import Hounsfield
+from pycaffe_ext.detector.vessels.lungs import Mask, Step, factors_of
+
+Values = NDArray[np.float32]
+DENSE = -50  # HU: what is darker is neither clot nor contrast
+CONTRAST = 0.55  # of the arteries' enhancement: what is brighter is contrast
+ENHANCED = (
+    150,
+    99.0,
+)  # HU above which voxels of the field count as enhanced; percentile above which are bones and the cava
+LOW, HIGH = -300, 60  # HU between which the Hessian sees
+SCALES = (1.6, 3.0)  # mm, deviations of its Gaussians
+TUBE = 12.0  # HU, least second derivative across, times the scale squared
+AROUND = 3.0  # mm around contrast that belong to the vessel
+HESSIAN_GRID = 1.4  # mm
+AXES = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))  # of the matrix, in z, y, x
+
+
+@dataclass(frozen=True)
+class Vessels:
+    """mask : (z, y, x) voxels of vessels.   enhancement : HU of well-filled arteries; NaN where there is none"""
+
+    mask: Mask
+    enhancement: float
+
+
+def find_vessels(values: Hounsfield, field: Mask, step: Step) -> Vessels:
+    """Vessels of (z, y, x) HU in the lung field, a mask of the same shape."""
+    dense = field & (values > DENSE)
+    level = enhancement(values[dense])
+    if np.isnan(level):
+        return Vessels(dense & tubes(values, field, step), level)
+    contrast = dense & (values > CONTRAST * level)
+    return Vessels(dense & (tubes(values, field, step) | near(contrast, step, AROUND)), level)
+
+
+def enhancement(dense: NDArray[np.int16]) -> float:
+    """HU of well-filled arteries: the middle of the dense voxels that are enhanced; NaN if there are none."""
+    bright = dense[dense > ENHANCED[0]]
+    bright = bright[bright <= np.percentile(bright, ENHANCED[1])] if bright.size else bright
+    return float(np.median(bright[bright >= np.percentile(bright, 50)])) if bright.size else float("nan")
+
+
+def near(mask: Mask, step: Step, reach: float) -> Mask:
+    """Voxels within so many mm of a mask, by a box that is as wide."""
+    from scipy.ndimage import maximum_filter  # here: it takes a while to load
+
+    size = [2 * max(1, round(reach / s)) + 1 for s in step]
+    return np.asarray(maximum_filter(mask.view(np.uint8), size), bool)
+
+
+def tubes(values: Hounsfield, field: Mask, step: Step) -> Mask:
+    """Where two second derivatives of the clipped volume are clearly negative at one of SCALES, on a coarser grid."""
+    factors = factors_of(step, HESSIAN_GRID)
+    cuts = tuple(slice(None, None, k) for k in factors)
+    inside = field[cuts]
+    coarse = np.clip(_averaged(values, factors), LOW, HIGH)
+    size = (step[0] * factors[0], step[1] * factors[1], step[2] * factors[2])
+    found = np.zeros(inside.shape, bool)
+    for scale in SCALES:
+        found[inside] |= second_derivative(coarse, inside, scale, size) < -TUBE
+    places = [np.arange(n) // k for n, k in zip(values.shape, factors, strict=True)]
+    return np.asarray(found[np.ix_(*places)])
+
+
+def second_derivative(values: Values, inside: Mask, scale: float, step: Step) -> Values:
+    """(n,) the second most negative eigenvalue of the Hessian at the voxels of a mask, times the scale squared, HU."""
+    matrix = hessian(values, inside, scale, step)
+    return np.asarray(np.linalg.eigvalsh(matrix)[:, 1] * np.float32(scale**2))
+
+
+def hessian(values: Values, inside: Mask, scale: float, step: Step) -> Values:
+    """(n, 3, 3) second derivatives in HU / mm2 along z, y, x at the n voxels of a mask, smoothed by `scale` mm."""
+    from scipy.ndimage import gaussian_filter
+
+    sigma = [scale / s for s in step]
+    found = np.empty((int(np.count_nonzero(inside)), 3, 3), np.float32)
+    for i, j in AXES:
+        order = [(i == k) + (j == k) for k in range(3)]
+        part = gaussian_filter(values, sigma, order, np.float32, mode="nearest", truncate=3.0)[inside]
+        found[:, i, j] = found[:, j, i] = part / np.float32(step[i] * step[j])
+    return found
+
+
+def _averaged(values: Hounsfield, factors: tuple[int, int, int]) -> Values:
+    """(z, y, x) float32 means of blocks, the last of which may be cut off."""
+    if factors == (1, 1, 1):
+        return values.astype(np.float32)
+    starts = [np.arange(0, n, k) for n, k in zip(values.shape, factors, strict=True)]
+    total = values.astype(np.float32)
+    for axis, (first, n) in enumerate(zip(starts, values.shape, strict=True)):
+        counts = np.diff(np.append(first, n)).astype(np.float32)
+        along = [-1 if other == axis else 1 for other in range(3)]
+        total = np.asarray(np.add.reduceat(total, first, axis=axis) / counts.reshape(along), np.float32)
+    return total

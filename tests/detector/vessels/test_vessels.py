@@ -1,0 +1,191 @@
+"""Lungs, vessels, tobogganing and candidates: by brute force, on shapes, and on a phantom."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pycaffe_ext.data.synthetic.chest import Size, draw_phantom
+from pycaffe_ext.data.volumes.clots import clot_in_mask
+from pycaffe_ext.detector.vessels import candidates, lungs, segmentation
+from pycaffe_ext.detector.vessels.candidates import find_candidates, merged
+from pycaffe_ext.detector.vessels.toboggan import NEIGHBOURS, slide
+
+STEP = (1.0, 1.0, 1.0)
+
+
+def slides_by_hand(values, mask):
+    """Voxel -> where it ends, one step after the other."""
+    order = {tuple(v): i for i, v in enumerate(np.argwhere(mask))}
+
+    def darkest(voxel):
+        around = [voxel, *(tuple(np.add(voxel, offset)) for offset in NEIGHBOURS)]
+        return min((v for v in around if v in order), key=lambda v: (values[v], order[v]))
+
+    ends = []
+    for voxel in order:
+        while (after := darkest(voxel)) != voxel:
+            voxel = after
+        ends.append(order[voxel])
+    return ends
+
+
+@pytest.mark.parametrize("levels", [3, 1000])
+def test_sliding_is_what_one_step_after_the_other_gives(levels):
+    """Also with many equal values."""
+    rng = np.random.default_rng(levels)
+    values = rng.integers(0, levels, (5, 6, 7)).astype(np.float32)
+    mask = rng.uniform(size=values.shape) < 0.7
+    places, end = slide(values, mask)
+    assert np.array_equal(places, np.argwhere(mask))
+    assert end.tolist() == slides_by_hand(values, mask)
+
+
+def test_all_of_a_bowl_slides_to_its_middle_and_nothing_leaves_the_mask():
+    z, y, x = np.indices((9, 9, 9)) - 4
+    bowl = (z**2 + y**2 + x**2).astype(np.float32)
+    places, end = slide(bowl, np.ones(bowl.shape, bool))
+    assert len(np.unique(end)) == 1
+    assert places[end[0]].tolist() == [4, 4, 4]
+    halves = np.ones(bowl.shape, bool)
+    halves[4] = False
+    assert len(np.unique(slide(bowl, halves)[1])) == 2
+    flat = slide(np.zeros((3, 4, 5), np.float32), np.ones((3, 4, 5), bool))[1]
+    assert flat.tolist() == [0] * 60
+    assert slide(bowl, np.zeros(bowl.shape, bool))[1].size == 0
+
+
+def chest():
+    """(40, 60, 80) HU at 3 mm: a body in air, two lungs, a vessel in each and a dense bay."""
+    values = np.full((40, 60, 80), -1000, np.int16)
+    values[:, 5:55, 5:75] = 40
+    values[:, 12:48, 10:36] = values[:, 12:48, 44:70] = -850
+    values[:, 28:31, 20:23] = 350  # vessels
+    values[:, 28:31, 55:58] = 50
+    return values
+
+
+def test_lungs_have_their_vessels_and_no_air_from_outside():
+    step = (3.0, 3.0, 3.0)
+    field = lungs.find_lungs(chest(), step)
+    whole = field.mask(tuple(slice(0, n) for n in chest().shape))
+    assert whole[chest() == -850].all()
+    assert whole[:, 28:31, 20:23].all()
+    assert whole[:, 28:31, 55:58].all()
+    assert not whole[:, :5].any()
+    assert not whole[:, :12, 20].any()
+    box = field.box()
+    assert [(b.start, b.stop) for b in box][1:] == [(12, 48), (10, 70)]
+    assert whole.mean() == pytest.approx(2 * 36 * 26 / (60 * 80), rel=0.2)
+
+
+def test_a_volume_without_lungs_has_no_candidates():
+    for value in (40, -1000):
+        found = find_candidates(np.full((20, 30, 30), value, np.int16), (2.0, 2.0, 2.0))
+        assert len(found) == 0
+        assert found.voxel.shape == (0, 3)
+
+
+def test_the_enhancement_of_arteries():
+    rng = np.random.default_rng(0)
+    dense = np.concatenate([rng.normal(50, 15, 9000), rng.normal(380, 20, 3000)]).astype(np.int16)
+    assert segmentation.enhancement(dense) == pytest.approx(390, abs=15)
+    assert np.isnan(segmentation.enhancement(dense[:9000]))
+
+
+def test_tubes_are_found_with_and_without_contrast_walls_are_not():
+    values = np.full((24, 40, 40), -850, np.int16)
+    values[:, 8:12, 8:12], values[:, 8:12, 26:30] = 350, 50
+    values[:, 28:] = 50  # the chest's wall
+    found = segmentation.tubes(values, np.ones(values.shape, bool), STEP)
+    assert found[6:18, 9:11, 9:11].all()
+    assert found[6:18, 9:11, 27:29].all()
+    assert found[6:18, 28:, 6:34].mean() < 0.05
+    assert found[6:18, 14:24].mean() < 0.05
+
+
+def test_the_second_derivative_of_a_parabola():
+    z, y, x = np.indices((21, 21, 21)).astype(np.float32)
+    values = -1.5 * (y - 10) ** 2 - 0.5 * (x * 0.5 - 5) ** 2
+    inside = np.zeros(values.shape, bool)
+    inside[10, 10, 10] = True
+    matrix = segmentation.hessian(values, inside, 1.5, (1.0, 1.0, 0.5))[0]
+    assert np.allclose(matrix, np.diag([0, -3, -1]), atol=0.15)
+    assert segmentation.second_derivative(values, inside, 1.5, (1.0, 1.0, 0.5))[0] == pytest.approx(-2.25, abs=0.3)
+
+
+def test_ends_near_a_larger_one_give_it_their_volume():
+    places = np.array([[0, 0, 0], [0, 0, 3], [0, 0, 9], [0, 0, 6]])
+    kept, volume = merged(places, np.array([5.0, 9.0, 2.0, 1.0]), STEP)
+    assert kept.tolist() == [[0, 0, 3], [0, 0, 9]]
+    assert volume.tolist() == [15.0, 2.0]
+
+
+def vessel_with(defect, seed=0):
+    """(40, 40, 60) at 1 mm: a lung with an enhanced vessel along x; `defect` of (z, y, x) becomes a clot."""
+    rng = np.random.default_rng(seed)
+    z, y, x = np.indices((40, 40, 60))
+    values = np.full(z.shape, -850.0)
+    values[np.hypot(z - 20, y - 20) <= 5] = 350
+    values[defect(z, y, x)] = 50
+    return np.rint(values + rng.normal(0, 12, values.shape)).astype(np.int16)
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        lambda z, y, x: (np.hypot(z - 20, y - 20) <= 2.5) & (np.abs(x - 30) < 6),
+        lambda z, y, x: (np.hypot(z - 20, y - 20) <= 5) & (y > 20) & (np.abs(x - 30) < 6),
+        lambda z, y, x: (np.hypot(z - 20, y - 20) <= 5) & (np.abs(x - 30) < 6),
+    ],
+    ids=["central", "eccentric", "occlusion"],
+)
+def test_the_first_candidate_is_the_clot(defect):
+    values = vessel_with(defect)
+    vessels = segmentation.find_vessels(values, np.ones(values.shape, bool), STEP)
+    found = candidates.candidates_in(values, vessels, STEP)
+    z, y, x = np.indices(values.shape)
+    assert defect(z, y, x)[tuple(found.voxel[0])]
+    assert (np.diff(found.score) <= 0).all()
+
+
+def test_a_web_is_dark_and_the_edge_of_a_vessel_is_not():
+    from scipy.ndimage import gaussian_filter
+
+    z, y, x = np.indices((40, 40, 60))
+    web = (np.hypot(z - 20, y - 20) <= 5) & (np.abs(y - 20) <= 1) & (np.abs(x - 30) < 4)
+    for values, low, high in (
+        (vessel_with(lambda z, y, x: web), 0, 175),
+        (vessel_with(lambda z, y, x: web & False), 175, 400),
+    ):
+        blurred = np.rint(gaussian_filter(values.astype(np.float32), 0.7)).astype(np.int16)
+        vessel = blurred > segmentation.DENSE
+        assert low < candidates.potential_of(blurred, STEP)[vessel].min() < high
+
+
+def test_a_well_filled_vessel_alone_has_no_dark_hollow():
+    values = np.full((20, 20, 20), 350, np.int16)
+    vessels = segmentation.Vessels(np.ones(values.shape, bool), 350.0)
+    assert len(candidates.candidates_in(values, vessels, STEP)) == 0
+    nothing = segmentation.Vessels(np.zeros(values.shape, bool), float("nan"))
+    assert len(candidates.candidates_in(values, nothing, STEP)) == 0
+
+
+def test_no_more_candidates_than_asked_for_and_the_best_of_them():
+    values = vessel_with(lambda z, y, x: (np.hypot(z - 20, y - 20) <= 2.5) & (np.abs(x - 30) < 6))
+    vessels = segmentation.find_vessels(values, np.ones(values.shape, bool), STEP)
+    every = candidates.candidates_in(values, vessels, STEP, 10_000)
+    few = candidates.candidates_in(values, vessels, STEP, 2)
+    assert len(few) == min(2, len(every))
+    assert np.array_equal(few.voxel, every.voxel[: len(few)])
+
+
+def test_a_clot_of_the_phantom_is_among_the_candidates():
+    """The largest of three."""
+    size = Size(pixel=2.0, height=90.0, thickness=1.5, thinnest=3.0)
+    phantom = draw_phantom(np.random.default_rng(11), size, clots=3)
+    found = find_candidates(phantom.values, phantom.geometry.step)
+    hits = clot_in_mask(phantom.labels.astype(np.int32), phantom.geometry, phantom.geometry.to_patient(found.voxel))
+    largest = int(np.bincount(phantom.labels.ravel())[1:].argmax()) + 1
+    assert len(found) <= candidates.MOST
+    assert largest in hits
