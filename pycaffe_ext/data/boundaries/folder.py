@@ -162,8 +162,8 @@ FOLDER = WallSource(
     layout="""
 FOLDER/
   images/NAME.png          or images/PATIENT/NAME.png; also .dcm
-  boundaries/NAME.csv      boundary,x,y: LI (lumen-intima) or MA (media-adventitia), a point in pixels
-  calibration.csv          frame,mm_per_pixel; the frame * stands for all others; DICOM files need no line
+  boundaries/NAME.csv      boundary,x,y: LI (lumen-intima) or MA (media-adventitia)
+  calibration.csv          frame,mm_per_pixel; * is every other frame; none for DICOM
   groups.csv               if wanted: frame,group and a line for every image""",
     look=_look,
     read=find,
