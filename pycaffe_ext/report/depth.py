@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from pycaffe_ext.report.figures import DETECTOR
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+R = TypeVar("R")
 AXES = {"patches": "AUC of the test patches", "candidates": "AUC of the test candidates"}
 
 
@@ -28,6 +29,17 @@ class Seeds(NamedTuple):
 def over_seeds(values: Mapping[int, float], overlap: float) -> Seeds:
     """overlap : of the seeds' test sets, as `seed_interval` takes it"""
     return Seeds(values, seed_interval(list(values.values()), overlap, trials=list(values)))
+
+
+def of_names(
+    of_seeds: Mapping[int, Mapping[str, R]], value: Callable[[R], float], names: Iterable[str], overlap: float
+) -> dict[str, Seeds]:
+    """name -> a figure over seeds, in the order of `names`, without those that no seed has.
+
+    of_seeds : seed -> name -> what `value` takes the figure from        overlap : as in `over_seeds`
+    """
+    found = {name: {seed: value(own[name]) for seed, own in of_seeds.items() if name in own} for name in names}
+    return {name: over_seeds(values, overlap) for name, values in found.items() if values}
 
 
 def depth_figure(

@@ -63,6 +63,12 @@ def overlap(study: Study) -> Overlap | None:
     return None if in_folds(study.seeds) else group_overlap(list(test_groups(study).values()))
 
 
+def mean_overlap(study: Study) -> float:
+    """Mean share of their groups that two seeds' test sets have in common; 0 where there is nothing to share."""
+    found = overlap(study)
+    return found.mean if found else 0.0
+
+
 def fixed_split(study: Study) -> int | None:
     """The one split seed of several training seeds (SPLIT_SEED=), None where each has its own."""
     trials = [run.settings.trial for run in study.runs]

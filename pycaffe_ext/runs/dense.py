@@ -23,6 +23,7 @@ from pycaffe_ext.data.items import Floats, Samples
 from pycaffe_ext.data.pack import database_path
 from pycaffe_ext.data.tiles import Tile
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.evaluation.metrics.base import PatchScores
 from pycaffe_ext.nets import dense
 from pycaffe_ext.progress import bar
 from pycaffe_ext.proto import caffe_pb2, read_blobs, read_net, write_text, write_weights
@@ -83,6 +84,11 @@ def probabilities(
             raw[tile.place] = own[:, tile.at[:, 0], tile.at[:, 1]].T
     shutil.rmtree(database_path(folder, "test"))
     return np.asarray(softmax(raw, axis=1), np.float64)
+
+
+def as_scores(samples: Samples, probability: Floats) -> PatchScores:
+    """The probabilities as a metric takes them, one patch a sample."""
+    return PatchScores(np.arange(len(samples), dtype=np.int32), samples.label.astype(np.int8), probability)
 
 
 def _plan(

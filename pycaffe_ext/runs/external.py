@@ -26,7 +26,7 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.metrics import carried
 from pycaffe_ext.evaluation.metrics.base import Headline, PatchScores
 from pycaffe_ext.files import digest, write_csv
-from pycaffe_ext.runs import external_data, rescoring, summary
+from pycaffe_ext.runs import dense, external_data, rescoring, summary
 from pycaffe_ext.runs.external_data import Outside
 from pycaffe_ext.runs.finished import RunFiles
 from pycaffe_ext.runs.records import RESULT, ExternalRecord, read_external, write_external
@@ -113,13 +113,13 @@ def _record(
     )
 
 
-def _scores(run: RunFiles, prepared: Prepared, folder: Path, caffe: Caffe) -> Any:
+def _scores(run: RunFiles, prepared: Prepared, folder: Path, caffe: Caffe) -> PatchScores:
     """What `caffe test` computes for every patch, as in the run's own test."""
     data, application = prepared.packed, run.application
     if application.dense(run.settings.request):
         samples = prepared.found.samples
         probability = rescoring.of_regions(run, caffe, prepared.found.items, samples, folder / "dense")
-        return PatchScores(np.arange(len(samples), dtype=np.int32), samples.label.astype(np.int8), probability)
+        return dense.as_scores(samples, probability)
     patches = data.folder if data.slices == 1 else folder
     net = rescoring.write_net(run, pack.database_path(patches, "test"), folder / rescoring.NET)
 

@@ -452,7 +452,7 @@ def _score_densely(job: Run, caffe: Caffe, weights_file: Path, split: str) -> Pa
     net = DenseNet(job.folder / ALL_SAMPLES[split], weights_file, job.output, job.spec.classes, image)
     own = found.samples.chosen(rows)
     probability = dense.probabilities(caffe, net, job.application, found.items, own, job.folder / "dense")
-    return PatchScores(np.arange(len(own), dtype=np.int32), own.label.astype(np.int8), probability)
+    return dense.as_scores(own, probability)
 
 
 def _title(job: Run) -> str:

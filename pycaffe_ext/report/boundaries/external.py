@@ -20,8 +20,7 @@ def section(folder: Path, own: External) -> Section:
     inner, outer = Material(own.inner), Material(own.outer)
     names = list(outer.looks)
     columns = {ACCURACY: (inner.accuracy, accuracy_figure(*_there(outer), names))}
-    overlap = design_part.overlap(own.inner)
-    found = list(external_part.falls(columns, names, overlap.mean if overlap else 0.0))
+    found = list(external_part.falls(columns, names, design_part.mean_overlap(own.inner)))
     blocks: list[Block] = [
         *external_part.about(own, WORD),
         external_part.counts(own, _counts(inner, outer)),

@@ -34,8 +34,7 @@ def section(folder: Path, material: Material, own: External) -> Section:
         text: (made(*_images(inner), names), made(*_there(outer), names))
         for text, made in {material.endpoint: auc_figure, **OTHERS}.items()
     }
-    overlap = design_part.overlap(own.inner)
-    found = list(external_part.falls(columns, names, overlap.mean if overlap else 0.0))
+    found = list(external_part.falls(columns, names, design_part.mean_overlap(own.inner)))
     blocks: list[Block] = [
         *external_part.about(own, word),
         external_part.counts(own, _counts(inner, outer)),

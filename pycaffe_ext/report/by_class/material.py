@@ -91,13 +91,7 @@ class Material:
 
     def over_seeds(self, value: Callable[[Summary], float]) -> dict[str, Seeds]:
         """name -> a figure over seeds."""
-        values: dict[str, dict[int, float]] = {name: {} for name in self.looks}
-        for seed, own in self.summaries.items():
-            for name, summary in own.items():
-                values[name][seed] = value(summary)
-        overlap = design_part.overlap(self.study)
-        shared = overlap.mean if overlap else 0.0
-        return {name: depth.over_seeds(seeds, shared) for name, seeds in values.items() if seeds}
+        return depth.of_names(self.summaries, value, self.looks, design_part.mean_overlap(self.study))
 
     @cached_property
     def areas(self) -> Figure:

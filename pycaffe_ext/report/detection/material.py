@@ -109,8 +109,7 @@ class Material:
     @cached_property
     def mean_overlap(self) -> float:
         """Of the seeds' test sets."""
-        overlap = design_part.overlap(self.study)
-        return overlap.mean if overlap else 0.0
+        return design_part.mean_overlap(self.study)
 
     @cached_property
     def figures(self) -> StudyFigures:
