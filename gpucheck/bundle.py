@@ -16,7 +16,7 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import write_json, writing_folder
 
 MOST_MB = 60
-NOT_NEEDED = ("torch", "imagecodecs")
+NOT_NEEDED = ("torch", "imagecodecs", "SimpleITK")
 PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_27_x86_64", "manylinux_2_28_x86_64")
 START = '#!/bin/bash\nexec "${PYTHON:-python3}" "$(dirname "${BASH_SOURCE[0]}")/check.py" "$@"\n'
 
@@ -38,7 +38,7 @@ def make(folder: Path, python: str, without: Sequence[str]) -> None:
 
 def requirements() -> list[str]:
     """What this project needs at run time, but for torch, of which any version with CUDA will do, and for the decoders
-    of compressed TIFF, which the check does not read."""
+    of compressed TIFF and of CT volumes, which the check does not read."""
     try:
         listed = metadata.requires("pycaffe_ext") or []
     except metadata.PackageNotFoundError:

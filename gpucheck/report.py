@@ -19,6 +19,7 @@ from gpucheck.fast import ratios
 from gpucheck.runner import Done
 from pycaffe_ext.files import write_json, writing
 
+NAME = "GPU.md"
 REQUIRED = "2.13.0"  # the torch of setup.py
 MARKS = {True: "yes", False: "**no**", None: ""}
 MET = {True: "yes", False: "missed", None: ""}
@@ -60,8 +61,8 @@ def _driver() -> str:
         return "unknown"
 
 
-def write(folder: Path, done: Sequence[Done], where: dict[str, str], seconds: float) -> Path:
-    """Write both files into `folder`; returns the path of GPU.md."""
+def write(folder: Path, done: Sequence[Done], where: dict[str, str], seconds: float) -> None:
+    """Write both files into `folder`."""
     content: dict[str, Any] = {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "seconds": round(seconds),
@@ -79,9 +80,8 @@ def write(folder: Path, done: Sequence[Done], where: dict[str, str], seconds: fl
         "ratios": [{"what": what, "ratio": ratio, "goal": goal} for what, ratio, goal in _ratios(done)],
     }
     write_json(folder / "gpu.json", content)
-    with writing(folder / "GPU.md") as file:
+    with writing(folder / NAME) as file:
         file.write(_markdown(content, done))
-    return folder / "GPU.md"
 
 
 def _ratios(done: Sequence[Done]) -> list[tuple[str, float, float | None]]:

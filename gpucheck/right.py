@@ -89,7 +89,7 @@ def all_solvers(bench: Bench) -> Finding:
 
 
 def nets(what: str, bench: Bench) -> Finding:
-    """The seven nets: every blob of a forward pass, or every parameter after a step."""
+    """The nine nets: every blob of a forward pass, or every parameter after a step."""
     one, tolerance = (_forward, FORWARD) if what == "forward" else (_step, STEP)
     rows = (_attempt(arch, partial(one, bench, arch), tolerance) for arch in _archs(bench))
     return compared(rows, tolerance)
@@ -125,7 +125,7 @@ def _step(bench: Bench, arch: str) -> Errors:
 
 
 def waits(bench: Bench) -> Finding:
-    """Iterations of the seven nets during which CUDA refuses whatever waits for the device."""
+    """Iterations of the nine nets during which CUDA refuses whatever waits for the device."""
     found = compared((_attempt(arch, partial(_unwaited, bench, arch), 0) for arch in _archs(bench)), 0)
     rows, failed = found.figures["rows"], found.figures["failed"]
     found.said = f"{rows - failed:g} of {rows:g} nets wait for nothing"
@@ -275,13 +275,17 @@ def refused(bench: Bench) -> Finding:
         "no id at all": ((good, "-gpu=first"), "neither 'all' nor|finds no CUDA"),
         "a label that no class has": ((wrong, *bench.flags), "outside its range|labels must lie in"),
     }
-    facts = {}
+    facts, said = {}, []
     for name, (arguments, says) in orders.items():
         run = caffe(bench, "train", *arguments, flags=())
         errors = ERROR.findall(run.stderr)
         facts[name] = run.returncode == 1 and len(errors) == 1 and bool(re.search(says, errors[0]))
         facts[f"{name}: no traceback"] = "Traceback" not in run.stderr
-    return _held(facts)
+        if not facts[name]:
+            said += [f"{name}: exit status {run.returncode}", *run.stderr.splitlines()[-6:]]
+    finding = _held(facts)
+    finding.notes += said
+    return finding
 
 
 def out_of_memory(bench: Bench) -> Finding:
@@ -318,10 +322,10 @@ CHECKS = (
         )
         for half in HALVES
     ),
-    Check("nets-forward", RIGHT, "the seven nets, every blob, TEST phase", 90, partial(nets, "forward")),
-    Check("nets-step", RIGHT, "the seven nets, every parameter after a step", 90, partial(nets, "step")),
+    Check("nets-forward", RIGHT, "the nine nets, every blob, TEST phase", 90, partial(nets, "forward")),
+    Check("nets-step", RIGHT, "the nine nets, every parameter after a step", 90, partial(nets, "step")),
     Check("solvers", RIGHT, "20 iterations with each type of solver", 90, all_solvers),
-    Check("waits", RIGHT, "an iteration of the seven nets waits for nothing on the GPU", 60, waits),
+    Check("waits", RIGHT, "an iteration of the nine nets waits for nothing on the GPU", 60, waits),
     Check("drawn", RIGHT, "parameters, dropout, crops and mirrors come from the seed", 40, drawn),
     Check("snapshots", RIGHT, "snapshots of one device resumed on the other", 150, snapshots),
     Check("together", RIGHT, "two trainings on one GPU at once", 120, together),

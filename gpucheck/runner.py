@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from time import monotonic
 
 from gpucheck.checks import RIGHT, Check, Finding
@@ -46,25 +47,33 @@ class Deadline:
         return self._end - monotonic()
 
 
-def run_all(checks: Sequence[Check], command: Command, deadline: Deadline, say: Callable[[str], None]) -> list[Done]:
-    """Run them all, those together that may be, then one after another; one line of `say` for each, as it ends.
+def run_all(
+    checks: Sequence[Check], command: Command, deadline: Deadline, ended: Callable[[Done, list[Done]], None]
+) -> list[Done]:
+    """Run them all, those together that may be, then one after another, and return them in the order of `checks`.
 
     command : the words that run a check in a process of its own, which is to write its finding to the given file
+    ended : called as each ends, never twice at once, with it and with all that have ended, in the order of `checks`
     """
     shared = [check for check in checks if not check.alone]
     rest = [check for check in checks if check.alone]
     sections = {name: Deadline(min(seconds, deadline.left())) for name, seconds in SECTIONS.items()}
+    order = {check.name: i for i, check in enumerate(checks)}
+    so_far: list[Done] = []
+    one_at_a_time = Lock()
 
-    def run(check: Check) -> Done:
+    def run(check: Check) -> None:
         done = run_one(check, command, sections.get(check.section, deadline))
-        say(line(done))
-        return done
+        with one_at_a_time:
+            so_far.append(done)
+            so_far.sort(key=lambda done: order[done.check.name])
+            ended(done, so_far)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        found = list(pool.map(run, shared))
-    found += [run(check) for check in rest]
-    order = {check.name: i for i, check in enumerate(checks)}
-    return sorted(found, key=lambda done: order[done.check.name])
+        list(pool.map(run, shared))
+    for check in rest:
+        run(check)
+    return so_far
 
 
 def run_one(check: Check, command: Command, deadline: Deadline) -> Done:

@@ -18,6 +18,10 @@ class UserError(Exception):
     """An error caused by the user or the machine, reported in one line; programs print it and exit with 1."""
 
 
+class DeviceLostError(UserError):
+    """A device is of no use to this process any more; it must end without freeing what it has there, which aborts."""
+
+
 class LayerError(UserError):
     """A mistake in the layer called `layer`; who knows the net's file adds the line (`proto.lines.naming_lines`)."""
 
@@ -63,6 +67,9 @@ def run_cli(main: Callable[[], int | None]) -> None:
             sys.stdout.flush()
     except UserError as error:
         status = _report(str(error))
+        if isinstance(error, DeviceLostError):
+            sys.stdout.flush()
+            os._exit(status)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1

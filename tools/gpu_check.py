@@ -34,16 +34,22 @@ def main() -> int:
         return 0
     out.mkdir(parents=True, exist_ok=True)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    deadline = runner.Deadline(limit)
+    deadline, place = runner.Deadline(limit), report.place()
+
+    def ended(done: runner.Done, so_far: list[runner.Done]) -> None:
+        print(runner.line(done), flush=True)
+        report.write(out, so_far, place, limit - deadline.left())  # each time: the machine may be taken away
+
     with tempfile.TemporaryDirectory(prefix="gpu-check-") as folder:
 
         def command(check: object, file: Path, seconds: float) -> list[str]:
             return [sys.executable, "-m", "gpucheck", check.name, str(file), str(seconds), folder]
 
-        done = runner.run_all(checks, command, deadline, lambda line: print(line, flush=True))
-        written = report.write(out, done, report.place(), limit - deadline.left())
+        done = runner.run_all(checks, command, deadline, ended)
     wrong = report.failures(done)
-    print(f"{written} written; " + (f"{len(wrong)} to look at: " + "; ".join(wrong) if wrong else "all is well"))
+    print(
+        f"{out / report.NAME} written; " + (f"{len(wrong)} to look at: " + "; ".join(wrong) if wrong else "all is well")
+    )
     return 1 if wrong else 0
 
 

@@ -13,7 +13,7 @@ from pycaffe_ext.engine import devices
 from pycaffe_ext.engine.core.blob import Blob
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.engine.layers import Layer
-from pycaffe_ext.errors import UserError
+from pycaffe_ext.errors import DeviceLostError, UserError
 
 USABLE = 0.85  # of the memory: workspaces and gaps take the rest
 BESIDE = 2.0  # bytes that an item takes, gradients and layers' own, for each byte of its blobs, at least
@@ -27,17 +27,17 @@ def explained() -> Iterator[None]:
     try:
         yield
     except torch.cuda.OutOfMemoryError as error:
-        message = _out_of_memory(error)
+        raised = UserError(_out_of_memory(error))
     except RuntimeError as error:
         if OUTSIDE not in str(error):
             raise
-        message = (
+        raised = DeviceLostError(
             "a label or an index is outside its range, which a GPU reports too late to say where; run the same"
             " on the CPU (leave -gpu out), which names the layer and the values"
         )
     else:
         return
-    raise UserError(message)
+    raise raised
 
 
 def _out_of_memory(error: BaseException) -> str:

@@ -28,7 +28,7 @@ from pycaffe_ext.engine.core.random import set_seed
 from pycaffe_ext.engine.layers.base import Layer, layer_types, register
 from pycaffe_ext.engine.solver.solver import Scores, Solver
 from pycaffe_ext.engine.solver.updates import UPDATES
-from pycaffe_ext.errors import UserError
+from pycaffe_ext.errors import DeviceLostError, UserError
 from pycaffe_ext.nets import ARCHITECTURES, NetSpec
 from pycaffe_ext.nets.layers import layer
 from pycaffe_ext.proto import caffe_pb2, parse
@@ -365,7 +365,7 @@ def test_the_batch_that_fits_follows_from_what_an_item_takes(numbers, fits):
 def test_an_index_out_of_range_says_how_to_find_it(greedy, tmp_path):
     (tmp_path / "net.prototxt").write_text(GROWING)
     greedy[0] = RuntimeError("CUDA error: device-side assert triggered\nCompile with TORCH_USE_CUDA_DSA")
-    with pytest.raises(UserError, match="label or an index is outside its range.*leave -gpu out"):
+    with pytest.raises(DeviceLostError, match="label or an index is outside its range.*leave -gpu out"):
         time_command(str(tmp_path / "net.prototxt"), "TRAIN", 1, "", 0, [])
     greedy[0] = RuntimeError("something else")
     with pytest.raises(RuntimeError, match="something else"):

@@ -198,17 +198,22 @@ def test_a_check_that_hangs_is_ended_with_all_that_it_started(tmp_path, monkeypa
 def test_what_has_no_time_left_is_left_out_and_the_rest_is_reported_in_order():
     lines = []
     checks = [check("late", FAST, alone=True), check("good")]
-    done = runner.run_all(checks, script(GOOD), runner.Deadline(1), lines.append)
+
+    def ended(done: runner.Done, so_far: list[runner.Done]) -> None:
+        lines.append(runner.line(done))
+        assert [one.check.name for one in so_far] in (["good"], ["late", "good"])
+
+    done = runner.run_all(checks, script(GOOD), runner.Deadline(1), ended)
     assert [one.check.name for one in done] == ["late", "good"]
     assert all(one.left_out and one.finding.ok is None for one in done) and len(lines) == 2
-    done = runner.run_all(checks, script(GOOD), runner.Deadline(60), lines.append)
+    done = runner.run_all(checks, script(GOOD), runner.Deadline(60), ended)
     assert all(one.finding.ok for one in done) and lines[2].startswith("ok       Right good")
 
 
 def test_a_section_leaves_the_next_one_its_time(monkeypatch):
     monkeypatch.setitem(runner.SECTIONS, RIGHT, 1.0)
     checks = [check("right"), check("fast", FAST, alone=True)]
-    right_done, fast_done = runner.run_all(checks, script(GOOD), runner.Deadline(60), lambda line: None)
+    right_done, fast_done = runner.run_all(checks, script(GOOD), runner.Deadline(60), lambda *_: None)
     assert right_done.left_out and fast_done.finding.ok
 
 
@@ -243,8 +248,8 @@ def some() -> list[runner.Done]:
 
 
 def test_the_report_holds_each_figure_and_what_failed(tmp_path):
-    path = report.write(tmp_path, some(), PLACE, 321)
-    text, content = path.read_text(), json.loads((tmp_path / "gpu.json").read_text())
+    report.write(tmp_path, some(), PLACE, 321)
+    text, content = (tmp_path / report.NAME).read_text(), json.loads((tmp_path / "gpu.json").read_text())
     assert "| device | a GPU |" in text and "| layers-1 | what layers-1 is | 9 of 9 | yes | 3 |" in text
     assert "| **no** |" in text and "- solvers: Adam | L1: fc 0.1" in text and "the 480 s are over" in text
     assert "| training from LMDB over training with the data on the device | 0.90 | at least 0.95 | missed |" in text
@@ -283,6 +288,31 @@ def test_with_a_gpu_a_line_for_each_check_and_the_report(finding, status, tmp_pa
     out = capsys.readouterr().out.splitlines()
     assert len(out) == 3 and "layers-1" in out[0] and "alexnet" in out[1] and "GPU.md written" in out[2]
     assert (tmp_path / "GPU.md").exists() and (tmp_path / "gpu.json").exists()
+
+
+def test_a_run_that_is_cut_off_leaves_the_report_of_what_had_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(devices, "count", lambda: 1)
+    monkeypatch.setattr(report, "place", lambda: PLACE)
+    monkeypatch.setattr(sys, "argv", ["gpu_check", "layers-1", "alexnet", "--out", str(tmp_path)])
+
+    def run(check: Check, *_: object) -> runner.Done:
+        if check.name == "alexnet":
+            raise KeyboardInterrupt
+        return runner.Done(check, Finding("fine", True), 1)
+
+    monkeypatch.setattr(runner, "run_one", run)
+    with pytest.raises(KeyboardInterrupt):
+        gpu_check.main()
+    assert list(json.loads((tmp_path / "gpu.json").read_text())["checks"]) == ["layers-1"]
+
+
+def test_the_job_says_how_far_it_came(bench, monkeypatch, capsys):
+    monkeypatch.setattr(fast, "ROOT", bench.folder)
+    (bench.folder / "tools").mkdir()
+    (bench.folder / "tools" / "train_and_test.py").write_text("print('drawing frames'); raise SystemExit('no space')")
+    with pytest.raises(AssertionError, match="no space"):
+        fast._run(bench, ())
+    assert "drawing frames" in capsys.readouterr().out
 
 
 def test_a_misspelt_check_is_told():
