@@ -15,6 +15,7 @@ from sklearn.metrics import roc_auc_score
 from pycaffe_ext import plotting
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.metrics import detection
+from pycaffe_ext.files import read_json
 from pycaffe_ext.report import external_part
 from pycaffe_ext.report import report as report_of
 from pycaffe_ext.report.detection import pages, results
@@ -84,6 +85,24 @@ def test_both_tests_and_the_fall_are_those_of_the_scores(study, out):
         assert float(row["fall"]) == pytest.approx(np.mean(np.subtract(inside, outside)))
         assert float(row["fall_low"]) < float(row["fall"]) < float(row["fall_high"])
         assert float(row["external_low"]) < float(row["external"]) < float(row["external_high"])
+
+
+def test_the_auc_of_patches_stands_in_both_tests_too(study, out):
+    folders, names = study
+    table = {row["name"]: row for row in rows(out / "external_patch_auc.csv")}
+    assert set(table) == set(SKILLS)
+    for scheme, row in table.items():
+        own = [folder for folder in folders if f"-{scheme}-" in folder.name]
+        inside = np.mean([finished.load(folder).result.test["patch_auc"] for folder in own])
+        outside = np.mean(
+            [read_json(folder / "external" / names["far"] / "result.json")["test"]["patch_auc"] for folder in own]
+        )
+        assert (row["seeds"], float(row["internal"]), float(row["external"])) == (
+            "2",
+            pytest.approx(inside),
+            pytest.approx(outside),
+        )
+        assert float(row["fall"]) == pytest.approx(inside - outside)
 
 
 def test_the_page_says_what_was_tested_and_names_what_is_not_independent(study, out):

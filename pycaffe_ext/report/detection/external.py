@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from pycaffe_ext.evaluation import comparison, froc, intervals
@@ -15,7 +16,8 @@ from pycaffe_ext.report.detection.curves import EXACT
 from pycaffe_ext.report.detection.material import Material
 from pycaffe_ext.report.external_part import External
 from pycaffe_ext.report.figures import DETECTOR
-from pycaffe_ext.report.model import Block, Figure, Folded, Section
+from pycaffe_ext.report.model import Block, Figure, Folded, Section, Table
+from pycaffe_ext.runs import external
 
 COUNTS = {  # of the test in result.json -> in words
     "frames": "frames",
@@ -37,6 +39,7 @@ def section(folder: Path, material: Material, own: External) -> Section:
         *external_part.about(own, "frame"),
         external_part.counts(own, _counts(own)),
         *external_part.side_by_side(folder, own, found, (study_figures,)),
+        *_patch_aucs(folder, own),
         _curves(folder, outer, own),
         *external_part.near_duplicates(own, "frame"),
         external_part.thresholds(folder, own),
@@ -75,6 +78,18 @@ def _figures(inside: StudyFigures, outside: StudyFigures) -> external_part.Figur
 def _counts(own: External) -> Mapping[str, tuple[Any, Any]]:
     first = own.inner.first(own.inner.main_seed).result.test
     return {text: (first.get(key, "-"), own.record.test.get(key, "-")) for key, text in COUNTS.items()}
+
+
+def _patch_aucs(folder: Path, own: External) -> list[Block]:
+    """Write the AUC of patches of each net in both tests, and show it."""
+    inside, outside = (study.over_seeds(lambda run: run.result.test["patch_auc"]) for study in (own.inner, own.outer))
+    means = {name: (mean(values.values()), mean(outside[name].values())) for name, values in inside.items()}
+    rows = [(name, len(inside[name]), *both, both[0] - both[1]) for name, both in means.items()]
+    file = own.file("patch_auc.csv")
+    write_csv(folder / file, ("name", "seeds", "internal", "external", "fall"), rows)
+    shown = [(*row[:2], *(f"{value:.3f}" for value in row[2:4]), f"{row[4]:+.3f}") for row in rows]
+    text = "AUC of patches, mean over the seeds; without intervals, for patches of one candidate are not independent."
+    return [text, Table(("net", "seeds", "internal", "external", "fall"), shown, file, (external.run_test,))]
 
 
 def _curves(folder: Path, outer: Material, own: External) -> Figure:
