@@ -24,7 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options["repetitions"] < 1 or options["studies"] < 1 or options["resamples"] < 100:
         raise UserError("--repetitions and --studies must be 1 or more and --resamples 100 or more")
     print(HEAD.format(**options))
-    printers = {**points(options), **labels(options), **seeds(options), **folds(options), **verdicts(options)}
+    parts = (points, labels, seeds, folds, falls, verdicts)
+    printers = {block: printer for part in parts for block, printer in part(options).items()}
     title = ""
     for block, found in run(list(printers), "coverage"):
         heading, show = printers[block]
@@ -97,6 +98,17 @@ def folds(options: Mapping[str, Any]) -> Printers:
         for name, world in fold_worlds.WORLDS.items()
     ]
     return dict.fromkeys(blocks, ("Studies in folds", partial(print_shares, fold_worlds.MEANINGS)))
+
+
+def falls(options: Mapping[str, Any]) -> Printers:
+    """Intervals of the fall on another data set."""
+    from pycaffe_ext.evaluation import fall_worlds
+
+    blocks = [
+        Block(name, partial(fall_worlds.repetition, world, options["seed"]), options["repetitions"])
+        for name, world in fall_worlds.WORLDS.items()
+    ]
+    return dict.fromkeys(blocks, ("Falls on other data sets", partial(print_shares, fall_worlds.MEANINGS)))
 
 
 def verdicts(options: Mapping[str, Any]) -> Printers:

@@ -19,7 +19,7 @@ With a single seed, or seeds that all came to the same (a detector that is train
 other groups only, of both data sets, not for other trainings: there C is the variance of the mean owing to its cases.
 Intervals end at -1 and 1.
 
-`tests/evaluation/test_falls.py` simulates it.  It does not know of near-duplicates between the sets: with those in the
+`fall_worlds` simulates it (`make coverage`).  It does not know of near-duplicates between the sets: with those in the
 internal test part the samples are not independent.
 """
 

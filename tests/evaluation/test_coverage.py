@@ -8,7 +8,17 @@ import pytest
 
 from pycaffe_ext.commands import coverage
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation import class_worlds, fold_worlds, froc, roc, simulation, study_worlds, summaries, trials
+from pycaffe_ext.evaluation import (
+    class_worlds,
+    fall_worlds,
+    fold_worlds,
+    froc,
+    roc,
+    simulation,
+    study_worlds,
+    summaries,
+    trials,
+)
 from pycaffe_ext.evaluation.class_worlds import ClassWorld
 from pycaffe_ext.evaluation.simulation import MEANINGS, shares, trial
 from pycaffe_ext.evaluation.study_worlds import StudyWorld
@@ -116,7 +126,12 @@ def test_the_tool_prints_every_figure(monkeypatch, capsys):
     usual = ((simulation, "WORLDS", small), (class_worlds, "WORLDS", {"patients": ClassWorld(8, 5)}))
     few = [
         (module, name, dict([*getattr(module, name).items()][:1]))
-        for module, name in ((claims_worlds, "INTERVALS"), (claims_worlds, "POWERS"), (fold_worlds, "WORLDS"))
+        for module, name in (
+            (claims_worlds, "INTERVALS"),
+            (claims_worlds, "POWERS"),
+            (fold_worlds, "WORLDS"),
+            (fall_worlds, "WORLDS"),
+        )
     ]
     studies = (claims_worlds, "WORLDS", {"equal schemes": StudyWorld(claims_worlds.schemes(), groups=40, pool=80)})
     for module, name, worlds in (*usual, *few, studies):
@@ -128,11 +143,18 @@ def test_the_tool_prints_every_figure(monkeypatch, capsys):
     meanings = (*MEANINGS.values(), *class_worlds.MEANINGS.values(), *study_worlds.MEANINGS.values())
     assert all(
         text in printed
-        for text in (*meanings, *fold_worlds.MEANINGS.values(), "a null\n", "other nets: power\n", "patients\n")
+        for text in (
+            *meanings,
+            *fold_worlds.MEANINGS.values(),
+            *fall_worlds.MEANINGS.values(),
+            "a null\n",
+            "other nets: power\n",
+            "patients\n",
+        )
     )
     assert all(text in printed for text in (*claims_worlds.INTERVALS, *claims_worlds.WORLDS, *claims_worlds.POWERS))
     assert claims_worlds.SOONER in printed and "of the studies have a false verdict" in printed
-    assert "coverage: 6 worlds, " in progress
+    assert "coverage: 7 worlds, " in progress
     with pytest.raises(UserError, match="--repetitions and --studies must be 1 or more"):
         coverage.main([*arguments, "--repetitions", "0"])
 

@@ -9,12 +9,13 @@ import pytest
 from class_lab import data, patches
 from scipy.stats import t as student
 
-from pycaffe_ext.evaluation import class_resampling, classes, contrasts, folds
+from pycaffe_ext.evaluation import class_resampling, classes, contrasts, fall_worlds, folds
 from pycaffe_ext.evaluation.class_figures import accuracy_figure, auc_figure, balanced_figure
 from pycaffe_ext.evaluation.contrasts import Figure
 from pycaffe_ext.evaluation.designs import Trial
-from pycaffe_ext.evaluation.falls import Fall, fall
+from pycaffe_ext.evaluation.falls import fall
 from pycaffe_ext.evaluation.metrics.by_class import RocByClass
+from pycaffe_ext.evaluation.simulation import share_of_each
 
 
 def figure(values, covariance, groups=20, trials=(), effective=None) -> Figure:
@@ -98,34 +99,12 @@ def test_different_seeds_are_refused():
         fall(figure([0.9, 0.8], np.zeros((2, 2))), figure([0.9], [[0.1]]), 0, 0.0)
 
 
-def world(rng: np.random.Generator, seeds: int, inside: int, outside: int) -> Fall:
-    """Means over groups whose effects vary, of nets whose trainings do: the true fall is 0.1.
-
-    Half of `inside` groups is each seed's own test set; `outside` groups are those of all seeds.
-    """
-    own, other = rng.normal(0, 0.05, inside), rng.normal(0, 0.08, outside)
-    luck, there = rng.normal(0, 0.02, seeds), rng.normal(0, 0.01, seeds)
-    influence = np.zeros((inside, seeds))
-    values = np.empty(seeds)
-    for seed in range(seeds):
-        chosen = rng.permutation(inside)[: inside // 2]
-        values[seed] = 0.7 + luck[seed] + own[chosen].mean()
-        influence[chosen, seed] = (own[chosen] - own[chosen].mean()) / chosen.size
-    half = inside // 2
-    first = figure(values, influence.T @ influence * half / (half - 1), half)
-    variance = other.var(ddof=1) / outside
-    second = figure(0.6 + luck / 2 + there + other.mean(), np.full((seeds, seeds), variance), outside)
-    return fall(first, second, 0, 0.5)
-
-
-@pytest.mark.parametrize(("seeds", "inside", "outside"), [(3, 40, 8), (5, 24, 30)])
-def test_intervals_cover_the_true_fall(seeds, inside, outside):
-    rng = np.random.default_rng(7)
-    found = [world(rng, seeds, inside, outside) for _ in range(200)]
-    covered = np.mean([one.low <= 0.1 <= one.high for one in found])
-    assert covered > 0.95 - 2.5 * sqrt(0.95 * 0.05 / 200)
-    naive = [one.value + np.array([-1, 1]) * (one.internal.high - one.internal.low) / 2 for one in found]
-    assert np.mean([low <= 0.1 <= high for low, high in naive]) < covered, "the internal variance alone is too small"
+@pytest.mark.parametrize("world", fall_worlds.WORLDS.values(), ids=fall_worlds.WORLDS)
+def test_intervals_cover_the_true_fall(world):
+    found = [fall_worlds.repetition(world, 7, number) for number in range(200)]
+    covered = share_of_each(found)
+    assert covered["fall"] > 0.95 - 2.5 * sqrt(0.95 * 0.05 / 200)
+    assert covered["internal"] < covered["fall"], "the internal variance alone is too small"
 
 
 def test_accuracies_vary_as_their_bootstrap_by_group():
