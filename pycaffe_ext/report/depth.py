@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import numpy as np
 
 from pycaffe_ext.evaluation.seeds import SeedInterval, seed_interval
+from pycaffe_ext.files import write_csv
 from pycaffe_ext.plotting import BASELINE, COLOURS, MARKERS, SMALL, TITLE, Style, legend_below, page, save
 from pycaffe_ext.report.figures import DETECTOR
 
@@ -111,6 +112,16 @@ def _reference(axes: Axes, name: str, seeds: Seeds, style: Style) -> None:
     axes.axhline(seeds.over.mean, lw=1.5, label=name, zorder=1, **style.of_line())
     if seeds.over.low is not None and seeds.over.high is not None:
         axes.axhspan(seeds.over.low, seeds.over.high, color=style.colour, alpha=0.08, lw=0, zorder=0)
+
+
+def write_results(folder: Path, found: Mapping[str, Mapping[str, Seeds]]) -> None:
+    """Write results.csv; found : figure -> name -> the figure over seeds"""
+    rows = [
+        (name, figure, own.over.seeds, own.over.mean, *("" if end is None else end for end in own.over[1:3]))
+        for figure, names in found.items()
+        for name, own in names.items()
+    ]
+    write_csv(folder / "results.csv", ("name", "figure", "seeds", "mean", "t_low", "t_high"), rows)
 
 
 def shown(over: SeedInterval) -> str:

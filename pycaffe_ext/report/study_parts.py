@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pycaffe_ext import plotting
 from pycaffe_ext.applications.registry import APPLICATIONS
@@ -20,6 +20,16 @@ from pycaffe_ext.training.resumes import EFFECT
 
 if TYPE_CHECKING:
     from pycaffe_ext.runs.finished import RunFiles, Study
+
+
+class Material(Protocol):
+    """What every report shares; looks : name of a net or of the baseline -> its line and colour"""
+
+    @property
+    def study(self) -> Study: ...
+
+    @property
+    def looks(self) -> dict[str, plotting.Style]: ...
 
 
 def source_text(study: Study) -> str:
@@ -186,11 +196,17 @@ def _listed(values: Sequence[object]) -> str:
     return " or ".join(map(str, values))
 
 
-def training(folder: Path, study: Study, looks: dict[str, plotting.Style]) -> Section:
+def endpoint_text(run: RunFiles) -> str:
+    """A run's headline number."""
+    return str(run.application.metric.headline(run.result.test))
+
+
+def training(folder: Path, material: Material) -> Section:
     """Draw convergence.png and filters.png and show them."""
+    study = material.study
     courses = {name: (run.snapshots, run.result.best.iteration) for name, run in study.main.items()}
     title = f"{setting_text(study)}, seed {study.main_seed}"
-    figures.convergences_figure(folder / "convergence.png", courses, title, looks)
+    figures.convergences_figure(folder / "convergence.png", courses, title, material.looks)
     blocks: list[Block] = [
         Figure(
             "convergence.png",
@@ -282,8 +298,9 @@ def _flat(prefix: str, value: Any) -> list[tuple[str, float]]:
     return [(prefix.replace("_", " "), value)] if isinstance(value, (int, float)) else []
 
 
-def data(folder: Path, study: Study) -> Section:
+def data(folder: Path, material: Material) -> Section:
     """Write counts.csv and show the counts at each stage."""
+    study = material.study
     each = {seed: study.first(seed) for seed in study.seeds}
     found = {seed: counts(run.packed.facts) for seed, run in each.items()}
     splits = list(dict.fromkeys(split for stages in found.values() for own in stages.values() for split in own))

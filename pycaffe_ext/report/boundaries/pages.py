@@ -14,7 +14,7 @@ from pycaffe_ext.report.boundaries.material import ACCURACY, BY_GROUP, Material
 from pycaffe_ext.report.model import Section
 
 if TYPE_CHECKING:
-    from pycaffe_ext.runs.finished import RunFiles, Study
+    from pycaffe_ext.runs.finished import Study
 
 INTERVALS = "95 % by group (whole groups resampled, t tails)"
 
@@ -31,11 +31,7 @@ def write(folder: Path, study: Study, missing: Sequence[str], progress: bool = T
     externals = external_part.externals(study, wanted)
     sections += [external.section(folder, own) for own in externals]
     sections.append(reporting_part.section(study, ENDPOINT, INTERVALS, externals=externals))
-    study_parts.write_pages(folder, study, sections, ENDPOINT, _endpoint_text)
-
-
-def _endpoint_text(run: RunFiles) -> str:
-    return str(run.application.metric.headline(run.result.test))
+    study_parts.write_pages(folder, study, sections, ENDPOINT, study_parts.endpoint_text)
 
 
 def _variance(folder: Path, material: Material) -> Section:
@@ -49,18 +45,14 @@ def _scheme_pairs(folder: Path, material: Material) -> Section:
     )
 
 
-def _training(folder: Path, material: Material) -> Section:
-    return study_parts.training(folder, material.study, material.looks)
-
-
 PARTS = (
-    results.data,
+    study_parts.data,
     results.results,
     _variance,
     _scheme_pairs,
     results.errors,
     results.pairs,
     results.by_depth,
-    _training,
+    study_parts.training,
     examples.section,
 )

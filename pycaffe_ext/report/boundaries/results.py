@@ -18,20 +18,16 @@ from pycaffe_ext.evaluation.metrics.boundaries import ENDPOINT
 from pycaffe_ext.evaluation.seeds import seed_interval
 from pycaffe_ext.evaluation.walls import INTERFACES, Walls, text_of
 from pycaffe_ext.files import write_csv
-from pycaffe_ext.report import depth, design_part, study_parts
+from pycaffe_ext.report import depth, depth_part, design_part
 from pycaffe_ext.report.boundaries import figures
 from pycaffe_ext.report.boundaries.material import BY_GROUP, Material
 from pycaffe_ext.report.model import Block, Figure, Folded, Note, Section, Table
 
-INTERVAL = ("seeds", "mean", "t_low", "t_high")
 PAIR_HEADER = ("seed", "first", "second", "difference_mm", "low", "high", "p", "p_holm", "effective_groups")
 MADE_BY = (walls.record, agreement.agreement)
 COLUMNS = ("signed", "mean", "median", "percentile95")
+DEPTH = depth_part.Names("Error by depth of tuning", "error_by_depth", "mean_absolute_error_mm")
 SHOWN_NETS = 4  # in the Bland-Altman plots
-
-
-def data(folder: Path, material: Material) -> Section:
-    return study_parts.data(folder, material.study)
 
 
 def mean_absolute(own: Walls) -> float:
@@ -65,12 +61,7 @@ def _columns() -> dict[str, Callable[[Walls], float]]:
 def results(folder: Path, material: Material) -> Section:
     """Over seeds: the primary endpoint first; then one seed with intervals by group."""
     found = {figure: material.over_seeds(value) for figure, value in _columns().items()}
-    rows = [
-        (name, figure, own.over.seeds, own.over.mean, *("" if end is None else end for end in own.over[1:3]))
-        for figure, names in found.items()
-        for name, own in names.items()
-    ]
-    write_csv(folder / "results.csv", ("name", "figure", *INTERVAL), rows)
+    depth.write_results(folder, found)
     first = found[ENDPOINT]
     lines = [
         (
@@ -187,20 +178,6 @@ def _pair_text(row: PairedTest) -> tuple[str, ...]:
 
 
 def by_depth(folder: Path, material: Material) -> Section:
-    """The primary endpoint by depth of tuning."""
-    study, heading = material.study, "Error by depth of tuning"
+    """The primary endpoint by depth of tuning; lower is better."""
     found = material.over_seeds(mean_absolute)
-    rows = [(name, seed, value) for name, own in found.items() for seed, value in own.values.items()]
-    write_csv(folder / "error_by_depth.csv", ("name", "seed", "mean_absolute_error_mm"), rows)
-    if not study.depths:
-        return Section(heading, ["No fine-tuned net in this study."])
-    tuned = {ENDPOINT: {name: found[name] for name in study.depths}}
-    others = {ENDPOINT: {name: own for name, own in found.items() if name not in study.depths}}
-    depth.depth_figure(folder / "error_by_depth.png", tuned, others, material.looks, study_parts.setting_text(study))
-    several = f"{design_part.seeds_text(study)}; the small marks are single seeds"
-    caption = (
-        f"{ENDPOINT[0].upper()}{ENDPOINT[1:]} by depth of tuning; lower is better."
-        f" {several if len(study.seeds) > 1 else 'One seed: no interval'}. Lines and bands: nets from scratch and the"
-        " baseline, over the same seeds. All numbers: error_by_depth.csv."
-    )
-    return Section(heading, [Figure("error_by_depth.png", caption, (walls.record, seed_interval))])
+    return depth_part.section(folder, material, found, DEPTH, f"{ENDPOINT}; lower is better", (walls.record,))

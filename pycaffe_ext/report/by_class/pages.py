@@ -13,7 +13,7 @@ from pycaffe_ext.report.by_class.material import BY_GROUP, Material
 from pycaffe_ext.report.model import Section
 
 if TYPE_CHECKING:
-    from pycaffe_ext.runs.finished import RunFiles, Study
+    from pycaffe_ext.runs.finished import Study
 
 INTERVALS = "95 % by group (whole groups resampled, t tails), by image (exact binomial, DeLong) beside them"
 
@@ -30,11 +30,7 @@ def write(folder: Path, study: Study, missing: Sequence[str], progress: bool = T
     externals = external_part.externals(study, wanted)
     sections += [external.section(folder, material, own) for own in externals]
     sections.append(reporting_part.section(study, material.endpoint, INTERVALS, externals=externals))
-    study_parts.write_pages(folder, study, sections, material.endpoint, _endpoint_text)
-
-
-def _endpoint_text(run: RunFiles) -> str:
-    return str(run.application.metric.headline(run.result.test))
+    study_parts.write_pages(folder, study, sections, material.endpoint, study_parts.endpoint_text)
 
 
 def _carried(folder: Path, material: Material) -> Section:
@@ -49,10 +45,6 @@ def _scheme_pairs(folder: Path, material: Material) -> Section:
     )
 
 
-def _training(folder: Path, material: Material) -> Section:
-    return study_parts.training(folder, material.study, material.looks)
-
-
 def _examples(folder: Path, material: Material) -> Section:
     run = material.deepest
     title = f"{material.study.name(run)}, {material.title}"
@@ -60,7 +52,7 @@ def _examples(folder: Path, material: Material) -> Section:
 
 
 PARTS = (
-    results.data,
+    study_parts.data,
     results.results,
     results.variance,
     _scheme_pairs,
@@ -71,6 +63,6 @@ PARTS = (
     results.by_depth,
     curves.confusion,
     curves.reliability,
-    _training,
+    study_parts.training,
     _examples,
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,18 +16,14 @@ from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS, Interval
 from pycaffe_ext.evaluation.seeds import seed_interval
 from pycaffe_ext.evaluation.strata import GroupRow
 from pycaffe_ext.files import write_csv
-from pycaffe_ext.report import depth, design_part, study_parts
+from pycaffe_ext.report import depth, depth_part, design_part
 from pycaffe_ext.report.by_class.figures import estimate_text
 from pycaffe_ext.report.by_class.material import BY_GROUP, Material
 from pycaffe_ext.report.depth import Seeds
-from pycaffe_ext.report.model import Block, Figure, Folded, Note, Section, Table
-
-if TYPE_CHECKING:
-    pass
+from pycaffe_ext.report.model import Block, Folded, Note, Section, Table
 
 GROUPED = 2  # test images of a group, on average, from which groups are told apart
 SENSITIVITY = "sensitivity at specificity"
-INTERVAL = ("seeds", "mean", "t_low", "t_high")
 FIGURES: dict[str, Callable[[Summary], float]] = {  # columns of the results over seeds, beside the primary endpoint
     "balanced accuracy": lambda own: own.balanced_accuracy.value,
     "accuracy": lambda own: own.accuracy.value,
@@ -37,20 +32,10 @@ FIGURES: dict[str, Callable[[Summary], float]] = {  # columns of the results ove
 }
 
 
-def data(folder: Path, material: Material) -> Section:
-    """Counts at each stage."""
-    return study_parts.data(folder, material.study)
-
-
 def results(folder: Path, material: Material) -> Section:
     """Over seeds: the primary endpoint first."""
     found = {figure: material.over_seeds(value) for figure, value in _columns(material).items()}
-    rows = [
-        (name, figure, own.over.seeds, own.over.mean, *("" if end is None else end for end in own.over[1:3]))
-        for figure, names in found.items()
-        for name, own in names.items()
-    ]
-    write_csv(folder / "results.csv", ("name", "figure", *INTERVAL), rows)
+    depth.write_results(folder, found)
     seeds = design_part.seeds_text(material.study)
     text = f"{seeds}. Means of schemes with different numbers of seeds are not comparable."
     along = {figure: names for figure, names in found.items() if figure.startswith(SENSITIVITY)}
@@ -188,21 +173,5 @@ def _ends(interval: Interval | None) -> str:
 
 def by_depth(folder: Path, material: Material) -> Section:
     """AUC by depth of tuning."""
-    study = material.study
-    found = material.over_seeds(lambda own: own.auc.value)
-    rows = [(name, seed, value) for name, own in found.items() for seed, value in own.values.items()]
-    write_csv(folder / "auc_by_depth.csv", ("name", "seed", "auc"), rows)
-    if not study.depths:
-        return Section("AUC by depth of tuning", ["No fine-tuned net in this study."])
-    level = f"{material.endpoint} of the test {material.word}s"
-    tuned = {level: {name: found[name] for name in study.depths}}
-    others = {level: {name: own for name, own in found.items() if name not in study.depths}}
-    depth.depth_figure(folder / "auc_by_depth.png", tuned, others, material.looks, study_parts.setting_text(study))
-    several = f"{design_part.seeds_text(material.study)}; the small marks are single seeds"
-    caption = (
-        f"{material.endpoint} by depth of tuning. {several if len(study.seeds) > 1 else 'One seed: no interval'}. Lines"
-        " and bands: nets from scratch and the baseline, over the same seeds. All numbers: auc_by_depth.csv."
-    )
-    return Section(
-        "AUC by depth of tuning", [Figure("auc_by_depth.png", caption, (class_intervals.areas, seed_interval))]
-    )
+    found, level = material.over_seeds(lambda own: own.auc.value), f"{material.endpoint} of the test {material.word}s"
+    return depth_part.section(folder, material, found, depth_part.AUC, level, (class_intervals.areas,))

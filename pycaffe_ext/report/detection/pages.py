@@ -55,10 +55,6 @@ def _scheme_pairs(folder: Path, material: Material) -> Section:
     return scheme_pairs_part.section(folder, figures, schemes, len(material.study.seeds), title)
 
 
-def _training(folder: Path, material: Material) -> Section:
-    return study_parts.training(folder, material.study, material.looks)
-
-
 def _carried(folder: Path, material: Material) -> Section:
     return carried_part.section(folder, material.study)
 
@@ -75,6 +71,6 @@ PARTS = (
     strata.section,
     pairs.pairs,
     results.by_depth,
-    _training,
+    study_parts.training,
     pictures.extremes,
 )
