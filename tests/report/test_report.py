@@ -784,7 +784,7 @@ def test_a_score_that_many_candidates_share_is_told(study, out, tmp_path, tables
 
 
 def test_no_picture_of_filters_where_no_net_tunes_its_first_layer(study, tmp_path, monkeypatch):
-    monkeypatch.setattr(pages, "PARTS", (pages._training,))
+    monkeypatch.setattr(pages, "PARTS", (study_parts.training,))
     page = report([run_of(study, "ft-fc8"), run_of(study, "scratch")], tmp_path / "out").read_text()
     assert not (tmp_path / "out" / "filters.png").exists() and "No picture of the first layer's filters" in page
 
