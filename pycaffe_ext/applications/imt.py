@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,34 +68,33 @@ class MirrorViews:
 
 @dataclass(frozen=True)
 class WallBoundaries(Boundaries):
-    """regulariser : chosen on the validation images; None = its own defaults."""
+    """finder : chosen on the validation images; None = the usual one."""
 
-    regulariser: Regulariser | None = None
+    finder: maps.Finder | None = None
 
     @property
     def chosen(self) -> Mapping[str, Any] | None:
-        return None if self.regulariser is None else asdict(self.regulariser)
+        return None if self.finder is None else self.finder.record()
 
     def tuned(self, validation: TestData, scores: PatchScores) -> Metric[Evaluation]:
-        """With the regulariser that has the least mean absolute error on the validation images."""
+        """With the finder that has the least mean absolute error on the validation images."""
         probability = mean_by_sample(scores, len(validation.samples))
 
         def pairs(choice: Regulariser) -> list[tuple[Floats, Floats]]:
-            return [
-                (found * lattice.STEP, true * mm) for _, found, true, mm in _curves(validation, probability, choice)
-            ]
+            found = _curves(validation, probability, maps.Finder(choice))
+            return [(rows * lattice.STEP, true * mm) for _, rows, true, mm in found]
 
-        return replace(self, regulariser=maps.best_regulariser(pairs))
+        return replace(self, finder=maps.best_finder(pairs))
 
     def curves(self, test: TestData, probability: Floats) -> tuple[NDArray[np.int64], Floats, Floats]:
-        found = list(_curves(test, probability, self.regulariser or Regulariser()))
+        found = list(_curves(test, probability, self.finder or maps.Finder()))
         image = np.concatenate([np.full(len(rows), i) for (i, _), rows, _, _ in found])
         x = np.concatenate([x for (_, x), _, _, _ in found])
         return image, x, np.concatenate([rows * (lattice.STEP / mm) for _, rows, _, mm in found])
 
 
 def _curves(
-    test: TestData, probability: Floats, regulariser: Regulariser
+    test: TestData, probability: Floats, finder: maps.Finder
 ) -> Iterator[tuple[tuple[int, Floats], Floats, Floats, float]]:
     """Of each image with samples: its number and the x of its columns; (K, 2) rows of the lattice as found; the true
     rows in pixels; mm per pixel."""
@@ -111,7 +110,7 @@ def _curves(
         first = np.unique(column, return_index=True)[1]
         yield (
             (image, x[first]),
-            maps.curves_from(column, row, probability[rows], regulariser),
+            finder.curves(column, row, probability[rows]),
             measures[rows][first, :2],
             mm,
         )
@@ -216,11 +215,9 @@ class Imt(Application[WallImage, Evaluation]):
         return lattice.cut(item, places, np.asarray(views) == 1, size)
 
     def as_tested(self, test: Mapping[str, Any]) -> Imt:
-        """With the regulariser that the run chose."""
+        """With the finder that the run chose."""
         found = copy(self)
-        chosen = dict(test["chosen"])
-        regulariser = Regulariser(**{**chosen, "thickness": tuple(chosen["thickness"])})
-        found.metric = replace(self.metric, regulariser=regulariser)
+        found.metric = replace(self.metric, finder=maps.Finder.of(test["chosen"]))
         return found
 
     def predictions(self, items: Sequence[WallImage], samples: Samples, probability: Floats) -> Sequence[Table]:
@@ -238,7 +235,7 @@ class Imt(Application[WallImage, Evaluation]):
     def found(self, item: WallImage, places: NDArray[np.float32], probability: Floats) -> tuple[Floats, Floats]:
         """x (K,) and rows (K, 2) of both boundaries in an image, in pixels.  places : (n, 2)   probability : (n, 3)"""
         column, row = _places(item, places)
-        rows = maps.curves_from(column, row, probability, self.metric.regulariser or Regulariser())
+        rows = (self.metric.finder or maps.Finder()).curves(column, row, probability)
         return np.unique(column) * (lattice.ACROSS * lattice.STEP / item.mm_per_pixel), rows * (
             lattice.STEP / item.mm_per_pixel
         )

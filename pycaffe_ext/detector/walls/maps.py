@@ -1,4 +1,4 @@
-"""From the class probabilities of places on the lattice to both boundaries, and which regulariser suits them.
+"""From the class probabilities of places on the lattice to both boundaries, and what is chosen for that.
 
 The maps are logarithms of the probabilities of the two interface classes on a square grid of one step; between the
 lattice's columns they lie on straight lines, and where nothing was scored they are as low as can be.
@@ -6,20 +6,51 @@ lattice's columns they lie on straight lines, and where nothing was scored they 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import product
+from typing import Any
 
 import numpy as np
 
 from pycaffe_ext.data.boundaries.lattice import ACROSS, STEP
 from pycaffe_ext.data.items import Floats, Ints
+from pycaffe_ext.detector.walls.gradients import fitted_offsets
 from pycaffe_ext.detector.walls.regulariser import Regulariser, boundaries_of
 
 LEAST = 1e-4  # probability that counts as none
 CHOICES = tuple(  # of which the validation images choose
     Regulariser(slope=cost, parallel=cost, smooth=smooth) for cost, smooth in product((0.1, 0.5, 3.0), (0.3, 0.8))
 )
-Pairs = Callable[[Regulariser], Sequence[tuple[Floats, Floats]]]
+
+
+@dataclass(frozen=True)
+class Finder:
+    """From probabilities to both boundaries; both parts are chosen on validation images.
+
+    offsets_mm : to go down from the maps' maxima, of LI and of MA, as the baseline has them too.
+    """
+
+    regulariser: Regulariser = field(default_factory=Regulariser)
+    offsets_mm: tuple[float, float] = (0.0, 0.0)
+
+    def curves(self, column: Ints, row: Ints, probability: Floats) -> Floats:
+        """(K, 2) rows of the lattice, arguments as those of `curves_from`."""
+        return curves_from(column, row, probability, self.regulariser) + np.array(self.offsets_mm) / STEP
+
+    def record(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {**asdict(self.regulariser), "offsets_mm": list(self.offsets_mm)}
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Finder:
+        """What `record` gave; runs of earlier versions had no offsets."""
+        given = dict(record)
+        li, ma = given.pop("offsets_mm", (0.0, 0.0))
+        return cls(Regulariser(**{**given, "thickness": tuple(given["thickness"])}), (li, ma))
+
+
+Pairs = Sequence[tuple[Floats, Floats]]  # (found, true) curves of images, (K, 2) each, in mm; NaN where one is unknown
 
 
 def curves_from(column: Ints, row: Ints, probability: Floats, regulariser: Regulariser) -> Floats:
@@ -38,16 +69,27 @@ def curves_from(column: Ints, row: Ints, probability: Floats, regulariser: Regul
     return np.column_stack([li[chosen], ma[chosen]]) + top
 
 
-def best_regulariser(curves: Pairs, choices: Sequence[Regulariser] = CHOICES) -> Regulariser:
-    """The one with the least mean absolute error over all images, every image counting the same.
+def best_finder(curves: Callable[[Regulariser], Pairs], choices: Sequence[Regulariser] = CHOICES) -> Finder:
+    """The one with the least mean absolute error over all images, every image counting the same; each regulariser with
+    the offsets that make the median image's signed error 0.
 
-    curves : of the (found, true) curves, (K, 2) each, of every image in mm by a regulariser; NaN where one is unknown.
-    Raises ValueError if nothing is known.
+    curves : by a regulariser, without offsets.   Raises ValueError if nothing is known.
     """
-    return min(choices, key=lambda choice: mean_error(curves(choice)))
+    tried = []
+    for choice in choices:
+        pairs = curves(choice)
+        offsets = _offsets(pairs)
+        tried.append((mean_error([(found + offsets, true) for found, true in pairs]), Finder(choice, offsets)))
+    return min(tried, key=lambda pair: pair[0])[1]
 
 
-def mean_error(pairs: Sequence[tuple[Floats, Floats]]) -> float:
+def _offsets(pairs: Pairs) -> tuple[float, float]:
+    away = [found - true for found, true in pairs]
+    known = [(1000 * one[:, 0], 1000 * one[:, 1]) for one in away if np.isfinite(one).any(axis=0).all()]
+    return fitted_offsets(known) if known else (0.0, 0.0)
+
+
+def mean_error(pairs: Pairs) -> float:
     """Mean over images of the mean absolute difference of (found, true) curves where both are known."""
     away = [np.abs(found - true) for found, true in pairs]
     known = [one[np.isfinite(one)].mean() for one in away if np.isfinite(one).any()]

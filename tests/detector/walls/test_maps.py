@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -57,14 +59,23 @@ def test_lines_between_columns():
     assert ACROSS >= 1
 
 
-def test_the_regulariser_with_the_least_error_over_images_is_chosen():
+def test_the_finder_with_the_least_error_over_images_is_chosen():
+    """Each regulariser with its own offsets: a common error of the images costs nothing."""
     true = np.array([[4.0, 5], [np.nan, np.nan], [4, 5]])
-    errors = {0.1: (0.4, 0.0), 0.5: (0.1, 0.2), 3.0: (0.3, 0.2)}
+    errors = {0.1: (0.4, 0.0), 0.5: (0.8, 0.9), 3.0: (0.3, 0.1)}
 
     def pairs(choice):
         return [(true + error, true) for error in errors[choice.slope]]
 
-    chosen = maps.best_regulariser(pairs)
-    assert (chosen.slope, chosen.smooth) == (0.5, 0.3)
+    chosen = maps.best_finder(pairs)
+    assert (chosen.regulariser.slope, chosen.regulariser.smooth) == (0.5, 0.3)
+    assert chosen.offsets_mm == pytest.approx((-0.85, -0.85))
+    assert maps.Finder.of(json.loads(json.dumps(chosen.record()))) == chosen
     with pytest.raises(ValueError, match="no column"):
-        maps.best_regulariser(lambda choice: [(true, np.full_like(true, np.nan))])
+        maps.best_finder(lambda choice: [(true, np.full_like(true, np.nan))])
+
+
+def test_offsets_go_down_from_the_maxima_in_mm():
+    found = scored([40.0, 41], [47.0, 48], [30, 30])
+    plain, moved = maps.Finder().curves(*found), maps.Finder(offsets_mm=(0.05, -0.1)).curves(*found)
+    np.testing.assert_allclose(moved - plain, np.tile([0.5, -1.0], (2, 1)))
