@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from pycaffe_ext import threads
 from pycaffe_ext.genuine import root
+from pycaffe_ext.tether import Tethered
 
 # A shell that starts tests in the background has them ignore SIGINT, and every process that they start inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -24,6 +26,16 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault(threads.LIMIT, "1")
 
 MISSING = "needs the genuine Caffe: `make caffe`"
+
+
+# Collecting imports PyTorch, scikit-learn and the like and makes thousands of tests, which all stay: the garbage
+# collector need not look through them meanwhile, nor ever again.
+gc.disable()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -60,6 +72,33 @@ def _kill(process: subprocess.Popen) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         process.kill()
     process.wait()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_engine() -> Iterator[None]:
+    """What starts the embedded engine has it started warm; `cold_engine` is for those whose subject is the start."""
+    import warm_engine
+
+    from pycaffe_ext.training import command
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(command, "Tethered", warm_engine.tethered)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def small_detector() -> Iterator[None]:
+    """Runs on frames in this process have a smaller detector than a user's; see `small.DETECTOR`."""
+    import small
+
+    with small.detector():
+        yield
+
+
+@pytest.fixture
+def cold_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded engine is started as a user's is."""
+    monkeypatch.setattr("pycaffe_ext.training.command.Tethered", Tethered)
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +147,9 @@ def miniature_run(miniature: Path, made_once: Callable[[str, Callable[[Path], ob
 
     def make(folder: Path) -> None:
         order = ("polyp-ft-conv3", "--data", miniature, "--epochs", "2", *SMALL, "--run", "first")
-        done = run_tool("train_and_test", *order, cwd=folder)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("pycaffe_ext.training.command.Tethered", Tethered)  # the engine as a user starts it
+            done = run_tool("train_and_test", *order, cwd=folder)
         assert done.returncode == 0, done.stderr
         (folder / "out").write_text(done.stdout)
 

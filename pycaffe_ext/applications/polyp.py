@@ -33,6 +33,7 @@ SHOWN = 0.5  # probability of a polyp from which a candidate is drawn
 VIDEOS, FRAMES = 128, 4  # synthetic videos, and frames of each
 SYNTHETIC_TEST = 0.25  # share of their frames that is kept for the test: what learns needs many videos
 MODEL = "detector.npz"  # the detector that was trained on the training frames
+SETTINGS = detector.Detector()  # of the detector that proposes the candidates
 
 
 class Polyp(Application[Frame, Evaluation]):
@@ -87,7 +88,7 @@ class Polyp(Application[Frame, Evaluation]):
 
         Those of the training frames come from models that never saw the frame's group, as with all other frames.
         """
-        boxes, model = detector.cross_fitted(parts, detector.Detector(), request.seed)
+        boxes, model = detector.cross_fitted(parts, SETTINGS, request.seed)
         model.save(workspace / MODEL)
         frames = [frame for part in parts.values() for frame in part]
         return labelled(frames, [own for part in parts for own in boxes[part]])
@@ -126,7 +127,7 @@ class Polyp(Application[Frame, Evaluation]):
         return {"detector": choice.text()} if choice else {}
 
     def key(self) -> Mapping[str, Any]:
-        return asdict(detector.Detector())
+        return asdict(SETTINGS)
 
     def facts(self, items: Parts, samples: Samples, patches: Ints) -> dict[str, Any]:
         """split -> count -> number, and under "sources" the same for each data set in the split."""

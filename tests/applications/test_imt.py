@@ -79,8 +79,17 @@ def prepared(data, runs, size=28, **options):
     return preparation.prepare(application, request, size, runs)
 
 
-def test_three_classes_are_balanced_and_the_test_has_every_place(data, tmp_path):
-    found = prepared(data, tmp_path)
+@pytest.fixture(scope="module")
+def plain(data, tmp_path_factory) -> preparation.Prepared:
+    """The phantom's patches, without options."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lattice, "ACROSS", WIDE)
+        patch.setattr("pycaffe_ext.detector.walls.maps.ACROSS", WIDE)
+        return prepared(data, tmp_path_factory.mktemp("plain"))
+
+
+def test_three_classes_are_balanced_and_the_test_has_every_place(plain):
+    found = plain
     assert found.packed.classes == ("background", "lumen-intima", "media-adventitia")
     for split in ("train", "val"):
         labels = [int(row["label"]) for row in rows_of(found.packed.index(split))]
@@ -93,7 +102,7 @@ def test_three_classes_are_balanced_and_the_test_has_every_place(data, tmp_path)
     assert "lumen-intima" in text[0] and text[2].startswith("test  5 images in 5 groups")
 
 
-def test_where_a_test_image_is_looked_at_does_not_depend_on_what_was_drawn(data, tmp_path):
+def test_where_a_test_image_is_looked_at_does_not_depend_on_what_was_drawn(data, plain, tmp_path):
     """The places come from the image alone: with boundaries a millimetre lower they are the same."""
     moved = tmp_path / "moved"
     shutil.copytree(data, moved)
@@ -105,7 +114,7 @@ def test_where_a_test_image_is_looked_at_does_not_depend_on_what_was_drawn(data,
             writer = csv.DictWriter(file, rows[0].keys())
             writer.writeheader()
             writer.writerows(rows)
-    first, second = (prepared(folder, tmp_path / "runs").test.samples for folder in (data, moved))
+    first, second = plain.test.samples, prepared(moved, tmp_path / "runs").test.samples
     np.testing.assert_array_equal(first.place, second.place)
     assert (first.label != second.label).any()
     assert not np.allclose(first.measures[:, 0], second.measures[:, 0])

@@ -23,7 +23,7 @@ from pycaffe_ext.detector.voting import cast
 from pycaffe_ext.errors import UserError
 
 KVASIR = Path(__file__).resolve().parents[3] / "shared" / "data" / "kvasir-seg"
-QUICK = Detector(trees=6, depth=8, samples=1200)
+QUICK = Detector(working_side=128, trees=6, depth=8, samples=1200)
 
 
 def edges_at(*rows: tuple[float, float, float]) -> Edges:
@@ -380,11 +380,11 @@ def test_a_curve_counts_polyps_not_candidates():
 @pytest.mark.slow
 @pytest.mark.skipif(not KVASIR.is_dir(), reason="real frames are absent: shared/data/kvasir-seg")
 def test_on_real_frames_training_helps():
-    """Within the training part: learnt from 50 frames, compared with the untrained detector on others."""
+    """Within the training part: learnt from 30 frames, compared with the untrained detector on others."""
     frames = find_frames(KVASIR, progress=False)
     parts = splits.split_items(join_near_duplicates(frames), polyp_pixels(frames, False) > 0)["train"]
     few, others = Detector(samples=8000, trees=16), parts[340:400]
-    model = detector.train(parts[:50], few, 0, progress=False, compared=False)
+    model = detector.train(parts[:30], few, 0, progress=False, compared=False)
     rates = []
     for one in (model, detector.UNTRAINED_MODEL):
         cases = curves.judge(others, detector.detect_all(others, one, progress=False), progress=False)

@@ -4,8 +4,6 @@ import csv
 import json
 import re
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -14,6 +12,7 @@ import cv2
 import numpy as np
 import provenance_lab
 import pytest
+from programs import run_tool
 from report_lab import SKILLS, write_study
 from scipy.special import expit, logit
 from scipy.stats import binomtest
@@ -801,16 +800,10 @@ def test_figures_of_single_runs_show_the_seed_that_has_most_schemes(study):
 
 
 def program(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "write_report.py"), *arguments],
-        check=False,
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-    )
+    return run_tool("write_report", *arguments, cwd=cwd)
 
 
-def test_the_program_takes_the_options_of_the_study(study, tmp_path):
+def test_the_program_takes_the_options_of_the_study(study, tmp_path, tables_only):
     root = study[0].parents[1]
     options = [
         "polyp",

@@ -23,7 +23,7 @@ from pycaffe_ext.proto import read_blobs, read_solver
 from pycaffe_ext.runs import exporting
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOL = ROOT / "tools" / "train_and_test.py"
+PROGRAM = ROOT / "tests" / "lab" / "small.py", "train_and_test"
 FILES = {
     "run.json",
     "result.json",
@@ -50,7 +50,7 @@ pytestmark = pytest.mark.slow
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, TOOL, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, *PROGRAM, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
@@ -151,6 +151,7 @@ def test_a_repeat_does_nothing_and_other_settings_are_refused(finished, frames):
 
 
 def test_the_same_seed_gives_the_same_numbers(finished, frames, tmp_path):
+    """Of the detector, the packing, the training and the test, all done once more."""
     status, _, err = run(tmp_path, "polyp-ft-conv3", "--data", str(frames), "--epochs", "2", *SMALL, "--run", "first")
     assert status == 0, err
     one, other = (folder / "runs" / "first" for folder in (finished, tmp_path))
@@ -160,7 +161,7 @@ def test_the_same_seed_gives_the_same_numbers(finished, frames, tmp_path):
 
 
 def test_an_interrupted_run_goes_on(finished, frames, tmp_path):
-    length = ("--patches", "700", "--epochs", "4", "--patience", "4")  # long enough to be stopped in its course
+    length = ("--patches", "400", "--epochs", "4", "--patience", "4")  # long enough to be stopped in its course
     arguments = ("polyp-ft-conv1", "--data", str(frames), *SMALL, *length, "--run", "stopped")
     process, table = start(tmp_path, *arguments), tmp_path / "runs" / "stopped" / "auc.csv"
     wait_until(lambda: process.poll() is not None or (table.exists() and len(table.read_text().splitlines()) > 1))

@@ -54,8 +54,8 @@ def groups() -> list[Group]:
     largest, probability = "largest difference over the blob's largest value", "largest difference of a probability"
     norm = "norm of the difference over the blob's norm (the step alone: within 1e-2, ResNet-50's 5e-2)"
     return [
-        Group("Whole nets", "forward", forward, run_forward, largest, FORWARD, 3),
-        Group("Whole nets", "one training step", step, run_step, norm, STEP, 3),
+        Group("Whole nets", "forward", forward, run_forward, largest, FORWARD, 4),
+        Group("Whole nets", "one training step", step, run_step, norm, STEP, 4),
         Group("Whole nets", "a real donor", donor, run_donor, probability, PROBABILITY, 3),
     ]
 
