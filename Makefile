@@ -9,7 +9,8 @@ APPS    := polyp pe frames imt folder
 TUNINGS := ft-conv1 ft-conv2 ft-conv3 ft-conv4 ft-conv5 ft-fc6 ft-fc7 ft-fc8 scratch scratch-xavier scratch-msra
 JOBS    := $(foreach app,$(APPS),$(addprefix $(app)-,$(TUNINGS)))
 TABLES  := $(addsuffix -tables,$(APPS))
-OTHERS  := $(filter-out $(JOBS) $(TABLES),$(filter $(addsuffix -%,$(APPS)),$(MAKECMDGOALS)))  # schemes of other nets, or misspelt
+DEEPENS := $(addsuffix -deepen,$(APPS))
+OTHERS  := $(filter-out $(JOBS) $(TABLES) $(DEEPENS),$(filter $(addsuffix -%,$(APPS)),$(MAKECMDGOALS)))  # schemes of other nets, or misspelt
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -25,12 +26,12 @@ endif
 
 # Variables of the commands, handed on only when given. pycaffe_ext/command_line/ has the tables of commands and options,
 # with every default and the text of `make help`; a test holds that this list and the targets below agree with them.
-OPTIONS := ARCH DATA DATASET TEST_DATA TEST_DATASET MASK DAMAGED RESIZE BALANCE DEGRADE PATCH_MM NEAR_MM DENSE WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE BASE_LR MEAN SCALE FRESH SEED SPLIT_SEED FOLDS FOLD TUNING ENCODING CAFFE GPU THREADS PRECISION CACHE_GB RUNS RUN SCHEMES SEEDS OUT
+OPTIONS := ARCH DATA DATASET TEST_DATA TEST_DATASET MASK DAMAGED RESIZE BALANCE DEGRADE PATCH_MM NEAR_MM DENSE WEIGHTS PATCHES TEST_VIEWS WIDTH BATCH EPOCHS PATIENCE BASE_LR MEAN SCALE FRESH SEED SPLIT_SEED FOLDS FOLD TUNING FRACTION ENCODING CAFFE GPU THREADS PRECISION CACHE_GB RUNS RUN SCHEMES SEEDS OUT
 flags    = $(call options,$(filter-out $(1),$(OPTIONS)))
 unexport $(OPTIONS)
 
 # What a user gives arrives as given: `value` leaves $ alone, a ' is quoted for the shell.
-ARGUMENTS := $(OPTIONS) NAME FILE SOURCE LICENCE APP ROWS REPETITIONS STUDIES MARGIN AUC_MARGIN CHECKS FOR WITHOUT TORCH
+ARGUMENTS := $(OPTIONS) STUDY WORKERS ADDRESS NAME FILE SOURCE LICENCE APP ROWS REPETITIONS STUDIES MARGIN AUC_MARGIN CHECKS FOR WITHOUT TORCH
 NAMES    := $(join $(addsuffix =,$(ARGUMENTS)),$(shell echo '$(ARGUMENTS)' | tr A-Z_ a-z-))
 lower    = $(patsubst $(1)=%,%,$(filter $(1)=%,$(NAMES)))
 quote    = '$(subst ','\'',$(1))'
@@ -43,7 +44,7 @@ define NEWLINE
 endef
 $(foreach v,$(ARGUMENTS),$(if $(findstring $(NEWLINE),$(value $(v))),$(error $(v)= holds a line break; give one line)))
 
-.PHONY: help setup $(JOBS) $(OTHERS) $(APPS) $(TABLES) prototxt tables weights caffe donor test quick-test lint clean
+.PHONY: help setup $(JOBS) $(OTHERS) $(APPS) $(TABLES) $(DEEPENS) prototxt tables weights caffe donor test quick-test lint clean
 help:
 	@$(PYTHON) tools/make_help.py
 
@@ -62,6 +63,24 @@ $(APPS): $(READY)
 
 $(TABLES): $(READY)
 	@$(PY) tools/write_report.py $(@:%-tables=%) $(call flags,SEED RUN) $(call options,MARGIN AUC_MARGIN)
+
+$(DEEPENS): $(READY)
+	@$(PY) tools/deepen.py $(@:%-deepen=%) $(call flags,TEST_DATA TEST_DATASET RUN SCHEMES SEEDS OUT)
+
+# A grid of runs, declared in a file.
+GRID := STUDY WORKERS CAFFE GPU THREADS CACHE_GB RUNS
+.PHONY: study study-plan study-status study-table
+study: $(READY)
+	@$(PY) tools/run_grid.py $(call options,$(GRID) ADDRESS)
+
+study-plan: $(READY)
+	@$(PY) tools/plan_grid.py $(call options,$(GRID))
+
+study-status: $(READY)
+	@$(PY) tools/grid_status.py $(call options,STUDY RUNS)
+
+study-table: $(READY)
+	@$(PY) tools/grid_table.py $(call options,STUDY RUNS OUT)
 
 .DEFAULT:
 	@echo 'error: no target' $(call quote,$@)'; a job is APP-SCHEME with APP one of: $(APPS); SCHEME one of: $(TUNINGS);' \

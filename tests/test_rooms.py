@@ -61,7 +61,7 @@ ROOMS: dict[str, tuple[str, ...]] = {  # room -> the rooms that it may import, b
         "schemes",
         "training",
     ),
-    "studies": ("applications", "nets", "report", "runs", "schemes", "training"),
+    "studies": ("applications", "evaluation", "nets", "report", "runs", "schemes", "training"),
     "command_line": ("applications", "data", "runs", "schemes", "studies"),
     "__main__": ("engine",),
     "schemes": (),

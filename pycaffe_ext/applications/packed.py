@@ -28,6 +28,10 @@ class Packed:
     several are packed by each run, one after the other (see TestSlices); 0 where none is needed.  fitted : model file
     -> digest.
     tuning : what is for training only: "share", as asked for, and the "groups" and "items" that it comes to.
+    share : of the training groups (FRACTION=): "share" as a fraction in text, and how many "groups" are left "of" all;
+    empty in a folder of an earlier version, which has all.
+    cost : seconds spent on the "find" of items and samples (0 if they were there) and on the "pack" of "written" new
+    patches, by the machine "host"; empty in a folder of an earlier version.
     damaged : names of the damaged items that DAMAGED=keep took.  classes : their names.
     left_out : of the pictures and videos in the data set's folder; of this run, so it is not in the folder's record.
     """
@@ -41,6 +45,8 @@ class Packed:
     classes: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()
     tuning: Mapping[str, float] = field(default_factory=dict)
+    share: Mapping[str, Any] = field(default_factory=dict)
+    cost: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
 
     @property

@@ -2,7 +2,9 @@
 
 Two folders with two keys: what was found (splits, samples, the model that proposed them) lies in
 RUNS/data/APP-SOURCE-DIGEST, what was packed of it in a folder packed-DIGEST within; other PATCHES, TEST_VIEWS,
-ENCODING or another net's input pack again, but never propose again. Each stage leaves its file and is not repeated
+ENCODING, FRACTION or another net's input pack again, but never propose again. Fractions of the training groups share
+what is found, and the files of validation and test; Caffe reads a whole LMDB, so their training patches are packed
+again, in LMDBs that are smaller by as much. Each stage leaves its file and is not repeated
 while that file is there, so an interrupted preparation goes on. A lock keeps other processes out meanwhile: they wait,
 then use the result. Test items are only looked at by what training left behind: the model and the mean image.
 """
@@ -10,11 +12,14 @@ then use the result. Test items are only looked at by what training left behind:
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable, Iterator, Sequence
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property, partial
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -23,7 +28,7 @@ from pycaffe_ext import __version__
 from pycaffe_ext.applications import packed, sample_tables
 from pycaffe_ext.applications.base import Application, Collection
 from pycaffe_ext.applications.packed import Packed, TestSlices
-from pycaffe_ext.data import groups, pack, splits, verify
+from pycaffe_ext.data import fractions, groups, pack, splits, verify
 from pycaffe_ext.data.balance import Selection, choose, take_all
 from pycaffe_ext.data.frames import fingerprint
 from pycaffe_ext.data.items import SPLITS, Material, Samples
@@ -43,7 +48,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Found:
-    """What was found in a data set.  items : of all parts, in their order.   split : (items,) str."""
+    """What was found in a data set.  items : of all parts, in their order.   split : (items,) str.
+
+    tuning : see Packed.   share : of the training groups, see Packed; parts and samples are what is left of them.
+    """
 
     application: Application[Any, Any]
     request: DataRequest
@@ -52,6 +60,8 @@ class Found:
     parts: splits.Splits
     samples: Samples
     collection: Collection
+    tuning: Mapping[str, float] = field(default_factory=dict)
+    share: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def items(self) -> list[Any]:
@@ -142,12 +152,14 @@ def prepare(
     folder = found_folder(application, request, runs, mark)
     folder.mkdir(parents=True, exist_ok=True)
     with alone(folder, say):
-        found = _find(application, request, folder, mark, collection)
-        classes = application.classes(request)
+        classes, began = application.classes(request), monotonic()
+        known = (folder / sample_tables.SAMPLES).exists()
+        found = _fraction_of(_find(application, request, folder, mark, collection), classes)
         target = packed_folder(found, size)
-        done = packed.load(target) or _pack(found, target, size, classes)
+        spent = 0.0 if known else monotonic() - began
+        done = packed.load(target) or _pack(found, target, size, classes, spent)
         check(found, done, size, folder)
-    return Prepared(found, replace(done, left_out=tuple(collection.left_out)), size)
+    return Prepared(found, replace(done, left_out=tuple(collection.left_out), share=found.share), size)
 
 
 def found_folder(application: Application[Any, Any], request: DataRequest, runs: Path, mark: str) -> Path:
@@ -168,8 +180,13 @@ def found_folder(application: Application[Any, Any], request: DataRequest, runs:
 
 def packed_folder(found: Found, size: int) -> Path:
     """The folder of the packed patches, within that of the found data."""
+    return _packed_folder(found, size, found.request.fraction)
+
+
+def _packed_folder(found: Found, size: int, fraction: str) -> Path:
     request = found.request
-    key = (request.patches, found.test_views, request.encoding, size, SLICE)
+    key: tuple[Any, ...] = (request.patches, found.test_views, request.encoding, size, SLICE)
+    key += (fraction,) * (fraction != fractions.ALL)
     return found.folder / f"packed-{short_hash(key)}"
 
 
@@ -199,7 +216,19 @@ def _find(
         sample_tables.write(folder, items, split, samples, application.columns, application.measures)
     else:
         samples = sample_tables.read(folder, items, split, application.columns, application.measures)
-    return Found(application, request, folder, mark, parts, samples, collection)
+    own = _tuning(application, request, items)
+    return Found(application, request, folder, mark, parts, samples, collection, own)
+
+
+def _fraction_of(found: Found, classes: Sequence[str]) -> Found:
+    """What FRACTION= leaves of the training groups; UserError if a class has none left."""
+    request, every = found.request, len({item.group for item in found.parts["train"]})
+    parts, samples = found.parts, found.samples
+    if request.fraction != fractions.ALL:
+        seed = fractions.fold_seed(request.seed, request.of_folds)
+        parts, samples = fractions.reduced(parts, samples, Fraction(request.fraction), classes, seed)
+    left = len({item.group for item in parts["train"]})
+    return replace(found, parts=parts, samples=samples, share={"share": request.fraction, "groups": left, "of": every})
 
 
 def _split(
@@ -256,8 +285,13 @@ def _check_duplicates(items: Sequence[Any], parts: splits.Splits, hashed: groups
     groups.check_near_duplicates(parts, (moved[order], hashes[order]))
 
 
-def _pack(found: Found, folder: Path, size: int, classes: tuple[str, ...]) -> Packed:
-    """Pack what is not packed yet; write the mean image and the record of all."""
+def _pack(found: Found, folder: Path, size: int, classes: tuple[str, ...], finding: float) -> Packed:
+    """Pack what is not packed yet; write the mean image and the record of all.
+
+    Validation and test, which are the same at every fraction, are packed where FRACTION=1 has them, and linked here.
+    finding : seconds that it took to find what is packed.
+    """
+    began = monotonic()
     check_classes(found, classes)
     slices = slices_of(found)
     selections: dict[str, Callable[[], Selection]] = {
@@ -269,13 +303,20 @@ def _pack(found: Found, folder: Path, size: int, classes: tuple[str, ...]) -> Pa
     patches = np.where(found.split[found.samples.item] == "test", found.test_views, 0)  # of each sample
     chosen = {split: select() for split, select in selections.items()}
     todo = [split for split in chosen if not pack.index_path(folder, split).exists()]
+    homes = {split: _home(found, folder, split, size) for split in chosen}
+    written = sum(len(chosen[split]) for split in todo if not pack.index_path(homes[split], split).exists())
     folder.mkdir(parents=True, exist_ok=True)
-    pack.check_room(folder, sum(len(chosen[split]) for split in todo), found.request.encoding, size)
+    pack.check_room(folder, written, found.request.encoding, size)
     for split, selection in chosen.items():
         if split != "test":
             patches += np.bincount(selection.sample, minlength=len(patches))
         if split in todo:
-            pack_split(found, selection, folder, split, size)
+            home = homes[split]
+            if not pack.index_path(home, split).exists():
+                home.mkdir(exist_ok=True)
+                pack_split(found, selection, home, split, size)
+            if home != folder:
+                pack.link(home, folder, split)
     compute_image_mean.write_mean(pack.database_path(folder, "train"), folder)
     facts = found.application.facts(found.parts, found.samples, patches)
     if learnt := found.application.learnt(found.folder):
@@ -289,17 +330,24 @@ def _pack(found: Found, folder: Path, size: int, classes: tuple[str, ...]) -> Pa
         dict(found.application.fitted(found.folder)),
         classes,
         tuple(found.collection.damaged),
-        _tuning(found),
+        found.tuning,
+        found.share,
+        {"find": finding, "pack": monotonic() - began, "written": written, "host": platform.node()},
     )
     done.save()
     return done
 
 
-def _tuning(found: Found) -> dict[str, float]:
-    share = tuning_share(found.application, found.request)
-    if not share or found.application.fixed_splits(found.items):
+def _home(found: Found, folder: Path, split: str, size: int) -> Path:
+    """Where a split of `folder` is packed: its own folder, or that of the whole, which all fractions share."""
+    return folder if split == "train" else _packed_folder(found, size, fractions.ALL)
+
+
+def _tuning(application: Application[Any, Any], request: DataRequest, items: Sequence[Any]) -> dict[str, float]:
+    share = tuning_share(application, request)
+    if not share or application.fixed_splits(items):
         return {}
-    own = splits.tuning_items(found.items, share)
+    own = splits.tuning_items(items, share)
     return {"share": share, "groups": len({item.group for item in own}), "items": len(own)}
 
 
@@ -319,7 +367,8 @@ def check_classes(found: Found, classes: Sequence[str]) -> None:
 def _for_training(found: Found, split: str, classes: int) -> Selection:
     """The patches of training or validation, chosen before any is cut; as many of each class, if balanced."""
     members, request = found.rows(split), found.request
-    limit = dict(zip(("train", "val"), emission.split(request.patches), strict=True))[split]
+    limits = emission.split(request.patches)
+    limit = int(limits[0] * Fraction(request.fraction)) if split == "train" else limits[1]
     chosen = choose(
         found.samples.label[members],
         len(found.application.views),

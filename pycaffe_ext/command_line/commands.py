@@ -68,6 +68,20 @@ def _switch(name: str, help: str) -> Option:
 
 APP = _argument("app", "the application", "APP")
 READING = only("mask", "damaged")
+GRID = Option(
+    "study", "the study file, e.g. studies/quick.yaml or your own", "file", "path", group="study", required=True
+)
+ADDRESS = Option(
+    "address",
+    "a Ray cluster whose machines share the disk: auto, local, HOST:PORT; each run has THREADS= cores (1) and, with"
+    " GPU=, a GPU",
+    "cluster",
+    unset="this machine, without Ray",
+    group="machine",
+)
+WORKERS = Option(
+    "workers", "runs side by side, which share cores, memory and GPUs", "n", "int", default=1, group="machine"
+)
 FOLDER = replace(only("data")[0], unset="none: all data sets are described")
 
 RUNNING = (
@@ -115,6 +129,41 @@ RUNNING = (
         ),
         module="report",
         example="APP-tables",
+    ),
+    Command(
+        "deepen",
+        "the paper's procedure: tune the last layer, then one stage more at a time, until validation AUC stops growing",
+        (APP, *settings(), *MACHINE, RUNS),
+        module="deepen",
+        example="APP-deepen",
+    ),
+    Command(
+        "study-run",
+        "all runs of a study file that are not finished; repeat it to go on",
+        (GRID, WORKERS, ADDRESS, *MACHINE, RUNS),
+        module="study_run",
+        target="study",
+    ),
+    Command(
+        "study-plan",
+        "what a study file will take before anything starts: runs, hours, disk, and what is missing",
+        (GRID, WORKERS, *MACHINE, RUNS),
+        module="study_plan",
+        target="study-plan",
+    ),
+    Command(
+        "study-status",
+        "how far a study has come, time left, the best runs so far; reads files only",
+        (GRID, RUNS),
+        module="study_status",
+        target="study-status",
+    ),
+    Command(
+        "study-table",
+        "write study.csv, a line a finished run, and study.parquet where pyarrow is installed",
+        (GRID, RUNS, output("the table", "RUNS/studies/NAME")),
+        module="study_table",
+        target="study-table",
     ),
     Command(
         "predict",

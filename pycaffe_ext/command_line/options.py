@@ -160,6 +160,14 @@ SETTINGS = (  # of a run: what run.json records
         group="data",
     ),
     Option(
+        "fraction",
+        "share of the training groups to learn from, e.g. 1/4 or 0.25; the smaller lie within the larger, validation,"
+        " test and candidates stay",
+        "f",
+        default="1",
+        group="data",
+    ),
+    Option(
         "arch",
         f"the net: {', '.join(STAGES)}; all but alexnet need WEIGHTS= to be fine-tuned",
         "net",

@@ -59,6 +59,7 @@ def overview() -> str:
         _entry("  APP-SCHEME", "short for run, e.g. pycaffe-ext polyp-ft-conv3 --data=folder"),
         _entry("  APP", "short for study APP, e.g. pycaffe-ext polyp --seeds=0,1,2"),
         _entry("  APP-tables", "short for report APP"),
+        _entry("  APP-deepen", "short for deepen APP"),
         "",
     ]
     lines += [_entry(f"  {command.name}", _summary(command)) for command in COMMANDS.values()]

@@ -20,7 +20,7 @@ from pycaffe_ext.data.balance import Selection
 from pycaffe_ext.data.items import Material
 from pycaffe_ext.data.patches import SIZE
 from pycaffe_ext.errors import UserError, known
-from pycaffe_ext.files import reading, write_csv, writing_folder
+from pycaffe_ext.files import copy, reading, write_csv, writing_folder
 from pycaffe_ext.progress import bar
 from pycaffe_ext.records import ENCODINGS
 from pycaffe_ext.records.datum import QUALITY, to_bytes
@@ -82,6 +82,23 @@ def pack(
             _put(part, batches, map_size=2 * len(selection) * _entry(size) + (1 << 24), report=shown.update)
         write_csv(index, header(material), _index_rows(material, selection, place, keys, split))
     return database, index
+
+
+def link(home: Path, folder: Path, split: str) -> None:
+    """Have a split that is packed in the folder `home` in `folder` too: by hard links, or by a copy where the disk
+    has none."""
+    with writing_folder(database_path(folder, split)) as part:
+        for file in database_path(home, split).iterdir():
+            _link(file, part / file.name)
+    _link(index_path(home, split), index_path(folder, split))
+
+
+def _link(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        copy(source, target)
 
 
 def header(material: Material) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pycaffe_ext.data import fractions
 from pycaffe_ext.evaluation.components import Component, Components, components
 from pycaffe_ext.evaluation.contrasts import Figure
 from pycaffe_ext.evaluation.designs import Trial
@@ -120,6 +121,7 @@ def tested_share(study: Study) -> float:
     shares = []
     for run in first_runs(study).values():
         groups = {split: int(fact["groups"]) for split, fact in run.packed.facts.items()}
+        groups["train"] = int(run.packed.share.get("of", groups["train"]))  # a fraction leaves some of them out
         shares.append(groups["test"] / (sum(groups.values()) - int(run.packed.tuning.get("groups", 0))))
     return float(np.mean(shares))
 
@@ -149,6 +151,18 @@ def tuning_text(study: Study) -> str:
     return (
         f"set aside for tuning, for training only and never validated or tested on: {part['groups']:g} groups with"
         f" {part['items']:g} items (TUNING={part['share']:g})"
+    )
+
+
+def share_text(study: Study) -> str:
+    """Which training groups the nets learnt from."""
+    shares = [run.packed.share for run in first_runs(study).values() if run.packed.share]
+    if study.runs[0].settings.request.fraction == fractions.ALL or not shares:
+        return "all (FRACTION=1)"
+    counts = [" of ".join(map(str, pair)) for pair in sorted({(one["groups"], one["of"]) for one in shares})]
+    return (
+        f"{' or '.join(counts)} (FRACTION={shares[0]['share']}), drawn by the split's seed, the smaller fractions"
+        " within the larger; candidates, validation and test are those of all"
     )
 
 

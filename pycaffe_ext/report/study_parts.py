@@ -83,6 +83,7 @@ def about(study: Study, missing: Sequence[str], primary: str) -> Section:
         *inputs(study),
         f"seeds: {design_part.seeds_line(study)}",
         f"overlap of the seeds' test sets, by group: {design_part.overlap_text(study)}",
+        f"training groups: {design_part.share_text(study)}",
         f"tuning: {design_part.tuning_text(study)}",
         f"training by: {', '.join(engines)}",
         f"precision: {_precision(study)}",

@@ -246,6 +246,7 @@ def _check_one_source(runs: Sequence[RunFiles]) -> None:
         kinds: tuple[tuple[str, Callable[[RunFiles], object]], ...] = (
             ("applications", lambda r: r.settings.app),
             ("data sets", lambda r: r.settings.request.source),
+            ("training fractions", lambda r: r.settings.request.fraction),
             ("frames", lambda r: r.packed.fingerprint if r.settings.request.data else ""),
         )
         for kind, of in kinds:

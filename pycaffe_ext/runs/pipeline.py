@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from pycaffe_ext.files import digest, reading, write_csv
 from pycaffe_ext.parts import sweep_all
 from pycaffe_ext.proto import caffe_pb2, write_text
 from pycaffe_ext.report import figures
-from pycaffe_ext.runs import dense, donor_checks, external, finished, preflight, records, summary, transforms
+from pycaffe_ext.runs import costs, dense, donor_checks, external, finished, preflight, records, summary, transforms
 from pycaffe_ext.runs.dense import DenseNet
 from pycaffe_ext.runs.donor_checks import Checked
 from pycaffe_ext.runs.donors import Donor, Transfer, find_donor, net_of, prove_transfer
@@ -194,24 +195,29 @@ def _carry_out(
     if outside:
         outside.read()
     sweep_all(runs)
+    began = monotonic()
     prepared = prepare(application, settings.request, nets.architecture(arch).input[-1], runs, say)
+    preparing = monotonic() - began
     data = prepared.packed
     say("\n".join(application.data_text(data.facts, data.patches)))
+    say(summary.share_text(data.share))
     if data.damaged:
         say(summary.damage_text(data.damaged))
     spec = net_spec(settings, data, donor, transfer, transform, folder)
     job = Run(settings, machine, folder, application, prepared, donor, transfer, transform, spec)
     solver = emit(job)
     _record(job, runs, caffe_version, saved)
+    costs.add(folder, "prepare", preparing)
     if not (folder / "train.log").exists():
         _check_donor(job, caffe, say)
-    fitted = train(
-        job,
-        caffe,
-        solver,
-        resumed=lambda start: _note_resume(job, caffe_version, start, say),
-        progress=lambda row, best: _show_row(job, row, best, say),
-    )
+    with costs.counted(folder, "train"):
+        fitted = train(
+            job,
+            caffe,
+            solver,
+            resumed=lambda start: _note_resume(job, caffe_version, start, say),
+            progress=lambda row, best: _show_row(job, row, best, say),
+        )
     _finish(job, caffe, fitted)
 
 
@@ -295,7 +301,7 @@ def _record(job: Run, runs: Path, caffe_version: str, saved: RunRecord | None) -
         )
     record = RunRecord(
         settings=job.settings.record(),
-        machine=asdict(job.machine),
+        machine={**asdict(job.machine), "host": platform.node(), "cores": os.cpu_count()},
         resolved={
             "width": str(job.spec.width),
             "batch": job.spec.batch_size,
@@ -316,6 +322,7 @@ def _record(job: Run, runs: Path, caffe_version: str, saved: RunRecord | None) -
         },
         resumes=saved.resumes if saved else [],
         warnings=saved.warnings if saved else [],
+        cost=saved.cost if saved else {},
     )
     records.write_run(job.folder, record)
 
@@ -401,7 +408,7 @@ def train(
 def _finish(job: Run, caffe: Caffe, fitted: FitResult) -> None:
     """Score all validation samples, from which thresholds come, and once the test's, with the chosen snapshot; write
     the tables, the figures and, last, result.json."""
-    seed, prepared = job.settings.request.seed, job.prepared
+    seed, prepared, began = job.settings.request.seed, job.prepared, monotonic()
     scores = _score(job, caffe, fitted.weights, prepared.validation_slices)
     metric = job.application.metric.tuned(prepared.validation, scores)
     validation = metric.evaluate(prepared.validation, scores)
@@ -429,9 +436,19 @@ def _finish(job: Run, caffe: Caffe, fitted: FitResult) -> None:
         resumes=record.resumes,
         warnings=record.warnings,
         thresholds=metric.thresholds(validation, evaluation, seed),
+        share=dict(job.data.share),
     )
+    costs.end(job.folder, monotonic() - began, _scored_patches(job), fitted.weights)
     records.write_result(job.folder, result)
     slices.forget(job.folder)
+
+
+def _scored_patches(job: Run) -> int:
+    """The patches of the test and of all validation samples; places, where nets see whole regions."""
+    prepared = job.prepared
+    if job.application.dense(job.settings.request):
+        return sum(len(prepared.found.rows(split)) for split in ("val", "test"))
+    return sum(len(one) for own in (prepared.validation_slices, prepared.test_slices) for one in own.selections)
 
 
 def _score(job: Run, caffe: Caffe, weights_file: Path, samples: TestSlices) -> PatchScores:

@@ -22,11 +22,16 @@ LAYOUT = 2  # of both files; 1 had the settings in one list and no "layout"
 class RunRecord:
     """What a run was made of; written before its training begins.
 
-    settings : see Settings.record.   machine : command, GPU and threads of the latest start; no part of the identity.
+    settings : see Settings.record.   machine : command, GPU, threads, host and cores of the latest start; no part of
+    the identity.
     resolved : width, batch, the absolute paths of the packed data and the donor, what the input is (Transform.record),
     and which layers were transferred.   inputs : name -> sha256.
     versions : of the caffe that ran and of the libraries.   resumes : see training.resumes.
     warnings : of the donor, see donor_checks; those of the first epoch are added when it is over.
+    cost : seconds spent on "prepare", "train" (with the scoring of snapshots) and "test" so far, what was spent before
+    an interruption included unless the process was killed; of a finished run also "scored", the patches scored in the
+    test, and "memory", the most bytes that the run and its Caffe held.  Empty in a run of an earlier version.
+    weights : sha256 of the chosen snapshot's file, "" before the end.
     """
 
     settings: dict[str, Any]
@@ -39,6 +44,8 @@ class RunRecord:
     versions: dict[str, str]
     resumes: list[Resume] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    cost: dict[str, float] = field(default_factory=dict)
+    weights: str = ""
 
     def parsed_settings(self) -> Settings:
         return Settings.from_record(self.settings)
@@ -59,6 +66,7 @@ class ResultRecord:
 
     input : what was subtracted from the patches, and their factor; "" = a run of a version that took the data's mean.
     thresholds : chosen on the validation samples (Metric.thresholds); none in a run of an earlier version.
+    share : of the training groups, see Packed; empty in a run of an earlier version, which had all.
     """
 
     name: str
@@ -76,6 +84,7 @@ class ResultRecord:
     resumes: list[Resume] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     thresholds: list[dict[str, Any]] = field(default_factory=list)
+    share: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

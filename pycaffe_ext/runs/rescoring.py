@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from pycaffe_ext.data.items import Floats, Samples
+import numpy as np
+from numpy.typing import NDArray
+
+from pycaffe_ext.data import pack
+from pycaffe_ext.data.items import Floats, Ints, Samples
 from pycaffe_ext.nets.architectures import architecture
 from pycaffe_ext.nets.spec import NetSpec
 from pycaffe_ext.proto import read_net, write_text
@@ -15,6 +20,7 @@ from pycaffe_ext.runs.dense import DenseNet
 from pycaffe_ext.runs.finished import RunFiles
 from pycaffe_ext.strings import portable
 from pycaffe_ext.training.command import Caffe
+from pycaffe_ext.training.scoring import ScoreNet, score
 
 BATCH = 50
 NET = "score_test.prototxt"
@@ -38,6 +44,18 @@ def of_regions(run: RunFiles, caffe: Caffe, items: Sequence[Any], samples: Sampl
     image, classes = architecture(run.settings.training.arch).input, len(run.packed.classes)
     net = DenseNet(run.folder / NET, run.weights, head(run), classes, image)
     return dense.probabilities(caffe, net, run.application, items, samples, folder)
+
+
+def of_validation(run: RunFiles, caffe: Caffe) -> tuple[Floats, Ints, NDArray[np.str_]]:
+    """(n, classes) probabilities, (n,) labels and (n,) groups of the patches that early stopping goes by, as the chosen
+    snapshot scores them."""
+    classes, count = len(run.packed.classes), run.packed.patches["val"]
+    with TemporaryDirectory() as scratch:
+        model = write_net(run, run.packed.lmdb("val"), Path(scratch) / NET)
+        net = ScoreNet(model, count, BATCH, head(run), classes)
+        probability, label = score(caffe, net, run.weights)
+    group = np.array([row["group"] for row in pack.read_index(run.packed.index("val"))])
+    return probability, label, group
 
 
 def head(run: RunFiles) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pycaffe_ext.applications.registry import APPLICATIONS
-from pycaffe_ext.data import ENCODINGS
+from pycaffe_ext.data import ENCODINGS, fractions
 from pycaffe_ext.data.folds import Fold
 from pycaffe_ext.donor.cards import check_mean_values, check_scale
 from pycaffe_ext.engine.options import FAITHFUL, PRECISIONS
@@ -36,6 +36,8 @@ class DataRequest:
     test_views : patches scored per test sample; None = the application's default.   encoding : of the LMDBs.
     folds, fold : test on fold 1 .. folds of a partition of the groups, which the seed decides; None = on one half.
     tuning : share of the groups that are for training only; None = what the data set's adapter says.
+    fraction : share of the training groups that is learnt from, as a fraction in text; the smaller lie within the
+    larger, and validation and test are the same at all.
     options : the application's own settings that are not its defaults, sorted by name.
     """
 
@@ -49,6 +51,7 @@ class DataRequest:
     folds: int | None = None
     fold: int | None = None
     tuning: float | None = None
+    fraction: str = fractions.ALL
     options: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
@@ -63,6 +66,7 @@ class DataRequest:
         _check_range("test_views", self.test_views, 1)
         _check_range("seed", self.seed, 0, LARGEST_SEED)
         _check_fold(self.folds, self.fold)
+        object.__setattr__(self, "fraction", fractions.parse_fraction(self.fraction))
         if self.tuning is not None and not 0 <= self.tuning < 1:
             raise UserError(f"TUNING={self.tuning} is out of range; allowed: a share of the groups, 0 to below 1")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pycaffe_ext.engine.options import FAITHFUL
 from pycaffe_ext.evaluation.metrics import carried
@@ -30,6 +31,13 @@ def damage_text(damaged: Sequence[str]) -> str:
     return f"damaged frames that are used (DAMAGED=keep): {len(damaged)} ({first})"
 
 
+def share_text(share: Mapping[str, Any]) -> str:
+    """The training groups that were learnt from; share : see Packed."""
+    if not share:
+        return "training groups: all (FRACTION=1)"
+    return f"training groups: {share['groups']} of {share['of']} (FRACTION={share['share']})"
+
+
 def text(result: ResultRecord, folder: Path, about_test: Sequence[str]) -> str:
     """The outcome: snapshot, AUC, what the metric says of the test (`about_test`), and where the files are."""
     best = result.best
@@ -38,6 +46,7 @@ def text(result: ResultRecord, folder: Path, about_test: Sequence[str]) -> str:
         *([f"input: {result.input}"] if result.input else []),
         f"best of {result.snapshots} snapshots: epoch {best.epoch:g}, iteration {best.iteration},"
         f" validation AUC {best.validation_auc:.4f} (stopped by {result.stopped_by})",
+        *([share_text(result.share)] if result.share else []),
         *about_test,
         *(carried.text(row) for row in result.thresholds[:QUOTED]),
     ]

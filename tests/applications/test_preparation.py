@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import threading
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from pycaffe_ext.applications import preparation
 from pycaffe_ext.applications.folder import APPLICATION, Folder
 from pycaffe_ext.applications.preparation import LOCK, prepare
-from pycaffe_ext.data import splits
+from pycaffe_ext.data import fractions, pack, splits
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.runs.settings import DataRequest
 from pycaffe_ext.studies import study
@@ -113,3 +115,85 @@ def test_splits_that_the_user_fixed_are_not_drawn(data, tmp_path, changes):
     name = next(iter(changes)).upper()
     with pytest.raises(UserError, match=f"{name}=.*: splits.csv of the data set fixes the splits"):
         prepare(APPLICATION, request(data, **changes), SIZE, tmp_path / "runs")
+
+
+FRACTIONS = ("1/4", "1/2", "1")
+
+
+def test_fractions_lie_within_each_other_and_share_all_but_the_training_patches(data, tmp_path, monkeypatch):
+    done = {}
+    for fraction in FRACTIONS:  # the smallest first: the others then find validation and test packed
+        done[fraction] = prepare(APPLICATION, request(data, fraction=fraction), SIZE, tmp_path / "runs")
+        monkeypatch.setattr(Folder, "propose", lambda *_: pytest.fail("samples were proposed again"))
+    first = done["1"]
+    groups = {f: {row["group"] for row in pack.read_index(own.packed.index("train"))} for f, own in done.items()}
+    assert groups["1/4"] < groups["1/2"] < groups["1"]
+    for fraction, own in done.items():
+        every = first.packed.share["of"]
+        wanted = fractions.count(every, Fraction(fraction))
+        assert own.packed.share == {"share": fraction, "groups": wanted, "of": every}
+        assert len(groups[fraction]) == wanted == own.packed.facts["train"]["groups"]
+        assert own.packed.found == first.packed.found
+        for split in ("val", "test"):
+            assert (own.packed.lmdb(split) / "data.mdb").samefile(first.packed.lmdb(split) / "data.mdb")
+            assert own.packed.index(split).samefile(first.packed.index(split))
+        assert own.test.items == first.test.items and own.validation.items == first.validation.items
+        assert np.array_equal(own.test.samples.label, first.test.samples.label)
+    means = {own.packed.mean_file.read_bytes() for own in done.values()}
+    assert len(means) == 3  # each of its own training patches
+    assert len({own.packed.folder for own in done.values()}) == 3
+
+
+def test_the_patches_are_fewer_by_the_fraction_and_balanced(data, tmp_path):
+    patches = {f: prepare(APPLICATION, request(data, fraction=f), SIZE, tmp_path / "runs") for f in FRACTIONS}
+    counts = {f: own.packed.facts["train"]["patches"] for f, own in patches.items()}
+    assert counts == {f: dict.fromkeys(("class0", "class1"), int(32 * Fraction(f)) // 2) for f in FRACTIONS}
+
+
+def test_a_fraction_packed_after_the_whole_has_the_same_bytes(data, tmp_path):
+    prepare(APPLICATION, request(data), SIZE, tmp_path / "whole-first")
+    after = prepare(APPLICATION, request(data, fraction="1/2"), SIZE, tmp_path / "whole-first")
+    alone = prepare(APPLICATION, request(data, fraction="1/2"), SIZE, tmp_path / "alone")
+    for split in ("train", "val", "test"):
+        mine, other = (own.packed.lmdb(split) / "data.mdb" for own in (after, alone))
+        assert mine.read_bytes() == other.read_bytes()
+    whole = prepare(APPLICATION, request(data), SIZE, tmp_path / "alone")  # finds two of three splits packed
+    plain = prepare(APPLICATION, request(data), SIZE, tmp_path / "whole-first")
+    assert whole.packed.patches == plain.packed.patches
+    assert whole.packed.index("train").read_bytes() == plain.packed.index("train").read_bytes()
+
+
+def test_a_disk_without_hard_links_gets_copies(data, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(95, "no hard links here")
+
+    monkeypatch.setattr("os.link", refuse)
+    own = prepare(APPLICATION, request(data, fraction="1/2"), SIZE, tmp_path / "runs").packed
+    there = preparation._packed_folder(
+        prepare(APPLICATION, request(data, fraction="1/2"), SIZE, tmp_path / "runs").found, SIZE, "1"
+    )
+    mine, other = (pack.database_path(folder, "val") / "data.mdb" for folder in (own.folder, there))
+    assert mine.read_bytes() == other.read_bytes() and not mine.samefile(other)
+
+
+def test_what_is_set_aside_for_tuning_is_that_of_the_whole_at_every_fraction(data, tmp_path):
+    whole, part = (
+        prepare(APPLICATION, request(data, tuning=0.3, fraction=f), SIZE, tmp_path / "runs") for f in ("1", "1/4")
+    )
+    assert whole.packed.tuning == part.packed.tuning != {}
+
+
+def test_a_fraction_that_loses_a_class_leaves_nothing_packed(data, tmp_path):
+    with pytest.raises(UserError, match=r"FRACTION=1/20 leaves 1 of \d+ training groups, none of class class\d"):
+        prepare(APPLICATION, request(data, fraction="1/20"), SIZE, tmp_path / "runs")
+    assert not list((tmp_path / "runs" / "data").glob("*/packed-*"))
+
+
+def test_a_fraction_is_in_the_name_and_one_share_has_one_name(data):
+    jobs = [
+        study.jobs("folder", ("scratch",), (0,), data=str(data), fraction=f)[0] for f in ("1/4", "0.25", "1", "1/2")
+    ]
+    names = [job.name() for job in jobs]
+    assert names[0] == names[1] and len(set(names)) == 3
+    assert names[2] == study.jobs("folder", ("scratch",), (0,), data=str(data))[0].name()
+    assert jobs[0].record()["data"]["fraction"] == "1/4"

@@ -22,6 +22,7 @@ from pycaffe_ext.errors import UserError
         (["polyp"], "study", ["polyp"]),
         (["study", "polyp", "--seeds=0,1"], "study", ["polyp", "--seeds=0,1"]),
         (["frames-tables", "--out=x"], "report", ["frames", "--out=x"]),
+        (["imt-deepen", "--seed=1"], "deepen", ["imt", "--seed=1"]),
         (["report", "polyp"], "report", ["polyp"]),
         (["where-caffe"], "where-caffe", ["--where"]),
         (["data-help", "--data=x"], "data-help", ["--data=x"]),

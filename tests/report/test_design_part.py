@@ -17,9 +17,9 @@ from pycaffe_ext.runs.settings import Settings
 HALF = {"train": {"groups": 3}, "val": {"groups": 1}, "test": {"groups": 4}}
 
 
-def run_of(settings: Settings, groups, facts=HALF, tuning=(), items=None) -> SimpleNamespace:
+def run_of(settings: Settings, groups, facts=HALF, tuning=(), items=None, share=()) -> SimpleNamespace:
     test = SimpleNamespace(group=np.array(groups), items=items or tuple(f"{g}/{i}" for i, g in enumerate(groups)))
-    packed = SimpleNamespace(facts=facts, tuning=dict(tuning))
+    packed = SimpleNamespace(facts=facts, tuning=dict(tuning), share=dict(share))
     same = bool(settings.request.data)
     return SimpleNamespace(
         settings=settings, test=test, packed=packed, folder=settings.name(), tuned=False, same_groups=same
@@ -61,6 +61,31 @@ def test_chance_goes_by_what_may_be_tested():
     """A fifth is set aside: half of the rest is tested."""
     run = run_of(Settings.of("polyp", "scratch", data="x"), ["a"], HALF, {"share": 0.2, "groups": 2, "items": 9})
     assert design_part.tested_share(Study((run,), "alexnet")) == pytest.approx(4 / 6)
+
+
+def test_a_fraction_does_not_change_what_may_be_tested():
+    """A quarter of 4 training groups is one; the test still has 4 of 9."""
+    facts = {"train": {"groups": 1}, "val": {"groups": 1}, "test": {"groups": 4}}
+    share = {"share": "1/4", "groups": 1, "of": 4}
+    run = run_of(Settings.of("polyp", "scratch", data="x", fraction="1/4"), ["a"], facts, share=share)
+    assert design_part.tested_share(Study((run,), "alexnet")) == pytest.approx(4 / 9)
+
+
+def test_the_training_groups_of_a_fraction_are_said():
+    own = [Settings.of("polyp", "scratch", data="x", fraction="0.25", seed=seed) for seed in (0, 1)]
+    shares = [{"share": "1/4", "groups": groups, "of": 4 * groups} for groups in (5, 6)]
+    runs = tuple(run_of(one, ["a"], share=share) for one, share in zip(own, shares, strict=True))
+    text = design_part.share_text(Study(runs, "alexnet"))
+    assert text.startswith("5 of 20 or 6 of 24 (FRACTION=1/4), drawn by the split's seed")
+    assert design_part.share_text(study_of({0: "ab"})) == "all (FRACTION=1)"
+
+
+def test_fractions_are_not_reported_together():
+    runs = [
+        run_of(Settings.of("polyp", "scratch", data="x", seed=s, fraction=f), ["a"]) for s, f in ((0, "1"), (1, "1/4"))
+    ]
+    with pytest.raises(UserError, match="are of different training fractions; report on them one by one"):
+        finished.study(runs)
 
 
 def test_one_split_for_all_seeds_is_said_and_not_warned_of():

@@ -1,0 +1,44 @@
+"""All runs of a study file that are not finished, each by the process that `make APP-SCHEME` starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from pycaffe_ext.command_line.parsing import machine_options, parse
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parse("study-run", arguments)
+    from pycaffe_ext.command_line import study_file, words
+    from pycaffe_ext.errors import UserError
+    from pycaffe_ext.runs.settings import Machine
+    from pycaffe_ext.studies import cluster, plan, running, status, tidy
+    from pycaffe_ext.studies.rates import Rates
+    from pycaffe_ext.studies.states import FAILED
+
+    grid, runs = study_file.read(options["study"]), Path(options["runs"])
+    machine, workers = Machine(**machine_options(options)), options["workers"]
+    todo = [cell for cell in grid.cells if not cell.finished(runs)]
+    address = options["address"]
+    known = Rates(runs, machine).memory(cell.settings for cell in todo) if workers > 1 or address else 0.0
+    memory = known or running.GUESS
+    share = running.shared(machine, workers, memory)
+    print(f"study {grid.name}: {len(grid.cells)} runs, {len(grid.cells) - len(todo)} finished", flush=True)
+    for line in plan.missing(todo, runs):
+        print(f"missing: {line}", flush=True)
+    make = partial(running.job, grid, runs, words.run_words)
+    say = partial(print, flush=True)
+    if address:
+        states = cluster.run_all(todo, make, machine, memory, address, say)
+    else:
+        states = running.run_all(todo, make, share, say)
+    found = status.progress(grid, runs)
+    print(status.text(found, runs))
+    if table := tidy.rows(grid.cells, runs):
+        print("files:", *tidy.write(table, grid.folder(runs)))
+    if failed := [state for state in states if state.state == FAILED]:
+        raise UserError(
+            f"{len(failed)} of {len(grid.cells)} runs failed; what each printed: {grid.folder(runs) / 'states'}"
+        )

@@ -1,0 +1,119 @@
+"""Deepening: tune the last layer, then one stage more at a time, until the validation figure has stopped growing.
+
+Every depth is a run of its own, from the donor: the process and folder of `make APP-SCHEME`.  So the procedure goes on
+where it was stopped, and a study that holds all depths tells what it would have come to.  The rule stands in
+`evaluation.deepening`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pycaffe_ext.evaluation.deepening import STEPS, Scored, Step, chosen, ended, growth
+from pycaffe_ext.report.tables import layout
+from pycaffe_ext.runs import rescoring
+from pycaffe_ext.runs.costs import seconds
+from pycaffe_ext.runs.finished import RunFiles
+from pycaffe_ext.schemes import STAGES
+from pycaffe_ext.studies.status import duration
+from pycaffe_ext.training.command import Caffe
+
+HEADER = ("depth", "validation AUC", "growth over the best", "one standard error", "grew", "time")
+TABLE = ("scheme", "validation_auc", "growth", "growth_low", "growth_high", "grew", "seconds")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Course:
+    """The depths that were tried, shallow to deep, each with its run; `depths` there are."""
+
+    steps: tuple[Step, ...]
+    runs: tuple[RunFiles, ...]
+    depths: int
+
+    @property
+    def seconds(self) -> float:
+        return sum(seconds(run.record.cost) for run in self.runs)
+
+
+def depths(arch: str) -> list[str]:
+    """The fine-tunings of a net, shallow to deep."""
+    return [f"ft-{stage}" for stage in reversed(STAGES[arch])]
+
+
+def deepen(schemes: Sequence[str], run: Callable[[str], RunFiles], caffe: Caffe, say: Say) -> Course:
+    """Carry out depth after depth, by `run`, until the rule ends it, or there is no deeper one.
+
+    Raises UserError for what a run finds wrong, and where validation has too few groups for the rule.
+    """
+    steps: list[Step] = []
+    runs: list[RunFiles] = []
+    best: Scored | None = None
+    for scheme in schemes:
+        made = run(scheme)
+        metric = made.application.metric
+        scored = Scored(*rescoring.of_validation(made, caffe))
+        gain = growth(metric.validation, best, scored, made.settings.request.seed) if best else None
+        step = Step(scheme, made.result.best.validation_auc, gain)
+        steps.append(step)
+        runs.append(made)
+        best = scored if step.grew or best is None else best
+        say(step_text(step))
+        if ended(steps):
+            break
+    return Course(tuple(steps), tuple(runs), len(schemes))
+
+
+def step_text(step: Step) -> str:
+    """A line for the terminal."""
+    if step.growth is None:
+        return f"{step.name}: validation AUC {step.value:.4f}"
+    error = step.growth.value - step.growth.low
+    verdict = "grew" if step.grew else "did not grow"
+    return (
+        f"{step.name}: validation AUC {step.value:.4f}, {step.growth.value:+.4f} ± {error:.4f} to the best: {verdict}"
+    )
+
+
+def rows(course: Course) -> list[tuple[object, ...]]:
+    """Rows of course.csv (TABLE)."""
+    spent = [seconds(run.record.cost) for run in course.runs]
+    ends = [step.growth[:3] if step.growth else ("", "", "") for step in course.steps]
+    return [
+        (step.name, step.value, *end, int(step.grew), cost)
+        for step, end, cost in zip(course.steps, ends, spent, strict=True)
+    ]
+
+
+def text(course: Course, others: Sequence[RunFiles]) -> str:
+    """What the procedure came to.  others : finished runs of the depths that it did not try."""
+    lines = []
+    for step, run in zip(course.steps, course.runs, strict=True):
+        gain = step.growth
+        numbers = ("-", "-") if gain is None else (f"{gain.value:+.4f}", f"{gain.value - gain.low:.4f}")
+        spent = duration(seconds(run.record.cost))
+        lines.append((step.name, f"{step.value:.4f}", *numbers, "yes" if step.grew else "no", spent))
+    found = chosen(course.steps)
+    tried = f"{len(course.steps)} of {course.depths} depths"
+    why = f"{STEPS} steps did not grow" if ended(course.steps) else "there is no deeper one"
+    said = [
+        layout(HEADER, lines),
+        f"depth: {found.name}, validation AUC {found.value:.4f}; ended as {why}, after {tried} in"
+        f" {duration(course.seconds)}",
+    ]
+    if len(course.steps) + len(others) == course.depths and others:
+        said.append(_against(found, course, others))
+    return "\n".join(said)
+
+
+def _against(found: Step, course: Course, others: Sequence[RunFiles]) -> str:
+    """Against the grid of all depths, where all are finished."""
+    every = [*course.runs, *others]
+    best = max(every, key=lambda run: run.result.best.validation_auc)
+    whole = sum(seconds(run.record.cost) for run in every)
+    lost = best.result.best.validation_auc - found.value
+    return (
+        f"all {course.depths} depths: {duration(whole)}, the best is {best.settings.scheme} with validation AUC"
+        f" {best.result.best.validation_auc:.4f}, {lost:.4f} more"
+    )

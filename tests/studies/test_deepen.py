@@ -1,0 +1,93 @@
+"""The course through the depths: what is run, when it ends, what it says, and what a whole grid would have said."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from pycaffe_ext.data import pack
+from pycaffe_ext.evaluation.deepening import Scored, chosen
+from pycaffe_ext.evaluation.metrics.detection import Detection
+from pycaffe_ext.runs import rescoring
+from pycaffe_ext.schemes import FINE_TUNING
+from pycaffe_ext.studies import deepen
+from pycaffe_ext.training.command import Caffe
+
+SKILL = {"ft-fc8": 0.2, "ft-fc7": 0.9, "ft-fc6": 2.0, "ft-conv5": 2.0, "ft-conv4": 2.0, "ft-conv3": 4.0}
+
+
+def net(scheme: str) -> Scored:
+    """Of 40 groups of 6 patches, half of them positive; the noise is common to all depths."""
+    rng = np.random.default_rng(3)
+    label, noise = np.tile(np.arange(6) % 2, 40), rng.normal(size=240)
+    chance = 1 / (1 + np.exp(-(SKILL.get(scheme, 4.0) * label + noise)))
+    return Scored(np.stack([1 - chance, chance], axis=1), label, np.repeat(np.arange(40), 6))
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Stands in for runs; `.made` are those that were made."""
+    monkeypatch.setattr(
+        rescoring, "of_validation", lambda run, caffe: (run.net.probability, run.net.label, run.net.group)
+    )
+
+    def make(scheme: str):
+        make.made.append(scheme)
+        scored = net(scheme)
+        auc = Detection().validation(scored.probability, scored.label)
+        settings = SimpleNamespace(request=SimpleNamespace(seed=0), scheme=scheme)
+        result = SimpleNamespace(best=SimpleNamespace(validation_auc=auc))
+        record = SimpleNamespace(cost={"prepare": 1.0, "train": 8.0, "test": 1.0})
+        application = SimpleNamespace(metric=Detection())
+        return SimpleNamespace(application=application, settings=settings, result=result, record=record, net=scored)
+
+    make.made = []
+    return make
+
+
+def test_the_depths_are_tried_from_the_last_layer_on_until_two_do_not_help(run):
+    said: list[str] = []
+    course = deepen.deepen(deepen.depths("alexnet"), run, Caffe(), said.append)
+    assert run.made == ["ft-fc8", "ft-fc7", "ft-fc6", "ft-conv5", "ft-conv4"] == [s.name for s in course.steps]
+    assert chosen(course.steps).name == "ft-fc6" and course.depths == 8 and course.seconds == 50
+    assert said[0].startswith("ft-fc8: validation AUC 0.5") and said[2].endswith("grew")
+    assert "+0.0000 ± 0.0" in said[3] and said[3].endswith("did not grow")
+    table = deepen.rows(course)
+    assert [row[5] for row in table] == [1, 1, 1, 0, 0] and len(table[0]) == len(deepen.TABLE)
+    assert table[0][2:5] == ("", "", "") and table[1][3] < table[1][2] < table[1][4]
+
+
+def test_the_text_compares_with_the_grid_where_that_is_finished(run):
+    course = deepen.deepen(deepen.depths("alexnet"), run, Caffe(), lambda line: None)
+    said = deepen.text(course, [])
+    assert "depth: ft-fc6" in said and "ended as 2 steps did not grow, after 5 of 8 depths in 50 s" in said
+    assert "all 8 depths" not in said
+    rest = [run(scheme) for scheme in ("ft-conv3", "ft-conv2", "ft-conv1")]
+    said = deepen.text(course, rest)
+    best = Detection().validation(net("ft-conv3").probability, net("ft-conv3").label)
+    assert f"all 8 depths: 80 s, the best is ft-conv3 with validation AUC {best:.4f}" in said
+    lost = best - chosen(course.steps).value
+    assert f"{lost:.4f} more" in said
+
+
+def test_a_net_that_keeps_growing_is_tuned_to_its_first_layer(run, monkeypatch):
+    for i, scheme in enumerate(reversed(FINE_TUNING)):
+        monkeypatch.setitem(SKILL, scheme, 0.6 * i)
+    course = deepen.deepen(deepen.depths("alexnet"), run, Caffe(), lambda line: None)
+    assert len(course.steps) == 8 and chosen(course.steps).name == "ft-conv1"
+    assert "ended as there is no deeper one, after 8 of 8 depths" in deepen.text(course, [])
+
+
+def test_the_patches_are_scored_by_the_chosen_snapshot_as_early_stopping_did(miniature_run):
+    """The AUC of the patches is what the run recorded, and every patch has its group."""
+    from pycaffe_ext.runs import finished
+
+    made = finished.load(miniature_run / "runs" / "first")
+    assert made is not None
+    probability, label, group = rescoring.of_validation(made, Caffe())
+    assert len(label) == len(group) == made.packed.patches["val"]
+    assert made.application.metric.validation(probability, label) == made.result.best.validation_auc
+    patches = {row["group"] for row in pack.read_index(made.packed.index("val"))}
+    assert set(group.tolist()) == patches and len(patches) >= 1
