@@ -74,6 +74,8 @@ EXCEPTIONS = {  # arrows between modules that close a circle today; the list onl
     ("applications.frames", "runs.settings"),
     ("applications.imt", "report.overlay"),
     ("applications.imt", "runs.settings"),
+    ("applications.pe", "report.overlay"),
+    ("applications.pe", "runs.settings"),
     ("applications.polyp", "report.overlay"),
     ("applications.polyp", "runs.settings"),
     ("applications.preparation", "runs.settings"),

@@ -7,7 +7,7 @@ there to the result.  CONTRIBUTING.md has the steps to add one.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pycaffe_ext.data.frames import SUFFIXES
 from pycaffe_ext.data.items import Floats, Ints, Item, Parts, Picture, Samples, Views
-from pycaffe_ext.data.sources import listing
+from pycaffe_ext.data.sources import left_out_text, listing
 from pycaffe_ext.data.splits import TEST_FRACTION
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.evaluation.metrics.base import Metric, Table
@@ -27,14 +27,28 @@ if TYPE_CHECKING:
     from pycaffe_ext.runs.settings import DataRequest
 
 
+NOTED = 10  # notes on a collection that are said
+
+
 @dataclass(frozen=True)
 class Collection:
     """What a data set holds.  left_out : pictures and videos in its folder that no item was made from.
-    damaged : names of the damaged items that DAMAGED=keep takes."""
+    damaged : names of the damaged items that DAMAGED=keep takes.   notes : what else was left out or chosen."""
 
     items: Sequence[Any]
     left_out: Sequence[LeftOut] = ()
     damaged: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+
+def say_about(collection: Collection, say: Callable[[str], None]) -> None:
+    """Say what no item was made from, and what was chosen."""
+    for note in collection.notes[:NOTED]:
+        say(note)
+    if (more := len(collection.notes) - NOTED) > 0:
+        say(f"and {more} more notes of this kind")
+    if collection.left_out:
+        say(left_out_text(list(collection.left_out)))
 
 
 def check_dataset(request: DataRequest, sources: Iterable[str]) -> None:
@@ -42,6 +56,18 @@ def check_dataset(request: DataRequest, sources: Iterable[str]) -> None:
     if request.dataset and not request.data:
         known(request.dataset, sources, "data set")
         raise UserError(f"DATASET={request.dataset} says what DATA= holds; give DATA= too, or leave DATASET= out")
+
+
+def length(request: DataRequest, name: str, span: tuple[float, float]) -> float:
+    """An option in mm; raises UserError for one that is not a number in `span`."""
+    text, (low, high) = request.option(name), span
+    try:
+        value = float(text)
+    except ValueError:
+        value = np.nan
+    if not low <= value <= high:
+        raise UserError(f"{name.upper()}={text}: expected a length in mm, {low:g} to {high:g}")
+    return value
 
 
 E = TypeVar("E")
@@ -180,6 +206,13 @@ class Application(ABC, Generic[I, E]):
 
         places : (m, k).   probability : (m, classes).
         """
+
+    def overlays(
+        self, item: I, places: NDArray[np.float32], probability: Floats, classes: Sequence[str]
+    ) -> Mapping[str, Picture]:
+        """What is drawn of an item for `make predict`: name -> picture; "" is a file called as the item, others lie in
+        a folder of its name.   Arguments as for `overlay`."""
+        return {"": self.overlay(item, places, probability, classes)}
 
     def balanced(self, request: DataRequest) -> bool:
         """Whether training and validation patches are as many of each class (the paper) or as the data are."""

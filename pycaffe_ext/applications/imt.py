@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pycaffe_ext.applications.base import Application, Collection, check_dataset
+from pycaffe_ext.applications.base import Application, Collection, check_dataset, length
 from pycaffe_ext.data import boundaries
 from pycaffe_ext.data.boundaries import WallImage, lattice
 from pycaffe_ext.data.boundaries.folder import FOLDER
@@ -286,18 +286,6 @@ def measured(images: Sequence[WallImage], request: DataRequest) -> list[WallImag
     """The images with what PATCH_MM= and NEAR_MM= say."""
     patch, near = length(request, "patch_mm", PATCH_MM), length(request, "near_mm", NEAR_MM)
     return [replace(image, patch_mm=patch, near_mm=near) for image in images]
-
-
-def length(request: DataRequest, name: str, span: tuple[float, float]) -> float:
-    """An option in mm; raises UserError for one that is not a number in `span`."""
-    text, (low, high) = request.option(name), span
-    try:
-        value = float(text)
-    except ValueError:
-        value = np.nan
-    if not low <= value <= high:
-        raise UserError(f"{name.upper()}={text}: expected a length in mm, {low:g} to {high:g}")
-    return value
 
 
 def phantom(runs: Path, seed: int, patients: int, frames: int) -> list[WallImage]:

@@ -14,16 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycaffe_ext import detector
-from pycaffe_ext.applications.base import Application, Collection, check_dataset
+from pycaffe_ext.applications.base import Collection, check_dataset
+from pycaffe_ext.applications.detecting import Detecting, Sight
 from pycaffe_ext.data import frames as frame_files
 from pycaffe_ext.data import sources, synthetic
 from pycaffe_ext.data.frames import Frame
-from pycaffe_ext.data.items import Floats, Ints, Parts, Picture, Samples
+from pycaffe_ext.data.items import Floats, Ints, Picture, Samples
 from pycaffe_ext.data.patches import VIEWS, BoxViews, cut_boxes
 from pycaffe_ext.data.reading import Reading
 from pycaffe_ext.data.sources import plain
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation.metrics.detection import Detection, Evaluation
+from pycaffe_ext.evaluation.metrics.detection import Detection
 from pycaffe_ext.files import digest
 from pycaffe_ext.report.overlay import draw_boxes
 from pycaffe_ext.runs.settings import DataRequest
@@ -36,7 +37,7 @@ MODEL = "detector.npz"  # the detector that was trained on the training frames
 SETTINGS = detector.Detector()  # of the detector that proposes the candidates
 
 
-class Polyp(Application[Frame, Evaluation]):
+class Polyp(Detecting[Frame]):
     """Frames with masks; samples are candidate boxes, positive if their centre lies inside the ground truth [S]."""
 
     slug = "polyp"
@@ -45,6 +46,11 @@ class Polyp(Application[Frame, Evaluation]):
     test_views = 8  # of 120: the paper scores all
     views = BoxViews()
     metric = Detection()
+    rule = (
+        "A candidate is positive if its centre lies inside the ground truth; each can give"
+        f" {len(VIEWS)} patches (3 scales x 5 shifts x 8 orientations)."
+    )
+    size = "area, % of the frame", "percent_of_frame"
 
     def check(self, request: DataRequest) -> None:
         reading_of(request)
@@ -118,6 +124,21 @@ class Polyp(Application[Frame, Evaluation]):
         """Boxes of the candidates that are polyps with a probability of SHOWN or more, the best one in any case."""
         return draw_boxes(item.picture(), places, probability[:, 1:].sum(axis=1), SHOWN)
 
+    def hits(self, item: Frame, places: NDArray[np.float32]) -> NDArray[np.bool_]:
+        return np.asarray(detector.inside(places, frame_files.read_mask(item)))
+
+    def sight(self, item: Frame, places: NDArray[np.float32]) -> Sight:
+        """The frame."""
+        return Sight(item.picture(), frame_files.read_mask(item), places, np.ones(len(places), bool))
+
+    def sizes(self, items: Sequence[Frame]) -> list[Floats]:
+        """Areas in per cent of the frame."""
+
+        def areas(frame: Frame) -> Floats:
+            return lesion_areas(frame_files.read_mask(frame))
+
+        return frame_files.map_frames(areas, items, "measuring", progress=False)
+
     def fitted(self, workspace: Path) -> Mapping[str, str]:
         return {MODEL: digest(workspace / MODEL)}
 
@@ -129,24 +150,8 @@ class Polyp(Application[Frame, Evaluation]):
     def key(self) -> Mapping[str, Any]:
         return asdict(SETTINGS)
 
-    def facts(self, items: Parts, samples: Samples, patches: Ints) -> dict[str, Any]:
-        """split -> count -> number, and under "sources" the same for each data set in the split."""
-        split = np.repeat(list(items), [len(part) for part in items.values()])
-        frames = [frame for part in items.values() for frame in part]
-        group, source = (np.array([getattr(frame, name) for frame in frames]) for name in ("group", "source"))
-        counted = {}
-        for part in items:
-            inside = split == part
-            counted[part] = _counts(samples, group, inside, patches)
-            names = np.unique(source[inside]).tolist()
-            counted[part]["sources"] = {
-                name: _counts(samples, group, inside & (source == name), patches) for name in names
-            }
-        return counted
-
     def data_text(self, facts: Mapping[str, Any], patches: Mapping[str, int]) -> list[str]:
-        counts = [_counts_text(split, fact, patches[split]) for split, fact in facts.items()]
-        return counts + [fact["detector"] for fact in facts.values() if "detector" in fact]
+        return super().data_text(facts, patches) + [fact["detector"] for fact in facts.values() if "detector" in fact]
 
 
 def reading_of(request: DataRequest) -> Reading:
@@ -160,6 +165,12 @@ def synthetic_frames(runs: Path, seed: int, videos: int = VIDEOS, frames: int = 
     if not folder.exists():
         synthetic.write_sequences(folder, videos, frames, seed=seed)
     return [replace(frame, source="synthetic") for frame in plain.find(folder)]
+
+
+def lesion_areas(mask: NDArray[np.bool_]) -> Floats:
+    """(lesions,) area of each lesion of a mask (H, W) bool, in per cent of the frame, in the order of their numbers."""
+    labels, count = detector.lesions(mask)
+    return np.asarray(100 * np.bincount(labels.ravel(), minlength=count + 1)[1:] / labels.size)
 
 
 def labelled(frames: Sequence[Frame], boxes: Sequence[NDArray[np.float32]]) -> Samples:
@@ -189,39 +200,6 @@ def _samples(boxes: Sequence[NDArray[np.float32]], lesion: Ints, lesions: Ints) 
         target=lesion.astype(np.int64),
         targets=lesions,
         score=table[:, 4].astype(np.float64),
-    )
-
-
-def _counts(samples: Samples, group: NDArray[Any], inside: NDArray[np.bool_], patches: Ints) -> dict[str, Any]:
-    """Of the frames that are `inside`, (frames,) bool; `covered` is the share of polyps that some candidate hits."""
-    own = inside[samples.item]
-    polyps, frames = int(samples.targets[inside].sum()), int(inside.sum())
-    with_polyps, labels = int((samples.targets[inside] > 0).sum()), samples.label[own]
-    negative, positive = (int(count) for count in np.bincount(labels, minlength=2))
-    packed = np.bincount(labels, weights=patches[own], minlength=2).astype(int)
-    hits = own & (samples.target > 0)
-    covered = len(np.unique(np.stack([samples.item[hits], samples.target[hits]]), axis=1).T)
-    return {
-        "frames": frames,
-        "groups": len(np.unique(group[inside])),
-        "frames_with_polyps": with_polyps,
-        "frames_without_polyps": frames - with_polyps,
-        "polyps": polyps,
-        "candidates": positive + negative,
-        "positive_candidates": positive,
-        "negative_candidates": negative,
-        "candidates_per_frame": (positive + negative) / frames,
-        "covered": covered / polyps if polyps else None,
-        "patches_before_balancing": {"positive": positive * len(VIEWS), "negative": negative * len(VIEWS)},
-        "patches": {"positive": int(packed[1]), "negative": int(packed[0])},
-    }
-
-
-def _counts_text(split: str, fact: Mapping[str, Any], patches: int) -> str:
-    covered = "-" if fact["covered"] is None else f"{100 * fact['covered']:.1f} %"
-    return (
-        f"{split:5s} {fact['frames']} frames in {fact['groups']} groups, {fact['polyps']} polyps,"
-        f" {fact['candidates_per_frame']:.1f} candidates a frame cover {covered} of the polyps, {patches} patches"
     )
 
 

@@ -26,13 +26,12 @@ import numpy as np
 
 from pycaffe_ext import __version__
 from pycaffe_ext.applications import packed, sample_tables
-from pycaffe_ext.applications.base import Application, Collection
+from pycaffe_ext.applications.base import Application, Collection, say_about
 from pycaffe_ext.applications.packed import Packed, TestSlices
 from pycaffe_ext.data import fractions, groups, pack, splits, verify
 from pycaffe_ext.data.balance import Selection, choose, take_all
 from pycaffe_ext.data.frames import fingerprint
 from pycaffe_ext.data.items import SPLITS, Material, Samples
-from pycaffe_ext.data.sources import left_out_text
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.metrics.base import TestData
 from pycaffe_ext.nets import emission
@@ -146,8 +145,7 @@ def prepare(
     and splits, pixels and items, near-duplicates or groups in two splits.
     """
     collection = application.items(request, runs)
-    if collection.left_out:
-        say(left_out_text(list(collection.left_out)))
+    say_about(collection, say)
     mark = fingerprint(collection.items)
     folder = found_folder(application, request, runs, mark)
     folder.mkdir(parents=True, exist_ok=True)

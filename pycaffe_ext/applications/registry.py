@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pycaffe_ext.errors import UserError, known
+from pycaffe_ext.errors import known
 
 if TYPE_CHECKING:
     from pycaffe_ext.applications.base import Application
@@ -20,7 +20,6 @@ class Entry:
     classes : of the emitted nets; None where only the data say.   patches : the paper's class-balanced training
     patches before the 80/20 split into training and validation; None for an application that is not the paper's.
     options : the application's own settings with their defaults, e.g. {"mask": "auto"}.
-    runs : whether its module is there; else only its nets and solvers are.
     """
 
     slug: str
@@ -28,7 +27,6 @@ class Entry:
     classes: int | None
     patches: int | None
     options: Mapping[str, str] = field(default_factory=dict)
-    runs: bool = True
 
 
 APPLICATIONS = {
@@ -41,7 +39,7 @@ APPLICATIONS = {
             100_000,
             {"mask": "auto", "damaged": "refuse"},
         ),
-        Entry("pe", "pulmonary embolism detection in CT angiography", 2, 81_000, runs=False),
+        Entry("pe", "pulmonary embolism detection in CT angiography", 2, 81_000, {"near_mm": "5"}),
         Entry(
             "frames",
             "colonoscopy frame classification, informative or not",
@@ -69,13 +67,7 @@ APPLICATIONS = {
 
 
 def load(slug: str) -> Application[Any, Any]:
-    """The application of that name; UserError for those that cannot run yet."""
-    entry = APPLICATIONS[known(slug, APPLICATIONS, "application")]
-    if not entry.runs:
-        ready = ", ".join(name for name, other in APPLICATIONS.items() if other.runs)
-        raise UserError(
-            f"{slug} ({entry.title}) cannot be run yet, only {ready} can; its nets and solvers are in prototxt/{slug}"
-            f" and solvers/{slug}"
-        )
+    """The application of that name; UserError for another."""
+    known(slug, APPLICATIONS, "application")
     application: Application[Any, Any] = import_module(f"pycaffe_ext.applications.{slug}").APPLICATION
     return application

@@ -89,7 +89,14 @@ def _of_applications(name: str, help: str, hint: str, kind: str = "text") -> Opt
 
 
 SETTINGS = (  # of a run: what run.json records
-    Option("data", "a data set as in `make data-help`", "folder", "path", unset="synthetic sequences", group="data"),
+    Option(
+        "data",
+        "a data set as in `make data-help`",
+        "folder",
+        "path",
+        unset="synthetic sequences or a phantom",
+        group="data",
+    ),
     Option("dataset", "which data set that is", "name", unset="recognised by its layout", group="data"),
     _of_applications(
         "mask",
@@ -114,7 +121,11 @@ SETTINGS = (  # of a run: what run.json records
         "degrade", "1: DATA= is a set of polyp frames, of which half are degraded (semi-synthetic); 0: labelled", "0|1"
     ),
     _of_applications("patch_mm", "about the side of a patch, in mm of the artery", "mm"),
-    _of_applications("near_mm", "distance in mm within which a pixel belongs to a boundary", "mm"),
+    _of_applications(
+        "near_mm",
+        "distance in mm within which a pixel belongs to a boundary, or a candidate hits the stated position of a clot",
+        "mm",
+    ),
     _of_applications(
         "dense",
         "1: in the test the net sees whole regions, which is faster, and for nets with padding not quite the same; 0:"
@@ -126,10 +137,10 @@ SETTINGS = (  # of a run: what run.json records
     ),
     Option(
         "test_views",
-        "patches scored for each test sample; polyp: 1 to 120, the paper: all 120",
+        "patches scored for each test sample; polyp: 1 to 120, the paper: all 120; pe: 1 to 45",
         "n",
         "int",
-        unset="polyp: 8",
+        unset="polyp: 8, pe: 6",
         group="data",
     ),
     Option("encoding", "of the patches in the LMDB", "raw|png|jpg", default="raw", group="data"),

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pycaffe_ext.data import boundaries, class_folders, frame_sets, images, sources
+from pycaffe_ext.data import boundaries, class_folders, frame_sets, images, sources, volumes
 from pycaffe_ext.data.frames import damaged_frames
 from pycaffe_ext.data.reading import Reading
 from pycaffe_ext.data.sources.listing import not_taken
@@ -21,6 +21,7 @@ SETS = (
     ("frames", "frames that are informative or not", tuple(frame_sets.SOURCES.values())),
     ("folder", "pictures of 2 to 100 classes", (class_folders.CLASS_FOLDERS,)),
     ("imt", "ultrasound images of arteries with both boundaries of the far wall", tuple(boundaries.SOURCES.values())),
+    ("pe", "CT volumes with the clots in them", tuple(volumes.SOURCES.values())),
 )
 
 
@@ -45,6 +46,7 @@ def say_what_it_is(options: Options) -> None:
         say_of_frames: frame_sets.recognise,
         say_of_class_folders: class_folders.class_names,
         say_of_walls: boundaries.recognise,
+        say_of_volumes: volumes.recognise,
     }
     if options["dataset"]:
         named = next(
@@ -99,6 +101,30 @@ def say_of_walls(options: Options) -> None:
         f" {len({image.group for image in found})} groups"
     )
     print(sources.left_out_text(not_taken(folder, [image.path for image in found])))
+
+
+def say_of_volumes(options: Options) -> None:
+    folder = Path(options["data"])
+    source, home = volumes.recognise(folder, options["dataset"])
+    print(sources.describe(source))
+    found = volumes.find(folder, source.slug)
+    clots = [volume.clots for volume in found]
+    print(f"\n{home} is {source.slug}:")
+    print(
+        f"{len(found)} volumes, {sum(map(bool, clots))} of them with clots, {sum(clots)} clots in all;"
+        f" {len({volume.group for volume in found})} groups"
+    )
+    print(f"spacing along x, y, z: {_spacings(found)} mm")
+    for note in (note for volume in found for note in volume.notes):
+        print(note)
+    print(sources.left_out_text(not_taken(folder, [path for volume in found for path in volume.every_file()])))
+
+
+def _spacings(found: Sequence[volumes.Volume]) -> str:
+    """The least and the greatest along each axis of the arrays."""
+    every = np.array([volume.geometry.spacing for volume in found])
+    spans = zip(every.min(axis=0), every.max(axis=0), strict=True)
+    return ", ".join(f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}" for low, high in spans)
 
 
 def say_of_polyps(options: Options) -> None:

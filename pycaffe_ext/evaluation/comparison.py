@@ -46,12 +46,13 @@ def compare(
     by: str = "lesion",
     resamples: int = 2000,
     seed: int = 0,
+    item: str = "frame",
 ) -> list[Comparison]:
     """Every pair of methods at every rate: pairs in the order of `cases`, the rates of a pair together.
 
     cases : name -> scored candidates, all over the same frames with the same lesions (the candidates may differ)
     group : (frames,) video or patient of each frame        rates : false positives per frame
-    by : "lesion" or "frame"
+    by : "lesion" or "frame"        item : what a frame is called, in notes
     At a rate a method is taken at its highest sensitivity with at most that many false positives.  A curve that ends
     before the rate is taken at its end, and the row's note says so; where both end, nothing is tested.
     Raises ValueError for methods over different frames.
@@ -66,7 +67,7 @@ def compare(
     any_cases = next(iter(cases.values()))
     groups = froc.lesion_groups(any_cases, group), froc.effective_lesion_groups(any_cases, group, by)
     rows = [
-        _comparison((a, b), (points[a][i], points[b][i]), rates[i], by, gap, groups)
+        _comparison((a, b), (points[a][i], points[b][i]), rates[i], by, gap, groups, item)
         for (a, b, i), gap in zip(pairs, gaps.T, strict=True)
     ]
     p = [None if row.difference is None else row.difference.p for row in rows]
@@ -185,8 +186,9 @@ def _comparison(
     by: str,
     drawn: np.ndarray,
     groups: tuple[int, float],
+    item: str,
 ) -> Comparison:
-    """groups : how many, and how many of one size."""
+    """groups : how many, and how many of one size.   item : what a frame is called."""
     a, b = points
     comparable = a.reached or b.reached
     difference = _test(a.sensitivity - b.sensitivity, drawn, groups[1]) if comparable else None
@@ -202,19 +204,21 @@ def _comparison(
         None,
         NOT_TESTED,
         groups[0],
-        _note(names, points, rate, difference is None, groups[0]),
+        _note(names, points, rate, difference is None, groups[0], item),
         groups[1],
     )
 
 
-def _note(names: tuple[str, str], points: tuple[Point, Point], rate: float, untested: bool, groups: int) -> str:
+def _note(
+    names: tuple[str, str], points: tuple[Point, Point], rate: float, untested: bool, groups: int, item: str
+) -> str:
     short = [
-        f"{name} ends at {point.end:.2f} false positives a frame"
+        f"{name} ends at {point.end:.2f} false positives a {item}"
         for name, point in zip(names, points, strict=True)
         if not point.reached
     ]
     tied = [
-        f"{name} steps from {point.step[0]:.2f} to {point.step[1]:.2f} false positives a frame: {point.tied} are tied"
+        f"{name} steps from {point.step[0]:.2f} to {point.step[1]:.2f} false positives a {item}: {point.tied} are tied"
         for name, point in zip(names, points, strict=True)
         if point.tied > 1 and point.step[1] - point.step[0] > TIED * rate
     ]

@@ -4,6 +4,7 @@ Definitions.  A candidate is a scored place in a frame; it either hits one lesio
 truth [S]) or is a false positive.  At a threshold t the candidates with score >= t are detections.
 - lesion-wise sensitivity: lesions hit by at least one detection / all lesions, also those without any candidate;
 - frame-wise sensitivity: frames with a lesion in which at least one detection hits / all frames with a lesion;
+- case-wise sensitivity, where frames (or volumes) are of cases such as patients: the same of cases;
 - false positives per frame: detections that hit nothing / all frames, with lesions or without.
 Several detections on one lesion count once, and the further ones are not false positives.
 """
@@ -29,6 +30,8 @@ class Cases:
     frame : (n,) int, index of the candidate's frame        score : (n,) float, higher = more lesion-like
     lesion : (n,) int, 0 = false positive, else the number, from 1, of the lesion of that frame which it hits
     lesions : (frames,) int, how many lesions each frame has (frames without candidates included)
+    case : (frames,) int, which case, such as a patient, each frame is of: sensitivity "by frame" is then by case, found
+    when one of its lesions is; None = each frame is a case by itself
     Raises UserError if there is no lesion or a score is not finite, ValueError for arrays that do not fit.
     """
 
@@ -36,6 +39,7 @@ class Cases:
     score: np.ndarray
     lesion: np.ndarray
     lesions: np.ndarray
+    case: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for name, kind in (("frame", np.int64), ("score", np.float64), ("lesion", np.int64), ("lesions", np.int64)):
@@ -58,16 +62,25 @@ class Cases:
         return self.score[order], self.frame[order]
 
     def best_scores(self, by: str) -> tuple[np.ndarray, np.ndarray]:
-        """The best score on each lesion (or in each frame with a lesion), -inf if nothing hits; and its frame."""
+        """The best score on each lesion (or in each frame or case with a lesion), -inf if nothing hits; and its frame,
+        of a case the first that has a lesion."""
         if by not in SENSITIVITIES:
             raise ValueError(f"{by!r} is not one of {SENSITIVITIES}")
-        per_frame = self.lesions if by == "lesion" else (self.lesions > 0).astype(np.int64)
-        first = np.cumsum(per_frame) - per_frame
         hits = self.lesion > 0
-        target = first[self.frame[hits]] + (self.lesion[hits] - 1 if by == "lesion" else 0)
-        best = np.full(per_frame.sum(), -np.inf)
+        if by == "lesion":
+            first = np.cumsum(self.lesions) - self.lesions
+            target = first[self.frame[hits]] + self.lesion[hits] - 1
+            frame = np.repeat(np.arange(self.lesions.size), self.lesions)
+        else:
+            shown = np.flatnonzero(self.lesions)
+            case = shown if self.case is None else np.asarray(self.case)[shown]
+            _, firsts, member = np.unique(case, return_index=True, return_inverse=True)
+            place = np.full(self.lesions.size, -1)
+            place[shown] = member
+            target, frame = place[self.frame[hits]], shown[firsts]
+        best = np.full(frame.size, -np.inf)
         np.maximum.at(best, target, self.score[hits])
-        return best, np.repeat(np.arange(per_frame.size), per_frame)
+        return best, frame
 
 
 def check_same_frames(cases: Mapping[str, Cases]) -> None:

@@ -71,18 +71,19 @@ class Carried:
     false_positives: Rate | Share
 
 
-def chosen(validation: froc.Cases, rate: float, by: str = "lesion") -> float:
+def chosen(validation: froc.Cases, rate: float, by: str = "lesion", item: str = "frame") -> float:
     """The threshold of highest sensitivity with at most `rate` false positives per frame on the validation frames.
 
-    Raises UserError if the candidates end before the rate or none is within it: there is no threshold for it then.
+    item : what a frame is called in errors.   Raises UserError if the candidates end before the rate or none is within
+    it: there is no threshold for it then.
     """
     curve = froc.curve(validation)
     if not froc.reaches(curve, rate):
         raise UserError(
-            f"no threshold for {rate:g} false positives per frame: all validation candidates together have"
+            f"no threshold for {rate:g} false positives per {item}: all validation candidates together have"
             f" {curve.false_positives_per_frame[-1]:.2f}; choose a lower rate"
         )
-    return _finite(froc.operating_point(curve, rate, by).threshold, f"{rate:g} false positives per frame")
+    return _finite(froc.operating_point(curve, rate, by).threshold, f"{rate:g} false positives per {item}")
 
 
 def chosen_share(labels: np.ndarray, scores: np.ndarray, share: float) -> float:

@@ -36,6 +36,7 @@ from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS
 from pycaffe_ext.evaluation.margins import MARGINS, Margins
 from pycaffe_ext.evaluation.multiplicity import holm
 from pycaffe_ext.evaluation.study_figures import StudyFigures
+from pycaffe_ext.evaluation.words import POLYPS, Words
 from pycaffe_ext.schemes import SCRATCH, STAGES
 
 DEEP, MODERATE = 1 / 4, 5 / 8  # of the stages, from the input: AlexNet's conv1-conv2 and conv3-conv5
@@ -178,6 +179,7 @@ class Family:
     figures: StudyFigures
     courses: Mapping[str, Mapping[int, Course]]
     margins: Margins
+    words: Words
     who: Roles = field(init=False)
 
     def __post_init__(self) -> None:
@@ -190,17 +192,18 @@ def claims(
     figures: StudyFigures,
     courses: Mapping[str, Mapping[int, Course]],
     margins: Margins = MARGINS,
+    words: Words = POLYPS,
 ) -> list[Claim]:
     """The paper's claims in its order, for the largest family of nets, then what can be tested of the others.
 
     methods : the nets, without the detector        detector : its name in the figures
     figures : of all nets and the detector        courses : name -> seed -> its validation
-    margins : of non-inferiority, stated beforehand
+    margins : of non-inferiority, stated beforehand        words : what frames and lesions are called
     """
     found: list[Claim] = []
     by_family = families(methods)
     for name, own in by_family.items():
-        family = Family(own, detector, figures, courses, margins)
+        family = Family(own, detector, figures, courses, margins, words)
         rows = [make(family) for make in CLAIMS]
         if found:
             rows = [row for row in rows if row.test is not None]
@@ -223,13 +226,14 @@ def _tested(claim: Claim, test: Callable[[], Test | SignTest]) -> Claim:
         return replace(claim, reason=str(error))
 
 
-def _mean_rates(figures: StudyFigures) -> str:
-    return f"sensitivity by polyp, mean at {', '.join(f'{rate:g}' for rate in figures.rates)} false positives a frame"
+def _mean_rates(family: Family) -> str:
+    rates, words = ", ".join(f"{rate:g}" for rate in family.figures.rates), family.words
+    return f"sensitivity by {words.target}, mean at {rates} false positives a {words.item}"
 
 
-def _check_groups(figure: Figure) -> None:
+def _check_groups(figure: Figure, words: Words) -> None:
     if figure.groups < ENOUGH_GROUPS:
-        raise Untested(f"a test set has {figure.groups} groups with polyps; {ENOUGH_GROUPS} are needed")
+        raise Untested(f"a test set has {figure.groups} groups with {words.target}s; {ENOUGH_GROUPS} are needed")
 
 
 def _difference(
@@ -245,7 +249,7 @@ def _difference(
     text = f"{_named(first)} minus {_named(second)}" if first and second else "-"
 
     def test() -> Test:
-        _check_groups(figure)
+        _check_groups(figure, family.words)
         if not first or not second:
             raise Untested("the nets that it speaks of were not run with one architecture, width and donor")
         weights = mean_difference(family.figures.chosen(first), family.figures.chosen(second))
@@ -264,13 +268,13 @@ def _every(family: Family, statement: str, first: Sequence[str], second: Sequenc
     text = f"each of {', '.join(first)} minus {second[0]}" if first and second else "-"
 
     def test() -> Test:
-        _check_groups(figures.mean)
+        _check_groups(figures.mean, family.words)
         if not first or not second:
             raise Untested("the nets that it speaks of were not run with one architecture, width and donor")
         other = figures.chosen(second)
         return every_test(figures.mean, {name: mean_difference(figures.chosen([name]), other) for name in first})
 
-    return _tested(Claim(statement, text, _mean_rates(figures)), test)
+    return _tested(Claim(statement, text, _mean_rates(family)), test)
 
 
 def _beat(statement: str, first: str, second: str, lowest: bool = False) -> Callable[[Family], Claim]:
@@ -279,11 +283,11 @@ def _beat(statement: str, first: str, second: str, lowest: bool = False) -> Call
     def make(family: Family) -> Claim:
         figures = family.figures
         rate = min(figures.rates)
-        at = f" at {rate:g} false positives a frame"
+        at, title = f" at {rate:g} false positives a {family.words.item}", f"sensitivity by {family.words.target}"
         sides = getattr(family.who, first), getattr(family.who, second)
         if lowest:
-            return _difference(family, statement + at, *sides, figures.sensitivity[rate], f"sensitivity by polyp{at}")
-        return _difference(family, statement, *sides, figures.mean, _mean_rates(figures))
+            return _difference(family, statement + at, *sides, figures.sensitivity[rate], title + at)
+        return _difference(family, statement, *sides, figures.mean, _mean_rates(family))
 
     return make
 
@@ -302,7 +306,7 @@ def _as_good(family: Family) -> Claim:
     statement = "Deep tuning is as good as training from scratch or better"
     who, figures = family.who, family.figures
     margin = family.margins.sensitivity
-    return _difference(family, statement, who.deep, who.scratch, figures.mean, _mean_rates(figures), margin)
+    return _difference(family, statement, who.deep, who.scratch, figures.mean, _mean_rates(family), margin)
 
 
 def _as_good_by_auc(family: Family) -> Claim:
@@ -318,7 +322,7 @@ def _grows(family: Family) -> Claim:
     text = f"rise from {min(tuned, key=tuned.__getitem__)} to {max(tuned, key=tuned.__getitem__)}" if tuned else "-"
 
     def test() -> Test:
-        _check_groups(figure)
+        _check_groups(figure, family.words)
         if len(tuned) < LEAST_DEPTHS:
             raise Untested(f"{len(tuned)} depths were run; a claim about growth needs {LEAST_DEPTHS}")
         return contrast_test(figure, rise(np.array([tuned.get(name, np.nan) for name in family.figures.schemes])))

@@ -1,20 +1,21 @@
-"""Which frames and candidates a report shows: chosen by rule, from the scores of one net on the test frames."""
+"""Which items and candidates a report shows: chosen by rule, from the scores of one net on the test items."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from pycaffe_ext import detector
-from pycaffe_ext.data.frames import Frame, read_frame, read_mask
+from pycaffe_ext.applications.detecting import Detecting
+from pycaffe_ext.data.items import Item
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.report.montage import CloseUp, Scene
 from pycaffe_ext.runs.finished import RunFiles
 
-SCENES, BARE = 6, 2  # frames that are shown, and how many of them without a polyp
-SHOWN = 6  # candidates in a frame, or of a kind
+SCENES, BARE = 6, 2  # items that are shown, and how many of them without a lesion
+SHOWN = 6  # candidates in an item, or of a kind
 KINDS = {
     "hits": "hits that score highest",
     "missed": "hits that score lowest",
@@ -24,7 +25,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Example:
-    """A test candidate: its frame and rank there, whether it hits a polyp, the net's and the detector's scores."""
+    """A test candidate: its item and rank there, whether it hits a lesion, the net's and the detector's scores."""
 
     frame: str
     candidate: int
@@ -36,7 +37,7 @@ class Example:
 def extremes(run: RunFiles, count: int = SHOWN) -> dict[str, list[Example]]:
     """KINDS -> the `count` most extreme test candidates by the net's score, at most one of each group.
 
-    One of each video: its frames are alike, and one polyp would fill the page.
+    One of each group: frames of a video are alike, and one lesion would fill the page.
     """
     own = run.evaluation
     score, hit = own.cases.score, own.cases.lesion > 0
@@ -63,7 +64,7 @@ def _example(run: RunFiles, row: int) -> Example:
 
 
 def shown_frames(run: RunFiles, count: int = SCENES, bare: int = BARE) -> list[str]:
-    """Names of test frames spread evenly over the test set, `bare` of them without polyps if there are such."""
+    """Names of test items spread evenly over the test set, `bare` of them without lesions if there are such."""
     names, lesions = np.array(run.test.items), run.test.samples.targets
     without = _spread(np.flatnonzero(lesions == 0), bare)
     return names[[*_spread(np.flatnonzero(lesions), count - len(without)), *without]].tolist()
@@ -76,46 +77,50 @@ def _spread(rows: np.ndarray, count: int) -> list[int]:
 
 
 class Pictures:
-    """Frames, masks and boxes of a run's test candidates.
+    """Items and places of a run's test candidates, as pictures.
 
-    frames : name -> Frame, of the data set that was packed; those that are shown are compared with what was packed.
+    items : name -> item, of the data set that was packed; those that are shown are compared with what was packed.
     """
 
-    def __init__(self, run: RunFiles, frames: Mapping[str, Frame], names: Collection[str]) -> None:
-        self.frames, self.run = frames, run
+    def __init__(self, run: RunFiles, items: Mapping[str, Item], names: Collection[str]) -> None:
+        self.items, self.run = items, run
+        self.application: Detecting[Any] = run.application
         place = {name: i for i, name in enumerate(run.test.items)}
         self.rows = {name: np.flatnonzero(run.test.samples.item == place[name]) for name in names}
         for name in names:
             self._check(name)
 
     def _check(self, name: str) -> None:
-        """The masks must say of the boxes what they said when these were packed."""
+        """The ground truth must say of the places what it said when these were packed."""
         folder, samples = self.run.packed.found, self.run.test.samples
-        if name not in self.frames:
-            raise UserError(f"{folder}: frame {name} is no longer in the data set; the report shows it")
+        word = self.application.words[0]
+        if name not in self.items:
+            raise UserError(f"{folder}: {word} {name} is no longer in the data set; the report shows it")
         rows = self.rows[name]
-        if not np.array_equal(detector.inside(samples.place[rows], self.mask(name)), samples.target[rows] > 0):
-            raise UserError(f"{self.frames[name].mask}: the mask has changed since {folder} was packed; run again")
-
-    def image(self, name: str) -> np.ndarray:
-        return read_frame(self.frames[name])
-
-    def mask(self, name: str) -> np.ndarray:
-        return read_mask(self.frames[name])
+        if not np.array_equal(self.application.hits(self.items[name], samples.place[rows]), samples.target[rows] > 0):
+            raise UserError(f"the ground truth of {word} {name} has changed since {folder} was packed; run again")
 
     def scene(self, run: RunFiles, name: str, count: int = SHOWN) -> Scene:
-        """A frame with its `count` candidates that the net scores highest."""
+        """An item and the `count` candidates that the net scores highest, as far as the best one's sight has them."""
         own = run.evaluation
         rows = self.rows[name]
         rows = rows[np.argsort(-own.cases.score[rows], kind="stable")]
         best = rows[:count]
-        boxes = self.run.test.samples.place[best]
+        sight = self.application.sight(self.items[name], self.run.test.samples.place[best])
+        seen = best[sight.shown]
         title = f"{_short(name)}\nbest {len(best)} of {len(rows)} candidates"
-        return Scene(self.image(name), self.mask(name), boxes, own.cases.score[best], own.cases.lesion[best] > 0, title)
+        if len(seen) < len(best):
+            title += f", {len(seen)} in this slice"
+        scores = own.cases.score[seen], own.cases.lesion[seen] > 0, np.flatnonzero(sight.shown) + 1
+        return Scene(sight.image, sight.mask, sight.boxes[sight.shown], *scores, title)
+
+    def place(self, one: Example) -> np.ndarray:
+        """(1, k) where a candidate lies."""
+        return self.run.test.samples.place[self.rows[one.frame][[one.candidate]]]
 
     def close_up(self, one: Example) -> CloseUp:
-        box = self.run.test.samples.place[self.rows[one.frame][one.candidate]]
-        return CloseUp(self.image(one.frame), self.mask(one.frame), box, one.hit, f"{one.score:.3f}")
+        sight = self.application.sight(self.items[one.frame], self.place(one))
+        return CloseUp(sight.image, sight.mask, sight.boxes[0], one.hit, f"{one.score:.3f}")
 
 
 def example_rows(found: Mapping[str, Sequence[Example]]) -> list[tuple]:

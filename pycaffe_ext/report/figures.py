@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pycaffe_ext.evaluation import froc, intervals, roc
+from pycaffe_ext.evaluation.words import POLYPS, Words
 from pycaffe_ext.plotting import BASELINE, BLACK, COLOURS, HEIGHT, TITLE, Style, legend_below, page, save, styles
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ RATES = (0.5, 1, 2, 4)  # false positives per frame
 FRACTIONS = (0.05, 0.1, 0.2)  # of the false candidates
 DETECTOR = "hand-crafted detector"
 FEW = 2  # curves whose legend has room inside the axes
-SENSITIVITY = {"lesion": "sensitivity (polyps found)", "frame": "sensitivity (frames with a polyp found)"}
 
 
 class Band(NamedTuple):
@@ -51,13 +51,14 @@ def froc_figure(
     limit: float = 8,
     title: str = "",
     looks: Mapping[str, Style] | None = None,
+    words: Words = POLYPS,
 ) -> None:
     """Write FROC curves as PNG: sensitivity against false positives per frame, to the longest's end or to `limit`.
 
     curves : name -> curve, in the order of the legend        baseline : the hand-crafted detector's own scores
     by : "lesion" or "frame"        bands : name -> e.g. bootstrap interval, drawn shaded
     rates : where every curve that reaches them has an error bar, the exact binomial 95 % interval; () for none.
-    looks : name -> style; unset: by order.
+    looks : name -> style; unset: by order.   words : what frames and lesions are called.
     """
     figure, axes = page(height=_height(curves))
     looks = {**(looks or styles(list(curves))), DETECTOR: BASELINE}
@@ -80,8 +81,8 @@ def froc_figure(
             axes.fill_between(band.rates, band.low, band.high, color=looks[name].colour, alpha=0.15, linewidth=0)
     axes.set(xlim=(0, limit), ylim=(0, 1.01))
     axes.set_title(title, fontsize=TITLE)
-    axes.set_xlabel("false positives per frame")
-    axes.set_ylabel(SENSITIVITY[by])
+    axes.set_xlabel(f"false positives per {words.item}")
+    axes.set_ylabel(words.sensitivity(by))
     _legend(figure, axes, len(drawn), _explanation(len(drawn), bool(rates), bool(bands)))
     save(figure, path)
 
@@ -93,6 +94,7 @@ def roc_figure(
     fractions: Sequence[float] = FRACTIONS,
     title: str = "",
     looks: Mapping[str, Style] | None = None,
+    words: Words = POLYPS,
 ) -> None:
     """Write ROC curves of candidates as PNG; the legend has the AUC of each, which is over all candidates.
 
@@ -111,7 +113,7 @@ def roc_figure(
     axes.plot([0, 1], [0, 1], color="#bbbbbb", lw=0.8, zorder=0)
     axes.set(xlim=(0, 1), ylim=(0, 1.01))
     axes.set_title(title, fontsize=TITLE)
-    axes.set_xlabel("false-positive fraction (share of the candidates that hit no polyp)")
+    axes.set_xlabel(f"false-positive fraction (share of the candidates that hit no {words.target})")
     axes.set_ylabel("sensitivity (share of the candidates that hit one)")
     explained = _explanation(len(scores), bool(fractions), False)
     _legend(figure, axes, len(scores), "area under the curve" + (f"; {explained}" if explained else ""))

@@ -15,6 +15,8 @@ from pycaffe_ext.plotting import BLACK, COLOURS, DPI, SMALL, TITLE, WIDTH, empty
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from pycaffe_ext.applications.detecting import Sheet, Sight
+
 HIT, FALSE = COLOURS[0], COLOURS[1]
 SHIFT_NAMES = {(0.0, 0.0): "centre", (-0.1, 0.0): "left", (0.1, 0.0): "right", (0.0, -0.1): "up", (0.0, 0.1): "down"}
 CONTEXT = 2.2  # side of a close-up, in longer sides of the box
@@ -24,18 +26,21 @@ GAP = 3  # pixels between the patches of a mosaic
 @dataclass(frozen=True)
 class Scene:
     """A frame with candidates: image (H, W, 3) uint8 BGR, mask (H, W) bool, boxes (n, 4) x, y, width, height in pixels,
-    score (n,) of the net, hit (n,) bool, best first; and what is written above it."""
+    score (n,) of the net, hit (n,) bool, best first, and their numbers from 1; and what is written above it."""
 
     image: np.ndarray
     mask: np.ndarray
     boxes: np.ndarray
     score: np.ndarray
     hit: np.ndarray
+    number: np.ndarray
     title: str
 
 
-def candidates_figure(path: Path, scenes: Sequence[Scene], title: str = "", columns: int = 3) -> None:
-    """Write test frames as PNG: outline of the mask, numbered boxes of candidates, their scores under the frame."""
+def candidates_figure(
+    path: Path, scenes: Sequence[Scene], title: str = "", columns: int = 3, target: str = "polyp"
+) -> None:
+    """Write test items as PNG: outline of the mask, numbered boxes of candidates, their scores under the picture."""
     rows = -(-len(scenes) // columns)
     tallest = max(scene.image.shape[0] / scene.image.shape[1] for scene in scenes)
     figure, panels = page(rows, columns, rows * (tallest * WIDTH / columns + 0.68) + 0.5, grid=False, squeeze=False)
@@ -46,10 +51,10 @@ def candidates_figure(path: Path, scenes: Sequence[Scene], title: str = "", colu
         _outline(axes, scene.mask)
         # the best is drawn last: it must not lie under the others
         for number in reversed(range(len(scene.boxes))):
-            _box(axes, scene.boxes[number], scene.hit[number], str(number + 1))
+            _box(axes, scene.boxes[number], scene.hit[number], str(scene.number[number]))
         axes.set_title(scene.title, fontsize=SMALL)
         axes.set_xlabel(_scores(scene), fontsize=SMALL - 1.5)
-    _key(figure)
+    _key(figure, target)
     figure.suptitle(title, fontsize=TITLE)
     save(figure, path)
 
@@ -105,6 +110,47 @@ def _view_boxes(axes: Axes, box: Sequence[float], frame: tuple[int, int], origin
             axes.add_patch(Rectangle(corner, right - left, bottom - top, fill=False, ec=colour, **own))
 
 
+def sheet_figure(path: Path, sight: Sight, sheet: Sheet, title: str = "") -> None:
+    """Write all patches of one candidate as PNG: its picture, the channels of the plain patches, then the patches in
+    rows and columns, as the net has them: three channels."""
+    figure = empty_page(7.4)
+    parts = figure.subplot_mosaic(
+        [["item", "near"], ["planes", "planes"], ["views", "views"]], height_ratios=(1.15, 0.42, 1.5)
+    )
+    left, top, right, bottom = surroundings(sight.boxes[0], sight.image.shape[:2])
+    picture(parts["item"], sight.image[:, :, ::-1])
+    picture(parts["near"], sight.image[top:bottom, left:right, ::-1])
+    _outline(parts["item"], sight.mask)
+    _outline(parts["near"], sight.mask[top:bottom, left:right])
+    for name, corner in (("item", (0, 0)), ("near", (left, top))):
+        _box(parts[name], sight.boxes[0] - [*corner, 0, 0], True)
+    parts["item"].set_title(title, fontsize=SMALL)
+    channels = [np.repeat(plane[None], 3, axis=0) for _, plane in sheet.planes]
+    _tiles(parts["planes"], np.stack(channels)[None], [""], [f"{name}".replace(", ", "\n") for name, _ in sheet.planes])
+    _tiles(parts["views"], sheet.patches, sheet.rows, sheet.columns, sheet.blocks)
+    save(figure, path)
+
+
+def _tiles(
+    axes: Axes,
+    patches: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    blocks: Sequence[str] = (),
+) -> None:
+    """Draw (rows, columns, 3, S, S) BGR patches beside each other, with names; `blocks` of equal width stand above."""
+    side = patches.shape[-1]
+    padded = np.pad(patches[:, :, ::-1], ((0, 0), (0, 0), (0, 0), (0, GAP), (0, GAP)), constant_values=255)
+    step = side + GAP
+    picture(axes, padded.transpose(0, 3, 1, 4, 2).reshape(len(rows) * step, len(columns) * step, 3))
+    axes.set_xticks([i * step + side / 2 for i in range(len(columns))], columns, fontsize=SMALL - 1.5)
+    axes.set_yticks([i * step + side / 2 for i in range(len(rows))], rows, fontsize=SMALL - 1)
+    axes.tick_params(length=0)
+    wide = len(columns) * step / max(len(blocks), 1)
+    for i, name in enumerate(blocks):
+        axes.text((i + 0.5) * wide, -side / 12, name, ha="center", va="bottom", fontsize=SMALL)
+
+
 def mosaic(patches: np.ndarray) -> np.ndarray:
     """Patches (120, 3, S, S) BGR in the order of VIEWS as one RGB picture: a column for each scale and shift."""
     count, side = len(SCALES) * len(SHIFTS), patches.shape[-1]
@@ -127,7 +173,7 @@ class CloseUp:
     caption: str
 
 
-def close_ups_figure(path: Path, rows: Mapping[str, Sequence[CloseUp]], title: str = "") -> None:
+def close_ups_figure(path: Path, rows: Mapping[str, Sequence[CloseUp]], title: str = "", target: str = "polyp") -> None:
     """Write candidates with their surroundings as PNG, a row for each kind, with box and outline of the mask."""
     columns = max(map(len, rows.values()))
     figure, panels = page(len(rows), columns, len(rows) * (WIDTH / columns + 0.32) + 0.6, grid=False, squeeze=False)
@@ -141,7 +187,7 @@ def close_ups_figure(path: Path, rows: Mapping[str, Sequence[CloseUp]], title: s
             _box(axes, one.box - [left, top, 0, 0], one.hit)
             axes.set_xlabel(one.caption, fontsize=SMALL - 1)
         line[0].set_title(kind, fontsize=SMALL + 1, loc="left")
-    _key(figure)
+    _key(figure, target)
     figure.suptitle(title, fontsize=TITLE)
     save(figure, path)
 
@@ -187,18 +233,18 @@ def _box(axes: Axes, box: Sequence[float], hit: bool, number: str = "") -> None:
 
 def _scores(scene: Scene) -> str:
     said = [
-        f"{i + 1}: {score:.2f}{' hit' * bool(hit)}"
-        for i, (score, hit) in enumerate(zip(scene.score, scene.hit, strict=True))
+        f"{number}: {score:.2f}{' hit' * bool(hit)}"
+        for number, score, hit in zip(scene.number, scene.score, scene.hit, strict=True)
     ]
     half = -(-len(said) // 2)
     return "\n".join("   ".join(part) for part in (said[:half], said[half:]) if part) or "no candidate"
 
 
-def _key(figure: object) -> None:
+def _key(figure: object, target: str) -> None:
     from matplotlib.lines import Line2D
 
     lines = [
-        Line2D([], [], color=HIT, lw=1.8, label="candidate that hits a polyp"),
+        Line2D([], [], color=HIT, lw=1.8, label=f"candidate that hits a {target}"),
         Line2D([], [], color=FALSE, lw=1.8, ls="--", label="false positive"),
         Line2D([], [], color="white", lw=1.4, label="ground truth", path_effects=_black_edge()),
     ]

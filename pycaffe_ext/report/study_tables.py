@@ -11,9 +11,10 @@ from pycaffe_ext.applications.packed import RECORD
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import roc
 from pycaffe_ext.evaluation.contrasts import Figure
-from pycaffe_ext.evaluation.metrics.detection import ENDPOINT_RATE
+from pycaffe_ext.evaluation.metrics.detection import Detection
 from pycaffe_ext.evaluation.seeds import SeedInterval, scheme_interval, seed_interval
 from pycaffe_ext.evaluation.study_figures import StudyFigures, study_figures
+from pycaffe_ext.evaluation.words import ENDPOINT_RATE, POLYPS, Words
 from pycaffe_ext.report import study_parts
 from pycaffe_ext.report.depth import Seeds, shown
 from pycaffe_ext.report.figures import DETECTOR
@@ -23,7 +24,7 @@ from pycaffe_ext.runs.finished import RunFiles, Study
 Rows = list[tuple[Any, ...]]
 
 SPLITS = ("train", "val", "test")
-STAGES = {  # column of counts.csv -> its name in the report
+STAGES = {  # column of counts.csv -> its name in the report, both as Words.columns makes them
     "groups": "groups (videos, patients)",
     "frames": "frames",
     "frames_with_polyps": "… with polyps",
@@ -65,28 +66,40 @@ AUC_HEADER = ("level", "name", *INTERVAL)
 RESULT_HEADER = ("name", "figure", *INTERVAL)
 
 
+def words_of(run: RunFiles) -> Words:
+    """What the run's application, which detects, calls its items and lesions."""
+    metric = run.application.metric
+    assert isinstance(metric, Detection)
+    return metric.words
+
+
 def counts(run: RunFiles) -> dict[str, dict[str, int]]:
     """split -> stage (keys of STAGES) -> how many, from the record of a run's packed data.
 
     Raises UserError if that was written by an earlier version.
     """
     try:
-        return {split: dict(zip(STAGES, _stages(run.packed.facts[split]), strict=True)) for split in SPLITS}
+        words = words_of(run)
+        return {
+            split: dict(zip(words.columns(STAGES), _stages(run.packed.facts[split], words), strict=True))
+            for split in SPLITS
+        }
     except (KeyError, TypeError):
         raise UserError(
             f"{run.packed.folder / RECORD} is of an earlier version; remove that folder and its runs and run again"
         ) from None
 
 
-def _stages(fact: Mapping[str, Any]) -> tuple[int, ...]:
+def _stages(fact: Mapping[str, Any], words: Words) -> tuple[int, ...]:
+    items, targets = f"{words.item}s", f"{words.target}s"
     before, packed = fact["patches_before_balancing"], fact["patches"]
     return (
         fact["groups"],
-        fact["frames"],
-        fact["frames_with_polyps"],
-        fact["frames_without_polyps"],
-        fact["polyps"],
-        round((fact["covered"] or 0) * fact["polyps"]),
+        fact[items],
+        fact[f"{items}_with_{targets}"],
+        fact[f"{items}_without_{targets}"],
+        fact[targets],
+        round((fact["covered"] or 0) * fact[targets]),
         fact["candidates"],
         fact["positive_candidates"],
         fact["negative_candidates"],
@@ -102,11 +115,10 @@ def count_rows(found: Mapping[int, Mapping[str, Mapping[str, int]]]) -> Rows:
     return [(seed, split, *stages.values()) for seed, splits in found.items() for split, stages in splits.items()]
 
 
-def counts_table(found: Mapping[str, Mapping[str, int]]) -> Table:
+def counts_table(found: Mapping[str, Mapping[str, int]], words: Words = POLYPS) -> Table:
     """The counts of a seed for a reader, a line for each stage."""
-    rows = [
-        (text, *(f"{found[split][stage]:,}".replace(",", " ") for split in SPLITS)) for stage, text in STAGES.items()
-    ]
+    stages = zip(words.columns(STAGES), words.columns(STAGES.values()), strict=True)
+    rows = [(text, *(f"{found[split][stage]:,}".replace(",", " ") for split in SPLITS)) for stage, text in stages]
     return Table(("", "training", "validation", "test"), rows, "counts.csv", (counts,))
 
 
@@ -144,14 +156,18 @@ def run_rows(study: Study) -> Rows:
     ]
 
 
-def results(study: Study, figures: StudyFigures, overlap: float) -> dict[str, dict[str, SeedInterval]]:
+def results(
+    study: Study, figures: StudyFigures, overlap: float, words: Words = POLYPS
+) -> dict[str, dict[str, SeedInterval]]:
     """name -> figure -> mean over seeds: sensitivities by lesion, the primary endpoint first, and AUCs.
 
     figures : of the study's nets and the detector        overlap : of the seeds' test sets
     The intervals of "patch AUC" know the test groups by their overlap alone: the scores of patches are not kept.
     """
     rates = sorted(figures.rates, key=lambda rate: (rate != ENDPOINT_RATE, rate))
-    columns: dict[str, Figure] = {f"sensitivity at {rate:g} FP a frame": figures.sensitivity[rate] for rate in rates}
+    columns: dict[str, Figure] = {
+        f"sensitivity at {rate:g} FP a {words.item}": figures.sensitivity[rate] for rate in rates
+    }
     columns["candidate AUC"] = figures.auc
     found = {
         name: {text: scheme_interval(figure, place, overlap) for text, figure in columns.items()}

@@ -155,11 +155,11 @@ KEY = (
 AUC_KEY = "DeLong's test takes candidates as independent; the bootstrap by group does not."
 
 
-def table(comparisons: Sequence[Comparison], made_by: Functions) -> Table:
+def table(comparisons: Sequence[Comparison], made_by: Functions, item: str = "frame") -> Table:
     """Table S1 for a reader: a line for each pair and operating point, with both verdicts as > = <."""
     header = (
         "pair",
-        "FP a frame",
+        f"FP a {item}",
         "first",
         "second",
         "difference [95 %]",
@@ -219,14 +219,16 @@ def auc_table(comparisons: Sequence[AucComparison], made_by: Functions) -> Table
     return Table(header, lines, "auc_pairs.csv", made_by)
 
 
-def operating_table(comparisons: Sequence[Comparison], rates: Sequence[float], made_by: Functions) -> Table:
+def operating_table(
+    comparisons: Sequence[Comparison], rates: Sequence[float], made_by: Functions, item: str = "frame"
+) -> Table:
     """A row for each curve: its sensitivity at each rate with the exact 95 % interval and that by group."""
     points: dict[str, dict[float, Point]] = {}
     for row in comparisons:
         for name, point in ((row.first, row.first_point), (row.second, row.second_point)):
             points.setdefault(name, {})[row.rate] = point
     rows = [(name, *map(_point_text, own.values())) for name, own in points.items()]
-    return Table(("", *(f"{rate:g} FP a frame" for rate in rates)), rows, made_by=made_by)
+    return Table(("", *(f"{rate:g} FP a {item}" for rate in rates)), rows, made_by=made_by)
 
 
 def _point_text(point: Point) -> str:

@@ -20,13 +20,12 @@ from typing import Any
 import numpy as np
 
 from pycaffe_ext.applications import packed, preparation, registry, sample_tables
-from pycaffe_ext.applications.base import Application, Collection
+from pycaffe_ext.applications.base import Application, Collection, say_about
 from pycaffe_ext.applications.packed import Packed
 from pycaffe_ext.applications.preparation import Found, Prepared, Say
 from pycaffe_ext.data import groups, pack, similar
 from pycaffe_ext.data.frames import fingerprint
 from pycaffe_ext.data.similar import Similar
-from pycaffe_ext.data.sources import left_out_text
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.runs.settings import DataRequest, TestSet, short_hash
 
@@ -118,8 +117,7 @@ def prepare(
     What is packed is one split, called "test".  Raises UserError for unusable data, and where what lies in the folders
     is not what belongs there.
     """
-    if outside.collection.left_out:
-        say(left_out_text(list(outside.collection.left_out)))
+    say_about(outside.collection, say)
     folder = trained.found / f"{PREFIX}{outside.name}"
     folder.mkdir(exist_ok=True)
     with preparation.alone(folder, say):

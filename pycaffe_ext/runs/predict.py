@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,7 @@ def predict(
             if not tables:
                 write_table(part / TABLE, application, run.packed.classes, items, samples, probability)
             if overlays:
-                drawn = _overlays(application, run.packed.classes, items, samples, probability)
-                _draw(part / OVERLAYS, source, items, drawn)
+                _draw(part / OVERLAYS, source, application, run.packed.classes, items, samples, probability)
     first = out / (tables[0].file if tables else TABLE)
     say(f"{first}: {len(samples)} {application.words[1]}s in {len(items)} {application.words[0]}s")
     return out
@@ -89,6 +89,9 @@ def sources_of(data: Path, cache: Path, application: Application[Any, Any]) -> S
         return Source(list(application.pictures(data, cache / "videos").items()))
     if not data.exists():
         raise UserError(f"DATA={data}: no such file or folder; give a picture, a folder of pictures or a video")
+    if ending(data) not in application.endings and not set(SUFFIXES) & set(application.endings):
+        endings, word = ", ".join(application.endings), application.words[0]
+        raise UserError(f"DATA={data}: not a {word} ({endings}); give one, or a folder of {word}s")
     if ending(data) in decode.SUFFIXES:
         (frames,) = decode.decode([(data, False)], cache / "video")
         return Source([(f"{data.stem}/{path.stem}", path) for path in sorted(frames.glob("*.png"))], data)
@@ -97,7 +100,7 @@ def sources_of(data: Path, cache: Path, application: Application[Any, Any]) -> S
             stored.header(data)
     except UserError as error:
         raise UserError(f"DATA={data}: neither a picture nor a video ({error})") from None
-    return Source([(data.stem, data)])
+    return Source([(data.name[: -len(ending(data))] or data.name, data)])
 
 
 def probabilities(run: RunFiles, items: Sequence[Any], samples: Samples, machine: Machine, work: Path) -> Floats:
@@ -145,29 +148,33 @@ def _rows(items: Sequence[Any], samples: Samples, probability: Floats) -> Iterat
         yield items[samples.item[row]].name, int(samples.number[row]), *place, *chances, *score[row]
 
 
-def _draw(folder: Path, source: Source, items: Sequence[Any], pictures: Iterator[Picture]) -> None:
-    folder.mkdir()
-    if source.video is not None:
-        write_video(folder / f"{source.video.stem}.mp4", pictures, _rate(source.video))
-        return
-    for item, picture in zip(items, pictures, strict=True):
-        path = folder / f"{item.name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with writing(path, "wb") as file:
-            file.write(cv2.imencode(".png", picture)[1].tobytes())
-
-
-def _overlays(
+def _draw(
+    folder: Path,
+    source: Source,
     application: Application[Any, Any],
     classes: Sequence[str],
     items: Sequence[Any],
     samples: Samples,
     probability: Floats,
-) -> Iterator[Picture]:
-    ends = np.searchsorted(samples.item, np.arange(len(items) + 1))
-    for i, item in enumerate(bar(items, "drawing", unit="picture")):
-        rows = slice(int(ends[i]), int(ends[i + 1]))
-        yield application.overlay(item, samples.place[rows], probability[rows], classes)
+) -> None:
+    folder.mkdir()
+    ends = np.searchsorted(samples.item, np.arange(len(items) + 1)).tolist()
+    own = [slice(start, end) for start, end in pairwise(ends)]
+    drawn = zip(items, own, strict=True)
+    shown = bar(drawn, "drawing", len(items), unit="picture")
+    if source.video is not None:
+        pictures = (application.overlay(item, samples.place[at], probability[at], classes) for item, at in shown)
+        write_video(folder / f"{source.video.stem}.mp4", pictures, _rate(source.video))
+        return
+    for item, at in shown:
+        for name, picture in application.overlays(item, samples.place[at], probability[at], classes).items():
+            _write_picture(folder / f"{'/'.join(filter(None, (item.name, name)))}.png", picture)
+
+
+def _write_picture(path: Path, picture: Picture) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path, "wb") as file:
+        file.write(cv2.imencode(".png", picture)[1].tobytes())
 
 
 def write_video(path: Path, pictures: Iterator[Picture], rate: float) -> None:

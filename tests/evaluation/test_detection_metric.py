@@ -12,6 +12,7 @@ from pycaffe_ext.evaluation import froc, operating, roc
 from pycaffe_ext.evaluation.metrics import detection as results
 from pycaffe_ext.evaluation.metrics.base import PatchScores, TestData
 from pycaffe_ext.evaluation.metrics.detection import Detection, Evaluation, curve_rows, roc_rows, score_rows, summary
+from pycaffe_ext.evaluation.words import Words
 from pycaffe_ext.files import write_csv, write_json
 from tests.evaluation.test_evaluation import random_cases
 
@@ -47,7 +48,7 @@ test_data.__test__ = False
 
 def test_an_evaluation_is_read_back(tmp_path):
     found = evaluation()
-    write_csv(tmp_path / "scores.csv", results.SCORE_HEADER, score_rows(found))
+    write_csv(tmp_path / "scores.csv", Words().score_header, score_rows(found))
     again = Detection().read(tmp_path, test_data(found))
     for who in results.WHO:
         for name in ("frame", "score", "lesion", "lesions"):
@@ -63,7 +64,7 @@ def test_scores_of_other_candidates_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"scores\.csv is missing"):
         Detection().read(tmp_path, test_data(found))
     for wrong in (rows[:-1], rows[1:] + rows[:1], [(*rows[0][:2], 9, *rows[0][3:]), *rows[1:]]):
-        write_csv(tmp_path / "scores.csv", results.SCORE_HEADER, wrong)
+        write_csv(tmp_path / "scores.csv", Words().score_header, wrong)
         with pytest.raises(UserError, match="not the candidates that were tested"):
             Detection().read(tmp_path, test_data(found))
 
@@ -140,7 +141,7 @@ def test_a_single_hit_has_no_interval_of_delong():
 @pytest.mark.parametrize("who", results.WHO)
 def test_the_tables_of_the_curves(tmp_path, who):
     found = evaluation()
-    for name, header, rows in (("froc", results.CURVE_HEADER, curve_rows), ("roc", results.ROC_HEADER, roc_rows)):
+    for name, header, rows in (("froc", Words().curve_header, curve_rows), ("roc", results.ROC_HEADER, roc_rows)):
         write_csv(tmp_path / f"{name}.csv", header, rows(found, who))
         with (tmp_path / f"{name}.csv").open() as file:
             table = list(csv.DictReader(file))

@@ -170,7 +170,8 @@ def test_hits_and_false_positives_differ_by_more_than_colour(tmp_path, drawn):
     mask = np.zeros((100, 120), bool)
     mask[40:60, 40:60] = True
     boxes = np.array([[40, 40, 20, 20], [80, 10, 30, 30]], float)
-    scene = montage.Scene(image, mask, boxes, np.array([0.9, 0.25]), np.array([True, False]), "frame a")
+    numbers = np.array([0.9, 0.25]), np.array([True, False]), np.array([1, 2])
+    scene = montage.Scene(image, mask, boxes, *numbers, "frame a")
     montage.candidates_figure(tmp_path / "c.png", [scene])
     axes = drawn[0].axes[0]
     edges = [patch for patch in axes.patches if patch.get_edgecolor()[:3] != to_rgb("white")]

@@ -18,6 +18,7 @@ from scipy.special import expit, logit
 from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
+from pycaffe_ext.applications.polyp import lesion_areas
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import contrasts
 from pycaffe_ext.report import (
@@ -241,7 +242,7 @@ def test_sensitivity_by_group_and_size_by_brute_force(study, out):
 def test_the_area_of_lesions_in_the_order_of_their_numbers():
     mask = np.zeros((100, 200), bool)
     mask[0:20, 0:40] = mask[60:80, 100:180] = mask[40, 0] = True  # one pixel is a speck, no lesion
-    assert strata.lesion_areas(mask) == pytest.approx([4.0, 8.0])
+    assert lesion_areas(mask) == pytest.approx([4.0, 8.0])
 
 
 def test_a_report_without_masks_has_no_sizes(study, tmp_path, monkeypatch):
@@ -250,7 +251,7 @@ def test_a_report_without_masks_has_no_sizes(study, tmp_path, monkeypatch):
     def gone(material):
         raise UserError("my/frames: no such folder")
 
-    monkeypatch.setattr(strata, "polyp_sizes", gone)
+    monkeypatch.setattr(strata, "lesion_sizes", gone)
     page = report(study[:2], tmp_path / "out").read_text()
     assert "No sizes: my/frames: no such folder." in page and "area, % of the frame" not in page
 
@@ -565,7 +566,7 @@ def test_masks_that_changed_since_packing_are_refused(study, tmp_path, monkeypat
         (folder / "run.json").write_text(json.dumps(record))
     for mask in (moved / "frames" / "masks").rglob("*.png"):
         cv2.imwrite(str(mask), np.roll(cv2.imread(str(mask), 0), 30, axis=1))
-    with pytest.raises(UserError, match="the mask has changed since .* was packed"):
+    with pytest.raises(UserError, match="the ground truth of frame .* has changed since .* was packed"):
         report(own, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -245,7 +245,7 @@ def test_faulty_frames_are_named_in_one_line(frames, tmp_path, kind):
     [
         (("polyp-ft-conv9",), "did you mean 'ft-conv"),
         (("polip-ft-conv3",), "did you mean 'polyp'"),
-        (("pe-ft-conv3",), "cannot be run yet"),
+        (("pe-ft-conv3",), "volumes/ with masks/"),
         (("polyp-ft-fc8", "--data", "nowhere"), "nowhere"),
         (("polyp-ft-fc8", "--weights", "nowhere.caffemodel"), "no such weights"),
         (("polyp-ft-fc8", "--weights", "cut.caffemodel"), "cut.caffemodel"),

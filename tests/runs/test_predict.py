@@ -14,6 +14,7 @@ from pycaffe_ext.applications.polyp import APPLICATION
 from pycaffe_ext.data.columns import read_columns
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.metrics.detection import SCORE_KINDS
+from pycaffe_ext.evaluation.words import Words
 from pycaffe_ext.report.overlay import draw_boxes, with_caption
 from pycaffe_ext.runs import predict as module
 from pycaffe_ext.runs.predict import predict
@@ -42,7 +43,7 @@ def predicted(run, miniature, tmp_path_factory) -> Path:
 @pytest.mark.slow
 def test_test_pictures_get_the_scores_of_the_test(run, predicted):
     rows = {(row["frame"], int(row["candidate"])): row for row in rows_of(predicted / "predictions.csv")}
-    scores = read_columns(run / "scores.csv", SCORE_KINDS)
+    scores = read_columns(run / "scores.csv", dict(zip(Words().score_header, SCORE_KINDS, strict=True)))
     names = list(zip(scores["frame"].tolist(), scores["candidate"].tolist(), strict=True))
     assert len(names) > 20 and set(names) <= rows.keys()
     probability = np.array([float(rows[name]["probability of polyp"]) for name in names])

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycaffe_ext.data.items import Floats
-from pycaffe_ext.data.volumes.geometry import AIR, Geometry, sampled
+from pycaffe_ext.data.volumes.geometry import AIR, Geometry, at_voxels
 from pycaffe_ext.data.volumes.window import EMBOLISM, Window, windowed
 
 EXTENTS = (10.0, 15.0, 20.0)  # mm
 ANGLES = (0.0, 36.0, 72.0, 108.0, 144.0)  # degrees about the axis; at 180 the planes are mirrored
-SHIFTS = (-2.0, 0.0, 2.0)  # mm along the axis
+SHIFTS = (0.0, -2.0, 2.0)  # mm along the axis; the first view is the plain one
 COLUMNS = ("extent_mm", "angle", "shift_mm")
 CHANNELS = ("along the axis", "along it, at a right angle", "across")
 
@@ -71,18 +71,36 @@ def aligned_patches(
     """
     out = np.empty((len(places), 3, size, size), np.uint8)
     for number, (place, view) in enumerate(zip(np.asarray(places, np.float64), views, strict=True)):
-        points = plane_points(place[:3], place[3:], view, size)
-        out[number] = windowed(sampled(values, geometry, points, AIR), window)
+        middle, ends = _corner(place[:3], place[3:], view)
+        planes = _planes(geometry.to_voxels(middle), geometry.to_voxels(ends), view, size)
+        out[number] = windowed(at_voxels(values, planes, AIR), window)
     return out
 
 
 def plane_points(point: Floats, axis: Floats, view: View, size: int) -> NDArray[np.float64]:
     """(3, size, size, 3) points (x, y, z) in mm of the pixels of the three planes."""
-    along, first, second = frame(axis, view.angle)
+    return np.moveaxis(_planes(*_corner(point, axis, view), view, size), 0, -1)
+
+
+def _corner(point: Floats, axis: Floats, view: View) -> tuple[Floats, Floats]:
+    """The middle of the planes, and (3, 3) points 1 mm from it along each of the frame's vectors."""
+    vectors = frame(axis, view.angle)
+    middle = point + view.shift * vectors[0]
+    return middle, middle + vectors
+
+
+def _planes(middle: Floats, ends: Floats, view: View, size: int) -> NDArray[np.float64]:
+    """(3, 3, size, size): coordinates, of which there are three, of the pixels of three planes.
+
+    middle, ends : as `_corner` has them, in mm or in voxels: the way from one to the other is linear.
+    """
+    along, first, second = ends - middle
     place = ((np.arange(size) + 0.5) / size - 0.5) * view.extent
-    middle = point + view.shift * along
-    down, across = place[:, None, None], place[None, :, None]
-    return np.stack([middle + down * a + across * b for a, b in ((along, first), (along, second), (first, second))])
+    out = np.empty((3, 3, size, size))
+    for plane, (a, b) in enumerate(((along, first), (along, second), (first, second))):
+        for i in range(3):
+            np.add((middle[i] + place * a[i])[:, None], place * b[i], out=out[i, plane])
+    return out
 
 
 def frame(axis: Floats, angle: float = 0.0) -> NDArray[np.float64]:

@@ -27,6 +27,7 @@ from pycaffe_ext.data.volumes.volume import Volume
 from pycaffe_ext.errors import UserError
 
 VOLUMES = ("volumes", "volume", "scans", "ct")
+HOMES = (VOLUMES, ("CT_scans",), ("images", "image"))  # where data sets have them, without the masks
 POSITIONS = "positions.csv"
 AXES = ("x", "y", "z")
 Places = dict[str, tuple[Path, ...]]
@@ -65,6 +66,14 @@ def volumes_in(home: Path) -> dict[str, Path]:
         endings = ", ".join(image_files.SUFFIXES)
         raise UserError(f"{home}: no volume in it ({endings}, or folders of DICOM slices)")
     return dict(sorted(found.items()))
+
+
+def unmarked(folder: Path) -> dict[str, Path]:
+    """name -> file or folder of slices of the volumes in a folder that is a series of slices itself, a data set, whose
+    masks are not volumes, or any other."""
+    if dicom.holds_slices(folder):
+        return {folder.resolve().name: folder}
+    return volumes_in(next((home for names in HOMES if (home := child(folder, *names)) is not None), folder))
 
 
 def read_volume(name: str, place: Path, source: str) -> Volume:
@@ -171,9 +180,9 @@ FOLDER = VolumeSource(
     where="yours; without DATA= a phantom is made in this layout",
     layout="""
 FOLDER/
-  volumes/NAME.nii.gz      or volumes/PATIENT/NAME.nii.gz; also .nrrd, .mha, .mhd, or a folder NAME/ of DICOM slices
-  masks/NAME.nii.gz        0 = no clot; one other value: each connected part is a clot; several: each value is one
-  positions.csv            instead of masks/: volume,x,y,z, a point in each clot in mm (LPS); empty = no clot
+  volumes/NAME.nii.gz      or volumes/PATIENT/NAME.nii.gz; .nrrd, .mha; or NAME/ of slices
+  masks/NAME.nii.gz        0 = no clot; one other value: each part a clot; else each value
+  positions.csv            instead of masks/: volume,x,y,z, a point in each clot, mm
   groups.csv               if wanted: volume,group and a line for every volume""",
     look=_look,
     read=find,

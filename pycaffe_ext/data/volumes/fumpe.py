@@ -77,7 +77,7 @@ FUMPE = VolumeSource(
     layout="""
 FOLDER/
   CT_scans/PAT001/*.dcm    the slices
-  GroundTruth/PAT001.mat   the mask, variable Mask; also .nii.gz, .nrrd, .mha, or a folder of DICOM slices""",
+  GroundTruth/PAT001.mat   the mask, variable Mask; or .nii.gz, .nrrd, PAT001/ of slices""",
     look=_look,
     read=find,
 )

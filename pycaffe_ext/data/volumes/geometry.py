@@ -88,6 +88,50 @@ class Geometry:
         return bool(np.abs(self.corners() - other.corners()).max() <= SAME_SHARE * min(self.spacing))
 
 
+@dataclass(frozen=True)
+class Upright:
+    """A volume's array seen with its axes along the patient's z, y, x, as far as they go along these, without a copy.
+
+    order : the array's axes that run along z, y, x most.   flip : whether each runs towards the feet, the front or the
+    right, and is reversed.   size : voxels along the three.
+    """
+
+    order: tuple[int, int, int]
+    flip: tuple[bool, bool, bool]
+    size: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, geometry: Geometry) -> Upright:
+        column = _nearest_axes(geometry.axes)
+        z, y, x = (2 - column[i] for i in (2, 1, 0))
+        down, back, left = (bool(geometry.axes[i, column[i]] < 0) for i in (2, 1, 0))
+        size = geometry.size
+        return cls((z, y, x), (down, back, left), (size[z], size[y], size[x]))
+
+    def view(self, values: NDArray[Any]) -> NDArray[Any]:
+        """A view of (z, y, x) values of the volume."""
+        z, y, x = (slice(None, None, -1 if back else None) for back in self.flip)
+        return values.transpose(self.order)[z, y, x]
+
+    def steps(self, geometry: Geometry) -> Three:
+        """mm of a voxel along the view's axes."""
+        z, y, x = (geometry.step[axis] for axis in self.order)
+        return z, y, x
+
+    def seen(self, voxels: Any) -> NDArray[np.float64]:
+        """(..., 3) places in the view of (..., 3) voxels (z, y, x) of the array."""
+        return self._turned(np.asarray(voxels, np.float64)[..., list(self.order)])
+
+    def voxels(self, places: Any) -> NDArray[np.float64]:
+        """(..., 3) voxels (z, y, x) of the array of (..., 3) places in the view."""
+        found = np.empty(np.shape(places), np.float64)
+        found[..., list(self.order)] = self._turned(np.asarray(places, np.float64))
+        return found
+
+    def _turned(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(self.flip, np.array(self.size) - 1 - places, places)
+
+
 def oriented(geometry: Geometry, axes: str = "LPS", spacing: Three | None = None) -> Geometry:
     """The geometry whose x, y and z axis point as the letters say, and which covers all of the volume.
 
@@ -136,9 +180,13 @@ def resampled(values: Hounsfield, geometry: Geometry, target: Geometry, outside:
 
 def sampled(values: NDArray[Any], geometry: Geometry, points: Floats, outside: float = AIR) -> NDArray[np.float32]:
     """(...) values at (..., 3) points (x, y, z) in mm, linear between voxels; `outside` beyond the volume."""
+    return at_voxels(values, np.moveaxis(geometry.to_voxels(points), -1, 0), outside)
+
+
+def at_voxels(values: NDArray[Any], voxels: Floats, outside: float = AIR) -> NDArray[np.float32]:
+    """(...) values at (3, ...) voxels z, y, x, parts included; as `sampled`."""
     from scipy.ndimage import map_coordinates  # here: it takes a while to load
 
-    voxels = np.moveaxis(geometry.to_voxels(points), -1, 0)
     return np.asarray(map_coordinates(values, voxels, np.float32, order=1, cval=outside))
 
 

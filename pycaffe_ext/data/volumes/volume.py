@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from pycaffe_ext.data.volumes.geometry import Geometry, Hounsfield, Three
 from pycaffe_ext.data.volumes.window import MEDIASTINUM, windowed
 from pycaffe_ext.files import digest
 
+_whole = Lock()  # pictures of volumes are asked for by several threads, but only one volume is read at a time
+
 
 @dataclass(frozen=True)
 class Volume:
@@ -23,6 +26,7 @@ class Volume:
     mask : a file or folder as `clots.read_mask` reads it, None where positions are given or nothing was marked.
     positions : (x, y, z) of each clot in mm, in the patient; empty with a mask, and for a volume without clots.
     same_grid : whether the mask belongs to the volume voxel by voxel, whatever its header states.
+    reach : mm around a position within which a point hits its clot.
     notes : what was left out or chosen while the folder was read, for a person.
     Only the header is read until voxels are asked for; no array is kept.
     """
@@ -36,6 +40,7 @@ class Volume:
     positions: tuple[Three, ...] = ()
     same_grid: bool = False
     notes: tuple[str, ...] = ()
+    reach: float = clots.REACH
 
     def hounsfield(self) -> Hounsfield:
         """(z, y, x) int16; not below -1024."""
@@ -49,15 +54,15 @@ class Volume:
             return None
         return clots.read_mask(self.mask, self.geometry, self.files, compare=not self.same_grid)
 
-    def clots_at(self, points: Floats, within: float = clots.MARGIN, reach: float = clots.REACH) -> tuple[Ints, int]:
+    def clots_at(self, points: Floats, within: float = clots.MARGIN) -> tuple[Ints, int]:
         """(n,) number of the clot that each of (n, 3) points (x, y, z) in mm hits, 0 = none; and how many clots it has.
 
-        within : mm around a clot of the mask that count.   reach : mm around a position.
+        within : mm around a clot of the mask that count; around a position, `reach` does.
         """
         labels = self.labels()
         if labels is not None:
             return clots.clot_in_mask(labels, self.geometry, points, within), int(labels.max(initial=0))
-        return clots.clot_at_positions(np.array(self.positions), points, reach), len(self.positions)
+        return clots.clot_at_positions(np.array(self.positions), points, self.reach), len(self.positions)
 
     def picture(self) -> Picture:
         """(H, W, 3) uint8 BGR: the middle slice in the window of the mediastinum, three equal channels."""
@@ -65,18 +70,26 @@ class Volume:
         if len(self.files) > 1:
             middle = dicom.hounsfield([self.files[depth // 2]], (1, height, width))[0]
         else:
-            middle = self.hounsfield()[depth // 2]
+            with _whole:
+                middle = self.hounsfield()[depth // 2].copy()
         grey = windowed(middle, MEDIASTINUM)
         return np.repeat(grey[..., None], 3, axis=2)
+
+    @property
+    def clots(self) -> int:
+        """How many clots are marked; a mask is read for it."""
+        labels = self.labels()
+        return len(self.positions) if labels is None else int(labels.max(initial=0))
 
     def content(self) -> str:
         """A line that changes with the name, the group, the positions or the bytes of any file."""
         total = hashlib.sha256()
-        for path in self._every_file():
+        for path in self.every_file():
             total.update(f"{path.name}\0{digest(path)}\n".encode(errors="surrogateescape"))
         return f"{self.name}\0{self.group}\0{self.positions!r}\0{total.hexdigest()}\n"
 
-    def _every_file(self) -> list[Path]:
+    def every_file(self) -> list[Path]:
+        """Of the voxels and the mask."""
         marked: list[Path] = []
         if self.mask is not None:
             marked = sorted(filter(Path.is_file, self.mask.iterdir())) if self.mask.is_dir() else [self.mask]

@@ -74,8 +74,12 @@ E = TypeVar("E")
 class Metric(ABC, Generic[E]):
     """How an application's nets are judged; E is the evaluation of one net on the test data."""
 
-    unit: ClassVar[str]  # what is counted, in words
     baseline: ClassVar[str | None] = None  # what the samples' own scores come from: "detector"; None where nothing
+
+    @property
+    @abstractmethod
+    def unit(self) -> str:
+        """What is counted, in words."""
 
     @abstractmethod
     def validation(self, probability: Floats, label: Ints) -> float:

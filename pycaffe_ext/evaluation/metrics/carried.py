@@ -23,14 +23,21 @@ from pycaffe_ext.evaluation.intervals import Interval
 from pycaffe_ext.evaluation.thresholds import Carried
 
 YOUDEN = "highest sensitivity + specificity"
-PER_FRAME, OF_NEGATIVES = "false positives a frame", "share of the negatives"
+OF_NEGATIVES = "share of the negatives"
 Detections = tuple[froc.Cases, np.ndarray]  # scored candidates, and the group of each frame
 
 
 def froc_row(
-    scores: str, name: str, validation: Detections, test: Detections, rate: float, resamples: int, seed: int
+    scores: str,
+    name: str,
+    validation: Detections,
+    test: Detections,
+    rate: float,
+    resamples: int,
+    seed: int,
+    item: str = "frame",
 ) -> dict[str, Any]:
-    """The threshold for at most `rate` false positives a frame, by lesion.  name : of the class, "polyp" """
+    """The threshold for at most `rate` false positives an item, by lesion.  name : of the class, "polyp" """
 
     def reached(of: Detections, threshold: float) -> Carried:
         return thresholds.carried(*of, threshold, wanted=rate, resamples=resamples, seed=seed)
@@ -38,10 +45,10 @@ def froc_row(
     head = {
         "scores": scores,
         "class": name,
-        "criterion": f"at most {rate:g} false positive{'s' * (rate != 1)} a frame",
-        "rate": PER_FRAME,
+        "criterion": f"at most {rate:g} false positive{'s' * (rate != 1)} a {item}",
+        "rate": f"false positives a {item}",
     }
-    return _row(head, lambda: thresholds.chosen(validation[0], rate), reached, validation, test)
+    return _row(head, lambda: thresholds.chosen(validation[0], rate, item=item), reached, validation, test)
 
 
 def class_rows(

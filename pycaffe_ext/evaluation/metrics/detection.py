@@ -25,29 +25,17 @@ from pycaffe_ext.evaluation.metrics.base import (
     patch_auc,
     positive,
 )
+from pycaffe_ext.evaluation.words import ENDPOINT_RATE, ENDS, POLYPS, Words
 
 if TYPE_CHECKING:
     from pycaffe_ext.runs.finished import Study
 
-RATES = (0.5, 1.0, 2.0, 4.0)  # false positives per frame at which sensitivity is reported
+RATES = (0.5, 1.0, 2.0, 4.0)  # false positives per item at which sensitivity is reported
 RESAMPLES = operating.RESAMPLES
-SCORE_HEADER = ("frame", "candidate", "lesion", "probability", "detector")
-SCORE_KINDS = dict(zip(SCORE_HEADER, (str, int, int, float, float), strict=True))
-# False positives per frame of the primary endpoint: the middle of the three operating points of Table S1 here (0.5, 1,
-# 2).  Below it a short test set allows a handful of false positives and sensitivity is ragged; above it the curves of
-# good nets run together.  By lesion, as a physician counts, and over all lesions, those without a candidate included.
-ENDPOINT_RATE = 1.0
-ENDPOINT = "sensitivity at 1 false positive a frame"
-AREA_RATE = 2.0  # false positives per frame up to which the area under the FROC curve is taken
+SCORE_KINDS = (str, int, int, float, float)  # of the columns of scores.csv
+AREA_RATE = 2.0  # false positives per item up to which the area under the FROC curve is taken
 QUOTED_RATES = (1.0, 2.0)  # on the terminal
 WHO = ("network", "detector")
-ENDS = ("", "_exact_low", "_exact_high", "_group_low", "_group_high")
-CURVE_HEADER = (
-    "scores",
-    "threshold",
-    "false_positives_per_frame",
-    *(f"{by}_sensitivity{end}" for by in froc.SENSITIVITIES for end in ENDS),
-)
 ROC_HEADER = ("scores", "threshold", "false_positive_share", *(f"sensitivity{end}" for end in ENDS))
 
 
@@ -90,11 +78,16 @@ class Evaluation:
         return np.asarray(self.group)[self.cases.frame]
 
 
+@dataclass(frozen=True)
 class Detection(Metric[Evaluation]):
     """FROC over candidates, each scored by the mean probability of its patches (paper, section 6)."""
 
-    unit = "sensitivity by polyp, false positives by frame"
+    words: Words = POLYPS
     baseline = "detector"
+
+    @property
+    def unit(self) -> str:
+        return f"sensitivity by {self.words.target}, false positives by {self.words.item}"
 
     def validation(self, probability: Floats, label: Ints) -> float:
         """AUC of patches; anything but class 0 is positive."""
@@ -103,7 +96,7 @@ class Detection(Metric[Evaluation]):
     def evaluate(self, test: TestData, scores: PatchScores) -> Evaluation:
         samples, probability = test.samples, positive(scores.probability)
         network = froc.candidate_scores(scores.sample, probability, len(samples))
-        return _evaluation(
+        return self._evaluation(
             test,
             network,
             patch_label=(scores.label > 0).astype(np.int8),
@@ -112,66 +105,84 @@ class Detection(Metric[Evaluation]):
         )
 
     def result(self, evaluation: Evaluation, seed: int) -> dict[str, Any]:
-        return summary(evaluation, seed)
+        return summary(evaluation, seed, self.words)
 
     def headline(self, result: Mapping[str, Any], of_baseline: bool = False) -> Headline:
         points = result["detector" if of_baseline else "network"]["lesion"]
-        point = next(p for p in points if p["at_most_false_positives_per_frame"] == ENDPOINT_RATE)
+        point = next(p for p in points if p[self._at_most] == ENDPOINT_RATE)
         low, high = point["exact_95"]
-        return Headline(ENDPOINT, point["sensitivity"], low, high)
+        return Headline(self.words.endpoint, point["sensitivity"], low, high)
+
+    @property
+    def _at_most(self) -> str:
+        return f"at_most_false_positives_per_{self.words.item}"
 
     def text(self, result: Mapping[str, Any]) -> list[str]:
         low, high = result["patch_auc_95_delong"]
+        item, target = self.words.item, self.words.target
         lines = [
             f"test: patch AUC {result['patch_auc']:.4f} [{low:.4f}, {high:.4f}],"
-            f" {result['lesions']} polyps in {result['frames']} frames, {result['candidates']} candidates"
+            f" {result['lesions']} {target}s in {result[f'{item}s']} {item}s, {result['candidates']} candidates"
         ]
         for rate in QUOTED_RATES:
             for who in WHO:
-                point = next(p for p in result[who]["lesion"] if p["at_most_false_positives_per_frame"] == rate)
-                lines.append(f"  sensitivity at {rate:g} false positives a frame, {who:8s}: {point_text(point)}")
+                point = next(p for p in result[who]["lesion"] if p[self._at_most] == rate)
+                lines.append(f"  sensitivity at {rate:g} false positives a {item}, {who:8s}: {point_text(point)}")
         return lines
 
     def thresholds(self, validation: Evaluation, test: Evaluation, seed: int) -> list[dict[str, Any]]:
         return [
             carried.froc_row(
                 who,
-                "polyp",
+                self.words.target,
                 (validation.of(who), validation.group),
                 (test.of(who), test.group),
                 ENDPOINT_RATE,
                 RESAMPLES,
                 seed,
+                self.words.item,
             )
             for who in WHO
         ]
 
     def scores(self, evaluation: Evaluation) -> Table:
-        return Table(SCORES, SCORE_HEADER, score_rows(evaluation))
+        return Table(SCORES, self.words.score_header, score_rows(evaluation))
 
     def tables(self, evaluation: Evaluation, seed: int) -> Iterator[Table]:
         yield self.scores(evaluation)
-        for file, header, rows in (("froc.csv", CURVE_HEADER, curve_rows), ("roc.csv", ROC_HEADER, roc_rows)):
+        for file, header, rows in (
+            ("froc.csv", self.words.curve_header, curve_rows),
+            ("roc.csv", ROC_HEADER, roc_rows),
+        ):
             yield Table(file, header, [row for who in WHO for row in rows(evaluation, who, seed)])
 
     def figures(self, folder: Path, evaluation: Evaluation, name: str, title: str) -> list[str]:
         from pycaffe_ext.report import figures
 
         curve, baseline = froc.curve(evaluation.cases), froc.curve(evaluation.baseline)
-        figures.froc_figure(folder / "froc.png", {name: curve}, baseline, title=title)
+        figures.froc_figure(folder / "froc.png", {name: curve}, baseline, title=title, words=self.words)
         return ["froc.png"]
 
     def read(self, run: Path, test: TestData, file: str = SCORES) -> Evaluation:
-        scores = read_columns(run / file, SCORE_KINDS)
+        item = self.words.item
+        kinds = dict(zip(self.words.score_header, SCORE_KINDS, strict=True))
+        scores = read_columns(run / file, kinds)
         samples = test.samples
         known = len(scores["candidate"]) == len(samples) and (
             np.array_equal(scores["candidate"], samples.number)
             and np.array_equal(scores["lesion"], samples.target)
-            and np.array_equal(scores["frame"], np.array(test.items)[samples.item])
+            and np.array_equal(scores[item], np.array(test.items)[samples.item])
         )
         if not known:
             raise UserError(f"{run / file}: not the candidates that were tested; remove the run and repeat it")
-        return _evaluation(test, scores["probability"])
+        return self._evaluation(test, scores["probability"])
+
+    def _evaluation(self, test: TestData, score: np.ndarray, **patches: np.ndarray) -> Evaluation:
+        samples, case = test.samples, None
+        if self.words.case != self.words.item:
+            case = np.unique(test.group, return_inverse=True)[1]
+        both = (froc.Cases(samples.item, own, samples.target, samples.targets, case) for own in (score, samples.score))
+        return Evaluation(*both, test.group, test.items, samples.number, **patches)
 
     def report(self, folder: Path, study: Study, missing: Sequence[str], options: Mapping[str, Any]) -> None:
         from pycaffe_ext.report.detection import pages
@@ -179,13 +190,7 @@ class Detection(Metric[Evaluation]):
         pages.write(folder, study, missing, options)
 
 
-def _evaluation(test: TestData, score: np.ndarray, **patches: np.ndarray) -> Evaluation:
-    samples = test.samples
-    both = (froc.Cases(samples.item, own, samples.target, samples.targets) for own in (score, samples.score))
-    return Evaluation(*both, test.group, test.items, samples.number, **patches)
-
-
-def summary(evaluation: Evaluation, seed: int) -> dict[str, Any]:
+def summary(evaluation: Evaluation, seed: int, words: Words = POLYPS) -> dict[str, Any]:
     """What result.json says of the test: AUCs by patch and by candidate, sensitivities with each kind of interval.
 
     Patches of a candidate are alike, and so are candidates of a video: DeLong's intervals, which take them as
@@ -199,7 +204,7 @@ def summary(evaluation: Evaluation, seed: int) -> dict[str, Any]:
         **_area("patch_auc", evaluation.patch_label, evaluation.patch_probability, patch_group, seed),
         **_area("candidate_auc", evaluation.label, evaluation.cases.score, evaluation.candidate_group, seed),
         **_area("detector_auc", evaluation.label, evaluation.baseline.score, evaluation.candidate_group, seed),
-        "frames": frames,
+        f"{words.item}s": frames,
         "groups": int(np.unique(evaluation.group).size),
         "groups_with_lesions": groups,
         "enough_groups": groups >= ENOUGH_GROUPS,  # else intervals by group are unreliable
@@ -207,16 +212,16 @@ def summary(evaluation: Evaluation, seed: int) -> dict[str, Any]:
         "candidates": int(evaluation.cases.score.size),
         # candidates that share one score: a curve cannot be operated between all and none of them
         "largest_ties": {who: int(np.unique(evaluation.of(who).score, return_counts=True)[1].max()) for who in WHO},
-        "false_positives_per_frame_at_most": float((evaluation.cases.lesion == 0).sum() / frames),
+        f"false_positives_per_{words.item}_at_most": float((evaluation.cases.lesion == 0).sum() / frames),
         **{
-            who: {by: points(evaluation.of(who), evaluation.group, by, seed) for by in froc.SENSITIVITIES}
+            who: {key: points(evaluation.of(who), evaluation.group, by, seed, words) for by, key in words.by.items()}
             for who in WHO
         },
-        "summaries": {who: summary_records(evaluation.of(who), evaluation.group, seed) for who in WHO},
+        "summaries": {who: summary_records(evaluation.of(who), evaluation.group, seed, words) for who in WHO},
     }
 
 
-def summary_figures(cases: Sequence[froc.Cases]) -> dict[str, summaries.Figure]:
+def summary_figures(cases: Sequence[froc.Cases], words: Words = POLYPS) -> dict[str, summaries.Figure]:
     """Name -> figure that sums up a whole FROC curve, the same ones for all of these test sets.
 
     Where a test set has no frame without lesions, AFROC takes the false positives of all frames (AFROC1).
@@ -224,18 +229,23 @@ def summary_figures(cases: Sequence[froc.Cases]) -> dict[str, summaries.Figure]:
     every = any((own.lesions > 0).all() for own in cases)
     name = "AFROC1" if every else "AFROC"
     return {
-        "mean sensitivity at 1/8 to 8 FP a frame": summaries.mean_sensitivity_figure(),
-        f"area under FROC up to {AREA_RATE:g} FP a frame": summaries.area_figure(AREA_RATE),
+        f"mean sensitivity at 1/8 to 8 FP a {words.item}": summaries.mean_sensitivity_figure(),
+        f"area under FROC up to {AREA_RATE:g} FP a {words.item}": summaries.area_figure(AREA_RATE),
         name: summaries.afroc_figure(weighted=False, all_frames=every),
         f"weighted {name}": summaries.afroc_figure(weighted=True, all_frames=every),
     }
 
 
-def summary_records(cases: froc.Cases, group: np.ndarray, seed: int) -> dict[str, dict[str, Any]]:
+def summary_records(
+    cases: froc.Cases,
+    group: np.ndarray,
+    seed: int,
+    words: Words = POLYPS,
+) -> dict[str, dict[str, Any]]:
     """Name -> value, interval by group and effective groups of each of `summary_figures`, JSON-able."""
     found = {
         name: summaries.summary(cases, group, figure, RESAMPLES, seed)
-        for name, figure in summary_figures([cases]).items()
+        for name, figure in summary_figures([cases], words).items()
     }
     return {
         name: {
@@ -269,22 +279,28 @@ def _or_none(interval: Callable[[], Sequence[float]]) -> list[float] | None:
         return None
 
 
-def points(cases: froc.Cases, group: np.ndarray, by: str, seed: int) -> list[dict[str, Any]]:
+def points(
+    cases: froc.Cases,
+    group: np.ndarray,
+    by: str,
+    seed: int,
+    words: Words = POLYPS,
+) -> list[dict[str, Any]]:
     """The operating points at RATES: sensitivity, exact and Wilson binomial intervals, bootstrap by group.
 
     The bootstrap is None where there are too few groups for one; the binomial intervals take lesions as independent.
     """
     curve, band = froc.curve(cases), operating.group_intervals(cases, group, RATES, by, RESAMPLES, seed)
     bootstrap = [None] * len(RATES) if band is None else np.transpose(band).tolist()
-    return [_point(curve, rate, by, interval) for rate, interval in zip(RATES, bootstrap, strict=True)]
+    return [_point(curve, rate, by, interval, words.item) for rate, interval in zip(RATES, bootstrap, strict=True)]
 
 
-def _point(curve: froc.Curve, rate: float, by: str, bootstrap: list[float] | None) -> dict[str, Any]:
+def _point(curve: froc.Curve, rate: float, by: str, bootstrap: list[float] | None, item: str) -> dict[str, Any]:
     point = froc.operating_point(curve, rate, by)
     return {
-        "at_most_false_positives_per_frame": rate,
+        f"at_most_false_positives_per_{item}": rate,
         "reached": froc.reaches(curve, rate),  # else the candidates end before: all of them are detections
-        "false_positives_per_frame": point.false_positives_per_frame,
+        f"false_positives_per_{item}": point.false_positives_per_frame,
         "threshold": point.threshold if np.isfinite(point.threshold) else None,  # None: nothing is detected
         "hits": point.hits,
         "of": point.total,
@@ -296,7 +312,7 @@ def _point(curve: froc.Curve, rate: float, by: str, bootstrap: list[float] | Non
 
 
 def score_rows(evaluation: Evaluation) -> list[tuple[Any, ...]]:
-    """Rows of scores.csv (SCORE_HEADER): lesion 0 = none, the network's probability, the detector's own score."""
+    """Rows of scores.csv (Words.score_header): lesion 0 = none, the network's probability, the detector's own score."""
     columns = evaluation.cases.lesion, evaluation.cases.score, evaluation.baseline.score
     return [
         (*evaluation.name(row), int(lesion), repr(float(score)), repr(float(own)))
@@ -315,7 +331,8 @@ def point_text(point: Mapping[str, Any]) -> str:
 
 
 def curve_rows(evaluation: Evaluation, who: str = "network", seed: int = 0) -> list[tuple[Any, ...]]:
-    """Rows of froc.csv (CURVE_HEADER): every point at which the curve can be operated, from the highest threshold.
+    """Rows of froc.csv (Words.curve_header): every point at which the curve can be operated, from the highest
+    threshold.
 
     who : "network" or "detector".  Threshold inf = nothing detected; intervals by group are empty where there are too
     few groups.

@@ -4,26 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from pycaffe_ext import plotting
-from pycaffe_ext.data.frames import Frame
+from pycaffe_ext.applications.detecting import Detecting
+from pycaffe_ext.data.items import Item
 from pycaffe_ext.evaluation import comparison, froc, summaries
 from pycaffe_ext.evaluation.compared import AucComparison, Comparison
 from pycaffe_ext.evaluation.contrasts import Figure
 from pycaffe_ext.evaluation.convergence import Course
 from pycaffe_ext.evaluation.margins import MARGINS, Margins
 from pycaffe_ext.evaluation.metrics import detection
-from pycaffe_ext.evaluation.metrics.detection import ENDPOINT_RATE, Evaluation
+from pycaffe_ext.evaluation.metrics.detection import Evaluation
 from pycaffe_ext.evaluation.seeds import SeedInterval
 from pycaffe_ext.evaluation.study_figures import StudyFigures, study_figures
 from pycaffe_ext.evaluation.summaries import SummaryComparison
+from pycaffe_ext.evaluation.words import ENDPOINT_RATE, Words
 from pycaffe_ext.report import claims, design_part, examples, study_parts, study_tables
 from pycaffe_ext.report.examples import Pictures
 from pycaffe_ext.report.figures import DETECTOR
 from pycaffe_ext.runs.finished import RunFiles, Study
 
-RATES = (0.5, 1.0, 2.0)  # false positives per frame of Table S1; the paper's three are not in the text at hand
+RATES = (0.5, 1.0, 2.0)  # false positives per item of Table S1; the paper's three are not in the text at hand
 RESAMPLES = 2000
+
+
+def detecting(run: RunFiles) -> Detecting[Any]:
+    """The run's application, which detects."""
+    application = run.application
+    assert isinstance(application, Detecting)
+    return application
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,10 @@ class Material:
     @cached_property
     def looks(self) -> dict[str, plotting.Style]:
         return plotting.styles(self.study.names, self.study.scratch)
+
+    @cached_property
+    def words(self) -> Words:
+        return study_tables.words_of(self.study.runs[0])
 
     @property
     def title(self) -> str:
@@ -63,9 +77,11 @@ class Material:
 
     @cached_property
     def comparisons(self) -> dict[int, list[Comparison]]:
-        """seed -> Table S1, polyp by polyp."""
+        """seed -> Table S1, lesion by lesion."""
         return {
-            seed: comparison.compare(self.cases(seed), self.group[seed], self.rates, "lesion", self.resamples)
+            seed: comparison.compare(
+                self.cases(seed), self.group[seed], self.rates, "lesion", self.resamples, item=self.words.item
+            )
             for seed in self.study.seeds
         }
 
@@ -79,7 +95,8 @@ class Material:
     @cached_property
     def summary_figures(self) -> dict[str, summaries.Figure]:
         """name -> figure that sums up a whole curve, the same for all seeds."""
-        return detection.summary_figures([self.study.first(seed).evaluation.cases for seed in self.study.seeds])
+        cases = [self.study.first(seed).evaluation.cases for seed in self.study.seeds]
+        return detection.summary_figures(cases, self.words)
 
     @cached_property
     def summaries(self) -> dict[str, dict[str, summaries.Summary]]:
@@ -128,27 +145,27 @@ class Material:
         """The primary endpoint as `design_part.variance` takes it; the middle rate where it is not among the rates."""
         rates = self.figures.rates
         rate = ENDPOINT_RATE if ENDPOINT_RATE in rates else rates[len(rates) // 2]
-        title = f"sensitivity at {rate:g} false positives a frame"
+        title = f"sensitivity at {rate:g} false positives a {self.words.item}"
         return self.study, self.figures.sensitivity[rate], self.figures.schemes, title
 
     @cached_property
     def results(self) -> dict[str, dict[str, SeedInterval]]:
-        return study_tables.results(self.study, self.figures, self.mean_overlap)
+        return study_tables.results(self.study, self.figures, self.mean_overlap, self.words)
 
     @cached_property
     def examples(self) -> dict[str, list[examples.Example]]:
         return examples.extremes(self.deepest)
 
     @cached_property
-    def items(self) -> dict[str, Frame]:
-        """name -> frame of the deepest net's data set, as it lies there now; UserError where it is gone."""
+    def items(self) -> dict[str, Item]:
+        """name -> item of the deepest net's data set, as it lies there now; UserError where it is gone."""
         run = self.deepest
         found = run.application.items(run.settings.request, run.packed.found.parent.parent)
-        return {frame.name: frame for frame in found.items}
+        return {item.name: item for item in found.items}
 
     @cached_property
     def pictures(self) -> Pictures:
-        """Of the frames that the report shows."""
+        """Of the items that the report shows."""
         shown = {one.frame for kind in self.examples.values() for one in kind}
         return examples.Pictures(self.deepest, self.items, sorted({*examples.shown_frames(self.deepest), *shown}))
 
@@ -158,7 +175,7 @@ class Material:
         courses: dict[str, dict[int, Course]] = {name: {} for name in methods}
         for run in self.study.runs:
             courses[self.study.name(run)][run.settings.trial] = _course(run)
-        return claims.claims(list(methods.values()), DETECTOR, self.figures, courses, self.margins)
+        return claims.claims(list(methods.values()), DETECTOR, self.figures, courses, self.margins, self.words)
 
 
 def _method(name: str, run: RunFiles) -> claims.Method:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from pycaffe_ext.evaluation.margins import MARGINS, checked_margins
-from pycaffe_ext.evaluation.metrics.detection import ENDPOINT
 from pycaffe_ext.progress import bar
 from pycaffe_ext.report import carried_part, external_part, reporting_part, scheme_pairs_part, study_parts
 from pycaffe_ext.report.detection import curves, external, pairs, pictures, results, strata, whole_curves
@@ -33,7 +32,7 @@ def write(folder: Path, study: Study, missing: Sequence[str], options: Mapping[s
     parts = [part(folder, material) for part in steps]
     externals = external_part.externals(study, options.get("external"))
     parts += [external.section(folder, material, own) for own in externals]
-    about = study_parts.about(study, missing, f"{ENDPOINT} by polyp")
+    about = study_parts.about(study, missing, _endpoint(material))
     sections = [about, *parts, _reporting(material, externals)]
     study_parts.write_pages(folder, study, sections, "test AUC (patches)", _patch_auc)
 
@@ -41,7 +40,11 @@ def write(folder: Path, study: Study, missing: Sequence[str], options: Mapping[s
 def _reporting(material: Material, externals: Sequence[External]) -> Section:
     smallest = [claim.smallest for claim in material.claims if claim.smallest is not None]
     tested = max((claim.tested for claim in material.claims), default=0)
-    return reporting_part.section(material.study, f"{ENDPOINT} by polyp", INTERVALS, smallest, tested, externals)
+    return reporting_part.section(material.study, _endpoint(material), INTERVALS, smallest, tested, externals)
+
+
+def _endpoint(material: Material) -> str:
+    return f"{material.words.endpoint} by {material.words.target}"
 
 
 def _patch_auc(run: RunFiles) -> str:

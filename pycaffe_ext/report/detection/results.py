@@ -5,14 +5,13 @@ from __future__ import annotations
 from math import isfinite
 from pathlib import Path
 
-from pycaffe_ext.data.patches import VIEWS
 from pycaffe_ext.evaluation.seeds import scheme_interval, seed_interval
 from pycaffe_ext.evaluation.study_figures import study_figures
 from pycaffe_ext.files import write_csv
 from pycaffe_ext.report import claims as claims_of
 from pycaffe_ext.report import claims_table, depth, design_part, study_parts, study_tables
 from pycaffe_ext.report.detection import pictures
-from pycaffe_ext.report.detection.material import Material
+from pycaffe_ext.report.detection.material import Material, detecting
 from pycaffe_ext.report.figures import DETECTOR
 from pycaffe_ext.report.model import Block, Bullets, Figure, Section
 from pycaffe_ext.runs.finished import Study
@@ -33,15 +32,14 @@ def data(folder: Path, material: Material) -> Section:
     study = material.study
     seed = study.main_seed
     rows = study_tables.count_rows(material.counts)
-    write_csv(folder / "counts.csv", ("seed", "split", *study_tables.STAGES), rows)
+    write_csv(folder / "counts.csv", ("seed", "split", *material.words.columns(study_tables.STAGES)), rows)
     others = "; counts.csv has the other seeds" if len(study.seeds) > 1 else ""
     text = (
-        f"Counts at each stage, seed {seed}{others}. A candidate is positive if its centre lies inside the ground"
-        f" truth; each can give {len(VIEWS)} patches (3 scales x 5 shifts x 8 orientations). Training and validation"
-        " patches are balanced: all positives or as many as PATCHES= allows, as many negatives drawn at random. Every"
+        f"Counts at each stage, seed {seed}{others}. {detecting(study.runs[0]).rule} Training and validation patches"
+        " are balanced: all positives or as many as PATCHES= allows, as many negatives drawn at random. Every"
         f" test candidate is scored by {study_parts.test_views(study.runs[0])} of its patches."
     )
-    table = study_tables.counts_table(material.counts[seed])
+    table = study_tables.counts_table(material.counts[seed], material.words)
     return Section("Data", [text, table, *pictures.candidates(folder, material)])
 
 
@@ -52,9 +50,10 @@ def results(folder: Path, material: Material) -> Section:
     write_csv(folder / "results.csv", study_tables.RESULT_HEADER, study_tables.result_rows(material.results))
     rates = ", ".join(f"{rate:g}" for rate in material.rates)
     text = (
-        f"{design_part.seeds_text(study)}. FP a frame: false positives per test frame, at most {rates}; sensitivity is"
-        " by polyp. Means of schemes with different numbers of seeds are not comparable. Intervals of the patch AUC"
-        " know the test groups by their overlap alone and are wider than they need be."
+        f"{design_part.seeds_text(study)}. FP a {material.words.item}: false positives per test {material.words.item},"
+        f" at most {rates}; sensitivity is by {material.words.target}. Means of schemes with different numbers of seeds"
+        " are not comparable. Intervals of the patch AUC know the test groups by their overlap alone and are wider"
+        " than they need be."
     )
     return Section("Results", [text, study_tables.results_table(material.results), *_ties(study)])
 

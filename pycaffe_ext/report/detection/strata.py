@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from pycaffe_ext.data.frames import map_frames, read_mask
-from pycaffe_ext.detector import lesions
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc, strata
-from pycaffe_ext.evaluation.metrics.detection import ENDPOINT_RATE
 from pycaffe_ext.evaluation.strata import GroupMean, GroupRow, SizeRow
 from pycaffe_ext.evaluation.thresholds import Share
+from pycaffe_ext.evaluation.words import ENDPOINT_RATE
 from pycaffe_ext.files import write_csv
-from pycaffe_ext.report.detection.material import Material
+from pycaffe_ext.report.detection.material import Material, detecting
 from pycaffe_ext.report.model import Block, Figure, Section, Table
 from pycaffe_ext.report.strata_figure import Dot, strata_figure
 from pycaffe_ext.runs.finished import RunFiles
@@ -36,19 +34,6 @@ GROUP_HEADER = (
     "exact_high",
     "false_positives_per_frame",
 )
-SIZE_HEADER = (
-    "name",
-    "threshold",
-    "least_percent_of_frame",
-    "below_percent_of_frame",
-    "hits",
-    "polyps",
-    "sensitivity",
-    "exact_low",
-    "exact_high",
-    "group_low",
-    "group_high",
-)
 
 
 @dataclass(frozen=True)
@@ -65,17 +50,41 @@ def section(folder: Path, material: Material) -> Section:
     """Draw strata.png, write both tables and show the mean over groups and the classes of sizes."""
     notes: list[Block] = []
     try:
-        sizes = polyp_sizes(material)
+        sizes = lesion_sizes(material)
     except UserError as error:
         sizes, notes = None, [f"No sizes: {error}."]
     found = {name: _strata(material, name, cases, sizes) for name, cases in _cases(material).items()}
     groups = [_group_cells(name, own, row) for name, own in found.items() for row in own.groups]
-    write_csv(folder / GROUPS, GROUP_HEADER, groups)
+    write_csv(folder / GROUPS, material.words.columns(GROUP_HEADER), groups)
     classes = [_size_cells(name, own, row) for name, own in found.items() for row in own.sizes]
-    write_csv(folder / SIZES, SIZE_HEADER, classes)
+    write_csv(folder / SIZES, _size_header(material), classes)
     name = material.study.name(material.deepest)
-    _draw(folder / "strata.png", found[name], f"{name}, {material.title}")
-    return Section(TITLE, [_text(material), _figure(name, material), _group_table(found), *_size_table(found), *notes])
+    _draw(folder / "strata.png", found[name], f"{name}, {material.title}", material)
+    return Section(
+        TITLE,
+        [
+            _text(material, sizes is not None),
+            _figure(name, material),
+            _group_table(found, material),
+            *_size_table(found, material),
+            *notes,
+        ],
+    )
+
+
+def _size_header(material: Material) -> tuple[str, ...]:
+    unit = detecting(material.deepest).size[1]
+    ends = "exact_low", "exact_high", "group_low", "group_high"
+    return (
+        "name",
+        "threshold",
+        f"least_{unit}",
+        f"below_{unit}",
+        "hits",
+        f"{material.words.target}s",
+        "sensitivity",
+        *ends,
+    )
 
 
 def _cases(material: Material) -> Mapping[str, froc.Cases]:
@@ -102,54 +111,52 @@ def threshold_of(run: RunFiles, scores: str, cases: froc.Cases) -> float:
     return froc.operating_point(froc.curve(cases), ENDPOINT_RATE).threshold
 
 
-def polyp_sizes(material: Material) -> np.ndarray:
-    """(lesions,) area of each test polyp in per cent of its frame, frame after frame; UserError where masks are gone or
-    have changed."""
+def lesion_sizes(material: Material) -> np.ndarray:
+    """(lesions,) size of each test lesion, item after item; UserError where items are gone, have changed, or have no
+    sizes."""
     test, items = material.deepest.test, material.items
     shown = np.flatnonzero(test.samples.targets)
     if gone := [test.items[i] for i in shown if test.items[i] not in items]:
         raise UserError(f"{gone[0]} is no longer in the data set")
-    frames = [items[test.items[i]] for i in shown]
-    areas = map_frames(lambda frame: lesion_areas(read_mask(frame)), frames, "measuring", progress=False)
-    counts = [own.size for own in areas]
-    if counts != test.samples.targets[shown].tolist():
+    sizes = detecting(material.deepest).sizes([items[test.items[i]] for i in shown])
+    if [own.size for own in sizes] != test.samples.targets[shown].tolist():
         raise UserError("the masks have changed since the run")
-    return np.concatenate(areas)
+    return np.concatenate(sizes)
 
 
-def lesion_areas(mask: np.ndarray) -> np.ndarray:
-    """(lesions,) area of each lesion of a mask (H, W) bool, in per cent of the frame, in the order of their numbers."""
-    labels, count = lesions(mask)
-    return np.asarray(100 * np.bincount(labels.ravel(), minlength=count + 1)[1:] / labels.size)
-
-
-def _text(material: Material) -> str:
+def _text(material: Material, sized: bool) -> str:
     recorded = bool(material.deepest.result.thresholds)
-    where = "chosen on validation frames" if recorded else "read off the test curve, as this run recorded no other"
+    item, target = material.words.item, material.words.target
+    where = f"chosen on validation {item}s" if recorded else "read off the test curve, as this run recorded no other"
     return (
-        f"Polyps found at the threshold for at most {ENDPOINT_RATE:g} false positive a frame, {where}. Seed"
-        f" {material.study.main_seed}. In the mean of the groups a long video counts no more than a short one; its"
-        " interval is a t interval over groups. Sizes: area in per cent of the frame, in thirds of the test polyps."
+        f"{target.capitalize()}s found at the threshold for at most {material.words.rate(ENDPOINT_RATE)}, {where}. Seed"
+        f" {material.study.main_seed}. In the mean of the groups a group with many {target}s counts no more than one"
+        " with few; its interval is a t interval over groups."
+        + (f" Sizes: {detecting(material.deepest).size[0]}, in thirds of the test {target}s." if sized else "")
     )
 
 
 def _figure(name: str, material: Material) -> Figure:
     caption = (
-        f"Sensitivity of {name} by group (video or patient) and by size of the polyp, seed {material.study.main_seed}."
-        " Groups are ordered by it, the number of polyps stands in brackets. Bars of groups: exact binomial 95 %"
-        " intervals; of sizes: 95 % by group, exact where the groups are too few. Of many groups the dots alone. All"
-        f" nets: {GROUPS}, {SIZES}."
+        f"Sensitivity of {name} by group (video or patient) and by size of the {material.words.target}, seed"
+        f" {material.study.main_seed}. Groups are ordered by it, the number of {material.words.target}s stands in"
+        " brackets. Bars of groups: exact binomial 95 % intervals; of sizes: 95 % by group, exact where the groups are"
+        f" too few. Of many groups the dots alone. All nets: {GROUPS}, {SIZES}."
     )
     return Figure("strata.png", caption, (strata.by_group, strata.by_size))
 
 
-def _draw(path: Path, own: Strata, title: str) -> None:
+def _draw(path: Path, own: Strata, title: str, material: Material) -> None:
     groups = [
         Dot(row.group, row.sensitivity, row.exact, row.lesions) for row in own.groups if row.sensitivity is not None
     ]
     found = [(_class(row), row.found) for row in own.sizes]
     sizes = [Dot(name, share.value, share.group or share.exact, share.total) for name, share in found]
-    labels = ("sensitivity (polyps found)", "groups with polyps", "area, % of the frame")
+    labels = (
+        material.words.sensitivity("lesion"),
+        f"groups with {material.words.target}s",
+        detecting(material.deepest).size[0],
+    )
     strata_figure(path, groups, own.mean.mean, sizes, labels, title)
 
 
@@ -159,8 +166,8 @@ def _class(row: SizeRow) -> str:
     return f"from {row.least:.3g}" if not np.isfinite(row.most) else f"{row.least:.3g} to {row.most:.3g}"
 
 
-def _group_table(found: Mapping[str, Strata]) -> Table:
-    header = ("", "threshold", "mean of the groups", "lowest group", "groups with polyps")
+def _group_table(found: Mapping[str, Strata], material: Material) -> Table:
+    header = ("", "threshold", "mean of the groups", "lowest group", f"groups with {material.words.target}s")
     rows = [
         (name, f"{own.threshold:.6g}", _mean_text(own.mean), f"{own.mean.worst:.3f}", own.mean.groups)
         for name, own in found.items()
@@ -172,11 +179,15 @@ def _mean_text(mean: GroupMean) -> str:
     return f"{mean.mean:.3f}" + (f" [{mean.interval.low:.3f}, {mean.interval.high:.3f}]" if mean.interval else "")
 
 
-def _size_table(found: Mapping[str, Strata]) -> Sequence[Block]:
+def _size_table(found: Mapping[str, Strata], material: Material) -> Sequence[Block]:
     first = next(iter(found.values())).sizes
     if not first:
         return ()
-    header = ("area, % of the frame", *(f"{_class(row)} ({row.found.total} polyps)" for row in first))
+    target = material.words.target
+    header = (
+        detecting(material.deepest).size[0],
+        *(f"{_class(row)} ({row.found.total} {target}s)" for row in first),
+    )
     rows = [(name, *(_share_text(row.found) for row in own.sizes)) for name, own in found.items()]
     return [Table(header, rows, SIZES, (strata.by_size,))]
 

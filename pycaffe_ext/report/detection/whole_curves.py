@@ -9,6 +9,7 @@ from pycaffe_ext.evaluation import summaries
 from pycaffe_ext.evaluation.compared import LEVEL
 from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS
 from pycaffe_ext.evaluation.summaries import Summary, SummaryComparison
+from pycaffe_ext.evaluation.words import Words
 from pycaffe_ext.files import write_csv
 from pycaffe_ext.report.detection.material import Material
 from pycaffe_ext.report.model import Folded, Section, Table
@@ -30,13 +31,18 @@ PAIR_HEADER = (
     "effective_groups",
     "reliable",
 )
-TEXT = (
-    "Each curve as one number between 0 and 1, higher is better. Mean sensitivity at 1/8, 1/4, 1/2, 1, 2, 4 and 8 false"
-    " positives a frame is the score of LUNA16 (a curve that ends before a rate is taken at its end). The area under"
-    " FROC is the mean sensitivity over all rates up to its limit. AFROC is the chance that a polyp scores above the"
-    " best false positive of a frame without polyps (AFROC1: of any frame, where every frame has one); weighted, each"
-    " frame with polyps counts once."
-)
+
+
+def explanation(words: Words) -> str:
+    """What each of the figures is."""
+    item, target = words.item, words.target
+    return (
+        "Each curve as one number between 0 and 1, higher is better. Mean sensitivity at 1/8, 1/4, 1/2, 1, 2, 4 and 8"
+        f" false positives a {item} is the score of LUNA16 (a curve that ends before a rate is taken at its end). The"
+        " area under FROC is the mean sensitivity over all rates up to its limit. AFROC is the chance that a"
+        f" {target} scores above the best false positive of a {item} without {target}s (AFROC1: of any {item}, where"
+        f" every {item} has one); weighted, each {item} with {target}s counts once."
+    )
 
 
 def section(folder: Path, material: Material) -> Section:
@@ -52,7 +58,7 @@ def section(folder: Path, material: Material) -> Section:
     write_csv(folder / "summary_pairs.csv", PAIR_HEADER, [_cells(*key, row) for key, row in pairs])
     lines = [(name, *(_shown(own[name]) for own in found.values())) for name in next(iter(found.values()))]
     table = Table(("", *found), lines, "summaries.csv", (summaries.summary,))
-    text = f"{TEXT} Seed {seed}, 95 % intervals by group (none: too few groups)."
+    text = f"{explanation(material.words)} Seed {seed}, 95 % intervals by group (none: too few groups)."
     return Section("Whole FROC curves", [text, table, Folded(f"Pairs by whole curves, seed {seed}", _pairs(material))])
 
 

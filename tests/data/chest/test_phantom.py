@@ -10,8 +10,10 @@ import pytest
 
 from pycaffe_ext.data import volumes
 from pycaffe_ext.data.synthetic.chest import Size, draw_phantom, emboli, scanner, write_phantom
+from pycaffe_ext.data.synthetic.chest.phantom import in_one_part
 from pycaffe_ext.data.synthetic.chest.raster import Grid, ellipsoid, mix, paint_tree
 from pycaffe_ext.data.synthetic.chest.tree import Tree
+from pycaffe_ext.data.volumes import clots
 from pycaffe_ext.errors import UserError
 
 CLOTS = Path(__file__).parents[4] / "shared" / "data" / "fumpe-clots.csv"
@@ -174,6 +176,18 @@ def test_hounsfield_units_of_a_chest(phantom):
     inside = values[clot]
     assert 20 < np.median(inside) < 130
     assert np.percentile(values[values > 150], 50) > 180
+
+
+def test_a_clot_is_one_part_so_that_the_only_one_is_read_as_one():
+    labels = np.zeros((6, 8, 8), np.uint8)
+    labels[1:3, 1:4, 1:4] = 1
+    labels[5, 7, 7] = labels[0, 0, 7] = 1  # crumbs in thin branches
+    assert clots.numbered(labels).max() == 3
+    assert clots.numbered(in_one_part(labels.copy())).max() == 1
+    labels[4, 4:6, 4:6] = 2
+    kept = in_one_part(labels.copy())
+    assert np.array_equal(kept == 2, labels == 2)
+    assert np.count_nonzero(kept == 1) == 18
 
 
 def test_the_same_seed_is_the_same_patient_and_another_one_is_not():

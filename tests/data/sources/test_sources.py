@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from programs import run_tool
 
-from pycaffe_ext.data import boundaries, class_folders, frame_sets, sources
+from pycaffe_ext.data import boundaries, class_folders, frame_sets, sources, volumes
 from pycaffe_ext.data.frames import Frame, read_image, read_mask
 from pycaffe_ext.data.sources import cvc_clinicdb
 from pycaffe_ext.errors import UserError
@@ -434,9 +434,10 @@ def test_data_help_names_every_data_set_with_terms_and_place():
     *blocks, note = [block.strip() for block in text.strip().split("\n\n")]
     assert note == sources.NOTE
     jobs = [block.split("`")[1] for block in blocks if block.startswith("For ")]
-    assert jobs == ["make polyp", "make frames", "make folder", "make imt"]
+    assert jobs == ["make polyp", "make frames", "make folder", "make imt", "make pe"]
     blocks = [block for block in blocks if not block.startswith("For ")]
-    every = [*sources.SOURCES, *frame_sets.SOURCES, class_folders.CLASS_FOLDERS.slug, *boundaries.SOURCES]
+    pictures = [*sources.SOURCES, *frame_sets.SOURCES, class_folders.CLASS_FOLDERS.slug]
+    every = [*pictures, *boundaries.SOURCES, *volumes.SOURCES]
     assert [block.split(":")[0] for block in blocks] == every
     for block in blocks:
         assert all(f"\n  {word} " in block for word in ("frames", "groups", "terms", "where", "layout"))

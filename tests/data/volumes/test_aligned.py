@@ -116,5 +116,5 @@ def test_views_are_all_combinations():
     rows = [views.row(i) for i in range(len(views))]
     assert len(set(rows)) == len(views) == 45
     assert {row[0] for row in rows} == set(EXTENTS)
-    assert rows[0] == (10.0, 0.0, -2.0)
+    assert rows[0] == (10.0, 0.0, 0.0)
     assert len(views.columns) == len(rows[0])

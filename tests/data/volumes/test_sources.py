@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ct import SIZE, rotation, values, write_slices
@@ -235,7 +237,7 @@ def test_positions_instead_of_masks(positions):
     found = volumes.find(positions)
     assert [len(v.positions) for v in found] == [2, 1, 0]
     near = TURNED.to_patient([(1, 2, 4), (5, 6, 7)])
-    assert found[0].clots_at(near, reach=1.0)[0].tolist() == [1, 0]
+    assert replace(found[0], reach=1.0).clots_at(near)[0].tolist() == [1, 0]
     assert found[0].clots_at(near)[1] == 2
     assert found[0].labels() is None
 

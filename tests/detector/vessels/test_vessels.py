@@ -111,7 +111,19 @@ def test_the_second_derivative_of_a_parabola():
     inside[10, 10, 10] = True
     matrix = segmentation.hessian(values, inside, 1.5, (1.0, 1.0, 0.5))[0]
     assert np.allclose(matrix, np.diag([0, -3, -1]), atol=0.15)
-    assert segmentation.second_derivative(values, inside, 1.5, (1.0, 1.0, 0.5))[0] == pytest.approx(-2.25, abs=0.3)
+
+
+@pytest.mark.parametrize("level", [-1.5, 0.0, 0.7])
+def test_two_eigenvalues_below_a_level_by_the_eigenvalues_themselves(level):
+    """Also of matrices with equal eigenvalues and with zeros."""
+    rng = np.random.default_rng(4)
+    matrices = rng.normal(size=(5000, 3, 3)).astype(np.float32)
+    matrices += matrices.transpose(0, 2, 1)
+    equal = [np.diag(values) for values in ((-2, -2, -2), (-2, -2, 3), (-2, 0, 0), (0, 0, 0), (1, 1, 1), (-2, 3, 3))]
+    every = np.concatenate([matrices, np.array(equal, np.float32)])
+    expected = np.linalg.eigvalsh(every)[:, 1] < level
+    assert np.array_equal(segmentation.two_below(every, level), expected)
+    assert expected.any() and not expected.all()
 
 
 def test_ends_near_a_larger_one_give_it_their_volume():
