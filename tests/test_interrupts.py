@@ -14,7 +14,6 @@ import training_lab as lab
 from patience import LONG, wait_until
 
 from pycaffe_ext import threads
-from pycaffe_ext.data import synthetic
 from pycaffe_ext.interrupts import status_of, terminated_as_interrupted
 from pycaffe_ext.tether import Tethered
 
@@ -135,10 +134,9 @@ STAGES = (  # what is there as soon as a stage has begun, and what comes then
 
 
 @pytest.mark.slow
-def test_a_run_that_is_ended_at_every_stage_leaves_nothing_and_goes_on(tmp_path):
+def test_a_run_that_is_ended_at_every_stage_leaves_nothing_and_goes_on(miniature, tmp_path):
     """Started by make, as a user does; Ctrl-C goes to everybody, the others to the program that make has started."""
-    runs, data = tmp_path / "runs", tmp_path / "frames"
-    synthetic.write_sequences(data, videos=8, frames=1, size=(96, 112), workers=1, progress=False)
+    runs = tmp_path / "runs"
     order = (
         "make",
         "-s",
@@ -146,7 +144,7 @@ def test_a_run_that_is_ended_at_every_stage_leaves_nothing_and_goes_on(tmp_path)
         ROOT,
         "polyp-ft-conv1",
         f"VENV={python_for_make(tmp_path / 'venv')}",
-        f"DATA={data}",
+        f"DATA={miniature}",
         f"RUNS={runs}",
         *RUN,
     )

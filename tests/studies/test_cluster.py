@@ -26,6 +26,7 @@ def nodes(monkeypatch):
     import ray
     from ray.cluster_utils import Cluster
 
+    monkeypatch.setattr("builtins.print", print)  # Ray puts its own in its place
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     others = [made.add_node(num_cpus=1) for _ in range(2)]
     yield made, others

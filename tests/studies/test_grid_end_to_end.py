@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from programs import run_tool
+from training_lab import SMALL
 
 from pycaffe_ext.command_line import study_file
 from pycaffe_ext.runs.records import read_run
 
+ROOT = Path(__file__).resolve().parents[2]
 STUDY = """
 APP: polyp
 DATA: {data}
@@ -28,15 +32,16 @@ blocks:
 
 
 @pytest.mark.slow
-def test_a_study_makes_the_runs_that_make_makes(miniature, miniature_run, tmp_path):
+def test_a_study_makes_the_runs_that_make_makes(miniature, tmp_path):
     (tmp_path / "mine.yaml").write_text(STUDY.format(data=miniature))
     done = run_tool("run_grid", "--study=mine.yaml", "--threads=1", cwd=tmp_path)
     assert done.returncode == 1 and "error: 1 of 3 runs failed" in done.stderr
     assert "missing: line 11: DATA=no/such/folder: no such folder" in done.stdout
     assert "3 runs, 2 finished, 1 failed" in done.stdout
     whole, half = (_result(tmp_path, number) for number in (0, 1))
-    single = json.loads((miniature_run / "runs" / "first" / "result.json").read_text())
-    assert whole == single  # to the last bit
+    order = ("polyp-ft-conv3", "--data", miniature, "--epochs", "2", *SMALL, "--threads", "1", "--run", "single")
+    subprocess.run([sys.executable, ROOT / "tools" / "train_and_test.py", *order], cwd=tmp_path, check=True)
+    assert whole == json.loads((tmp_path / "runs" / "single" / "result.json").read_text())  # to the last bit
     cost = read_run(_folder(tmp_path, 0)).cost
     assert {"prepare", "train", "test", "scored", "memory"} == set(cost) and min(cost.values()) > 0
     assert half["share"]["groups"] < half["share"]["of"] == whole["share"]["groups"]

@@ -31,8 +31,7 @@ def axes(grid: Grid) -> dict[str, set[object]]:
 
 @pytest.mark.parametrize("name", [path.stem for path in sorted((ROOT / "studies").glob("*.yaml"))])
 def test_every_study_file_can_run(name):
-    assert read(name).cells
-    assert all(APPLICATIONS[app].runs for app in axes(read(name))["apps"])
+    assert read(name).cells and axes(read(name))["apps"] <= set(APPLICATIONS)
 
 
 def test_the_quick_study_needs_nothing_but_the_package():
