@@ -362,15 +362,19 @@ def check_classes(found: Found, classes: Sequence[str]) -> None:
             )
 
 
+def limits(request: DataRequest) -> dict[str, int]:
+    """Patches of "train" and "val" at most."""
+    train, val = emission.split(request.patches)
+    return {"train": int(train * Fraction(request.fraction)), "val": val}
+
+
 def _for_training(found: Found, split: str, classes: int) -> Selection:
     """The patches of training or validation, chosen before any is cut; as many of each class, if balanced."""
     members, request = found.rows(split), found.request
-    limits = emission.split(request.patches)
-    limit = int(limits[0] * Fraction(request.fraction)) if split == "train" else limits[1]
     chosen = choose(
         found.samples.label[members],
         len(found.application.views),
-        limit,
+        limits(request)[split],
         request.seed,
         classes,
         found.application.balanced(request),

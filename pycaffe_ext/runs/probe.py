@@ -12,13 +12,12 @@ import numpy as np
 
 from pycaffe_ext import nets
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.nets import emission
 from pycaffe_ext.nets.shapes import parameter_shapes
 from pycaffe_ext.nets.spec import SCALABLE
 from pycaffe_ext.proto import write_text
 from pycaffe_ext.records.datum import to_bytes
 from pycaffe_ext.runs.donors import Donor, find_donor, net_of
-from pycaffe_ext.runs.settings import DataRequest, Machine, Settings
+from pycaffe_ext.runs.settings import Machine, Settings
 from pycaffe_ext.schemes import is_fine_tuning
 from pycaffe_ext.threads import at_most
 from pycaffe_ext.training.command import Caffe
@@ -72,12 +71,6 @@ def _write_patches(folder: Path, size: int) -> None:
 def input_size(settings: Settings) -> int:
     """Rows and columns of a patch."""
     return int(nets.architecture(settings.training.arch).input[-1])
-
-
-def limits(request: DataRequest) -> dict[str, int]:
-    """Patches of "train" and "val" at most."""
-    train, val = emission.split(request.patches)
-    return {"train": int(train * Fraction(request.fraction)), "val": val}
 
 
 def needs_donor(settings: Settings) -> bool:

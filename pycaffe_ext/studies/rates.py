@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from statistics import median
 
+from pycaffe_ext.applications import preparation
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import read_json, write_json
 from pycaffe_ext.runs import probe
@@ -141,7 +142,7 @@ class Rates:
         exact, whole = self._counted
         if settings.request in exact:
             return exact[settings.request]
-        return {**probe.limits(settings.request), "test": whole.get(_whole(settings.request), 0)}
+        return {**preparation.limits(settings.request), "test": whole.get(_whole(settings.request), 0)}
 
     @cached_property
     def _counted(self) -> tuple[dict[DataRequest, dict[str, int]], dict[DataRequest, int]]:
