@@ -62,15 +62,18 @@ def labels(options: Mapping[str, Any]) -> Printers:
     """Intervals and tests of classifications."""
     from pycaffe_ext.evaluation import class_worlds
 
+    return _of_worlds(options, class_worlds, "Classified pictures", lambda world: _power(world.gain))
+
+
+def _of_worlds(
+    options: Mapping[str, Any], module: Any, heading: str, note: Callable[[Any], str] = lambda _: ""
+) -> Printers:
+    """A block for each of the WORLDS of a module, by its `repetition`.  note : what is added to a world's name"""
     blocks = [
-        Block(
-            name + _power(world.gain),
-            partial(class_worlds.repetition, world, options["seed"]),
-            options["repetitions"],
-        )
-        for name, world in class_worlds.WORLDS.items()
+        Block(name + note(world), partial(module.repetition, world, options["seed"]), options["repetitions"])
+        for name, world in module.WORLDS.items()
     ]
-    return dict.fromkeys(blocks, ("Classified pictures", partial(print_shares, class_worlds.MEANINGS)))
+    return dict.fromkeys(blocks, (heading, partial(print_shares, module.MEANINGS)))
 
 
 def seeds(options: Mapping[str, Any]) -> Printers:
@@ -93,22 +96,14 @@ def folds(options: Mapping[str, Any]) -> Printers:
     """Tests of two learners in cross-validations."""
     from pycaffe_ext.evaluation import fold_worlds
 
-    blocks = [
-        Block(name, partial(fold_worlds.repetition, world, options["seed"]), options["repetitions"])
-        for name, world in fold_worlds.WORLDS.items()
-    ]
-    return dict.fromkeys(blocks, ("Studies in folds", partial(print_shares, fold_worlds.MEANINGS)))
+    return _of_worlds(options, fold_worlds, "Studies in folds")
 
 
 def falls(options: Mapping[str, Any]) -> Printers:
     """Intervals of the fall on another data set."""
     from pycaffe_ext.evaluation import fall_worlds
 
-    blocks = [
-        Block(name, partial(fall_worlds.repetition, world, options["seed"]), options["repetitions"])
-        for name, world in fall_worlds.WORLDS.items()
-    ]
-    return dict.fromkeys(blocks, ("Falls on other data sets", partial(print_shares, fall_worlds.MEANINGS)))
+    return _of_worlds(options, fall_worlds, "Falls on other data sets")
 
 
 def verdicts(options: Mapping[str, Any]) -> Printers:

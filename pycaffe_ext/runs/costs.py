@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from pycaffe_ext.files import digest
 from pycaffe_ext.runs.records import read_run, write_run
@@ -17,9 +18,14 @@ STAGES = ("prepare", "train", "test")
 
 def add(folder: Path, stage: str, seconds: float) -> None:
     """Add to what run.json says of a stage."""
+    _write(folder, stage, seconds, {})
+
+
+def _write(folder: Path, stage: str, seconds: float, more: Mapping[str, float], **others: Any) -> None:
+    """more : further costs.   others : other entries of run.json"""
     record = read_run(folder)
     spent = record.cost.get(stage, 0.0) + seconds
-    write_run(folder, replace(record, cost={**record.cost, stage: round(spent, 2)}))
+    write_run(folder, replace(record, cost={**record.cost, stage: round(spent, 2), **more}, **others))
 
 
 @contextmanager
@@ -34,10 +40,8 @@ def counted(folder: Path, stage: str) -> Iterator[None]:
 
 def end(folder: Path, seconds: float, scored: int, weights: Path) -> None:
     """Add what the test took, how many patches it scored, the memory of all stages, and the hash of the weights."""
-    add(folder, "test", seconds)
-    record = read_run(folder)
-    cost = {**record.cost, "scored": scored, "memory": peak_memory()}
-    write_run(folder, replace(record, cost=cost, weights=digest(weights)))
+    more = {"scored": scored, "memory": peak_memory()}
+    _write(folder, "test", seconds, more, weights=digest(weights))
 
 
 def peak_memory() -> int:

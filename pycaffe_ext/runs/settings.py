@@ -75,6 +75,11 @@ class DataRequest:
         """The fold that is tested on; None where there are no folds."""
         return None if self.folds is None or self.fold is None else Fold(self.fold, self.folds)
 
+    @property
+    def whole(self) -> DataRequest:
+        """The same at FRACTION=1: all fractions have its validation and test."""
+        return replace(self, fraction=fractions.ALL)
+
     def option(self, name: str) -> str:
         """An option of the application, its default if it was not given."""
         return dict(self.options).get(name, APPLICATIONS[self.app].options[name])

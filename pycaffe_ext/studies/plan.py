@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pycaffe_ext.applications.registry import load
@@ -107,14 +107,14 @@ def _new_patches(settings: Settings, counts: dict[str, int], packed: set[object]
     """(key, patches) of what is packed for a run and for none before it: fractions share validation and test."""
     size = probe.input_size(settings)
     train = (settings.request, size)
-    shared = (replace(settings.request, fraction="1"), size, "val and test")
+    shared = (settings.request.whole, size, "val and test")
     for key, patches in ((train, counts["train"]), (shared, counts["val"] + counts["test"])):
         if key not in packed:
             yield key, patches
 
 
 def _preparation(settings: Settings, rates: Rates, packed: set[object], unknown: dict[str, None]) -> float:
-    key = (replace(settings.request, fraction="1"), probe.input_size(settings), "prepared")
+    key = (settings.request.whole, probe.input_size(settings), "prepared")
     if key in packed:
         return 0.0
     packed.add(key)

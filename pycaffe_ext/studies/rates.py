@@ -188,7 +188,7 @@ def _scored(run: RunFiles) -> int:
 
 def _whole(request: DataRequest) -> DataRequest:
     """The request at FRACTION=1 and seed 0: validation and test are of about the same size."""
-    return replace(request, fraction="1", seed=0)
+    return replace(request.whole, seed=0)
 
 
 def _ends(settings: Settings) -> list[Training]:
