@@ -31,10 +31,12 @@ from pycaffe_ext.files import reading, user_path
 from pycaffe_ext.runs.settings import DATA_MEAN, DONOR_MEAN, Settings, TestSet, mean_values
 from pycaffe_ext.schemes import STAGES, check, compared
 from pycaffe_ext.studies import study
-from pycaffe_ext.studies.grid import Cell, Grid, check_distinct
+from pycaffe_ext.studies.grid import Cell, Grid, check_distinct, check_margins
 
 APP = Option("app", "the application, or several", "name")
-ROWS: dict[str, Option] = {row.variable: row for row in (APP, *STUDY, *settings(without=("seed",)), *EXTERNAL)}
+MARGIN = Option("margin", "what a recommended scheme may be worse than the best", "m", "float")
+ROWS: dict[str, Option] = {row.variable: row for row in (APP, *STUDY, *settings(without=("seed",)), *EXTERNAL, MARGIN)}
+NO_OPTIONS = ("WEIGHTS", MARGIN.variable)  # of a run, or read apart
 LISTS = ("APP", "ARCH", "FRACTION", "SCHEMES", "SEEDS")  # may have several values
 BLOCKS = "blocks"
 ELSEWHERE = {  # variables of make that a study file has not, and why
@@ -158,6 +160,7 @@ def read(given: str) -> Grid:
     _check_applications(file, common, [own for own, _ in parts])
     cells = [cell for own, line in parts for cell in _cells(file, common, own, line)]
     check_distinct(file.path, cells)
+    check_margins(file.path, cells)
     return Grid(file.path.stem, file.path, tuple(cells))
 
 
@@ -200,10 +203,15 @@ def _cells(file: _File, common: Entries, own: Entries, line: int) -> list[Cell]:
         try:
             test = TestSet.given(options.pop("test_data", None), options.pop("test_dataset", None))
             jobs = study.jobs(app, schemes, study.parse_seeds(seeds), arch=arch, fraction=share, **options)
+            cells += [Cell(job, test, line, _margin(entries)) for job in jobs]
         except UserError as error:
             raise file.error(_line_of(str(error), entries, line), str(error)) from None
-        cells += [Cell(job, test, line) for job in jobs]
     return cells
+
+
+def _margin(entries: Entries) -> float | None:
+    entry = entries.get(MARGIN.variable)
+    return float(entry.value) if entry and isinstance(entry.value, str) else None
 
 
 def _each(file: _File, entries: Entries, name: str, check_one: Any) -> list[str]:
@@ -234,7 +242,7 @@ def _options(file: _File, entries: Entries, app: str) -> dict[str, Any]:
     found = {}
     for name, entry in entries.items():
         row = ROWS[name]
-        if name in LISTS or name == "WEIGHTS" or (row.applications and app not in row.applications):
+        if name in (*LISTS, *NO_OPTIONS) or (row.applications and app not in row.applications):
             continue
         if isinstance(entry.value, str):
             kind = KINDS.get(row.kind, (str, ""))[0]

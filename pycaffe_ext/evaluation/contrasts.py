@@ -76,10 +76,10 @@ class Estimate:
     training_sd: float
     case_sd: float
     folds: int = 0
-    freedom: int | None = None
+    freedom: float | None = None
 
     @property
-    def seed_freedom(self) -> int:
+    def seed_freedom(self) -> float:
         """Degrees of freedom of `seed_error`."""
         return self.seeds - 1 if self.freedom is None else self.freedom
 
@@ -87,6 +87,11 @@ class Estimate:
     def error(self) -> float:
         """The standard error of the mean."""
         return sqrt(self.seed_error**2 + self.case_error**2)
+
+    @property
+    def total_freedom(self) -> float:
+        """Satterthwaite's degrees of freedom of `error`."""
+        return self.error**4 / (self.seed_error**4 / self.seed_freedom + self.case_error**4 / (self.groups - 1))
 
     def statistic(self, null: float = 0.0) -> float:
         """How many standard errors the value lies above `null`."""
@@ -108,21 +113,21 @@ class Estimate:
         reach = self._quantile((1 - checked_confidence(confidence)) / 2)
         return Interval(self.value - reach, self.value + reach)
 
-    def smallest(self, level: float = LEVEL, power: float = POWER) -> float:
+    def smallest(self, level: float = LEVEL, power: float = POWER, known: bool = False) -> float:
         """The smallest true distance from the hypothesis that a study like this shows with a chance of `power`.
 
         For a two-sided test at `level`: the noncentral t distribution that leads beyond the critical value, with the
         degrees of freedom that Satterthwaite gives the error.  The error is put at its mean, as its estimate is below
         it more often than not; as in the sample-size tables of a t test, it does not change with the difference.
+        known : whether the errors are the true ones, as assumed for a plan, and not estimated by a study
         """
         from scipy.special import chdtri, nctdtrinc
 
         checked_confidence(1 - level)
         checked_confidence(power)
-        parts = self.seed_error**4 / self.seed_freedom + self.case_error**4 / (self.groups - 1)
-        freedom = self.error**4 / parts
+        freedom = self.total_freedom
         reach = nctdtrinc(freedom, 1 - power, self._quantile(level / 2) / self.error)
-        return float(reach * self.error / sqrt(chdtri(freedom, 0.5) / freedom))
+        return float(reach * self.error / (1.0 if known else sqrt(chdtri(freedom, 0.5) / freedom)))
 
     def _tail(self, distance: float) -> float:
         """The chance that the estimate exceeds the truth by `distance` or more.

@@ -124,12 +124,14 @@ def _of_folds(
     return SeedInterval(found.value, *_set_out(found.value, reach, limits, all_alike(trained, confidence)), trained)
 
 
-def scheme_interval(figure: contrasts.Figure, scheme: int, overlap: float) -> SeedInterval:
+def scheme_interval(
+    figure: contrasts.Figure, scheme: int, overlap: float, limits: tuple[float, float] | None = (0.0, 1.0)
+) -> SeedInterval:
     """`seed_interval` of one scheme, over the seeds with which it was run; scheme : its column in the figure."""
     seeds = np.flatnonzero(np.isfinite(figure.values[:, scheme]))
     cases = Cases(figure.covariance[:, scheme, :, scheme][np.ix_(seeds, seeds)], figure.effective_groups)
     trials = [figure.trials[seed] for seed in seeds.tolist()] if figure.trials else ()
-    return seed_interval(figure.values[seeds, scheme].tolist(), overlap, cases, trials=trials)
+    return seed_interval(figure.values[seeds, scheme].tolist(), overlap, cases, limits, trials=trials)
 
 
 def _corrected_reach(values: np.ndarray, overlap: float, confidence: float) -> float:

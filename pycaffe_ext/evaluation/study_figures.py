@@ -63,8 +63,8 @@ def study_figures(
     numbers = {name: i for i, name in enumerate(sorted({str(g) for own in group.values() for g in own}))}
     member = {key: np.array([numbers[str(g)] for g in group[key]], np.int64) for key in seeds}
     shape = len(seeds), len(schemes)
-    sensitivity, area = np.full((*shape, len(rates)), np.nan), np.full(shape, np.nan)
-    drawn, influence = np.full((resamples, *shape, len(rates)), np.nan), np.full((len(numbers), *shape), np.nan)
+    sensitivity = np.full((*shape, len(rates)), np.nan)
+    drawn = np.full((resamples, *shape, len(rates)), np.nan)
     chances = np.full(len(numbers), 1 / len(numbers))
     weights = np.random.default_rng(seed).multinomial(len(numbers), chances, resamples).T.astype(np.int32, order="C")
     places = [(i, j) for i, key in enumerate(seeds) for j, name in enumerate(schemes) if name in cases[key]]
@@ -73,12 +73,7 @@ def study_figures(
         curve = froc.curve(own)
         sensitivity[i, j] = [froc.sensitivity_at(curve, rate, by) for rate in rates]
         drawn[:, i, j] = resampled(own, at, weights, rates, by)
-        label = (own.lesion > 0).astype(np.int64)
-        area[i, j] = roc.auc(label, own.score)
-        influence[:, i, j] = auc_influence(label, own.score, at[own.frame], len(numbers))
-    any_cases = {key: next(iter(own.values())) for key, own in cases.items()}
-    with_lesion = round(_groups({key: froc.lesion_groups(any_cases[key], member[key]) for key in seeds}))
-    effective = _groups({key: froc.effective_lesion_groups(any_cases[key], member[key], by) for key in seeds})
+    with_lesion, effective = _carrying(cases, member, by)
     trials = seeds if in_folds(seeds) else ()
     spread = _deviations(drawn, effective)
     figures = {
@@ -86,9 +81,44 @@ def study_figures(
         for k, rate in enumerate(rates)
     }
     mean = Figure(sensitivity.mean(axis=-1), _covariance(spread.mean(axis=-1)), with_lesion, trials, effective)
+    return StudyFigures(seeds, schemes, figures, mean, auc_figure(cases, group, schemes, by))
+
+
+def auc_figure(
+    cases: Mapping[int, Mapping[str, froc.Cases]],
+    group: Mapping[int, Sequence[Hashable]],
+    schemes: Sequence[str],
+    by: str = "lesion",
+) -> Figure:
+    """AUC of the candidates of every seed and scheme, as `study_figures` has it; columns as in `schemes`.
+
+    Raises UserError where an AUC is undefined.
+    """
+    numbers = {name: i for i, name in enumerate(sorted({str(g) for own in group.values() for g in own}))}
+    member = {key: np.array([numbers[str(g)] for g in group[key]], np.int64) for key in cases}
+    area = np.full((len(cases), len(schemes)), np.nan)
+    influence = np.full((len(numbers), *area.shape), np.nan)
+    for i, (key, of_seed) in enumerate(cases.items()):
+        for j, name in enumerate(schemes):
+            if (own := of_seed.get(name)) is not None:
+                label = (own.lesion > 0).astype(np.int64)
+                area[i, j] = roc.auc(label, own.score)
+                influence[:, i, j] = auc_influence(label, own.score, member[key][own.frame], len(numbers))
+    with_lesion, effective = _carrying(cases, member, by)
     scale = np.sqrt(effective / max(effective - 1, 1))
-    areas = Figure(area, _covariance(scale * influence), with_lesion, trials, effective)
-    return StudyFigures(seeds, schemes, figures, mean, areas)
+    trials = tuple(cases) if in_folds(tuple(cases)) else ()
+    return Figure(area, _covariance(scale * influence), with_lesion, trials, effective)
+
+
+def _carrying(
+    cases: Mapping[int, Mapping[str, froc.Cases]], member: Mapping[int, np.ndarray], by: str
+) -> tuple[int, float]:
+    """Groups with lesions in the smallest test set, and how many groups of one size tell as much."""
+    first = {key: next(iter(own.values())) for key, own in cases.items()}
+    with_lesion = _groups({key: froc.lesion_groups(own, member[key]) for key, own in first.items()})
+    return round(with_lesion), _groups(
+        {key: froc.effective_lesion_groups(own, member[key], by) for key, own in first.items()}
+    )
 
 
 def _groups(carried: Mapping[int, float]) -> float:

@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.evaluation.margins import checked_margin
 from pycaffe_ext.runs.records import RESULT, ExternalRecord, read_external
 from pycaffe_ext.runs.settings import Settings, TestSet
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A run of a grid.  outside : another data set to test on.   line : of the study file, where its block begins."""
+    """A run of a grid.  outside : another data set to test on.   line : of the study file, where its block begins.
+    margin : by which a scheme may be worse and still be recommended, in the unit of the application's merit; None = the
+    metric's own (evaluation/margins.py).  It changes no run."""
 
     settings: Settings
     outside: TestSet | None = None
     line: int = 0
+    margin: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.margin is not None:
+            checked_margin(self.margin)
+
+    @property
+    def question(self) -> tuple[object, ...]:
+        """What is equal of the runs that are compared: application, data, net and width, not scheme, fraction or
+        seed."""
+        own = self.settings
+        data = replace(own.request.whole, seed=0, fold=own.request.folds and 1)
+        return data, own.training.arch, own.training.width
 
     @property
     def title(self) -> str:
@@ -57,6 +73,19 @@ class Grid:
     def folder(self, runs: Path) -> Path:
         """What is kept of the study itself: its runs' output, states and tables."""
         return runs / "studies" / self.name
+
+
+def check_margins(file: Path, cells: Sequence[Cell]) -> None:
+    """Raise UserError if runs that are compared have two margins."""
+    first: dict[tuple[object, ...], Cell] = {}
+    for cell in cells:
+        other = first.setdefault(cell.question, cell)
+        if other.margin != cell.margin:
+            texts = ["none" if one.margin is None else f"{one.margin:g}" for one in (cell, other)]
+            raise UserError(
+                f"{file}, line {cell.line}: MARGIN {texts[0]}, but line {other.line} has {texts[1]} for the same"
+                f" {cell.settings.app} and {cell.settings.training.arch}; runs that are compared have one margin"
+            )
 
 
 def check_distinct(file: Path, cells: Sequence[Cell]) -> None:

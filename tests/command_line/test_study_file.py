@@ -105,6 +105,13 @@ def test_means_that_are_no_paths_stay(read, text):
     assert cell.settings.training.mean == text
 
 
+def test_a_margin_is_the_blocks_and_changes_no_run(read):
+    found = read("MARGIN: 0.05\nSCHEMES: scratch\nblocks:\n  - APP: polyp\n  - {APP: imt, MARGIN: 0.1}\n").cells
+    assert [cell.margin for cell in found] == [0.05, 0.1]
+    assert [cell.settings.name() for cell in found] == ["polyp-scratch", "imt-scratch"]
+    assert read("APP: polyp\nSCHEMES: scratch\n").cells[0].margin is None
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -146,6 +153,14 @@ def test_means_that_are_no_paths_stay(read, text):
         ("APP: polyp\nSCHEMES: scratch\nFRACTION: [1/4, 0.25]", "is there twice, also from line 1"),
         ("APP: polyp\nTEST_DATASET: cvc", "line 2: TEST_DATASET=cvc says what TEST_DATA= holds"),
         ("APP: polyp\nMASK: ", None),
+        ("APP: polyp\nMARGIN: ", None),
+        ("APP: polyp\nMARGIN: much", "line 2: MARGIN: 'much' is not a number"),
+        ("APP: polyp\nMARGIN: nan", "line 2: MARGIN=nan: a margin must lie between 0 and 1, both excluded"),
+        ("MARGIN: 0\nblocks:\n - APP: polyp", "line 1: MARGIN=0: a margin must lie between 0 and 1, both excluded"),
+        (
+            "APP: polyp\nblocks:\n - SCHEMES: scratch\n - {SCHEMES: ft-fc8, MARGIN: 0.1}",
+            "line 4: MARGIN 0.1, but line 3 has none for the same polyp and alexnet",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(read, text, words):

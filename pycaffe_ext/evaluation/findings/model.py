@@ -306,7 +306,7 @@ class LearningCurve:
     form : "inverse power law", "straight line in log n" (two fractions), or "" where none is fitted, for `reason`
     parameters : of the power law error = floor + span * share ** -rate, with the error's distance from a perfect net;
     of the line value = at_all + per_doubling * log2(share)
-    drawn : (share of the training groups, value as readers know it) along the curve, up to twice the data
+    drawn : (share of the data at the largest fraction, value as readers know it) along the curve, up to twice the data
     """
 
     about: str

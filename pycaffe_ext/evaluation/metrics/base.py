@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from pycaffe_ext.data.items import Floats, Ints, Samples
 from pycaffe_ext.evaluation import roc
+from pycaffe_ext.evaluation.contrasts import Figure
+from pycaffe_ext.evaluation.findings.model import Merit
 
 if TYPE_CHECKING:
     from pycaffe_ext.runs.finished import Study
@@ -127,6 +129,23 @@ class Metric(ABC, Generic[E]):
     @abstractmethod
     def read(self, run: Path, test: TestData, file: str = SCORES) -> E:
         """The evaluation of a finished run, from its table of scores; UserError if that is not of `test`."""
+
+    @abstractmethod
+    def merit(self, evaluation: E) -> Merit:
+        """By what a study over a grid compares nets that were tested like this one; fixed before any result."""
+
+    @abstractmethod
+    def merit_figure(
+        self,
+        evaluations: Mapping[int, Mapping[str, E]],
+        group: Mapping[int, Sequence[Hashable]],
+        names: Sequence[str],
+    ) -> Figure:
+        """The merit of every seed (rows) and net (columns, as in `names`), more is better.
+
+        evaluations : seed, or fold of a seed -> name -> its test, at least one.   group : seed -> of each test item;
+        the same name in two seeds is the same group
+        """
 
     @abstractmethod
     def report(self, folder: Path, study: Study, missing: Sequence[str], options: Mapping[str, Any]) -> None:

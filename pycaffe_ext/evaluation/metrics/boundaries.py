@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,7 +15,11 @@ from pycaffe_ext.data.columns import read_columns
 from pycaffe_ext.data.items import Floats, Ints
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import walls
+from pycaffe_ext.evaluation.contrasts import Figure
+from pycaffe_ext.evaluation.findings.model import Merit
+from pycaffe_ext.evaluation.margins import MARGINS
 from pycaffe_ext.evaluation.metrics.base import SCORES, Headline, Metric, PatchScores, Table, TestData, patch_auc
+from pycaffe_ext.evaluation.wall_figures import accuracy_figure
 from pycaffe_ext.evaluation.walls import INTERFACES, Walls, text_of
 
 if TYPE_CHECKING:
@@ -143,6 +147,19 @@ class Boundaries(Metric[Evaluation]):
         if not all(same):
             raise UserError(f"{run / file}: not the boundaries that were tested; remove the run and repeat it")
         return Evaluation(*made)
+
+    def merit(self, evaluation: Evaluation) -> Merit:
+        """The primary endpoint."""
+        return Merit(ENDPOINT, "mm", 0.0, None, False, MARGINS.millimetres)
+
+    def merit_figure(
+        self,
+        evaluations: Mapping[int, Mapping[str, Evaluation]],
+        group: Mapping[int, Sequence[Hashable]],
+        names: Sequence[str],
+    ) -> Figure:
+        made = {seed: {name: one.network for name, one in own.items()} for seed, own in evaluations.items()}
+        return accuracy_figure(made, group, names)
 
     def report(self, folder: Path, study: Study, missing: Sequence[str], options: Mapping[str, Any]) -> None:
         from pycaffe_ext.report.boundaries import pages

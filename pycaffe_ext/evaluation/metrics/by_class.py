@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,8 +13,13 @@ from pycaffe_ext.data.columns import read_columns
 from pycaffe_ext.data.items import Floats, Ints
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import class_resampling, class_summary, classes, operating
+from pycaffe_ext.evaluation.class_figures import auc_figure
 from pycaffe_ext.evaluation.class_summary import Summary
 from pycaffe_ext.evaluation.classes import Images
+from pycaffe_ext.evaluation.contrasts import Figure
+from pycaffe_ext.evaluation.findings import power
+from pycaffe_ext.evaluation.findings.model import Merit
+from pycaffe_ext.evaluation.margins import MARGINS
 from pycaffe_ext.evaluation.metrics import carried
 from pycaffe_ext.evaluation.metrics.base import SCORES, Headline, Metric, PatchScores, Table, TestData
 
@@ -145,6 +150,20 @@ class RocByClass(Metric[Evaluation]):
         if not same:
             raise UserError(f"{run / file}: not the {self.word}s that were tested; remove the run and repeat it")
         return _evaluation(test, np.stack([columns[name] for name in probability_columns(test.classes)], axis=1))
+
+    def merit(self, evaluation: Evaluation) -> Merit:
+        """The primary endpoint."""
+        name = f"{endpoint(len(evaluation.classes))} of {self.word}s"
+        return Merit(name, "AUC", 1.0, (0.0, 1.0), True, MARGINS.auc, power.AUC)
+
+    def merit_figure(
+        self,
+        evaluations: Mapping[int, Mapping[str, Evaluation]],
+        group: Mapping[int, Sequence[Hashable]],
+        names: Sequence[str],
+    ) -> Figure:
+        images = {seed: {name: one.images for name, one in own.items()} for seed, own in evaluations.items()}
+        return auc_figure(images, group, names)
 
     def report(self, folder: Path, study: Study, missing: Sequence[str], options: Mapping[str, Any]) -> None:
         from pycaffe_ext.report.by_class import pages

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,11 @@ from pycaffe_ext.data.columns import read_columns
 from pycaffe_ext.data.items import Floats, Ints
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import froc, intervals, operating, roc, summaries
+from pycaffe_ext.evaluation.contrasts import Figure
+from pycaffe_ext.evaluation.findings import power
+from pycaffe_ext.evaluation.findings.model import Merit
 from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS
+from pycaffe_ext.evaluation.margins import MARGINS
 from pycaffe_ext.evaluation.metrics import carried
 from pycaffe_ext.evaluation.metrics.base import (
     SCORES,
@@ -25,6 +29,7 @@ from pycaffe_ext.evaluation.metrics.base import (
     patch_auc,
     positive,
 )
+from pycaffe_ext.evaluation.study_figures import auc_figure
 from pycaffe_ext.evaluation.words import ENDPOINT_RATE, ENDS, POLYPS, Words
 
 if TYPE_CHECKING:
@@ -183,6 +188,19 @@ class Detection(Metric[Evaluation]):
             case = np.unique(test.group, return_inverse=True)[1]
         both = (froc.Cases(samples.item, own, samples.target, samples.targets, case) for own in (score, samples.score))
         return Evaluation(*both, test.group, test.items, samples.number, **patches)
+
+    def merit(self, evaluation: Evaluation) -> Merit:
+        """The AUC of the candidates: a sensitivity at one false-positive rate tells less of the same test."""
+        return Merit("AUC of candidates", "AUC", 1.0, (0.0, 1.0), True, MARGINS.auc, power.AUC)
+
+    def merit_figure(
+        self,
+        evaluations: Mapping[int, Mapping[str, Evaluation]],
+        group: Mapping[int, Sequence[Hashable]],
+        names: Sequence[str],
+    ) -> Figure:
+        cases = {seed: {name: one.cases for name, one in own.items()} for seed, own in evaluations.items()}
+        return auc_figure(cases, group, names)
 
     def report(self, folder: Path, study: Study, missing: Sequence[str], options: Mapping[str, Any]) -> None:
         from pycaffe_ext.report.detection import pages

@@ -1,0 +1,153 @@
+"""The finished runs of a grid as evidence for its findings: one table for each application, data set, net and donor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pycaffe_ext.errors import UserError
+from pycaffe_ext.evaluation.findings.model import Evidence, Scheme
+from pycaffe_ext.report import design_part
+from pycaffe_ext.report.claims import Method, roles
+from pycaffe_ext.runs import finished
+from pycaffe_ext.runs.finished import RunFiles
+from pycaffe_ext.schemes import SCRATCH
+from pycaffe_ext.studies.grid import Cell
+
+
+@dataclass(frozen=True)
+class Question:
+    """Cells that are compared with each other.   title : what tells them from the study's others"""
+
+    title: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def schemes(self) -> tuple[Scheme, ...]:
+        """Fine-tuned ones from shallow to deep, then those from scratch as schemes.SCRATCH has them."""
+        names = dict.fromkeys((cell.settings.scheme, cell.settings.training.arch) for cell in self.cells)
+        methods = [Method(name, name, arch) for name, arch in names]
+        tuned = sorted((one for one in methods if one.learning is not None), key=lambda one: one.learning or 0)
+        scratch = sorted((one.name for one in methods if one.learning is None), key=list(SCRATCH).index)
+        deep = roles(tuned).deep
+        return (
+            *(Scheme(one.name, one.learning, one.name in deep) for one in tuned),
+            *(Scheme(n, None) for n in scratch),
+        )
+
+    @property
+    def fractions(self) -> tuple[str, ...]:
+        return tuple(sorted({cell.settings.request.fraction for cell in self.cells}, key=lambda text: -Fraction(text)))
+
+
+def questions(cells: Sequence[Cell]) -> list[Question]:
+    """The cells by application, data, net, width and donor; nets from scratch go with each donor of their net.
+
+    Cells of different blocks that would otherwise be the same scheme, fraction and seed are questions of their own.
+    """
+    by_key: dict[tuple[object, ...], list[Cell]] = {}
+    for cell in cells:
+        by_key.setdefault(cell.question, []).append(cell)
+    parts = [part for own in by_key.values() for of_donor in _by_donor(own) for part in _distinct(of_donor)]
+    words = [_words(part) for part in parts]
+    return [Question(_title(own, words), tuple(part)) for part, own in zip(parts, words, strict=True)]
+
+
+def _by_donor(cells: Sequence[Cell]) -> list[list[Cell]]:
+    donors = dict.fromkeys(cell.settings.training.weights for cell in cells if cell.settings.scheme not in SCRATCH)
+    if len(donors) < 2:
+        return [list(cells)]
+    return [[c for c in cells if c.settings.scheme in SCRATCH or c.settings.training.weights == own] for own in donors]
+
+
+def _distinct(cells: list[Cell]) -> list[list[Cell]]:
+    """The cells together, or block by block where some are the same but for settings of the training."""
+    keys = {(cell.settings.scheme, cell.settings.request.fraction, cell.settings.trial) for cell in cells}
+    if len(keys) == len(cells):
+        return [cells]
+    return [[cell for cell in cells if cell.line == line] for line in dict.fromkeys(cell.line for cell in cells)]
+
+
+def _words(cells: Sequence[Cell]) -> tuple[str, ...]:
+    """Application, net, data set, width, donor and line of a question."""
+    own = cells[0].settings
+    donors = [cell.settings.training.weights for cell in cells if cell.settings.scheme not in SCRATCH]
+    donor = Path(donors[0]).name if donors and donors[0] else ""
+    width = f"width {own.training.width}" if own.training.width else ""
+    return own.app, own.training.arch, own.request.source, width, donor, f"line {cells[0].line}"
+
+
+def _title(own: tuple[str, ...], every: Sequence[tuple[str, ...]]) -> str:
+    """Application and net, and as much more as tells it from the others."""
+    for count in range(2, len(own) + 1):
+        if [one[:count] for one in every].count(own[:count]) == 1:
+            return ", ".join(word for word in own[:count] if word)
+    return ", ".join(word for word in own if word)
+
+
+def evidence(cells: Sequence[Cell], runs: Path) -> tuple[Evidence, ...]:
+    """What the finished runs of these cells say; nothing of a question without one.
+
+    Raises UserError as `runs.finished.study` where runs that are compared were not tested on the same samples.
+    """
+    found = [_evidence(question, runs) for question in questions(cells)]
+    return tuple(one for one in found if one)
+
+
+def _evidence(question: Question, runs: Path) -> Evidence | None:
+    loaded = [run for cell in question.cells if (run := finished.load(cell.folder(runs)))]
+    if not loaded:
+        return None
+    schemes, fractions = question.schemes, question.fractions
+    names = [_name(scheme.name, fraction) for scheme in schemes for fraction in fractions]
+    first, group = loaded[0], _groups(loaded)
+    metric = first.application.metric
+    evaluations: dict[int, dict[str, Any]] = {}
+    for run in sorted(loaded, key=lambda one: one.settings.trial):
+        own = evaluations.setdefault(run.settings.trial, {})
+        own[_name(run.settings.scheme, run.settings.request.fraction)] = run.evaluation
+    merit, margin = metric.merit(first.evaluation), question.cells[0].margin
+    return Evidence(
+        first.settings.app,
+        first.settings.training.arch,
+        question.title,
+        first.settings.request.source,
+        merit if margin is None else replace(merit, margin=margin),
+        schemes,
+        fractions,
+        tuple(_trained(loaded, fraction) for fraction in fractions),
+        metric.merit_figure(evaluations, group, names),
+    )
+
+
+def _name(scheme: str, fraction: str) -> str:
+    return f"{scheme} at {fraction}"
+
+
+def _groups(loaded: Sequence[RunFiles]) -> Mapping[int, list[str]]:
+    """seed -> group of each test item, which is the same at all fractions.  Raises UserError where it is not."""
+    found: dict[int, list[str]] = {}
+    of_fraction: dict[str, list[RunFiles]] = {}
+    for run in loaded:
+        of_fraction.setdefault(run.settings.request.fraction, []).append(run)
+    for own in of_fraction.values():
+        study = finished.study(own)
+        for seed, groups in design_part.test_groups(study).items():
+            if found.setdefault(seed, groups) != groups:
+                raise UserError(
+                    f"{study.first(seed).folder}: tested on other items than runs of seed {seed} with other fractions;"
+                    " remove it and run it again"
+                )
+    return {seed: found[seed] for seed in sorted(found)}
+
+
+def _trained(loaded: Sequence[RunFiles], fraction: str) -> float:
+    """Mean number of training groups of the runs at a fraction; nan if none says it."""
+    own = [run.result.share.get("groups") for run in loaded if run.settings.request.fraction == fraction]
+    known = [float(count) for count in own if count is not None]
+    return float(np.mean(known)) if known else float("nan")
