@@ -146,7 +146,7 @@ RUNNING = (
     ),
     Command(
         "study-plan",
-        "what a study file will take before anything starts: runs, hours, disk, and what is missing",
+        "what a study file will take before anything starts: runs, hours, disk, what is missing, and what it can show",
         (GRID, WORKERS, *MACHINE, RUNS),
         module="study_plan",
         target="study-plan",

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options["repetitions"] < 1 or options["studies"] < 1 or options["resamples"] < 100:
         raise UserError("--repetitions and --studies must be 1 or more and --resamples 100 or more")
     print(HEAD.format(**options))
-    parts = (points, labels, seeds, folds, falls, verdicts)
+    parts = (points, labels, seeds, folds, falls, grids, verdicts)
     printers = {block: printer for part in parts for block, printer in part(options).items()}
     title = ""
     for block, found in run(list(printers), "coverage"):
@@ -104,6 +104,14 @@ def falls(options: Mapping[str, Any]) -> Printers:
     from pycaffe_ext.evaluation import fall_worlds
 
     return _of_worlds(options, fall_worlds, "Falls on other data sets")
+
+
+def grids(options: Mapping[str, Any]) -> Printers:
+    """Claims 2 and 3 and the recommendation of studies over a grid."""
+    from pycaffe_ext.evaluation.findings import worlds
+
+    studies = {**options, "repetitions": options["studies"]}
+    return _of_worlds(studies, worlds, "Studies over a grid")
 
 
 def verdicts(options: Mapping[str, Any]) -> Printers:

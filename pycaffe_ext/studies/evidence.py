@@ -16,7 +16,7 @@ from pycaffe_ext.report import design_part
 from pycaffe_ext.report.claims import Method, roles
 from pycaffe_ext.runs import finished
 from pycaffe_ext.runs.finished import RunFiles
-from pycaffe_ext.schemes import SCRATCH
+from pycaffe_ext.schemes import SCRATCH, STAGES
 from pycaffe_ext.studies.grid import Cell
 
 
@@ -29,15 +29,18 @@ class Question:
 
     @property
     def schemes(self) -> tuple[Scheme, ...]:
-        """Fine-tuned ones from shallow to deep, then those from scratch as schemes.SCRATCH has them."""
-        names = dict.fromkeys((cell.settings.scheme, cell.settings.training.arch) for cell in self.cells)
-        methods = [Method(name, name, arch) for name, arch in names]
-        tuned = sorted((one for one in methods if one.learning is not None), key=lambda one: one.learning or 0)
-        scratch = sorted((one.name for one in methods if one.learning is None), key=list(SCRATCH).index)
+        """Fine-tunings from shallow to deep, chains of several, then those from scratch as schemes.SCRATCH has them."""
+        names = list(dict.fromkeys(cell.settings.scheme for cell in self.cells))
+        arch = self.cells[0].settings.training.arch
+        depths = [f"ft-{stage}" for stage in reversed(STAGES[arch])]
+        tuned = [Method(name, name, arch) for name in depths if name in names]
+        chains = [name for name in names if name not in depths and name not in SCRATCH]
+        scratch = [name for name in SCRATCH if name in names]
         deep = roles(tuned).deep
         return (
             *(Scheme(one.name, one.learning, one.name in deep) for one in tuned),
-            *(Scheme(n, None) for n in scratch),
+            *(Scheme(name, None, chain=True) for name in chains),
+            *(Scheme(name, None) for name in scratch),
         )
 
     @property

@@ -20,6 +20,7 @@ from pycaffe_ext.evaluation import (
     trials,
 )
 from pycaffe_ext.evaluation.class_worlds import ClassWorld
+from pycaffe_ext.evaluation.findings import worlds as grid_worlds
 from pycaffe_ext.evaluation.simulation import MEANINGS, shares, trial
 from pycaffe_ext.evaluation.study_worlds import StudyWorld
 from pycaffe_ext.evaluation.worlds import WORLDS, World, draw
@@ -131,6 +132,7 @@ def test_the_tool_prints_every_figure(monkeypatch, capsys):
             (claims_worlds, "POWERS"),
             (fold_worlds, "WORLDS"),
             (fall_worlds, "WORLDS"),
+            (grid_worlds, "WORLDS"),
         )
     ]
     studies = (claims_worlds, "WORLDS", {"equal schemes": StudyWorld(claims_worlds.schemes(), groups=40, pool=80)})
@@ -147,6 +149,7 @@ def test_the_tool_prints_every_figure(monkeypatch, capsys):
             *meanings,
             *fold_worlds.MEANINGS.values(),
             *fall_worlds.MEANINGS.values(),
+            *(grid_worlds.MEANINGS[name] for name in ("gap", "best", "alike", "recommended", "twice")),
             "a null\n",
             "other nets: power\n",
             "patients\n",
@@ -154,7 +157,7 @@ def test_the_tool_prints_every_figure(monkeypatch, capsys):
     )
     assert all(text in printed for text in (*claims_worlds.INTERVALS, *claims_worlds.WORLDS, *claims_worlds.POWERS))
     assert claims_worlds.SOONER in printed and "of the studies have a false verdict" in printed
-    assert "coverage: 7 worlds, " in progress
+    assert "coverage: 8 worlds, " in progress
     with pytest.raises(UserError, match="--repetitions and --studies must be 1 or more"):
         coverage.main([*arguments, "--repetitions", "0"])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from pycaffe_ext.evaluation.margins import MARGINS
 from pycaffe_ext.evaluation.metrics.boundaries import Evaluation
 from pycaffe_ext.runs.records import read_result, read_run, write_result, write_run
 from pycaffe_ext.runs.settings import Settings
-from pycaffe_ext.studies.evidence import evidence, questions
+from pycaffe_ext.studies.evidence import Question, evidence, questions
 from pycaffe_ext.studies.grid import Cell, check_margins
 
 SEEDS, FRACTIONS = (0, 1, 2), ("1", "1/4")
@@ -180,3 +181,13 @@ def test_walls_are_compared_by_their_error_with_less_as_more():
     assert found.values[0].tolist() == pytest.approx([-one.network.absolute.mean() for one in own[0].values()])
     assert found.values[0, 0] > found.values[0, 1] and merit.best == 0 and not merit.higher_is_better
     assert (merit.unit, merit.margin, merit.shown(-0.3)) == ("mm", MARGINS.millimetres, 0.3)
+
+
+def test_a_chain_is_no_depth_and_no_training_from_scratch():
+    training = SimpleNamespace(arch="alexnet")
+    cells = [SimpleNamespace(settings=SimpleNamespace(scheme=s, training=training)) for s in ("scratch", "x", "ft-fc8")]
+    assert [(one.name, one.learning, one.chain, one.scratch) for one in Question("", tuple(cells)).schemes] == [
+        ("ft-fc8", 1, False, False),
+        ("x", None, True, False),
+        ("scratch", None, False, True),
+    ]

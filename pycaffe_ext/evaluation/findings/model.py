@@ -17,12 +17,18 @@ from pycaffe_ext.evaluation.seeds import SeedInterval
 
 
 class Scheme(NamedTuple):
-    """name : "ft-conv3".   learning : how many stages learn, None of a training from scratch.
-    deep : whether it counts as deep tuning (see report.claims.roles)."""
+    """name : "ft-conv3".   learning : how many stages learn; None of a training from scratch and of a chain.
+    deep : whether it counts as deep tuning (see report.claims.roles).   chain : whether it is several trainings that
+    start from a donor, such as gradual unfreezing."""
 
     name: str
     learning: int | None
     deep: bool = False
+    chain: bool = False
+
+    @property
+    def scratch(self) -> bool:
+        return self.learning is None and not self.chain
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ class Evidence:
 
     application, net : "polyp", "squeezenet".   title : both, and what else tells it from the study's other evidence
     source : name of the data set; evidence of one source shares its pictures
-    schemes : fine-tuned ones from shallow to deep, then those from scratch
+    schemes : fine-tunings from shallow to deep, then chains, then those from scratch
     fractions : of the training groups, from all to the fewest, as text ("1", "1/4")
     trained : (fractions,) mean number of training groups; nan where no run says it
     figure : rows are seeds (or folds), columns schemes x fractions (see `column`); nan where a run is not finished
@@ -121,7 +127,7 @@ class Evidence:
     @property
     def scratch(self) -> Scheme | None:
         """The training from scratch that counts: with the published filler, which comes first."""
-        return next((own for own in self.schemes if own.learning is None), None)
+        return next((own for own in self.schemes if own.scratch), None)
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,24 @@ few data as with all.  The critical values are those of `contrasts.Estimate`, so
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations, product
 from math import sqrt
 
 import numpy as np
 
+from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.contrasts import LEVEL, POWER, Estimate, rise
-from pycaffe_ext.evaluation.findings import noninferior
-from pycaffe_ext.evaluation.findings.model import Spreads
+from pycaffe_ext.evaluation.findings import grids, noninferior
+from pycaffe_ext.evaluation.findings.model import Evidence, Spreads
+
+MORE_SEEDS = (5, 10)  # that a plan is compared with
+SIZES = {  # of `Smallest`, in words
+    "gap": "deep tuning minus scratch",
+    "growth": "growth of that gap from all data to the fewest (claim 2)",
+    "margin": "margin for which a fine-tuning as good as the best is recommended",
+    "margin_scratch": "the same where training from scratch is as good",
+}
 
 AUC = Spreads(
     tuned=0.005,
@@ -31,13 +41,15 @@ AUC = Spreads(
 @dataclass(frozen=True)
 class Design:
     """seeds, groups : trainings of each net, and groups of a test set.   shares : fractions of the training groups
-    schemes : compared in a recommendation.   tests : findings with a verdict, over which p values are adjusted"""
+    schemes : compared in a recommendation.   tests : findings with a verdict, over which p values are adjusted
+    scratch : whether there is a training from scratch"""
 
     seeds: int
     groups: int
     shares: tuple[float, ...]
     schemes: int
     tests: int
+    scratch: bool = True
 
 
 @dataclass(frozen=True)
@@ -49,7 +61,7 @@ class Smallest:
     scratch, whose results vary more, is as good as they are
     """
 
-    gap: float
+    gap: float | None
     growth: float | None
     margin: float | None
     margin_scratch: float | None
@@ -62,16 +74,17 @@ def smallest(design: Design, spreads: Spreads) -> Smallest | None:
     tuned = _difference(design, spreads, spreads.tuned, spreads.tuned_cases)
     scratch = _difference(design, spreads, spreads.scratch, spreads.scratch_cases)
     level = LEVEL / max(design.tests, 1)
-    growth = None
+    growth, margin = None, None
     if len(set(design.shares)) > 1:
         weights = rise(-np.log2(np.array(sorted(set(design.shares), reverse=True))))
-        factor = float(np.sqrt((weights**2).sum()))
-        growth = factor * scratch.smallest(level, known=True)
-    if design.schemes < 2:
-        return Smallest(scratch.smallest(known=True), growth, None, None)
-    one_sided = 2 * noninferior.LEVEL / (design.schemes - 1)
-    margins = (own.smallest(one_sided, known=True) for own in (tuned, scratch))
-    return Smallest(scratch.smallest(known=True), growth, *margins)
+        growth = float(np.sqrt((weights**2).sum())) * scratch.smallest(level, known=True)
+    one_sided = 2 * noninferior.LEVEL / max(design.schemes - 1, 1)
+    if design.schemes > 1:
+        margin = tuned.smallest(one_sided, known=True)
+    if not design.scratch:
+        return Smallest(None, None, margin, None)
+    of_scratch = None if margin is None else scratch.smallest(one_sided, known=True)
+    return Smallest(scratch.smallest(known=True), growth, margin, of_scratch)
 
 
 def _difference(design: Design, spreads: Spreads, training: float, cases: float) -> Estimate:
@@ -83,29 +96,49 @@ def _difference(design: Design, spreads: Spreads, training: float, cases: float)
 def text(titles: Sequence[str], design: Design, spreads: Spreads | None, unit: str, known_groups: bool) -> list[str]:
     """Lines for a reader.   titles : of the applications that have this design.   known_groups : whether the number of
     test groups is that of the data, else it is assumed."""
-    head = f"{', '.join(titles)}: {design.seeds} seed{'s' * (design.seeds != 1)}"
+    head = f"{'; '.join(titles)}: {design.seeds} seed{'s' * (design.seeds != 1)}"
     if design.seeds < 2:
         return [f"{head}: nothing can be shown, as training chance stays unknown; give SEEDS two or more numbers"]
     if spreads is None:
-        return [f"{head}: no finished study says how much its figure ({unit}) varies, so nothing is said beforehand"]
+        return [f"{head}: how much its figure ({unit}) varies is not known before two seeds of its runs are finished"]
     found = smallest(design, spreads)
     groups = f"{design.groups} test groups" + ("" if known_groups else " assumed, as no run has counted them yet")
     if found is None:
         return [f"{head}, {groups}: nothing can be shown"]
-    sizes = [f"deep tuning minus scratch: {_size(found.gap, unit)}"]
-    if found.growth is not None:
-        sizes.append(f"growth of that gap from all data to the fewest: {_size(found.growth, unit)}")
-    lines = [f"{head}, {groups}; smallest that is shown with a chance of {POWER:.0%}", *(f"  {own}" for own in sizes)]
-    if found.margin is not None and found.margin_scratch is not None:
-        lines.append(
-            f"  margin for which a fine-tuning as good as the best is recommended: {_size(found.margin, unit)}; where"
-            f" training from scratch is as good: {_size(found.margin_scratch, unit)}"
-        )
+    lines = [f"{head}, {groups}; smallest that is shown with a chance of {POWER:.0%}, in {unit}"]
+    more = {seeds: smallest(replace(design, seeds=seeds), spreads) for seeds in MORE_SEEDS if seeds > design.seeds}
+    for name, words in SIZES.items():
+        if (value := getattr(found, name)) is not None:
+            others = ", ".join(f"{_size(getattr(own, name))} with {seeds} seeds" for seeds, own in more.items())
+            lines.append(f"  {words}: {_size(value)}" + (f" ({others})" if others else ""))
     return lines
 
 
-def _size(value: float, unit: str) -> str:
-    return f"{value:.3f} {unit}" if value < 1 else f"none (above 1 {unit})"
+def _size(value: float) -> str:
+    return f"{value:.3f}" if value < 1 else "none below 1"
+
+
+def measured(evidence: Evidence) -> Spreads | None:
+    """The spreads that finished runs on all data show, the medians over pairs of schemes; None where fewer than two
+    seeds have two fine-tunings and a training from scratch."""
+    at = evidence.fractions[0]
+    tunings = [one.name for one in evidence.schemes if one.learning is not None]
+    scratch = [one.name for one in evidence.schemes if one.scratch]
+    try:
+        both = [
+            [grids.estimate(evidence, {(one, at): 1.0, (other, at): -1.0}) for one, other in pairs]
+            for pairs in (combinations(tunings, 2), product(tunings, scratch))
+        ]
+    except UserError:
+        return None
+    if not all(both):
+        return None
+    names = ("training_sd", "case_sd")
+    tuned, tuned_cases, from_scratch, scratch_cases = (
+        float(np.median([getattr(own, name) for own in of])) for of in both for name in names
+    )
+    source = f"finished runs of {evidence.title}, {evidence.seeds} seeds"
+    return Spreads(tuned, tuned_cases, from_scratch, scratch_cases, evidence.figure.groups, source)
 
 
 def assumptions(spreads: Spreads) -> str:

@@ -131,8 +131,11 @@ class Metric(ABC, Generic[E]):
         """The evaluation of a finished run, from its table of scores; UserError if that is not of `test`."""
 
     @abstractmethod
-    def merit(self, evaluation: E) -> Merit:
-        """By what a study over a grid compares nets that were tested like this one; fixed before any result."""
+    def merit(self, evaluation: E | None = None) -> Merit:
+        """By what a study over a grid compares nets; fixed before any result.
+
+        evaluation : of any of them, which may tell the figure's exact name; None before there is one.
+        """
 
     @abstractmethod
     def merit_figure(

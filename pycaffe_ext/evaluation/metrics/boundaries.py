@@ -148,7 +148,7 @@ class Boundaries(Metric[Evaluation]):
             raise UserError(f"{run / file}: not the boundaries that were tested; remove the run and repeat it")
         return Evaluation(*made)
 
-    def merit(self, evaluation: Evaluation) -> Merit:
+    def merit(self, evaluation: Evaluation | None = None) -> Merit:
         """The primary endpoint."""
         return Merit(ENDPOINT, "mm", 0.0, None, False, MARGINS.millimetres)
 

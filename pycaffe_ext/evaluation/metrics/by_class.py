@@ -151,10 +151,10 @@ class RocByClass(Metric[Evaluation]):
             raise UserError(f"{run / file}: not the {self.word}s that were tested; remove the run and repeat it")
         return _evaluation(test, np.stack([columns[name] for name in probability_columns(test.classes)], axis=1))
 
-    def merit(self, evaluation: Evaluation) -> Merit:
+    def merit(self, evaluation: Evaluation | None = None) -> Merit:
         """The primary endpoint."""
-        name = f"{endpoint(len(evaluation.classes))} of {self.word}s"
-        return Merit(name, "AUC", 1.0, (0.0, 1.0), True, MARGINS.auc, power.AUC)
+        name = endpoint(len(evaluation.classes)) if evaluation else TWO
+        return Merit(f"{name} of {self.word}s", "AUC", 1.0, (0.0, 1.0), True, MARGINS.auc, power.AUC)
 
     def merit_figure(
         self,

@@ -189,7 +189,7 @@ class Detection(Metric[Evaluation]):
         both = (froc.Cases(samples.item, own, samples.target, samples.targets, case) for own in (score, samples.score))
         return Evaluation(*both, test.group, test.items, samples.number, **patches)
 
-    def merit(self, evaluation: Evaluation) -> Merit:
+    def merit(self, evaluation: Evaluation | None = None) -> Merit:
         """The AUC of the candidates: a sensitivity at one false-positive rate tells less of the same test."""
         return Merit("AUC of candidates", "AUC", 1.0, (0.0, 1.0), True, MARGINS.auc, power.AUC)
 

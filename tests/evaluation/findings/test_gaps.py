@@ -14,6 +14,7 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.contrasts import Verdict, contrast
 from pycaffe_ext.evaluation.findings import gaps, grids
 from pycaffe_ext.evaluation.findings.every import claims
+from pycaffe_ext.evaluation.findings.model import Scheme
 
 MEANS = {
     "ft-fc8": {"1": 0.80, "1/4": 0.79, "1/20": 0.78},
@@ -159,3 +160,5 @@ def test_the_sides_of_the_gap_are_the_deepest_tuning_and_the_published_scratch()
     own = drawn(MEANS)
     assert (own.deepest, own.scratch) == (DEEP, SCRATCH)
     assert drawn({"ft-fc8": MEANS["ft-fc8"]}).deepest is None
+    chain = Scheme("gradual", None, chain=True)
+    assert replace(own, schemes=(DEEP, chain, SCRATCH)).scratch == SCRATCH and not chain.scratch

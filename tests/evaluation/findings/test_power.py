@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from grid_evidence import drawn
 from scipy.stats import nct
 from scipy.stats import t as student
 
@@ -37,6 +38,9 @@ def test_one_seed_shows_nothing_and_one_fraction_no_growth():
     assert smallest(replace(DESIGN, seeds=1), power.AUC) is None
     assert smallest(replace(DESIGN, shares=(1.0,)), power.AUC).growth is None
     assert smallest(replace(DESIGN, schemes=1), power.AUC).margin is None
+    tuned = smallest(replace(DESIGN, scratch=False), power.AUC)
+    assert (tuned.gap, tuned.growth, tuned.margin_scratch) == (None, None, None)
+    assert tuned.margin == smallest(DESIGN, power.AUC).margin
     (line,) = text(["polyp"], replace(DESIGN, seeds=1), power.AUC, "AUC", True)
     assert (
         line == "polyp: 1 seed: nothing can be shown, as training chance stays unknown; give SEEDS two or more numbers"
@@ -45,16 +49,29 @@ def test_one_seed_shows_nothing_and_one_fraction_no_growth():
 
 def test_the_plan_in_words():
     lines = text(["polyp", "frames"], DESIGN, power.AUC, "AUC", False)
-    found = smallest(DESIGN, power.AUC)
+    found, more = smallest(DESIGN, power.AUC), smallest(replace(DESIGN, seeds=10), power.AUC)
     assert lines == [
-        "polyp, frames: 5 seeds, 379 test groups assumed, as no run has counted them yet; smallest that is shown with a"
-        " chance of 80%",
-        f"  deep tuning minus scratch: {found.gap:.3f} AUC",
-        f"  growth of that gap from all data to the fewest: {found.growth:.3f} AUC",
-        f"  margin for which a fine-tuning as good as the best is recommended: {found.margin:.3f} AUC; where training"
-        f" from scratch is as good: {found.margin_scratch:.3f} AUC",
+        "polyp; frames: 5 seeds, 379 test groups assumed, as no run has counted them yet; smallest that is shown with a"
+        " chance of 80%, in AUC",
+        *(
+            f"  {words}: {getattr(found, name):.3f} ({getattr(more, name):.3f} with 10 seeds)"
+            for name, words in power.SIZES.items()
+        ),
     ]
-    assert "none (above 1 AUC)" in "\n".join(text(["polyp"], replace(DESIGN, seeds=2), power.AUC, "AUC", True))
+    assert lines[2].startswith("  growth of that gap from all data to the fewest (claim 2): 0.")
+    assert "(claim 2): none below 1" in "\n".join(text(["polyp"], replace(DESIGN, seeds=2), power.AUC, "AUC", True))
     (unknown,) = text(["imt"], DESIGN, None, "mm", True)
-    assert unknown.endswith("no finished study says how much its figure (mm) varies, so nothing is said beforehand")
+    assert unknown == (
+        "imt: 5 seeds: how much its figure (mm) varies is not known before two seeds of its runs are finished"
+    )
     assert "training 0.005 between fine-tunings and 0.037 to scratch" in power.assumptions(power.AUC)
+
+
+def test_finished_runs_tell_their_own_spreads():
+    means = {"ft-fc8": {"1": 0.7}, "ft-conv4": {"1": 0.8}, "ft-conv1": {"1": 0.8}, "scratch": {"1": 0.6}}
+    found = power.measured(drawn(means, seeds=300, training=0.004, case_sd=0.01, groups=50))
+    assert (found.tuned, found.scratch) == pytest.approx((0.004 * np.sqrt(2),) * 2, rel=0.1)
+    assert (found.tuned_cases, found.scratch_cases) == pytest.approx((0.01 * np.sqrt(2),) * 2)
+    assert (found.groups, found.source) == (50, "finished runs of polyp, alexnet, 300 seeds")
+    assert power.measured(drawn(means, seeds=1)) is None
+    assert power.measured(drawn({name: means[name] for name in ("ft-fc8", "scratch")})) is None
