@@ -27,7 +27,7 @@ def findings(evidence: Sequence[Evidence], seed: int = 0, draws: int = grids.DRA
         tuple(gap for own in evidence for gap in gaps.gaps(own)),
         tuple(depths.best(own, fraction, rng, draws) for own, fraction in cells),
         tuple(noninferior.recommendation(own, fraction, rng, draws) for own, fraction in cells),
-        tuple(growth.curve(own, scheme.name, rng) for own in evidence for scheme in own.schemes),
+        tuple(growth.curve(own, one.name, rng, min(draws, growth.FITS)) for own in evidence for one in own.schemes),
         tuple(notes(evidence)),
     )
 

@@ -160,8 +160,7 @@ def test_with_few_seeds_the_comparison_keeps_its_level():
 def test_findings_are_the_same_for_the_same_seed_and_holm_goes_over_verdicts_alone():
     means = {name: {"1": of["1"], "1/4": of["1"] - 0.05, "1/8": of["1"] - 0.07} for name, of in DEEPER.items()}
     own = [drawn(means, application=name, seed=i, training=0.01) for i, name in enumerate("ab")]
-    found = findings(own, draws=500)
-    again = findings(own, draws=500)
+    found, again = (findings(own, draws=50) for _ in range(2))
     assert (found.claims, found.best, found.recommendations) == (again.claims, again.best, again.recommendations)
     primary = [one for one in found.claims if one.primary]
     assert {one.tested for one in found.claims} == {5} and len(primary) == 5  # two gaps, their mean, two about depth
@@ -169,5 +168,5 @@ def test_findings_are_the_same_for_the_same_seed_and_holm_goes_over_verdicts_alo
         one.p_holm is None for one in found.claims if not one.primary
     )
     assert len(found.best) == len(found.recommendations) == 6 and len(found.curves) == 8 and found.notes == ()
-    single = findings([replace(own[0], figure=drawn(means, seeds=1).figure)], draws=100)
+    single = findings([replace(own[0], figure=drawn(means, seeds=1).figure)], draws=50)
     assert single.notes[0].startswith("one seed (a, alexnet): how much a net varies")
