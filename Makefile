@@ -69,7 +69,7 @@ $(DEEPENS): $(READY)
 
 # A grid of runs, declared in a file.
 GRID := STUDY WORKERS CAFFE GPU THREADS CACHE_GB RUNS
-.PHONY: study study-plan study-status study-table
+.PHONY: study study-plan study-status study-table study-report
 study: $(READY)
 	@$(PY) tools/run_grid.py $(call options,$(GRID) ADDRESS)
 
@@ -81,6 +81,9 @@ study-status: $(READY)
 
 study-table: $(READY)
 	@$(PY) tools/grid_table.py $(call options,STUDY RUNS OUT)
+
+study-report: $(READY)
+	@$(PY) tools/grid_report.py $(call options,STUDY RUNS OUT)
 
 .DEFAULT:
 	@echo 'error: no target' $(call quote,$@)'; a job is APP-SCHEME with APP one of: $(APPS); SCHEME one of: $(TUNINGS);' \

@@ -49,10 +49,15 @@ def styles(names: Sequence[str], scratch: Sequence[str] = ()) -> dict[str, Style
 
 
 def page(
-    rows: int = 1, columns: int = 1, height: float = HEIGHT, grid: bool = True, **options: Any
+    rows: int = 1,
+    columns: int = 1,
+    height: float = HEIGHT,
+    grid: bool = True,
+    width: float = WIDTH,
+    **options: Any,
 ) -> tuple[Figure, Any]:
-    """A figure of the page's width and its axes, as `Figure.subplots` gives them."""
-    figure = empty_page(height)
+    """A figure of the page's width, or another, and its axes, as `Figure.subplots` gives them."""
+    figure = empty_page(height, width)
     axes = figure.subplots(rows, columns, **options)
     for one in np.ravel(axes):
         if grid:
@@ -62,12 +67,12 @@ def page(
     return figure, axes
 
 
-def empty_page(height: float) -> Figure:
-    """A figure of the page's width; height in inches."""
+def empty_page(height: float, width: float = WIDTH) -> Figure:
+    """A figure of the page's width, or another; in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 

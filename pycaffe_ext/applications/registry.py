@@ -20,6 +20,7 @@ class Entry:
     classes : of the emitted nets; None where only the data say.   patches : the paper's class-balanced training
     patches before the 80/20 split into training and validation; None for an application that is not the paper's.
     options : the application's own settings with their defaults, e.g. {"mask": "auto"}.
+    paper_depth : the depth of tuning that the paper found the best, in its words; "" where it has none.
     """
 
     slug: str
@@ -27,6 +28,7 @@ class Entry:
     classes: int | None
     patches: int | None
     options: Mapping[str, str] = field(default_factory=dict)
+    paper_depth: str = ""
 
 
 APPLICATIONS = {
@@ -38,14 +40,23 @@ APPLICATIONS = {
             2,
             100_000,
             {"mask": "auto", "damaged": "refuse"},
+            "deep: all layers",
         ),
-        Entry("pe", "pulmonary embolism detection in CT angiography", 2, 81_000, {"near_mm": "5"}),
+        Entry(
+            "pe",
+            "pulmonary embolism detection in CT angiography",
+            2,
+            81_000,
+            {"near_mm": "5"},
+            "late: the fully connected layers",
+        ),
         Entry(
             "frames",
             "colonoscopy frame classification, informative or not",
             2,
             40_000,
             {"degrade": "0", "damaged": "refuse"},
+            "late and middle layers",
         ),
         # The paper's count is not at hand for this one; polyp's is taken, as the other dense sampling of frames.
         Entry(
@@ -54,6 +65,7 @@ APPLICATIONS = {
             3,
             100_000,
             {"patch_mm": "2.8", "near_mm": "0.1", "dense": "0"},
+            "deep: all layers",
         ),
         Entry(
             "folder",

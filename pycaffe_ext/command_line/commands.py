@@ -166,6 +166,13 @@ RUNNING = (
         target="study-table",
     ),
     Command(
+        "study-report",
+        "one HTML page on a study: answer, figures, tables, data, settings, hashes; also as Markdown",
+        (GRID, RUNS, output("the page and its figures", "RUNS/studies/NAME/report")),
+        module="study_report",
+        target="study-report",
+    ),
+    Command(
         "predict",
         "apply a finished run to pictures or a video without labels: a table of probabilities, and overlays",
         (

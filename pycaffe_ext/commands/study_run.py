@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pycaffe_ext.command_line.parsing import machine_options, parse
+
+if TYPE_CHECKING:
+    from pycaffe_ext.studies.grid import Grid
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,7 +42,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(status.text(found, runs))
     if table := tidy.rows(grid.cells, runs):
         print("files:", *tidy.write(table, grid.folder(runs)))
+        _write_page(grid, runs)
     if failed := [state for state in states if state.state == FAILED]:
         raise UserError(
             f"{len(failed)} of {len(grid.cells)} runs failed; what each printed: {grid.folder(runs) / 'states'}"
         )
+
+
+def _write_page(grid: Grid, runs: Path) -> None:
+    """What keeps it from being written does not undo what has been run."""
+    from pycaffe_ext.errors import UserError
+    from pycaffe_ext.studies import page
+
+    try:
+        print(f"page: {page.write(grid, runs)}")
+    except UserError as error:
+        print(f"no page: {error}")

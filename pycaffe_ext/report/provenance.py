@@ -26,7 +26,7 @@ def sources(sections: Sequence[Section]) -> Iterator[tuple[str, str, Figure | Ta
 
 def _shown(blocks: Sequence[Block], title: str) -> Iterator[tuple[str, Figure | Table]]:
     for block in blocks:
-        if isinstance(block, Folded):
+        if isinstance(block, Folded | Section):
             yield from _shown(block.blocks, block.title)
         elif isinstance(block, Figure):
             yield block.file, block

@@ -21,7 +21,7 @@ def write_report(done: Sequence[RunFiles], out: Path, missing: Sequence[str] = (
     report.   An earlier report in `out` is replaced, at once and only when all is written.  Raises UserError if there
     is no finished run, if `out` holds anything but a report, and where `finished.study` or the data refuse.
     """
-    _check_replaceable(out)
+    check_replaceable(out)
     study = finished.study(done)
     with writing_folder(out) as folder:
         study.runs[0].application.metric.report(folder, study, missing, options)
@@ -42,8 +42,8 @@ def loaded(folders: Sequence[Path]) -> tuple[list[RunFiles], list[str]]:
     return [run for run in runs.values() if run is not None], missing
 
 
-def _check_replaceable(out: Path) -> None:
-    """A folder of the user's own must not be taken for a report of ours, which may be thrown away."""
+def check_replaceable(out: Path) -> None:
+    """Raise UserError if a folder holds what is no report's: a report is replaced, a user's own files are not."""
     if not out.exists():
         return
     found = {path.name for path in out.iterdir()} if out.is_dir() else {out.name}

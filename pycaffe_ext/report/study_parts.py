@@ -10,7 +10,7 @@ from pycaffe_ext import plotting
 from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.engine.options import FAITHFUL
 from pycaffe_ext.files import write_csv, writing
-from pycaffe_ext.report import design_part, figures, filters, model, provenance
+from pycaffe_ext.report import design_part, figures, filters, model, page, provenance
 from pycaffe_ext.report.model import Block, Bullets, Figure, Links, Note, Section, Table
 from pycaffe_ext.runs.records import read_result
 from pycaffe_ext.runs.summary import EMBEDDED, damage_text
@@ -88,7 +88,7 @@ def about(study: Study, missing: Sequence[str], primary: str) -> Section:
         f"training by: {', '.join(engines)}",
         f"precision: {_precision(study)}",
         f"resumed after an interruption: {_resumed(study)}",
-        f"not as in the paper: {'; '.join(_deviations(study)) or 'nothing of what can be set'}",
+        f"not as in the paper: {'; '.join(deviations(study)) or 'nothing of what can be set'}",
     ]
     notes: list[Block] = []
     if missing:
@@ -170,7 +170,8 @@ def test_views(run: RunFiles) -> int:
 test_views.__test__ = False  # type: ignore[attr-defined]  # pytest: this is no test
 
 
-def _deviations(study: Study) -> list[str]:
+def deviations(study: Study) -> list[str]:
+    """What a study's settings have otherwise than the paper."""
     settings = [run.settings for run in study.runs]
     application, paper = study.runs[0].application, APPLICATIONS[settings[0].app].patches
     rates = sorted({own.training.base_lr for own in settings})
@@ -278,9 +279,9 @@ def write_pages(
     whole.append(provenance.section(whole))
     name = APPLICATIONS[study.runs[0].settings.app].title
     title = f"{name[0].upper()}{name[1:]}: {source_text(study)}"
-    for file, text in (("report.md", model.markdown(whole, title)), ("report.html", model.html(whole, title, folder))):
-        with writing(folder / file) as page:
-            page.write(text)
+    for file, text in (("report.md", model.markdown(whole, title)), ("report.html", page.html(whole, title, folder))):
+        with writing(folder / file) as opened:
+            opened.write(text)
 
 
 def counts(facts: Any) -> dict[str, dict[str, float]]:

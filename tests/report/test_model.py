@@ -1,10 +1,12 @@
 """The two renderings of a report hold what they are given: every text literally, every table aligned."""
 
+import base64
+import hashlib
 from html.parser import HTMLParser
 
 import pytest
 
-from pycaffe_ext.report import model
+from pycaffe_ext.report import model, page
 from pycaffe_ext.report.model import Bullets, Figure, Folded, Links, Note, Section, Table
 
 HOSTILE = "<script>alert(1)</script> a|b *c* _d_ `e` [f](g) &amp; \"h\" 'i' ~j~ k_l $m$ \\n"
@@ -79,14 +81,15 @@ def test_markdown_escapes_what_would_be_a_mark_and_nothing_else(text, escaped):
     "block", [HOSTILE, Note(HOSTILE), Bullets([HOSTILE]), Figure("a.png", HOSTILE), Table((HOSTILE,), [(HOSTILE,)])]
 )
 def test_html_shows_every_character_and_runs_none(block):
-    page = Texts(model.html([Section("s", [Folded(HOSTILE, [block])])], HOSTILE))
-    assert not {tag for tag, _ in page.tags} & {"script", "b", "em"}
-    assert "".join(page.texts).count(HOSTILE) >= 4  # title twice, the fold's title, the block
-    assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+    whole = page.html([Section("s", [Folded(HOSTILE, [block])])], HOSTILE)
+    shown = Texts(whole.replace(f"<script>{page.SCRIPT}</script>", "", 1))
+    assert not {tag for tag, _ in shown.tags} & {"script", "b", "em"}
+    assert "".join(shown.texts).count(HOSTILE) >= 4  # title twice, the fold's title, the block
+    assert not any(name.startswith("on") for _, attributes in shown.tags for name in attributes)
 
 
 def test_numbers_are_aligned_right_in_html():
-    cells = Texts(model.html(PAGE)).cells
+    cells = Texts(page.html(PAGE)).cells
     assert [cell[1] for cell in cells[:6]] == ["", "n", "", "n", "", "n"]
     assert [cell[2] for cell in cells[:4]] == ["net", "AUC", "ft-fc6", "0.91 [0.88, 0.93]"]
 
@@ -109,10 +112,8 @@ def test_which_columns_are_numbers(column, numeric):
 
 
 def test_pictures_become_part_of_the_page(tmp_path):
-    import base64
-
     (tmp_path / "roc.png").write_bytes(b"\x89PNG picture")
-    images = [attributes for tag, attributes in Texts(model.html(PAGE, pictures=tmp_path)).tags if tag == "img"]
+    images = [attributes for tag, attributes in Texts(page.html(PAGE, pictures=tmp_path)).tags if tag == "img"]
     assert base64.b64decode(images[0]["src"].removeprefix("data:image/png;base64,")) == b"\x89PNG picture"
     assert images[0]["alt"] == "ROC as Fig. 2 has it"
 
@@ -120,17 +121,17 @@ def test_pictures_become_part_of_the_page(tmp_path):
 def test_a_list_of_files():
     section = Section("s", [Links(["a b.csv", "c_d.csv"])])
     assert model.markdown([section]) == "## s\n\n- [a b.csv](a%20b.csv)\n- [c_d.csv](c_d.csv)\n"
-    assert '<li><a href="a%20b.csv">a b.csv</a></li>' in model.html([section])
+    assert '<li><a href="a%20b.csv">a b.csv</a></li>' in page.html([section])
 
 
 def test_names_of_files_are_quoted_in_links():
     block = Figure("roc of a (b) ü.png", "ROC.")
     assert "(roc%20of%20a%20%28b%29%20%C3%BC.png)" in model.markdown([Section("s", [block])])
-    assert 'src="roc%20of%20a%20%28b%29%20%C3%BC.png"' in model.html([Section("s", [block])])
+    assert 'src="roc%20of%20a%20%28b%29%20%C3%BC.png"' in page.html([Section("s", [block])])
 
 
 def test_a_name_that_is_not_utf8_can_be_written():
-    model.html([Section("s", ["caf\udce9"])], "caf\udce9").encode()
+    page.html([Section("s", ["caf\udce9"])], "caf\udce9").encode()
     model.markdown([Section("s", ["caf\udce9"])], "caf\udce9").encode()
 
 
@@ -139,7 +140,10 @@ def test_a_table_refuses_a_row_of_another_length():
         Table(("a",), [(1, 2)])
 
 
-def test_the_page_has_no_script_and_loads_nothing():
-    page = model.html(PAGE, "A study")
-    assert "<script" not in page
-    assert "http" not in page
+def test_the_page_has_its_own_script_alone_and_loads_nothing():
+    shown = page.html(PAGE, "A study")
+    assert shown.count("<script") == shown.count(f"<script>{page.SCRIPT}</script>") == 1
+    assert "://" not in shown
+    assert "default-src 'none'" in shown
+    digest = base64.b64encode(hashlib.sha256(page.SCRIPT.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in shown  # what else stands in the page is not run

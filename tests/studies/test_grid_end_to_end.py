@@ -48,6 +48,9 @@ def test_a_study_makes_the_runs_that_make_makes(miniature, tmp_path):
     assert half["patches"]["test"] == whole["patches"]["test"] and half["patches"]["train"] < whole["patches"]["train"]
     with (tmp_path / "runs" / "studies" / "mine" / "study.csv").open(newline="") as file:
         assert [row["fraction"] for row in csv.DictReader(file)] == ["1", "1/2"]
+    page = tmp_path / "runs" / "studies" / "mine" / "report" / "report.html"
+    assert "page: runs/studies/mine/report/report.html" in done.stdout
+    assert "1 of 3 runs are not finished" in page.read_text(encoding="utf-8")
     planned = run_tool("plan_grid", "--study=mine.yaml", "--threads=1", cwd=tmp_path)
     assert planned.returncode == 0 and "3 runs, 2 finished" in planned.stdout and "finished runs" in planned.stdout
     status = run_tool("grid_status", "--study=mine.yaml", cwd=tmp_path)

@@ -1,0 +1,237 @@
+"""The first parts of a grid's page: what to do, what the paper's claims came to, and what more data would bring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pycaffe_ext.evaluation.contrasts import Estimate, Verdict
+from pycaffe_ext.evaluation.findings import every
+from pycaffe_ext.evaluation.findings.model import Best, Finding, Heterogeneity, LearningCurve, Recommendation
+from pycaffe_ext.report.claims_table import p_text
+from pycaffe_ext.report.grid.material import Material, Panel, capital, data_text, scheme_text
+from pycaffe_ext.report.model import Block, Bullets, Folded, Lead, Mark, Note, Section, Table
+
+KINDS = {Verdict.SHOWN: "good", Verdict.AGAINST: "bad"}
+MADE_BY = (every.findings,)
+SYNTHETIC = (
+    "The data of {titles} are drawn by a program, not taken from patients: these numbers show that the programs work,"
+    " and say nothing about medicine"
+)
+DONOR = (
+    "The nets of {titles} start from the embedded donor, which has not seen ImageNet: they say nothing about tuning a"
+    " net that has"
+)
+NON_INFERIOR = (
+    "Recommended is the shallowest scheme that is shown to be not worse than the best by the margin, which was fixed"
+    " before the results (MARGIN: in the study file): its simultaneous lower bound to every other scheme lies above"
+    " minus the margin. A difference that is merely not significant shows nothing."
+)
+CLAIMS = (
+    "A verdict goes by Holm's p over all claims tested here, below 0.05. Effects are “more is better” throughout, also"
+    " of errors. “Not shown” is not “refuted”: the interval, by itself a 95 % one, says what is still possible. The"
+    " smallest size shown is what a study like this finds with a chance of 80 %. Claims 1, 4 and 5 are about one amount"
+    " of data: their verdicts are in the report of the application (make APP-tables with the same settings); the gap at"
+    " all data, below, is what claim 1 is about."
+)
+TWICE = (
+    "A curve through the results at each amount of data, and where it leads at twice the data. It is a guess beyond the"
+    " data; its interval allows for other trainings and other test groups, not for a curve of another form."
+)
+
+
+def answer(material: Material) -> Section:
+    """In plain words: what to do, and what the claims came to."""
+    blocks: list[Block] = [
+        Lead(_advice(panel, found)) for panel in material.panels if (found := advice_of(material, panel))
+    ]
+    tested = [found for found in material.findings.claims if found.primary]
+    if tested:
+        blocks += ["The paper's claims, on these data:", Bullets([_sentence(found) for found in tested])]
+    blocks += [Bullets(twice)] if (twice := list(_twice(material))) else []
+    return Section("Answer", [*blocks, *map(Note, notes(material))])
+
+
+def notes(material: Material) -> Iterator[str]:
+    """What a reader must not miss."""
+    for text, titles in (
+        (SYNTHETIC, [panel.title for panel in material.panels if panel.synthetic]),
+        (DONOR, [panel.evidence.title for panel in material.panels if panel.embedded]),
+    ):
+        if titles:
+            yield text.format(titles="; ".join(titles))
+    if material.unfinished:
+        yield f"Incomplete: {len(material.unfinished)} of {material.cells} runs are not finished, see Runs"
+    yield from material.findings.notes
+
+
+def advice_of(material: Material, panel: Panel) -> Recommendation | None:
+    """The recommendation at the largest fraction."""
+    about, fraction = panel.evidence.title, panel.evidence.fractions[0]
+    found = material.findings.recommendations
+    return next((own for own in found if (own.about, own.fraction) == (about, fraction)), None)
+
+
+def _advice(panel: Panel, found: Recommendation) -> str:
+    about = f"{panel.title} with {data_text(found.fraction)}"
+    if not found.scheme:
+        return f"No scheme can be recommended yet for {about}: {found.needs or found.reason}."
+    value = panel.value(found.scheme, found.fraction)
+    numbers = f" {capital(panel.evidence.merit.name)}: {value.text}, by {value.basis}." if value else ""
+    return (
+        f"{capital(scheme_text(found.scheme, panel.evidence.net))} is enough for {about}. It is shown to be not worse"
+        f" than the best scheme by {found.margin:g} {found.unit}.{numbers}"
+    )
+
+
+def _sentence(found: Finding) -> str:
+    """A claim with its verdict, its effect and what that is by."""
+    head = f"{capital(_verdict(found))}: {found.statement} ({found.about})"
+    if found.test is None:
+        return f"{head}; {found.reason}."
+    effect = f"{_effect(found.estimate)} for {found.contrast}, " if found.estimate else ""
+    return f"{head}. {capital(f'{effect}p = {p_text(found.p or 0.0)}')}{_basis(found.estimate)}."
+
+
+def _twice(material: Material) -> Iterator[str]:
+    """What twice the data would bring, of each application's recommended scheme, else of its deepest tuning."""
+    for panel in material.panels:
+        found, deepest = advice_of(material, panel), panel.evidence.deepest
+        name = found.scheme if found and found.scheme else deepest.name if deepest else ""
+        for curve in material.findings.curves:
+            if (curve.about, curve.scheme) == (panel.evidence.title, name) and curve.doubling:
+                yield f"Twice the data, {panel.title}, {name}: {_gain(curve)}, by {panel.basis}."
+
+
+def _gain(curve: LearningCurve) -> str:
+    own = curve.doubling
+    assert own is not None
+    ends = "" if own.low is None or own.high is None else f" [{own.low:+.3f}, {own.high:+.3f}]"
+    return f"about {own.then:.3f} instead of {own.now:.3f} {curve.unit}, a gain of {own.gain:+.3f}{ends}"
+
+
+def recommendations(material: Material) -> Section:
+    """At each fraction: the recommended scheme, and which is the best with what probability."""
+    blocks: list[Block] = [NON_INFERIOR]
+    for panel in material.panels:
+        found = [own for own in material.findings.recommendations if own.about == panel.evidence.title]
+        best = {own.fraction: own for own in material.findings.best if own.about == panel.evidence.title}
+        rows = [_recommendation_row(panel, own, best.get(own.fraction)) for own in found]
+        header = ("training data", "recommended", panel.evidence.merit.name, "most probably the best", "why")
+        table = Table(header, rows, made_by=MADE_BY)
+        details = Folded("Every scheme against its strongest rival", [_candidates(found)])
+        chances = Folded("The probability that each scheme is the best", [_chances(list(best.values()))])
+        blocks.append(Section(panel.title, [table, *([details] if _tested(found) else []), chances]))
+    return Section("Recommendation at each amount of data", blocks)
+
+
+def _recommendation_row(panel: Panel, found: Recommendation, best: Best | None) -> tuple[object, ...]:
+    value = panel.value(found.scheme, found.fraction) if found.scheme else None
+    leader = best.leader if best else None
+    chance = f"{leader.scheme} ({leader.probability:.2f})" if leader and leader.probability is not None else "-"
+    why = f"not worse by {found.margin:g} {found.unit}" if found.scheme else found.needs or found.reason
+    scheme = Mark(found.scheme, "good") if found.scheme else Mark("none shown", "open")
+    return data_text(found.fraction), scheme, value.text if value else "-", chance, why
+
+
+def _tested(found: Sequence[Recommendation]) -> bool:
+    return any(own.candidates for own in found)
+
+
+def _candidates(found: Sequence[Recommendation]) -> Table:
+    header = (
+        "scheme",
+        "training data",
+        "strongest rival",
+        "difference [95 %]",
+        "lower bound",
+        "not worse",
+        "seeds needed",
+    )
+    rows = [
+        (
+            own.scheme,
+            data_text(one.fraction),
+            own.rival,
+            _effect(own.difference),
+            f"{own.bound:+.3f}",
+            Mark("shown", "good") if own.shown else Mark("not shown", "open"),
+            "" if own.seeds_needed is None else own.seeds_needed,
+        )
+        for one in found
+        for own in one.candidates
+    ]
+    return Table(header, rows, made_by=MADE_BY)
+
+
+def _chances(found: Sequence[Best]) -> Table:
+    rows = [
+        (
+            row.scheme,
+            data_text(own.fraction),
+            f"{row.mean:.3f}",
+            row.seeds,
+            "-" if row.probability is None else f"{row.probability:.2f}",
+            own.reason,
+        )
+        for own in found
+        for row in own.rows
+    ]
+    return Table(("scheme", "training data", "mean", "seeds", "probability", "note"), rows, made_by=MADE_BY)
+
+
+def claims(material: Material) -> Section:
+    """Every claim with its verdict, and what stands beside it."""
+    header = ("claim", "verdict", "about", "effect [95 %]", "p (Holm)", "smallest size shown", "of what")
+    found = material.findings.claims
+    table = Table(header, [_claim_row(own) for own in found], made_by=MADE_BY)
+    return Section("The paper's claims", [CLAIMS, table, *_gaps(material)])
+
+
+def _claim_row(found: Finding) -> tuple[object, ...]:
+    verdict = found.verdict
+    mark = Mark(_verdict(found), KINDS.get(verdict, "open")) if verdict else Mark("beside it", "open")  # type: ignore[arg-type]
+    holm = f" ({p_text(found.p_holm)})" if found.p_holm is not None else ""
+    what = "; ".join(filter(None, [found.contrast, found.figure, _basis(found.estimate).strip(" (),"), found.note]))
+    return (
+        f"{found.claim}. {found.statement}",
+        mark,
+        found.about,
+        _effect(found.estimate) if found.estimate else "-",
+        f"{p_text(found.p)}{holm}" if found.p is not None else "-",
+        f"{found.smallest:.3f}" if found.smallest is not None else "-",
+        f"{what}; {found.reason}" if found.reason else what,
+    )
+
+
+def _verdict(found: Finding) -> str:
+    return found.verdict.value if found.verdict else "beside a claim"
+
+
+def _gaps(material: Material) -> list[Block]:
+    """Deep tuning minus scratch at each fraction, behind claim 2."""
+    rows = [
+        (own.about, data_text(own.fraction), _effect(own.estimate) if own.estimate else "-", own.reason)
+        for own in material.findings.gaps
+    ]
+    header = ("about", "training data", "gap [95 %]", "note")
+    parts = [
+        (own.about, name, title, _effect(estimate))
+        for own in material.findings.claims
+        if isinstance(own.test, Heterogeneity)
+        for name, each in own.test.parts.items()
+        for title, estimate in each.items()
+    ]
+    table = Folded("The gap between deep tuning and scratch", [Table(header, rows, made_by=MADE_BY)])
+    compared = Table(("about", "part", "of", "estimate [95 %]"), parts, made_by=MADE_BY)
+    return [*([table] if rows else []), *([Folded("How depth acts in each application", [compared])] if parts else [])]
+
+
+def _effect(found: Estimate | None) -> str:
+    if found is None:
+        return "-"
+    low, high = found.interval()
+    return f"{found.value:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def _basis(found: Estimate | None) -> str:
+    return f" ({found.seeds} seeds, {found.groups:.0f} test groups)" if found else ""

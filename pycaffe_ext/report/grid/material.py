@@ -1,0 +1,201 @@
+"""What the page of a grid is made from: its finished runs, application by application, and what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import isfinite, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from pycaffe_ext.data.fractions import ALL
+from pycaffe_ext.evaluation.findings.model import Evidence, Findings
+from pycaffe_ext.evaluation.folds import in_folds
+from pycaffe_ext.evaluation.intervals import Interval, all_alike, logit_interval, t_quantile
+from pycaffe_ext.evaluation.seeds import Cases, seed_interval
+from pycaffe_ext.runs.finished import RunFiles, Study
+from pycaffe_ext.runs.summary import EMBEDDED
+from pycaffe_ext.schemes import SCRATCH, STAGES
+
+
+class Unfinished(NamedTuple):
+    """A run of the grid without a result.  state : "waiting", "failed: what it said last" """
+
+    title: str
+    state: str
+
+
+class Value(NamedTuple):
+    """A figure of one scheme at one fraction, as readers know it.  low, high : its 95 % interval, None where there is
+    none.   basis : what mean and interval are by, in words"""
+
+    mean: float
+    low: float | None
+    high: float | None
+    basis: str
+
+    @property
+    def text(self) -> str:
+        ends = "" if self.low is None or self.high is None else f" [{self.low:.3f}, {self.high:.3f}]"
+        return f"{self.mean:.3f}{ends}"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One application with one data set and one net.  runs : the finished ones, of all fractions and seeds."""
+
+    evidence: Evidence
+    runs: tuple[RunFiles, ...]
+
+    @property
+    def first(self) -> RunFiles:
+        return self.runs[0]
+
+    @property
+    def data_name(self) -> str:
+        """The data set in a few words, which say so where it is synthetic."""
+        return self.first.application.data_name(self.first.settings.request)
+
+    @property
+    def title(self) -> str:
+        return f"{self.evidence.title} ({self.data_name})"
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether a program has drawn the data."""
+        return not self.first.settings.request.data
+
+    @property
+    def embedded(self) -> bool:
+        """Whether a net starts from the donor that did not see ImageNet."""
+        return any(EMBEDDED in run.result.donor for run in self.runs)
+
+    @property
+    def basis(self) -> str:
+        """What the figures of all runs together are by, in words."""
+        return self._basis(self.evidence.seeds)
+
+    def _basis(self, trials: int) -> str:
+        """trials : seeds, or folds of seeds"""
+        figure = self.evidence.figure
+        word = "fold" if in_folds(figure.trials) else "seed"
+        return f"{trials} {word}{'s' * (trials != 1)}, {figure.groups} test groups"
+
+    @property
+    def depths(self) -> list[str]:
+        """Names of the fine-tunings of one depth each, shallow to deep."""
+        return [own.name for own in self.evidence.schemes if own.name.startswith("ft-")]
+
+    @property
+    def others(self) -> list[str]:
+        """Names of the schemes that are no depth: from scratch, and any other."""
+        return [own.name for own in self.evidence.schemes if own.name not in self.depths]
+
+    @property
+    def largest(self) -> str:
+        """The largest fraction with a finished run."""
+        return next(fraction for fraction in self.evidence.fractions if self.at(fraction))
+
+    @cached_property
+    def study(self) -> Study:
+        """The runs at the largest fraction, as the parts of other reports take them."""
+        return Study(tuple(self.at(self.largest)), self.evidence.net)
+
+    def at(self, fraction: str, scheme: str | None = None) -> list[RunFiles]:
+        """The runs of a fraction, or of one scheme at it, from shallow to deep and seed by seed."""
+        order = [own.name for own in self.evidence.schemes]
+        found = [
+            run
+            for run in self.runs
+            if run.settings.request.fraction == fraction and (scheme is None or run.settings.scheme == scheme)
+        ]
+        return sorted(found, key=lambda run: (order.index(run.settings.scheme), run.settings.trial))
+
+    @property
+    def direction(self) -> str:
+        """What a reader must know of the figure's direction, "" where more is better."""
+        return "" if self.evidence.merit.higher_is_better else " (lower is better)"
+
+    def value(self, scheme: str, fraction: str) -> Value | None:
+        """The figure of a scheme over its seeds; None where no run of it is finished."""
+        figure, column = self.evidence.figure, self.evidence.column(scheme, fraction)
+        limits = self.evidence.merit.limits
+        rows = np.flatnonzero(np.isfinite(figure.values[:, column]))
+        if not rows.size:
+            return None
+        values, basis = figure.values[rows, column], self._basis(rows.size)
+        mean = float(values.mean())
+        cases = Cases(figure.covariance[:, column, :, column][np.ix_(rows, rows)], figure.effective_groups)
+        if rows.size == 1:
+            return self._value(mean, _of_cases(mean, float(cases.covariance[0, 0]), cases.groups, limits), basis)
+        trials = [figure.trials[row] for row in rows.tolist()] if figure.trials else ()
+        if not (np.isfinite(cases.covariance).all() or in_folds(trials)):
+            return self._value(mean, None, basis)
+        over = seed_interval(values.tolist(), 0.0, cases, limits, trials=trials)
+        ends = None if over.low is None or over.high is None else Interval(over.low, over.high)
+        return self._value(over.mean, ends, basis)
+
+    def _value(self, mean: float, ends: Interval | None, basis: str) -> Value:
+        shown = self.evidence.merit.shown
+        low, high = sorted(map(shown, ends)) if ends else (None, None)
+        return Value(shown(mean), low, high, basis)
+
+
+def _of_cases(mean: float, variance: float, groups: float, limits: tuple[float, float] | None) -> Interval | None:
+    """Of a single training: for other test groups alone."""
+    if not (isfinite(variance) and variance > 0 and groups > 1):
+        return None
+    reach = t_quantile(groups) * sqrt(variance)
+    if limits is None:
+        return Interval(mean - reach, mean + reach)
+    least, width = limits[0], limits[1] - limits[0]
+    found = logit_interval((mean - least) / width, reach / width, all_alike(groups))
+    return Interval(least + width * found.low, least + width * found.high)
+
+
+@dataclass(frozen=True)
+class Material:
+    """name, file : of the study, and the text of its file.   cells : how many runs it has.   unfinished : those of
+    them without a result."""
+
+    name: str
+    file: str
+    panels: tuple[Panel, ...]
+    findings: Findings
+    cells: int
+    unfinished: tuple[Unfinished, ...] = ()
+
+    @property
+    def runs(self) -> list[RunFiles]:
+        return [run for panel in self.panels for run in panel.runs]
+
+    def panel(self, title: str) -> Panel:
+        """That of the evidence with this title."""
+        return next(panel for panel in self.panels if panel.evidence.title == title)
+
+
+def data_text(fraction: str) -> str:
+    """A fraction in words: "all data", "1/4 of the data"."""
+    return "all data" if fraction == ALL else f"{fraction} of the data"
+
+
+def scheme_text(scheme: str, net: str) -> str:
+    """A scheme in words: "tuning the last layer only (ft-fc8)"."""
+    stages: Sequence[str] = STAGES[net]
+    if scheme in SCRATCH:
+        return f"training from scratch ({scheme})"
+    if not scheme.startswith("ft-"):
+        return f"the scheme {scheme}"
+    stage = scheme.removeprefix("ft-")
+    if stage == stages[-1]:
+        return f"tuning the last layer only ({scheme})"
+    if stage == stages[0]:
+        return f"tuning all layers ({scheme})"
+    return f"tuning the layers from {stage} on ({scheme})"
+
+
+def capital(text: str) -> str:
+    """A text as the beginning of a sentence."""
+    return text[:1].upper() + text[1:]
