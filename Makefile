@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 APPS    := polyp pe frames imt folder
-TUNINGS := ft-conv1 ft-conv2 ft-conv3 ft-conv4 ft-conv5 ft-fc6 ft-fc7 ft-fc8 scratch scratch-xavier scratch-msra
+TUNINGS := ft-conv1 ft-conv2 ft-conv3 ft-conv4 ft-conv5 ft-fc6 ft-fc7 ft-fc8 gradual lp-ft scratch scratch-xavier scratch-msra
 JOBS    := $(foreach app,$(APPS),$(addprefix $(app)-,$(TUNINGS)))
 TABLES  := $(addsuffix -tables,$(APPS))
 DEEPENS := $(addsuffix -deepen,$(APPS))
@@ -31,7 +31,7 @@ flags    = $(call options,$(filter-out $(1),$(OPTIONS)))
 unexport $(OPTIONS)
 
 # What a user gives arrives as given: `value` leaves $ alone, a ' is quoted for the shell.
-ARGUMENTS := $(OPTIONS) STUDY WORKERS ADDRESS NAME FILE SOURCE LICENCE APP ROWS REPETITIONS STUDIES MARGIN AUC_MARGIN CHECKS FOR WITHOUT TORCH
+ARGUMENTS := $(OPTIONS) FROM PORT STUDY WORKERS ADDRESS NAME FILE SOURCE LICENCE APP ROWS REPETITIONS STUDIES MARGIN AUC_MARGIN CHECKS FOR WITHOUT TORCH
 NAMES    := $(join $(addsuffix =,$(ARGUMENTS)),$(shell echo '$(ARGUMENTS)' | tr A-Z_ a-z-))
 lower    = $(patsubst $(1)=%,%,$(filter $(1)=%,$(NAMES)))
 quote    = '$(subst ','\'',$(1))'
@@ -65,7 +65,11 @@ $(TABLES): $(READY)
 	@$(PY) tools/write_report.py $(@:%-tables=%) $(call flags,SEED RUN) $(call options,MARGIN AUC_MARGIN)
 
 $(DEEPENS): $(READY)
-	@$(PY) tools/deepen.py $(@:%-deepen=%) $(call flags,TEST_DATA TEST_DATASET RUN SCHEMES SEEDS OUT)
+	@$(PY) tools/deepen.py $(@:%-deepen=%) $(call flags,TEST_DATA TEST_DATASET RUN SCHEMES SEEDS OUT) $(call options,FROM)
+
+.PHONY: board
+board: $(READY)
+	@$(PY) tools/show_board.py $(call options,PORT RUNS)
 
 # A grid of runs, declared in a file.
 GRID := STUDY WORKERS CAFFE GPU THREADS CACHE_GB RUNS

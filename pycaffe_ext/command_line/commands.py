@@ -133,9 +133,27 @@ RUNNING = (
     Command(
         "deepen",
         "the paper's procedure: tune the last layer, then one stage more at a time, until validation AUC stops growing",
-        (APP, *settings(), *MACHINE, RUNS),
+        (
+            APP,
+            Option(
+                "from",
+                "what each depth starts from: donor, or last, the chosen snapshot of the depth before",
+                "start",
+                default="donor",
+            ),
+            *settings(),
+            *MACHINE,
+            RUNS,
+        ),
         module="deepen",
         example="APP-deepen",
+    ),
+    Command(
+        "board",
+        "TensorBoard on the runs of a folder: loss, rate, validation AUC, filters; needs pycaffe_ext[board]",
+        (Option("port", "of this machine, where a browser finds it", "n", "int", default=6006), RUNS),
+        module="board",
+        target="board",
     ),
     Command(
         "study-run",

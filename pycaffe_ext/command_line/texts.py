@@ -11,7 +11,7 @@ from io import StringIO
 from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.command_line.commands import COMMANDS, EVERYTHING, Command
 from pycaffe_ext.command_line.options import GROUPS, MACHINE, RUN, RUNS, SETTINGS, STUDY, Option
-from pycaffe_ext.schemes import SCHEMES
+from pycaffe_ext.schemes import schemes
 
 SHARED = (*STUDY, *SETTINGS, *MACHINE, RUNS, RUN)
 WIDTH, INDENT = 120, 24
@@ -21,9 +21,13 @@ def make_help() -> str:
     """Every target and variable of the Makefile."""
     lines = [_entry(f"make {command.shown}", command.summary) for command in EVERYTHING if command.shown]
     lines[0] += "\n" + "\n".join(
-        _entry("", f"{name}: {', '.join(values)}") for name, values in (("APP", APPLICATIONS), ("SCHEME", SCHEMES))
+        _entry("", f"{name}: {', '.join(values)}")
+        for name, values in (("APP", APPLICATIONS), ("SCHEME", schemes("alexnet")))
     )
-    lines[0] += "\n" + _entry("", "other nets have ft-STAGE of their own; a wrong SCHEME lists those of its ARCH")
+    lines[0] += "\n" + _entry(
+        "",
+        "other nets have ft-STAGE of their own, every net gradual-STAGE too; a wrong SCHEME lists those of its ARCH",
+    )
     for group, title in GROUPS.items():
         rows = [row for row in SHARED if row.group == group]
         if rows:
@@ -63,7 +67,7 @@ def overview() -> str:
         "",
     ]
     lines += [_entry(f"  {command.name}", _summary(command)) for command in COMMANDS.values()]
-    lines += ["", _entry("APP", ", ".join(APPLICATIONS)), _entry("SCHEME", ", ".join(SCHEMES))]
+    lines += ["", _entry("APP", ", ".join(APPLICATIONS)), _entry("SCHEME", ", ".join(schemes("alexnet")))]
     return "\n".join([*lines, "", "`python -m pycaffe_ext` is the embedded engine behind Caffe's own command line."])
 
 

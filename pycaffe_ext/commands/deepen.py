@@ -17,10 +17,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from pycaffe_ext.studies import deepen
     from pycaffe_ext.training.command import Caffe
 
+    start: str = options["from"]
     runs, machine = Path(options["runs"]), Machine(**machine_options(options))
     jobs = {
         scheme: Settings.of(options["app"], scheme, **settings_options(options))
-        for scheme in deepen.depths(options["arch"])
+        for scheme in deepen.schemes_of(options["arch"], start)
     }
 
     def run(scheme: str) -> finished.RunFiles:
@@ -31,13 +32,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     first = next(iter(jobs.values()))
     caffe = Caffe.from_setting(machine.caffe, machine.gpu, first.training.precision, machine.cache_gb)
-    course = deepen.deepen(list(jobs), run, caffe, print)
+    course = deepen.deepen(list(jobs), run, caffe, print, start)
     tried = {step.name for step in course.steps}
     others = [
         found for scheme, job in jobs.items() if scheme not in tried if (found := finished.load(runs / job.name()))
     ]
     print(deepen.text(course, others))
     identity = {name: value for name, value in first.changed().items() if name != "scheme"}
+    identity |= {} if start == "donor" else {"from": start}
     folder = runs / "studies" / f"{first.app}-deepen-{short_hash(identity)}"
     folder.mkdir(parents=True, exist_ok=True)
     write_csv(folder / "course.csv", deepen.TABLE, deepen.rows(course))

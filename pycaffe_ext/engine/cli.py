@@ -68,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
         type=float,
         default=None,
     )
+    flag("cache_dir", "folder in which processes share those outputs (train, test); may be deleted at any time")
     flag("version", "print the version", action="store_true", default=False)
     flag("help", "print this help", action="store_true", default=False)
     return out
@@ -97,7 +98,7 @@ def _check(flags: argparse.Namespace) -> None:
     known(flags.sighup_effect, EFFECTS, "effect for sighup_effect")
     if flags.iterations < 1:
         raise UserError(f"iterations must be at least 1, not {flags.iterations}")
-    options.choose(flags.precision, flags.tf32, flags.cache_gb)
+    options.choose(flags.precision, flags.tf32, flags.cache_gb, flags.cache_dir)
 
 
 def _need(flags: argparse.Namespace, name: str, what: str) -> str:

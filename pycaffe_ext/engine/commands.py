@@ -13,7 +13,7 @@ import torch
 
 from pycaffe_ext import glog
 from pycaffe_ext.engine import devices, options
-from pycaffe_ext.engine.cache.prefix import attach
+from pycaffe_ext.engine.cache.prefix import attach, attach_stored
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.engine.core.net_log import build_net
 from pycaffe_ext.engine.gpu_errors import explained
@@ -38,7 +38,7 @@ def train(param: caffe_pb2.SolverParameter, gpu: str, snapshot: str, on_sigint: 
     if snapshot:
         glog.info("caffe.cpp:235", f"Resuming from {snapshot}")
         solver.restore(snapshot)
-    attach(solver, options.cache_gb())
+    attach(solver, options.cache_gb(), options.cache_dir())
     glog.info("caffe.cpp:239", "Starting Optimization")
     solver.solve()
     glog.info("caffe.cpp:250", "Optimization Done.")
@@ -52,6 +52,7 @@ def test(model: str, weights: str, iterations: int, gpu: str, level: int, stages
     net = build_net(read_net(model), caffe_pb2.TEST, level, stages, device, model)
     net.copy_trained_layers_from(weights)
     glog.info("caffe.cpp:281", f"Running for {iterations} iterations.")
+    attach_stored(net, options.cache_gb(), options.cache_dir())
     scores = Scores(net, partial(_log_batch, net))
     for _ in range(iterations):
         scores.take(net.forward_losses())

@@ -12,7 +12,7 @@ from pycaffe_ext.nets.architectures import architecture, deploy, train_val
 from pycaffe_ext.nets.solver import Schedule, solver
 from pycaffe_ext.nets.spec import NetSpec
 from pycaffe_ext.proto import to_text
-from pycaffe_ext.schemes import schemes
+from pycaffe_ext.schemes import links, places, schemes
 
 VAL_BATCH_SIZE = 50  # BVLC AlexNet's; it divides every validation count, so no patch is counted twice
 EMITTED = tuple(slug for slug, entry in APPLICATIONS.items() if entry.classes)
@@ -57,6 +57,8 @@ def paper_spec(app: Entry, scheme: str, arch: str = "alexnet") -> NetSpec:
 def emit(arch: str = "alexnet", apps: Iterable[str] = EMITTED) -> dict[str, str]:
     """Path -> text, for each application and scheme; the same bytes each time.
 
+    A chain has a solver for each link, in solvers/APP/SCHEME/; its net is that of the link's own scheme.
+
     Paths, also those that the solvers name, are relative to the folder that the files are put in: the repository's
     root for AlexNet, elsewhere for the others.
     """
@@ -69,11 +71,15 @@ def _emit_application(app: Entry, arch: str) -> Iterator[tuple[str, str]]:
     train, val = split(app.patches)
     yield deploy_path(app.slug), to_text(deploy(paper_spec(app, "scratch", arch)))
     for scheme in schemes(arch):
-        spec, net = paper_spec(app, scheme, arch), train_path(app.slug, scheme)
-        prefix = f"runs/{app.slug}-{scheme}/snapshots/{app.slug}-{scheme}"
-        made = solver(spec, Schedule(train, val), net=net, snapshot_prefix=prefix)
-        yield net, to_text(train_val(spec))
-        yield solver_path(app.slug, scheme), to_text(made)
+        each = links(scheme, arch)
+        if len(each) == 1:
+            yield train_path(app.slug, scheme), to_text(train_val(paper_spec(app, scheme, arch)))
+        for link, place in zip(each, places(scheme, arch), strict=True):
+            job, name = f"{app.slug}-{scheme}", PurePosixPath(scheme) / PurePosixPath(place).name
+            prefix = PurePosixPath("runs") / job / place / "snapshots" / job
+            spec, net = paper_spec(app, link, arch), train_path(app.slug, link)
+            made = solver(spec, Schedule(train, val), net=net, snapshot_prefix=str(prefix))
+            yield solver_path(app.slug, str(name)), to_text(made)
 
 
 def write(root: Path) -> list[str]:

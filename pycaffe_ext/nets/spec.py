@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.schemes import STAGES, check
+from pycaffe_ext.schemes import STAGES, links
 
 SCALABLE = "alexnet"  # whose width can be chosen: the embedded donor is a narrow one, the other nets are as published
 CLASSIFIERS = dict.fromkeys(
@@ -41,7 +41,8 @@ class NetSpec:
     fresh: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        check(self.scheme, self.arch)
+        if len(links(self.scheme, self.arch)) > 1:
+            raise UserError(f"{self.scheme} is a chain of trainings; a net has the rates of one of its links")
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.app):
             raise UserError(f"application {self.app!r}: a name is small letters, digits and _ (it names a layer)")
         if self.classes < 2:

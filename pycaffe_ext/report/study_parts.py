@@ -10,6 +10,7 @@ from pycaffe_ext import plotting
 from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.engine.options import FAITHFUL
 from pycaffe_ext.files import write_csv, writing
+from pycaffe_ext.filters import first_filters
 from pycaffe_ext.report import design_part, figures, filters, model, page, provenance
 from pycaffe_ext.report.model import Block, Bullets, Figure, Links, Note, Section, Table
 from pycaffe_ext.runs.records import read_result
@@ -223,7 +224,7 @@ def training(folder: Path, material: Material) -> Section:
             "Filters of the first layer. Donor and tuned net on one scale, grey is zero; their difference is magnified"
             " as its title says; those from scratch are on their own scale."
         )
-        return Section("Training", [*blocks, Figure("filters.png", caption, (filters.first_filters,))])
+        return Section("Training", [*blocks, Figure("filters.png", caption, (first_filters,))])
     text = "No picture of the first layer's filters: no finished run tunes it, or its donor is gone."
     return Section("Training", [*blocks, text])
 
@@ -238,11 +239,11 @@ def draw_filters(folder: Path, study: Study, setting: str) -> bool:
     run = study.main.get(f"ft-{STAGES[study.arch][0]}")
     if run is None or run.donor is None or not run.donor.exists():
         return False
-    before, after = (filters.first_filters(read_blobs(path)) for path in (run.donor, run.weights))
+    before, after = (first_filters(read_blobs(path)) for path in (run.donor, run.weights))
     if before is None or after is None:
         return False
     scratch = [r for r in study.main.values() if not r.tuned and r.settings.training.arch == study.arch]
-    own = filters.first_filters(read_blobs(scratch[0].weights)) if scratch else None
+    own = first_filters(read_blobs(scratch[0].weights)) if scratch else None
     title = f"{before[0]} of {study.name(run)}, {setting}"
     filters.filters_figure(folder / "filters.png", before[1], after[1], own[1] if own else None, title)
     return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,34 +14,45 @@ from pycaffe_ext.files import digest
 from pycaffe_ext.runs.records import read_run, write_run
 
 STAGES = ("prepare", "train", "test")
+TAKEN = "taken"  # the part of "train" that another run spent, whose links were copied
 
 
-def add(folder: Path, stage: str, seconds: float) -> None:
-    """Add to what run.json says of a stage."""
-    _write(folder, stage, seconds, {})
+def add(folder: Path, seconds: float, *stages: str) -> None:
+    """Add to what run.json says of stages."""
+    _write(folder, seconds, stages, {})
 
 
-def _write(folder: Path, stage: str, seconds: float, more: Mapping[str, float], **others: Any) -> None:
+def _write(folder: Path, seconds: float, stages: Iterable[str], more: Mapping[str, float], **others: Any) -> None:
     """more : further costs.   others : other entries of run.json"""
     record = read_run(folder)
-    spent = record.cost.get(stage, 0.0) + seconds
-    write_run(folder, replace(record, cost={**record.cost, stage: round(spent, 2), **more}, **others))
+    spent = {stage: round(record.cost.get(stage, 0.0) + seconds, 2) for stage in stages}
+    write_run(folder, replace(record, cost={**record.cost, **spent, **more}, **others))
 
 
 @contextmanager
-def counted(folder: Path, stage: str) -> Iterator[None]:
-    """Add the seconds of the block, also one that is left by an error or an interrupt."""
+def counted(folder: Path, *stages: str) -> Iterator[None]:
+    """Add the seconds of the block to stages, also of one that is left by an error or an interrupt."""
     began = monotonic()
     try:
         yield
     finally:
-        add(folder, stage, monotonic() - began)
+        add(folder, monotonic() - began, *stages)
+
+
+def link_stage(name: str) -> str:
+    """The part of "train" that a chain's link took; name : of its folder."""
+    return f"train {name}"
+
+
+def of_link(cost: Mapping[str, float], name: str) -> float:
+    """Seconds of a link; of a single training those of "train"."""
+    return cost.get(link_stage(name), cost.get("train", 0.0))
 
 
 def end(folder: Path, seconds: float, scored: int, weights: Path) -> None:
     """Add what the test took, how many patches it scored, the memory of all stages, and the hash of the weights."""
     more = {"scored": scored, "memory": peak_memory()}
-    _write(folder, "test", seconds, more, weights=digest(weights))
+    _write(folder, seconds, ["test"], more, weights=digest(weights))
 
 
 def peak_memory() -> int:
@@ -49,6 +60,11 @@ def peak_memory() -> int:
     return 1024 * sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
-def seconds(cost: dict[str, float]) -> float:
-    """Of all stages."""
+def seconds(cost: Mapping[str, float]) -> float:
+    """Of all stages, as if nothing had been copied from another run."""
     return sum(cost.get(stage, 0.0) for stage in STAGES)
+
+
+def spent(cost: Mapping[str, float]) -> float:
+    """Of all stages, without what another run had spent already: over runs these add up."""
+    return seconds(cost) - cost.get(TAKEN, 0.0)

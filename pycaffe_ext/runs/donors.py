@@ -13,7 +13,7 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.nets.shapes import parameter_shapes
 from pycaffe_ext.nets.spec import SCALABLE
 from pycaffe_ext.runs.settings import Settings
-from pycaffe_ext.schemes import is_fine_tuning
+from pycaffe_ext.schemes import is_fine_tuning, links
 
 WEIGHTS = Path("weights")  # where downloaded and converted donors lie
 
@@ -69,11 +69,11 @@ def find_donor(settings: Settings) -> Donor:
 
 
 def net_of(settings: Settings, donor: Donor, classes: int) -> nets.NetSpec:
-    """The net before its data are known."""
+    """The net before its data are known; of a chain, that of its last link."""
     training = settings.training
     return nets.NetSpec(
         app=settings.app,
-        scheme=settings.scheme,
+        scheme=links(settings.scheme, training.arch)[-1],
         arch=training.arch,
         classes=classes,
         width=nets.parse_width(training.width) if training.width else donor.width,

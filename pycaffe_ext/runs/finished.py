@@ -19,7 +19,7 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.metrics.base import TestData
 from pycaffe_ext.runs.records import RESULT, VALIDATION_SCORES, ResultRecord, RunRecord, read_result, read_run
 from pycaffe_ext.runs.settings import Settings
-from pycaffe_ext.schemes import SCRATCH, STAGES
+from pycaffe_ext.schemes import SCRATCH, chains, depths, is_depth
 from pycaffe_ext.training import resumes
 from pycaffe_ext.training.table import Row, read_rows
 
@@ -103,7 +103,13 @@ class RunFiles:
 
     @property
     def tuned(self) -> bool:
+        """Whether it starts from a donor."""
         return self.settings.scheme not in SCRATCH
+
+    @property
+    def is_depth(self) -> bool:
+        """Whether it is one fine-tuning from the donor, no chain of them."""
+        return is_depth(self.settings.scheme)
 
     @property
     def donor(self) -> Path | None:
@@ -139,8 +145,8 @@ def read_test(done: Packed, application: Application[Any, Any], split: str = "te
 class Study:
     """Runs that belong together: one application and data set, several schemes, perhaps several seeds or folds.
 
-    runs : in the order of figures and tables: fine-tuned nets from shallow to deep, as Table II, then those from
-    scratch; other nets than the main one come last; seed by seed within each.
+    runs : in the order of figures and tables: fine-tuned nets from shallow to deep, as Table II, chains of trainings,
+    then those from scratch; other nets than the main one come last; seed by seed within each.
     """
 
     runs: tuple[RunFiles, ...]
@@ -179,8 +185,10 @@ class Study:
 
     @property
     def depths(self) -> list[str]:
-        """Names of the main net's fine-tuned schemes, shallow to deep."""
-        return list(dict.fromkeys(self.name(r) for r in self.runs if r.tuned and r.settings.training.arch == self.arch))
+        """Names of the main net's fine-tunings from the donor, shallow to deep; no chains."""
+        return list(
+            dict.fromkeys(self.name(r) for r in self.runs if r.is_depth and r.settings.training.arch == self.arch)
+        )
 
     @property
     def scratch(self) -> list[str]:
@@ -215,7 +223,7 @@ def study(runs: Sequence[RunFiles]) -> Study:
 def _place(settings: Settings, arch: str) -> tuple[object, ...]:
     """Where a run stands in figures: see Study."""
     own = settings.training.arch
-    order = [*(f"ft-{stage}" for stage in reversed(STAGES[own])), *SCRATCH]
+    order = [*depths(own), *chains(own), *SCRATCH]
     return own != arch, own, order.index(settings.scheme), settings.trial
 
 

@@ -10,6 +10,7 @@ import hashlib
 import os
 import platform
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -26,11 +27,23 @@ from pycaffe_ext.applications.preparation import Prepared, prepare
 from pycaffe_ext.data.pack import database_path
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.metrics.base import PatchScores
-from pycaffe_ext.files import digest, reading, write_csv
+from pycaffe_ext.files import digest, write_csv
 from pycaffe_ext.parts import sweep_all
 from pycaffe_ext.proto import caffe_pb2, write_text
 from pycaffe_ext.report import figures
-from pycaffe_ext.runs import costs, dense, donor_checks, external, finished, preflight, records, summary, transforms
+from pycaffe_ext.runs import (
+    board,
+    costs,
+    dense,
+    donor_checks,
+    external,
+    finished,
+    links,
+    preflight,
+    records,
+    summary,
+    transforms,
+)
 from pycaffe_ext.runs.dense import DenseNet
 from pycaffe_ext.runs.donor_checks import Checked
 from pycaffe_ext.runs.donors import Donor, Transfer, find_donor, net_of, prove_transfer
@@ -40,9 +53,10 @@ from pycaffe_ext.runs.settings import Machine, Settings
 from pycaffe_ext.runs.transforms import Transform
 from pycaffe_ext.schemes import is_fine_tuning
 from pycaffe_ext.threads import at_most
-from pycaffe_ext.training import log, resumes
+from pycaffe_ext.training import chain, resumes
+from pycaffe_ext.training.chain import ChainResult, Hooks, Link, Plan, fit_chain
 from pycaffe_ext.training.command import Caffe
-from pycaffe_ext.training.fit import FitResult, Training, Validation, fit
+from pycaffe_ext.training.fit import Validation
 from pycaffe_ext.training.scoring import ScoreNet, score
 from pycaffe_ext.training.snapshots import Snapshot, listing
 from pycaffe_ext.training.table import Row, print_row
@@ -50,6 +64,8 @@ from pycaffe_ext.training.table import Row, print_row
 EPOCH_ITERATIONS = 50  # the least per epoch, else the net's own batch is halved
 SCORE_BATCH = 50
 ALL_SAMPLES = {"val": "score_val_all.prototxt", "test": "score_test.prototxt"}  # score nets of all samples of a split
+PROTOTXTS = "*.prototxt"
+FEATURES = "features"  # beside the packed data: what the embedded engine stores of frozen layers, for all runs
 Say = Callable[[str], None]
 DISTRIBUTIONS = (
     "torch",
@@ -84,6 +100,15 @@ class Run:
     @property
     def data(self) -> Packed:
         return self.prepared.packed
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """The trainings of its scheme."""
+        return links.links_of(self.settings, self.folder)
+
+    @property
+    def chained(self) -> bool:
+        return len(self.links) > 1
 
     @property
     def fine_tunes(self) -> bool:
@@ -153,7 +178,7 @@ def check(jobs: Sequence[Settings], runs: Path, machine: Machine, outside: Outsi
     """
     first = jobs[0]
     application = registry.load(first.app)
-    preflight.look(first.request, runs / first.name(), application, _caffe(first, machine), outside)
+    preflight.look(first.request, runs / first.name(), application, _caffe(first, machine, runs.absolute()), outside)
     for job in {(job.training.arch, job.scheme): job for job in jobs}.values():
         try:
             donor = find_donor(job)
@@ -166,8 +191,9 @@ def check(jobs: Sequence[Settings], runs: Path, machine: Machine, outside: Outsi
         outside.read()
 
 
-def _caffe(settings: Settings, machine: Machine) -> Caffe:
-    return Caffe.from_setting(machine.caffe, machine.gpu, settings.training.precision, machine.cache_gb)
+def _caffe(settings: Settings, machine: Machine, runs: Path) -> Caffe:
+    shared = runs / "data" / FEATURES
+    return Caffe.from_setting(machine.caffe, machine.gpu, settings.training.precision, machine.cache_gb, shared)
 
 
 def _carry_out(
@@ -180,7 +206,7 @@ def _carry_out(
     say: Say,
     outside: Outside | None = None,
 ) -> None:
-    caffe, arch = _caffe(settings, machine), settings.training.arch
+    caffe, arch = _caffe(settings, machine, runs), settings.training.arch
     caffe_version = preflight.look(settings.request, folder, application, caffe, outside)
     donor = find_donor(settings)
     transform, transfer = transform_of(settings, donor), None
@@ -205,20 +231,13 @@ def _carry_out(
         say(summary.damage_text(data.damaged))
     spec = net_spec(settings, data, donor, transfer, transform, folder)
     job = Run(settings, machine, folder, application, prepared, donor, transfer, transform, spec)
-    solver = emit(job)
+    emit(job)
     _record(job, runs, caffe_version, saved)
-    costs.add(folder, "prepare", preparing)
-    if not (folder / "train.log").exists():
+    costs.add(folder, preparing, "prepare")
+    if not job.links[0].begun:
         _check_donor(job, caffe, say)
-    with costs.counted(folder, "train"):
-        fitted = train(
-            job,
-            caffe,
-            solver,
-            resumed=lambda start: _note_resume(job, caffe_version, start, say),
-            progress=lambda row, best: _show_row(job, row, best, say),
-        )
-    _finish(job, caffe, fitted)
+        _take_links(job, runs, say)
+    _finish(job, caffe, train(job, caffe, caffe_version, say))
 
 
 def transform_of(settings: Settings, donor: Donor) -> Transform:
@@ -253,25 +272,30 @@ def batch_size(train_count: int, arch: str) -> int:
     return size
 
 
-def emit(job: Run) -> Path:
-    """Write the run's own prototxts, and its mean image if it has one; return the solver's path."""
-    net, solver = job.folder / "train_val.prototxt", job.folder / "solver.prototxt"
+def emit(job: Run) -> None:
+    """Write the run's own prototxts, and its mean image if it has one."""
     job.transform.write(job.folder)
-    write_text(net, nets.train_val(job.spec))
     write_text(job.folder / "deploy.prototxt", _deploy(job))
     for name, source in _scored(job).items():
         write_text(job.folder / name, nets.score_net(job.spec, str(source), SCORE_BATCH))
+    for link in job.links:
+        _emit_link(job, link)
+
+
+def _emit_link(job: Run, link: Link) -> None:
+    """The net and the solver of one training."""
+    net, spec = link.folder / "train_val.prototxt", replace(job.spec, scheme=link.scheme)
+    write_text(net, nets.train_val(spec))
     parameters = nets.solver(
-        job.spec,
+        spec,
         nets.Schedule(job.data.patches["train"], job.data.patches["val"], job.settings.training.epochs),
         net=str(net),
         mode="gpu" if job.machine.gpu else "cpu",
-        snapshot_prefix=str(job.folder / "snapshots" / job.settings.job),
+        snapshot_prefix=str(link.folder / "snapshots" / job.settings.job),
         seed=job.settings.training.seed,
         base_lr=job.settings.training.base_lr,
     )
-    write_text(solver, parameters)
-    return solver
+    write_text(link.solver, parameters)
 
 
 def _deploy(job: Run) -> caffe_pb2.NetParameter:
@@ -338,11 +362,17 @@ def _inputs(job: Run, runs: Path) -> dict[str, str]:
         **{name: digest(found / name) for name in tables},
         **job.application.fitted(found),
         **{f"patches_{split}.csv": digest(job.data.index(split)) for split in job.data.splits},
-        **{path.name: _prototxt_digest(path, runs) for path in sorted(job.folder.glob("*.prototxt"))},
+        **{str(path.relative_to(job.folder)): _prototxt_digest(path, runs) for path in _prototxts(job)},
     }
     if job.fine_tunes and job.donor.file:
         inputs["donor"] = digest(job.donor.file)
     return inputs
+
+
+def _prototxts(job: Run) -> list[Path]:
+    return sorted(
+        {path for folder in (job.folder, *(one.folder for one in job.links)) for path in folder.glob(PROTOTXTS)}
+    )
 
 
 def _prototxt_digest(path: Path, runs: Path) -> str:
@@ -351,12 +381,26 @@ def _prototxt_digest(path: Path, runs: Path) -> str:
     return hashlib.sha256(text).hexdigest()
 
 
-def _note_resume(job: Run, caffe_version: str, start: Snapshot | None, say: Say) -> None:
-    """Write into run.json, before Caffe goes on, that it does."""
+def _note_resume(job: Run, caffe_version: str, number: int, start: Snapshot | None, say: Say) -> None:
+    """Write into run.json, before Caffe goes on, that it does.   number : of the link, from 0."""
     record = records.read_run(job.folder)
-    resume = resumes.resume(start.iteration if start else 0, start.state if start else None, caffe_version)
+    link = job.links[number].folder.name if job.chained else ""
+    resume = resumes.resume(start.iteration if start else 0, start.state if start else None, caffe_version, link)
     records.write_run(job.folder, replace(record, resumes=[*record.resumes, resume]))
     say(f"this run was interrupted; {resumes.text([resume])}")
+
+
+def _take_links(job: Run, runs: Path, say: Say) -> None:
+    """Copy the first links of a chain from the finished run that has trained them, with what they cost."""
+    record = records.read_run(job.folder)
+    done = links.trained(job.settings, record, runs)
+    if done is None:
+        return
+    spent = links.take_links(done, job.links)
+    for name, seconds in spent.items():
+        costs.add(job.folder, seconds, "train", costs.TAKEN, costs.link_stage(name))
+    _warn(job, done.result.warnings, say)
+    say(f"{done.folder.name} has trained {', '.join(spent)} already: taken")
 
 
 def _check_donor(job: Run, caffe: Caffe, say: Say) -> None:
@@ -365,11 +409,14 @@ def _check_donor(job: Run, caffe: Caffe, say: Say) -> None:
         _warn(job, donor_checks.before_training(caffe, job.checked, job.data.lmdb("train"), job.folder), say)
 
 
-def _show_row(job: Run, row: Row, best: bool, say: Say) -> None:
-    """Show a snapshot's row; warn of a donor's layer that the first epoch has moved too far."""
+def _show_row(job: Run, number: int, row: Row, best: bool, say: Say) -> None:
+    """Show a snapshot's row, in TensorBoard's event files too; warn of a donor's layer that the first epoch has moved
+    too far."""
     print_row(row, best)
+    if board.installed():
+        board.write_events(job.folder, job.links)
     if job.checked and row.epoch <= 1:
-        prefix = job.folder / "snapshots" / job.settings.job
+        prefix = job.links[number].folder / "snapshots" / job.settings.job
         (first,) = (snapshot for snapshot in listing(prefix) if snapshot.iteration == row.iteration)
         _warn(job, donor_checks.after_the_first_epoch(job.checked, first.weights), say)
 
@@ -384,13 +431,8 @@ def _warn(job: Run, found: Sequence[str], say: Say) -> None:
         records.write_run(job.folder, replace(record, warnings=[*record.warnings, *new]))
 
 
-def train(
-    job: Run,
-    caffe: Caffe,
-    solver: Path,
-    resumed: Callable[[Snapshot | None], None],
-    progress: Callable[[Row, bool], None],
-) -> FitResult:
+def train(job: Run, caffe: Caffe, caffe_version: str, say: Say) -> ChainResult:
+    """Train the links of the run's scheme, each with early stopping."""
     validation = Validation(
         job.folder / "score_val.prototxt",
         job.data.patches["val"],
@@ -400,12 +442,25 @@ def train(
         job.application.metric.validation,
     )
     epoch = nets.iterations(job.data.patches["train"], job.spec.batch_size)
-    donor = job.donor.file if job.fine_tunes else None
-    training = Training(solver, donor, epoch, job.settings.training.patience)
-    return fit(caffe, job.folder, training, validation, progress=progress, resumed=resumed)
+    plan = Plan(job.donor.file if job.fine_tunes else None, epoch, job.settings.training.patience)
+    hooks = Hooks(
+        around=lambda number: _counted(job, number, say),
+        progress=lambda number, row, best: _show_row(job, number, row, best, say),
+        resumed=lambda number, start: _note_resume(job, caffe_version, number, start, say),
+    )
+    return fit_chain(caffe, job.folder, job.links, plan, validation, hooks)
 
 
-def _finish(job: Run, caffe: Caffe, fitted: FitResult) -> None:
+def _counted(job: Run, number: int, say: Say) -> AbstractContextManager[None]:
+    """What a link takes is counted, in a chain by itself too."""
+    if not job.chained:
+        return costs.counted(job.folder, "train")
+    link = job.links[number]
+    say(f"link {number + 1} of {len(job.links)}: {link.scheme}")
+    return costs.counted(job.folder, "train", costs.link_stage(link.folder.name))
+
+
+def _finish(job: Run, caffe: Caffe, fitted: ChainResult) -> None:
     """Score all validation samples, from which thresholds come, and once the test's, with the chosen snapshot; write
     the tables, the figures and, last, result.json."""
     seed, prepared, began = job.settings.request.seed, job.prepared, monotonic()
@@ -424,7 +479,12 @@ def _finish(job: Run, caffe: Caffe, fitted: FitResult) -> None:
         name=job.settings.title,
         donor=summary.donor_text(job.fine_tunes, job.donor.embedded, job.donor.file),
         input=job.transform.about,
-        best=Best(fitted.best.iteration, fitted.best.epoch, fitted.best.auc),
+        best=Best(
+            fitted.best.iteration,
+            fitted.best.epoch,
+            fitted.best.auc,
+            job.links[fitted.chosen].folder.name if job.chained else "",
+        ),
         snapshots=len(fitted.rows),
         stopped_by=fitted.reason,
         data=job.data.facts,
@@ -437,6 +497,7 @@ def _finish(job: Run, caffe: Caffe, fitted: FitResult) -> None:
         warnings=record.warnings,
         thresholds=metric.thresholds(validation, evaluation, seed),
         share=dict(job.data.share),
+        links=links.records(job.links, fitted) if job.chained else [],
     )
     costs.end(job.folder, monotonic() - began, _scored_patches(job), fitted.weights)
     records.write_result(job.folder, result)
@@ -476,10 +537,9 @@ def _title(job: Run) -> str:
     return f"{job.settings.title}, {registry.load(job.settings.app).data_name(job.settings.request)}"
 
 
-def draw_convergence(job: Run, fitted: FitResult) -> None:
+def draw_convergence(job: Run, fitted: ChainResult) -> None:
     """Write convergence.png."""
-    with reading(job.folder / "train.log") as file:
-        losses = log.parse(file).losses
+    losses = chain.logs(job.links).losses
     figures.convergence_figure(
         job.folder / "convergence.png", fitted.rows, fitted.best.iteration, losses, title=_title(job)
     )

@@ -30,7 +30,8 @@ class RunRecord:
     warnings : of the donor, see donor_checks; those of the first epoch are added when it is over.
     cost : seconds spent on "prepare", "train" (with the scoring of snapshots) and "test" so far, what was spent before
     an interruption included unless the process was killed; of a finished run also "scored", the patches scored in the
-    test, and "memory", the most bytes that the run and its Caffe held.  Empty in a run of an earlier version.
+    test, and "memory", the most bytes that the run and its Caffe held.  Empty in a run of an earlier version.  A chain
+    has "train LINK" for each link besides, and "taken" where links were copied from another run (see runs.links).
     weights : sha256 of the chosen snapshot's file, "" before the end.
     """
 
@@ -53,11 +54,13 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class Best:
-    """The chosen snapshot.  validation_auc : what early stopping maximised."""
+    """The chosen snapshot.  validation_auc : what early stopping maximised.   link : of a chain, the folder of the link
+    that it is from; iteration and epoch are those of the whole course."""
 
     iteration: int
     epoch: float
     validation_auc: float
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class ResultRecord:
     input : what was subtracted from the patches, and their factor; "" = a run of a version that took the data's mean.
     thresholds : chosen on the validation samples (Metric.thresholds); none in a run of an earlier version.
     share : of the training groups, see Packed; empty in a run of an earlier version, which had all.
+    links : of a chain, for each link its folder ("link"), the "scheme", the iterations of the course "before" it, its
+    own chosen "iteration", "epoch" and "validation_auc", its "snapshots" and what it was "stopped_by".
     """
 
     name: str
@@ -85,6 +90,7 @@ class ResultRecord:
     warnings: list[str] = field(default_factory=list)
     thresholds: list[dict[str, Any]] = field(default_factory=list)
     share: dict[str, Any] = field(default_factory=dict)
+    links: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pycaffe_ext.engine.options import FAITHFUL, PRECISIONS
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.evaluation.designs import MOST_FOLDS, Trial
 from pycaffe_ext.nets.spec import check_width, parse_width
-from pycaffe_ext.schemes import BASE_LR, STAGES, check, is_fine_tuning
+from pycaffe_ext.schemes import BASE_LR, STAGES, check, is_fine_tuning, links
 
 LARGEST_SEED = 2**31 - 1
 DONOR_MEAN, DATA_MEAN = "donor", "data"  # words that MEAN= takes
@@ -236,6 +236,11 @@ class Settings:
     def seed(self) -> int:
         """The seed of the training; `request.seed` is that of the split."""
         return self.training.seed
+
+    @property
+    def epochs(self) -> int:
+        """The most of a whole run: each link of a chain may have EPOCHS=."""
+        return self.training.epochs * len(links(self.scheme, self.training.arch))
 
     @property
     def trial(self) -> Trial:

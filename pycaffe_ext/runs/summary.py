@@ -38,6 +38,14 @@ def share_text(share: Mapping[str, Any]) -> str:
     return f"training groups: {share['groups']} of {share['of']} (FRACTION={share['share']})"
 
 
+def link_text(link: Mapping[str, Any], chosen: str) -> str:
+    """A line on a link of a chain.   chosen : the link whose snapshot is tested."""
+    return (
+        f"link {link['link']}: best at its iteration {link['iteration']}, validation AUC {link['validation_auc']:.4f}"
+        f" (stopped by {link['stopped_by']}){', tested' if link['link'] == chosen else ''}"
+    )
+
+
 def text(result: ResultRecord, folder: Path, about_test: Sequence[str]) -> str:
     """The outcome: snapshot, AUC, what the metric says of the test (`about_test`), and where the files are."""
     best = result.best
@@ -46,6 +54,7 @@ def text(result: ResultRecord, folder: Path, about_test: Sequence[str]) -> str:
         *([f"input: {result.input}"] if result.input else []),
         f"best of {result.snapshots} snapshots: epoch {best.epoch:g}, iteration {best.iteration},"
         f" validation AUC {best.validation_auc:.4f} (stopped by {result.stopped_by})",
+        *(link_text(link, best.link) for link in result.links),
         *([share_text(result.share)] if result.share else []),
         *about_test,
         *(carried.text(row) for row in result.thresholds[:QUOTED]),

@@ -1,8 +1,9 @@
 """Deepening: tune the last layer, then one stage more at a time, until the validation figure has stopped growing.
 
-Every depth is a run of its own, from the donor: the process and folder of `make APP-SCHEME`.  So the procedure goes on
-where it was stopped, and a study that holds all depths tells what it would have come to.  The rule stands in
-`evaluation.deepening`.
+Every depth is a run of its own: the process and folder of `make APP-SCHEME`.  So the procedure goes on where it was
+stopped, and a study that holds all depths tells what it would have come to.  Depths start from the donor (ft-STAGE), or
+from the snapshot that the depth before has chosen (gradual-STAGE), whose links are then taken from it.  The rule stands
+in `evaluation.deepening`.
 """
 
 from __future__ import annotations
@@ -10,39 +11,48 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pycaffe_ext.errors import known
 from pycaffe_ext.evaluation.deepening import STEPS, Scored, Step, chosen, ended, growth
 from pycaffe_ext.report.tables import layout
 from pycaffe_ext.runs import rescoring
-from pycaffe_ext.runs.costs import seconds
+from pycaffe_ext.runs.costs import spent
 from pycaffe_ext.runs.finished import RunFiles
-from pycaffe_ext.schemes import STAGES
+from pycaffe_ext.schemes import depths, unfreezing
 from pycaffe_ext.studies.status import duration
 from pycaffe_ext.training.command import Caffe
 
 HEADER = ("depth", "validation AUC", "growth over the best", "one standard error", "grew", "time")
 TABLE = ("scheme", "validation_auc", "growth", "growth_low", "growth_high", "grew", "seconds")
+STARTS = {  # FROM= -> the schemes of a net, shallow to deep, and what they start from
+    "donor": (depths, "from the donor"),
+    "last": (unfreezing, "from the last snapshot"),
+}
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Course:
-    """The depths that were tried, shallow to deep, each with its run; `depths` there are."""
+    """The depths that were tried, shallow to deep, each with its run; `depths` there are.   start : a key of STARTS."""
 
     steps: tuple[Step, ...]
     runs: tuple[RunFiles, ...]
     depths: int
+    start: str = "donor"
 
     @property
     def seconds(self) -> float:
-        return sum(seconds(run.record.cost) for run in self.runs)
+        return sum(spent(run.record.cost) for run in self.runs)
 
 
-def depths(arch: str) -> list[str]:
-    """The fine-tunings of a net, shallow to deep."""
-    return [f"ft-{stage}" for stage in reversed(STAGES[arch])]
+def schemes_of(arch: str, start: str) -> tuple[str, ...]:
+    """The depths of a net, shallow to deep, that start as FROM= says; UserError for another word."""
+    every, _ = STARTS[known(start, STARTS, "FROM")]
+    return every(arch)
 
 
-def deepen(schemes: Sequence[str], run: Callable[[str], RunFiles], caffe: Caffe, say: Say) -> Course:
+def deepen(
+    schemes: Sequence[str], run: Callable[[str], RunFiles], caffe: Caffe, say: Say, start: str = "donor"
+) -> Course:
     """Carry out depth after depth, by `run`, until the rule ends it, or there is no deeper one.
 
     Raises UserError for what a run finds wrong, and where validation has too few groups for the rule.
@@ -62,7 +72,7 @@ def deepen(schemes: Sequence[str], run: Callable[[str], RunFiles], caffe: Caffe,
         say(step_text(step))
         if ended(steps):
             break
-    return Course(tuple(steps), tuple(runs), len(schemes))
+    return Course(tuple(steps), tuple(runs), len(schemes), start)
 
 
 def step_text(step: Step) -> str:
@@ -78,11 +88,10 @@ def step_text(step: Step) -> str:
 
 def rows(course: Course) -> list[tuple[object, ...]]:
     """Rows of course.csv (TABLE)."""
-    spent = [seconds(run.record.cost) for run in course.runs]
     ends = [step.growth[:3] if step.growth else ("", "", "") for step in course.steps]
     return [
-        (step.name, step.value, *end, int(step.grew), cost)
-        for step, end, cost in zip(course.steps, ends, spent, strict=True)
+        (step.name, step.value, *end, int(step.grew), spent(run.record.cost))
+        for step, end, run in zip(course.steps, ends, course.runs, strict=True)
     ]
 
 
@@ -92,12 +101,13 @@ def text(course: Course, others: Sequence[RunFiles]) -> str:
     for step, run in zip(course.steps, course.runs, strict=True):
         gain = step.growth
         numbers = ("-", "-") if gain is None else (f"{gain.value:+.4f}", f"{gain.value - gain.low:.4f}")
-        spent = duration(seconds(run.record.cost))
-        lines.append((step.name, f"{step.value:.4f}", *numbers, "yes" if step.grew else "no", spent))
+        took = duration(spent(run.record.cost))
+        lines.append((step.name, f"{step.value:.4f}", *numbers, "yes" if step.grew else "no", took))
     found = chosen(course.steps)
     tried = f"{len(course.steps)} of {course.depths} depths"
     why = f"{STEPS} steps did not grow" if ended(course.steps) else "there is no deeper one"
     said = [
+        f"each depth {STARTS[course.start][1]} (FROM={course.start})",
         layout(HEADER, lines),
         f"depth: {found.name}, validation AUC {found.value:.4f}; ended as {why}, after {tried} in"
         f" {duration(course.seconds)}",
@@ -111,7 +121,7 @@ def _against(found: Step, course: Course, others: Sequence[RunFiles]) -> str:
     """Against the grid of all depths, where all are finished."""
     every = [*course.runs, *others]
     best = max(every, key=lambda run: run.result.best.validation_auc)
-    whole = sum(seconds(run.record.cost) for run in every)
+    whole = sum(spent(run.record.cost) for run in every)
     lost = best.result.best.validation_auc - found.value
     return (
         f"all {course.depths} depths: {duration(whole)}, the best is {best.settings.scheme} with validation AUC"

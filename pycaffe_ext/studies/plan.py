@@ -89,7 +89,7 @@ def _estimate(cells: Sequence[Cell], runs: Path, rates: Rates, packed: set[objec
         else:
             sources[speed.source] = None
             epoch = counts["train"] * speed.train + counts["val"] * speed.score
-            seconds += settings.training.epochs * epoch + counts["test"] * speed.score
+            seconds += settings.epochs * epoch + counts["test"] * speed.score
         for key, patches in _new_patches(settings, counts, packed):
             packed.add(key)
             size += patches * (3 * probe.input_size(settings) ** 2 + PAGE)

@@ -1,7 +1,7 @@
 """How fast this machine is: from what its finished runs cost, else from a short probe of each net, kept in a file.
 
-A run's time is modelled as epochs * (training patches * train + validation patches * score) + test patches * score,
-plus the preparation of its data, which the runs of one data set share.
+A run's time is modelled as links * epochs * (training patches * train + validation patches * score) + test patches *
+score, plus the preparation of its data, which the runs of one data set share.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 from pycaffe_ext.applications import preparation
 from pycaffe_ext.errors import UserError
@@ -22,7 +22,7 @@ from pycaffe_ext.runs import probe
 from pycaffe_ext.runs.finished import RunFiles, load
 from pycaffe_ext.runs.records import RESULT
 from pycaffe_ext.runs.settings import DataRequest, Machine, Settings, Training
-from pycaffe_ext.schemes import STAGES, is_fine_tuning
+from pycaffe_ext.schemes import depths, is_fine_tuning, links
 
 PROBES = "probes.json"  # in RUNS/studies
 LEAST = 0.1  # share of the time of training that is the training's own, however slow the scoring of snapshots was
@@ -194,13 +194,13 @@ def _whole(request: DataRequest) -> DataRequest:
 def _ends(settings: Settings) -> list[Training]:
     """The trainings of the shallowest fine-tuning and of all layers."""
     own = settings.training
-    return [replace(own, scheme=f"ft-{STAGES[own.arch][-1]}"), replace(own, scheme="scratch")]
+    return [replace(own, scheme=depths(own.arch)[0]), replace(own, scheme="scratch")]
 
 
 def _depth(settings: Settings) -> float:
-    """0 for the last layer alone, 1 for all layers."""
+    """0 for the last layer alone, 1 for all layers; of a chain the mean of its links."""
     own = settings.training
     if not is_fine_tuning(own.scheme, own.arch):
         return 1.0
-    stages = STAGES[own.arch]
-    return 1 - stages.index(own.scheme.removeprefix("ft-")) / (len(stages) - 1)
+    every = depths(own.arch)
+    return mean(every.index(link) / (len(every) - 1) for link in links(own.scheme, own.arch))

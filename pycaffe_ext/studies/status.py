@@ -127,7 +127,7 @@ def _running(cell: Cell, state: State | None, runs: Path, now: float) -> str:
     rows: Sequence[object] = ()
     with suppress(UserError, OSError, ValueError):
         rows = read_rows(cell.folder(runs) / "auc.csv")
-    where = f"{len(rows)} of at most {cell.settings.training.epochs} epochs scored" if rows else "no epoch scored yet"
+    where = f"{len(rows)} of at most {cell.settings.epochs} epochs scored" if rows else "no epoch scored yet"
     for_ = f" for {duration(now - state.began)} on {state.host}" if state else ""
     return f"running{for_}: {cell.title}, {where}"
 

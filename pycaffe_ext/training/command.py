@@ -29,17 +29,23 @@ KEPT_LINES = 200  # of a test's log, to tell why it failed
 class Caffe:
     """A caffe command and the GPUs it may use (Caffe's --gpu: "0", "0,1", "all"; None is the CPU).
 
-    precision and cache_gb go to the embedded engine only, which alone knows them (see engine.options).
+    precision, cache_gb and cache_dir go to the embedded engine only, which alone knows them (see engine.options).
     """
 
     command: tuple[str, ...] = EMBEDDED
     gpu: str | None = None
     precision: str = FAITHFUL
     cache_gb: float | None = None
+    cache_dir: Path | None = None
 
     @classmethod
     def from_setting(
-        cls, setting: str | None, gpu: str | None = None, precision: str = FAITHFUL, cache_gb: float | None = None
+        cls,
+        setting: str | None,
+        gpu: str | None = None,
+        precision: str = FAITHFUL,
+        cache_gb: float | None = None,
+        cache_dir: Path | None = None,
     ) -> Caffe:
         """The command that CAFFE= says, split as a shell would; the embedded engine for an empty one.
 
@@ -53,7 +59,7 @@ class Caffe:
             raise UserError(f"CAFFE={setting}: {str(error).lower()}; give a command, such as CAFFE=caffe") from error
         if words and precision != FAITHFUL:
             raise UserError(f"PRECISION={precision} is for the embedded engine; leave CAFFE={setting} out, or it")
-        return cls((expanded(words[0]), *words[1:]) if words else EMBEDDED, gpu or None, precision, cache_gb)
+        return cls((expanded(words[0]), *words[1:]) if words else EMBEDDED, gpu or None, precision, cache_gb, cache_dir)
 
     def version(self) -> str:
         """What `caffe --version` says, e.g. "caffe version 1.0.0"."""
@@ -97,7 +103,7 @@ class Caffe:
         """
         arguments = ["test", f"--model={model}", f"--weights={weights}", f"--iterations={iterations}"]
         kept: deque[str] = deque(maxlen=KEPT_LINES)
-        with self._start(arguments + self._flags(), stdout=subprocess.PIPE) as process:
+        with self._start(arguments + self._flags() + self._cache(), stdout=subprocess.PIPE) as process:
             with log.open("wb") if log else nullcontext() as copy:
                 for line in self._lines(process, copy):
                     kept.append(line)
@@ -128,8 +134,10 @@ class Caffe:
         return gpu + ([f"--precision={self.precision}"] if self.precision != FAITHFUL else [])
 
     def _cache(self) -> list[str]:
-        given = self.command == EMBEDDED and self.cache_gb is not None
-        return [f"--cache_gb={self.cache_gb:g}"] if given else []
+        if self.command != EMBEDDED:
+            return []
+        bound = [f"--cache_gb={self.cache_gb:g}"] if self.cache_gb is not None else []
+        return bound + ([f"--cache_dir={self.cache_dir}"] if self.cache_dir else [])
 
     def _start(self, arguments: list[str], **options: Any) -> Tethered:
         environment = {

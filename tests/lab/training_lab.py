@@ -119,7 +119,7 @@ def train():
     prefix = re.search(r'snapshot_prefix: "(.*)"', solver)[1]
     start = int(re.search(r"_iter_(\\d+)", flags["snapshot"])[1]) if "snapshot" in flags else 0
     for iteration in range(start, number("max_iter")):
-        if iteration == plan.get("die_at"):
+        if iteration == plan.get("die_at") and plan.get("die_in", flags["solver"]) == flags["solver"]:
             say("Check failed: error == cudaSuccess (2 vs. 0) out of memory", "F")
             sys.exit(134)
         loss = "-nan" if iteration == plan.get("nan_at") else 1 / (1 + iteration)
@@ -139,7 +139,8 @@ def train():
 def test():
     begin()
     iteration = re.search(r"_iter_(\\d+)", flags["weights"])[1]
-    below = round(10 * plan["aucs"][iteration])
+    aucs = plan["aucs"].get(Path(flags["weights"]).parent.parent.name, plan["aucs"])  # of a link, where links have some
+    below = round(10 * aucs[iteration])
     time.sleep(plan.get("scoring", 0))
     for patch in range(int(flags["iterations"])):
         value = below - 0.5 if patch == 0 else patch - 1
@@ -152,7 +153,8 @@ def test():
 
 
 def write_fake(folder: Path, **plan) -> tuple[str, ...]:
-    """A command that trains and tests as `plan` says: aucs, die_at, nan_at, pause, scoring, between, banner, epochs."""
+    """A command that trains and tests as `plan` says: aucs (of each link of a chain, where there are some), die_at (in
+    the solver die_in), nan_at, pause, scoring, between, banner, epochs."""
     layer = caffe_pb2.LayerParameter(name="fc8_polyp", type="InnerProduct")
     layer.blobs.add(data=[1.0], shape=caffe_pb2.BlobShape(dim=[1]))
     (folder / "model.bin").write_bytes(caffe_pb2.NetParameter(layer=[layer]).SerializeToString())

@@ -12,7 +12,7 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.nets import NetSpec, Schedule, deploy, emission, parse_width, score_net, solver, train_val
 from pycaffe_ext.nets.shapes import blob_shapes, parameter_shapes
 from pycaffe_ext.proto import caffe_pb2, parse, read_net, read_solver, to_text
-from pycaffe_ext.schemes import SCHEMES
+from pycaffe_ext.schemes import FINE_TUNING, SCHEMES
 
 ROOT = Path(__file__).resolve().parents[2]
 APPS = list(emission.EMITTED)
@@ -84,7 +84,9 @@ def learned(net):
 
 def test_committed_files_are_what_the_generators_emit():
     assert emission.differences(ROOT) == []
-    assert len(emission.emit()) == 4 * (1 + 2 * 11)
+    assert len(emission.emit()) == 4 * (1 + 2 * 11 + 8 + 2), (
+        "each link of a chain has a solver; its net is its scheme's"
+    )
 
 
 def test_emitted_files_name_no_absolute_path():
@@ -108,6 +110,29 @@ def test_rates_read_back_from_the_files_are_table_two(app, scheme):
     assert (made.momentum, made.gamma, made.lr_policy) == (pytest.approx(0.9), pytest.approx(0.95), "step")
     assert made.net == emission.train_path(app, scheme)
     assert made.stepsize == made.snapshot == made.test_interval, "the rate falls, and is measured, once an epoch"
+
+
+@pytest.mark.parametrize("app", APPS)
+@pytest.mark.parametrize(
+    "scheme, links", [("gradual", tuple(reversed(FINE_TUNING))), ("lp-ft", ("ft-fc8", "ft-conv1"))]
+)
+def test_a_chain_has_the_solver_of_each_of_its_links(app, scheme, links):
+    """They differ from those of the link's own scheme in where snapshots go, and no two links share that."""
+    files = sorted((ROOT / "solvers" / app / scheme).iterdir())
+    assert [path.name for path in files] == [f"{i}-{link}.prototxt" for i, link in enumerate(links, start=1)]
+    places = set()
+    for path, link in zip(files, links, strict=True):
+        made, single = read_solver(path), read_solver(ROOT / emission.solver_path(app, link))
+        assert made.net == emission.train_path(app, link)
+        places.add(made.snapshot_prefix)
+        made.snapshot_prefix = single.snapshot_prefix
+        assert made == single
+    assert len(places) == len(links)
+
+
+def test_a_chain_has_no_net_of_its_own():
+    with pytest.raises(UserError, match="lp-ft is a chain of trainings; a net has the rates of one of its links"):
+        paper_spec(scheme="lp-ft")
 
 
 def test_both_fillers_and_both_params_are_written_in_every_learned_layer():

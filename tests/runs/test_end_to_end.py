@@ -20,7 +20,7 @@ from pycaffe_ext.data import synthetic
 from pycaffe_ext.donor import DONOR
 from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import read_blobs, read_solver
-from pycaffe_ext.runs import exporting
+from pycaffe_ext.runs import board, exporting
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "tests" / "lab" / "small.py", "train_and_test"
@@ -43,7 +43,7 @@ FILES = {
     "score_test.prototxt",
     "solver.prototxt",
     "snapshots",
-}
+} | {board.FOLDER for _ in range(board.installed())}
 
 pytestmark = pytest.mark.slow
 

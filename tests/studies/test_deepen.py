@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from pycaffe_ext.data import pack
+from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.deepening import Scored, chosen
 from pycaffe_ext.evaluation.metrics.detection import Detection
-from pycaffe_ext.runs import rescoring
-from pycaffe_ext.schemes import FINE_TUNING
+from pycaffe_ext.runs import costs, rescoring
+from pycaffe_ext.schemes import FINE_TUNING, depths, links, unfreezing
 from pycaffe_ext.studies import deepen
 from pycaffe_ext.training.command import Caffe
 
@@ -49,7 +50,7 @@ def run(monkeypatch):
 
 def test_the_depths_are_tried_from_the_last_layer_on_until_two_do_not_help(run):
     said: list[str] = []
-    course = deepen.deepen(deepen.depths("alexnet"), run, Caffe(), said.append)
+    course = deepen.deepen(depths("alexnet"), run, Caffe(), said.append)
     assert run.made == ["ft-fc8", "ft-fc7", "ft-fc6", "ft-conv5", "ft-conv4"] == [s.name for s in course.steps]
     assert chosen(course.steps).name == "ft-fc6" and course.depths == 8 and course.seconds == 50
     assert said[0].startswith("ft-fc8: validation AUC 0.5") and said[2].endswith("grew")
@@ -60,7 +61,7 @@ def test_the_depths_are_tried_from_the_last_layer_on_until_two_do_not_help(run):
 
 
 def test_the_text_compares_with_the_grid_where_that_is_finished(run):
-    course = deepen.deepen(deepen.depths("alexnet"), run, Caffe(), lambda line: None)
+    course = deepen.deepen(depths("alexnet"), run, Caffe(), lambda line: None)
     said = deepen.text(course, [])
     assert "depth: ft-fc6" in said and "ended as 2 steps did not grow, after 5 of 8 depths in 50 s" in said
     assert "all 8 depths" not in said
@@ -75,9 +76,32 @@ def test_the_text_compares_with_the_grid_where_that_is_finished(run):
 def test_a_net_that_keeps_growing_is_tuned_to_its_first_layer(run, monkeypatch):
     for i, scheme in enumerate(reversed(FINE_TUNING)):
         monkeypatch.setitem(SKILL, scheme, 0.6 * i)
-    course = deepen.deepen(deepen.depths("alexnet"), run, Caffe(), lambda line: None)
+    course = deepen.deepen(depths("alexnet"), run, Caffe(), lambda line: None)
     assert len(course.steps) == 8 and chosen(course.steps).name == "ft-conv1"
     assert "ended as there is no deeper one, after 8 of 8 depths" in deepen.text(course, [])
+
+
+def test_from_the_last_snapshot_depths_are_chains_and_what_was_taken_costs_nothing(run, monkeypatch):
+    """Every chain holds the links of the depth before; the course costs each link once."""
+    skill = dict(zip(unfreezing("alexnet"), (0.2, 0.9, 2.0, 2.0, 2.0, 4.0, 4.0, 4.0), strict=True))
+
+    def chain(scheme: str):
+        monkeypatch.setitem(SKILL, scheme, skill[scheme])
+        made, count = run(scheme), len(links(scheme))
+        made.record.cost |= {"train": 8.0 * count, costs.TAKEN: 8.0 * (count - 1)}
+        return made
+
+    course = deepen.deepen(deepen.schemes_of("alexnet", "last"), chain, Caffe(), lambda line: None, "last")
+    assert run.made == ["ft-fc8", "gradual-fc7", "gradual-fc6", "gradual-conv5", "gradual-conv4"]
+    assert chosen(course.steps).name == "gradual-fc6" and course.seconds == 50
+    assert [row[-1] for row in deepen.rows(course)] == [10.0] * 5
+    said = deepen.text(course, [])
+    assert said.startswith("each depth from the last snapshot (FROM=last)") and "in 50 s" in said
+
+
+def test_a_start_that_is_none_is_refused():
+    with pytest.raises(UserError, match="unknown FROM 'lost'.*last"):
+        deepen.schemes_of("alexnet", "lost")
 
 
 def test_the_patches_are_scored_by_the_chosen_snapshot_as_early_stopping_did(miniature_run):

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +51,15 @@ def test_only_the_embedded_engine_gets_its_own_flags(tmp_path, monkeypatch):
     for setting, precision in ((None, "bf16"), ("caffe", "fp32")):
         Caffe.from_setting(setting, None, precision, 2.5).train(Path("s"), None, None, tmp_path / "log")
     assert started == [["train", "--solver=s", "--precision=bf16", "--cache_gb=2.5"], ["train", "--solver=s"]]
+    started.clear()
+    for setting in (None, "caffe"):
+        caffe = Caffe.from_setting(setting, cache_gb=1, cache_dir=Path("features"))
+        for command in (caffe.train(Path("s"), None, None, tmp_path / "log"), caffe.test(Path("m"), Path("w"), 3)):
+            with suppress(AttributeError, TypeError):  # the stand-in starts nothing that could be read
+                next(command)
+    flags = ["--cache_gb=1", "--cache_dir=features"]
+    test = ["test", "--model=m", "--weights=w", "--iterations=3"]
+    assert started == [["train", "--solver=s", *flags], [*test, *flags], ["train", "--solver=s"], test]
     with pytest.raises(UserError, match="PRECISION=bf16 is for the embedded engine; leave CAFFE=caffe out"):
         Caffe.from_setting("caffe", None, "bf16")
 

@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import perf_counter
 
 import torch
 
 from pycaffe_ext import glog
 from pycaffe_ext.engine import devices
+from pycaffe_ext.engine.cache import content
 from pycaffe_ext.engine.cache.rows import Piece, Rows, available_memory, pieces
+from pycaffe_ext.engine.cache.shared import DOES_NOT, PAYS, Shared, SharedRows
 from pycaffe_ext.engine.core.blob import Blob
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.engine.layers import Layer
@@ -100,8 +103,11 @@ class Boundary:
         return sum(4 * blob.count // self.batch for blob in self.blobs)
 
 
-def find_boundary(net: Net) -> Boundary | None:
-    """The boundary of a net's frozen prefix; None if nothing below the layers that learn can be stored."""
+def find_boundary(net: Net, end: int | None = None) -> Boundary | None:
+    """The boundary of a net's frozen prefix; None if nothing below the layers that learn can be stored.
+
+    end : of a net that does not learn, the first layer that is taken for one that does.
+    """
     sources = [layer for layer in net.layers if isinstance(layer, DataLayer) and layer.repeats and layer.records]
     walks = {(source.records, source.param.data_param.batch_size) for source in sources}
     if len(walks) != 1:
@@ -112,7 +118,8 @@ def find_boundary(net: Net) -> Boundary | None:
     read: dict[int, int] = {}  # id of a boundary blob -> the layer of the prefix that wrote it
     for i, layer in enumerate(net.layers):
         inside = all(last[id(blob)] in layers for blob in net.bottoms[i])
-        if inside and _is_fixed(net, i, moving) and (layer in sources or (net.bottoms[i] and _is_item_by_item(net, i))):
+        fixed = _is_fixed(net, i, moving) if end is None else i < end and not any(layer.loss_weights)
+        if inside and fixed and (layer in sources or (net.bottoms[i] and _is_item_by_item(net, i))):
             layers[i] = None
         else:
             read.update({id(blob): last[id(blob)] for blob in net.bottoms[i] if last[id(blob)] in layers})
@@ -198,10 +205,11 @@ class FrozenPrefix:
 
     tiers : where rows are kept.  Each is used once reading a batch from it has been measured to take less time than
     computing it, and is dropped otherwise.
+    shared : where processes share rows; where there is room, they take the place of the tiers.
     """
 
-    def __init__(self, name: str, boundary: Boundary, tiers: list[Rows]) -> None:
-        self._name, self._boundary = name, boundary
+    def __init__(self, name: str, boundary: Boundary, tiers: list[Rows], shared: Shared | None = None) -> None:
+        self._name, self._boundary, self._shared = name, boundary, shared
         self._shapes = [blob.shape for blob in boundary.blobs]
         self._tiers = [_Tier(rows) for rows in tiers]
         self._versions: list[object] | None = None
@@ -234,10 +242,18 @@ class FrozenPrefix:
         for weight in weights:
             digest.update(weight.cpu().contiguous().numpy().data)
         if digest.digest() != self._digest:
-            for tier in self._tiers:
-                tier.rows.forget()
+            self._forget(net)
         self._versions, self._digest = versions, digest.digest()
         self._weights = weights  # held, so that their addresses are not used again
+
+    def _forget(self, net: Net) -> None:
+        """Be without rows of other weights or records; those of these ones may be there already."""
+        private = [tier for tier in self._tiers if not isinstance(tier.rows, SharedRows)]
+        for tier in private:
+            tier.rows.forget()
+        self._tiers = private
+        if self._shared and (rows := open_rows(self._shared, net, self._boundary)):
+            self._tiers = [_Tier(rows, chosen=rows.verdict == PAYS)] if rows.verdict != DOES_NOT else []
 
     def _holder(self, piece: Piece) -> Rows | None:
         """The rows that hold all of a piece, if reading them pays."""
@@ -278,7 +294,7 @@ class FrozenPrefix:
                 tier.computed.append(seconds)
                 if len(tier.computed) == SAMPLES:
                     self._choose(tier, now)
-        if not self._tiers:
+        if not self._tiers and not self._shared:
             net.planner = None
 
     def _choose(self, tier: _Tier, now: list[Piece]) -> None:
@@ -288,6 +304,8 @@ class FrozenPrefix:
         reading, computing = self._clock() - start, min(tier.computed[1:])
         self._read(now, tier.rows)
         tier.chosen = reading < computing
+        if isinstance(tier.rows, SharedRows):
+            tier.rows.judge(tier.chosen)
         if not tier.chosen:
             self._give_up([tier])
         self._log(tier.rows, reading, computing, tier.chosen)
@@ -312,12 +330,14 @@ class FrozenPrefix:
         )
 
 
-def attach(solver: Solver, cache_gb: float | None) -> None:
+def attach(solver: Solver, cache_gb: float | None, cache_dir: str = "") -> None:
     """Have the solver's nets keep what their frozen prefixes compute, in `cache_gb` GB together.
 
     With None the bound is a quarter of the available memory; of a bound that is given, what exceeds half of the
     available memory goes to a temporary file.  Rows that do not fit are computed each time.  Nothing is kept with
     debug_info, which logs every layer.  Only for training whose blobs are not read: those below the boundary go stale.
+    cache_dir : folder in which rows are shared with other processes, as many as fit into the memory of the bound; on a
+    CPU only.
     """
     if cache_gb == 0 or solver.param.debug_info:
         return
@@ -325,6 +345,7 @@ def attach(solver: Solver, cache_gb: float | None) -> None:
     found = [(name, net, find_boundary(net)) for name, net in named.items()]
     usable = [(name, net, boundary) for name, net, boundary in found if boundary is not None]
     memory, disk = _bounds(cache_gb)
+    shared = _shared(cache_dir, memory, solver.net)
     for name, net, boundary in sorted(usable, key=lambda one: one[2].row_bytes):  # cheap rows save most for a byte
         tiers = _allot(boundary, memory, disk)
         memory -= sum(rows.bytes for rows in tiers if rows.place == "memory")
@@ -332,7 +353,45 @@ def attach(solver: Solver, cache_gb: float | None) -> None:
         for rows in tiers:
             rows.pin_for(net.device)
         if tiers:
-            net.planner = FrozenPrefix(name, boundary, tiers)
+            net.planner = FrozenPrefix(name, boundary, tiers, shared)
+
+
+def attach_stored(net: Net, cache_gb: float | None, cache_dir: str) -> None:
+    """Have a net that only scores read the outputs of its first layers that trainings store in the folder, and store
+    them for its own records; of several such prefixes the longest."""
+    shared = None if cache_gb == 0 else _shared(cache_dir, _bounds(cache_gb)[0], net)
+    if shared is None or not shared.place.is_dir():
+        return
+    longest = find_boundary(net, len(net.layers))
+    computed = content.layer_digests(net, longest.layers) if longest else {}
+    for end in range(len(net.layers), 0, -1):
+        boundary = find_boundary(net, end)
+        if boundary and shared.has(_function(boundary, content.blob_digests(net, boundary.layers, computed))):
+            net.planner = FrozenPrefix("the net", boundary, [], shared)
+            return
+
+
+def _shared(cache_dir: str, bound: int, net: Net) -> Shared | None:
+    """The folder that is shared, None without one; a GPU reads pinned memory, which each process has for itself."""
+    return Shared(Path(cache_dir), bound) if cache_dir and net.device.type == "cpu" else None
+
+
+def open_rows(shared: Shared, net: Net, boundary: Boundary) -> SharedRows | None:
+    """The shared rows of a boundary with its present weights; None if there is no room."""
+    source = boundary.sources[0]
+    if len(boundary.sources) > 1 or source.param.data_param.backend != caffe_pb2.DataParameter.LMDB:
+        return None
+    computed = content.layer_digests(net, boundary.layers)
+    digests = content.blob_digests(net, boundary.layers, computed)
+    boundary.blobs.sort(key=lambda blob: digests[id(blob)])  # nets may have them in another order
+    shapes = [blob.shape[1:] for blob in boundary.blobs]
+    return shared.open(_function(boundary, digests), source, boundary.records, shapes)
+
+
+def _function(boundary: Boundary, digests: Mapping[int, bytes]) -> bytes:
+    """The digest of what the boundary's blobs are."""
+    parts = sorted(digests[id(blob)] for blob in boundary.blobs)
+    return hashlib.blake2b(b"".join(parts), digest_size=content.SIZE).digest()
 
 
 def _bounds(cache_gb: float | None) -> tuple[int, int]:

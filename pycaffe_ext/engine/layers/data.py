@@ -71,6 +71,11 @@ class DataLayer(ReadingAhead):
         """What changes when the records may have changed."""
         return self.param.data_param.source, *cursor.state_of(self._store)
 
+    @property
+    def database(self) -> cursor.Database:
+        """What is read, open."""
+        return self._store
+
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         top[0].reshape(self._shape)
         if len(top) > 1:

@@ -171,9 +171,10 @@ class Material:
 
     @cached_property
     def claims(self) -> list[claims.Claim]:
-        methods = {self.study.name(run): _method(self.study.name(run), run) for run in self.study.runs}
+        published = [run for run in self.study.runs if run.is_depth or not run.tuned]  # the paper has no chains
+        methods = {self.study.name(run): _method(self.study.name(run), run) for run in published}
         courses: dict[str, dict[int, Course]] = {name: {} for name in methods}
-        for run in self.study.runs:
+        for run in published:
             courses[self.study.name(run)][run.settings.trial] = _course(run)
         return claims.claims(list(methods.values()), DETECTOR, self.figures, courses, self.margins, self.words)
 
