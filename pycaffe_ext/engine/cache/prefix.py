@@ -22,7 +22,7 @@ from pycaffe_ext import glog
 from pycaffe_ext.engine import devices
 from pycaffe_ext.engine.cache import content
 from pycaffe_ext.engine.cache.rows import Piece, Rows, available_memory, pieces
-from pycaffe_ext.engine.cache.shared import DOES_NOT, PAYS, Shared, SharedRows
+from pycaffe_ext.engine.cache.shared import Shared, SharedRows
 from pycaffe_ext.engine.core.blob import Blob
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.engine.layers import Layer
@@ -253,7 +253,7 @@ class FrozenPrefix:
             tier.rows.forget()
         self._tiers = private
         if self._shared and (rows := open_rows(self._shared, net, self._boundary)):
-            self._tiers = [_Tier(rows, chosen=rows.verdict == PAYS)] if rows.verdict != DOES_NOT else []
+            self._tiers = [_Tier(rows, chosen=rows.pays)]
 
     def _holder(self, piece: Piece) -> Rows | None:
         """The rows that hold all of a piece, if reading them pays."""
@@ -304,8 +304,8 @@ class FrozenPrefix:
         reading, computing = self._clock() - start, min(tier.computed[1:])
         self._read(now, tier.rows)
         tier.chosen = reading < computing
-        if isinstance(tier.rows, SharedRows):
-            tier.rows.judge(tier.chosen)
+        if tier.chosen and isinstance(tier.rows, SharedRows):
+            tier.rows.confirm()
         if not tier.chosen:
             self._give_up([tier])
         self._log(tier.rows, reading, computing, tier.chosen)
@@ -383,9 +383,9 @@ def open_rows(shared: Shared, net: Net, boundary: Boundary) -> SharedRows | None
         return None
     computed = content.layer_digests(net, boundary.layers)
     digests = content.blob_digests(net, boundary.layers, computed)
-    boundary.blobs.sort(key=lambda blob: digests[id(blob)])  # nets may have them in another order
+    order = sorted(range(len(boundary.blobs)), key=lambda i: digests[id(boundary.blobs[i])])
     shapes = [blob.shape[1:] for blob in boundary.blobs]
-    return shared.open(_function(boundary, digests), source, boundary.records, shapes)
+    return shared.open(_function(boundary, digests), source, boundary.records, shapes, order)
 
 
 def _function(boundary: Boundary, digests: Mapping[int, bytes]) -> bytes:

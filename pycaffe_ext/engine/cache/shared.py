@@ -2,7 +2,7 @@
 
 `KEY/FUNCTION/RECORDS.rows` holds the rows of a boundary: KEY is of all that may change a bit of them (engine, threads,
 precision, the machine since it was started), FUNCTION of the layers and their weights, RECORDS of the database and the
-batch. After the rows, a file has a byte for each, written after the row itself, and a byte that says whether reading
+batch. After the rows, a file has a byte for each, written after the row itself, and a byte that says that reading
 pays. It is in use as long as a process holds a lock on it; when the folder is full, the files that were opened longest
 ago and are not in use go. Everything in the folder may be deleted at any time.
 """
@@ -34,7 +34,6 @@ from pycaffe_ext.engine.layers.data import DataLayer
 from pycaffe_ext.sizes import size_text
 from pycaffe_ext.strings import native
 
-UNKNOWN, PAYS, DOES_NOT = 0, 1, 2
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 SUFFIX = ".rows"
 
@@ -42,11 +41,13 @@ SUFFIX = ".rows"
 class SharedRows(Rows):
     """Rows in a file that has a name.  What is there already is not written again, as others may be reading it.
 
+    shapes : of the blobs, as this net has them.   order : their numbers in the file's order, which all nets agree on.
     Raises OSError without space, or where the file cannot be locked.
     """
 
-    def __init__(self, path: Path, count: int, shapes: Sequence[tuple[int, ...]]) -> None:
-        self.first, self.count = 0, count
+    def __init__(self, path: Path, count: int, shapes: Sequence[tuple[int, ...]], order: Sequence[int]) -> None:
+        self.first, self.count, self._order = 0, count, order
+        shapes = [shapes[i] for i in order]
         sizes = [math.prod(shape) for shape in shapes]
         self.bytes = 4 * count * sum(sizes)
         self._pinned = False
@@ -63,18 +64,21 @@ class SharedRows(Rows):
         return "a shared file"
 
     @property
-    def verdict(self) -> int:
-        """Whether reading pays, as a process has measured."""
-        return int(self._verdict[0])
+    def pays(self) -> bool:
+        """Whether a process has measured that reading pays; where one has not, the next measures again."""
+        return bool(self._verdict[0])
 
-    def judge(self, pays: bool) -> None:
-        self._verdict[0] = PAYS if pays else DOES_NOT
+    def confirm(self) -> None:
+        self._verdict[0] = True
 
     def keep(self, piece: Piece, batch: Sequence[torch.Tensor]) -> None:
         record, place, count = piece
         for at in range(record, record + count):
             if not self._kept[at]:
-                super().keep((at, place + at - record, 1), batch)
+                super().keep((at, place + at - record, 1), [batch[i] for i in self._order])
+
+    def read(self, piece: Piece, batch: Sequence[torch.Tensor]) -> None:
+        super().read(piece, [batch[i] for i in self._order])
 
     def send_to_disk(self) -> None:
         """It is no larger than the memory that there is for it."""
@@ -97,9 +101,12 @@ class Shared:
         return (self.place / function.hex()).is_dir()
 
     def open(
-        self, function: bytes, source: DataLayer, count: int, shapes: Sequence[tuple[int, ...]]
+        self, function: bytes, source: DataLayer, count: int, shapes: Sequence[tuple[int, ...]], order: Sequence[int]
     ) -> SharedRows | None:
-        """The rows of a boundary for all `count` records of an LMDB; None if they are too many, or the disk is full."""
+        """The rows of a boundary for all `count` records of an LMDB; None if they are too many, or the disk is full.
+
+        shapes, order : see SharedRows.
+        """
         batch = source.param.data_param.batch_size
         size = 4 * count * sum(map(math.prod, shapes)) + count + 1
         path = self.place / function.hex() / f"{self._records(source)}-{batch}{SUFFIX}"
@@ -107,7 +114,7 @@ class Shared:
             if not path.exists() and not self._make_room(size):
                 return None
             path.parent.mkdir(parents=True, exist_ok=True)
-            return SharedRows(path, count, shapes)
+            return SharedRows(path, count, shapes, order)
         except OSError as error:
             glog.warning("data_layer.cpp:102", f"Frozen prefix: nothing is shared in {self.folder}: {error}")
             return None

@@ -14,7 +14,7 @@ import torch
 from solver_lab import images, prepare, run_ours, solver_text, write_lmdb
 
 from pycaffe_ext.engine import options
-from pycaffe_ext.engine.cache import prefix, shared
+from pycaffe_ext.engine.cache import content, prefix, shared
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.proto import caffe_pb2, parse, read_blobs
 
@@ -107,6 +107,27 @@ def test_trainings_are_bit_equal_and_the_second_computes_no_frozen_layer(folder,
     assert_equal(second, private)
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_blobs_in_another_order_than_the_files_are_kept_and_read(folder, computed, monkeypatch, turned):
+    """Digests decide the order in a file; one of the two is not the net's."""
+    digests = content.blob_digests
+
+    def ordered(*given):
+        found = digests(*given)
+        return {key: bytes(255 - byte for byte in digest) if turned else digest for key, digest in found.items()}
+
+    monkeypatch.setattr(content, "blob_digests", ordered)
+    private = train(folder, "--cache_gb=1")
+    log = run_ours(
+        folder, "train", "--solver=solver.prototxt", "--weights=donor.caffemodel", "--cache_gb=1", "--cache_dir=shared"
+    )
+    assert log.count("records are kept in a shared file") == 2
+    assert_equal(read_blobs(folder / "snap_iter_12.caffemodel"), private)
+    computed.clear()
+    plain = score(folder)
+    assert score(folder, "--cache_gb=1", "--cache_dir=shared") == plain and computed.count("c1") == 3
+
+
 def test_scoring_reads_what_the_training_has_stored_and_says_the_same(folder, computed):
     train(folder, "--cache_gb=1", "--cache_dir=shared")
     plain = score(folder)
@@ -193,7 +214,7 @@ def open_rows(folder: Path, name: bytes, bound: int, count: int = 10) -> shared.
     source = type("Source", (), {"param": parse("data_param { batch_size: 4 }", caffe_pb2.LayerParameter())})()
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(shared.Shared, "_records", lambda self, source: "records")
-        return made.open(name, source, count, [(2,)])
+        return made.open(name, source, count, [(2,)], [0])
 
 
 def test_what_was_opened_longest_ago_goes_first_and_what_is_in_use_stays(tmp_path):
@@ -218,9 +239,9 @@ def test_rows_are_seen_by_who_opens_them_next_and_are_not_written_twice(tmp_path
     out = [torch.zeros(6, 2)]
     one.read((0, 0, 6), out)
     assert out[0].flatten().tolist() == [*map(float, range(8)), -1, -1, -1, -1]
-    assert other.verdict == shared.UNKNOWN
-    one.judge(True)
-    assert other.verdict == shared.PAYS
+    assert not other.pays
+    one.confirm()
+    assert other.pays
 
 
 def test_threads_and_precision_are_part_of_the_key(monkeypatch):
