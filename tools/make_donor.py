@@ -1,4 +1,4 @@
-"""Repeat the training of the embedded donor: a narrow AlexNet on 64 classes of procedural images."""
+"""Repeat the training of the embedded donor: a narrow AlexNet on procedural images and synthetic patches."""
 
 from pycaffe_ext.commands.donor import main
 from pycaffe_ext.errors import run_cli

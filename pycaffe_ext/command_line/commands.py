@@ -288,7 +288,7 @@ NETS = (
     ),
     Command(
         "donor",
-        "repeat the training of the embedded donor (about half an hour on 2 cores)",
+        "repeat the training of the embedded donor (about 35 minutes on 2 cores, 6 GB)",
         (
             _extra("folder", "for images, prototxt and snapshots", "folder", "path", default="runs/donor"),
             _switch("install", "replace the package's donor by the result"),

@@ -1,4 +1,4 @@
-"""The embedded donor: a narrow AlexNet pre-trained on procedural images, so that fine-tuning works offline."""
+"""The embedded donor: a narrow AlexNet pre-trained on procedural and synthetic images, for fine-tuning offline."""
 
 from pathlib import Path
 

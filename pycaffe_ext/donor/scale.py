@@ -16,7 +16,7 @@ What they gave on real files and new nets; `tests/donor/test_scale.py` repeats t
 |---|---|---|---|---|
 | SqueezeNet v1.1, trained in Caffe | 1.28 | 2.8 to 4.4, 1.1 to 1.3 | 99, 1.0 | 2.7 to 3.1, 0.12 to 0.50 |
 | BVLC GoogLeNet | 2.29 | 2.1 to 2.3, 1.0 | 2.1, 1.0 (LRN hides it) | 1.6 to 2.0, 0.24 to 0.77 |
-| the embedded AlexNet | 1.17 | 5.0 to 6.1, 1.0 | 3.5, 1.0 (LRN) | 0.9, 0.7 to 0.9 |
+| the embedded AlexNet | 1.04 | 3.9 to 9.5, 0.8 to 1.1 | 54 to 151, 1.0 | 3.1 to 3.2, 0.04 to 0.06 |
 | torchvision's SqueezeNet 1.1, std folded into conv1 | 0.024 | 2.5 to 3.4, 0.9 to 1.0 | 33, 1.0 | 1.4, 0.09 to 0.35 |
 | any net of ARCH= from xavier or msra | 0.98 to 1.01 | - | - | - |
 | AlexNet and CaffeNet from their gaussian fillers | 0.46 | - | - | - |

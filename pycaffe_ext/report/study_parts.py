@@ -189,7 +189,10 @@ def deviations(study: Study) -> list[str]:
         (widths != ["1"], f"{_listed(widths)} of the net's channels"),
         (study.arch != "alexnet", f"fine-tuned net {study.arch}, not AlexNet"),
         (rates != [BASE_LR], f"base_lr {_listed(rates)}, not {BASE_LR} as in Table II"),
-        (any(EMBEDDED in run.result.donor for run in study.runs), "the donor did not see ImageNet"),
+        (
+            any(EMBEDDED in run.result.donor for run in study.runs),
+            "the donor saw procedural and synthetic images, not ImageNet",
+        ),
         (not settings[0].request.data, application.data_name(settings[0].request)),
     ]
     return [text for differs, text in found if differs]

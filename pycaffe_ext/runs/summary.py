@@ -21,7 +21,7 @@ def donor_text(fine_tunes: bool, embedded: bool, file: Path | None) -> str:
     if not fine_tunes:
         return "none, trained from scratch"
     if embedded:
-        return f"{EMBEDDED}, pre-trained on procedural images; it is NOT ImageNet"
+        return f"{EMBEDDED}, pre-trained on procedural and synthetic images; it is NOT ImageNet"
     return str(file)
 
 
