@@ -78,8 +78,8 @@ def _advice(panel: Panel, found: Recommendation) -> str:
     value = panel.value(found.scheme, found.fraction)
     numbers = f" {capital(panel.evidence.merit.name)}: {value.text}, by {value.basis}." if value else ""
     return (
-        f"{capital(scheme_text(found.scheme, panel.evidence.net))} is enough for {about}. It is shown to be not worse"
-        f" than the best scheme by {found.margin:g} {found.unit}.{numbers}"
+        f"Recommended for {about}: {scheme_text(found.scheme, panel.evidence.net)}. It is shown to be not worse than"
+        f" the best scheme by more than {found.margin:g} {found.unit}.{numbers}"
     )
 
 
@@ -89,7 +89,13 @@ def _sentence(found: Finding) -> str:
     if found.test is None:
         return f"{head}; {found.reason}."
     effect = f"{_effect(found.estimate)} for {found.contrast}, " if found.estimate else ""
-    return f"{head}. {capital(f'{effect}p = {p_text(found.p or 0.0)}')}{_basis(found.estimate)}."
+    return f"{head}. {effect}p {_equal(found.p or 0.0)}{_basis(found.estimate)}."
+
+
+def _equal(p: float) -> str:
+    """`= 0.012`, `< 0.001`."""
+    text = p_text(p)
+    return text if text.startswith("<") else f"= {text}"
 
 
 def _twice(material: Material) -> Iterator[str]:
@@ -128,7 +134,7 @@ def _recommendation_row(panel: Panel, found: Recommendation, best: Best | None) 
     value = panel.value(found.scheme, found.fraction) if found.scheme else None
     leader = best.leader if best else None
     chance = f"{leader.scheme} ({leader.probability:.2f})" if leader and leader.probability is not None else "-"
-    why = f"not worse by {found.margin:g} {found.unit}" if found.scheme else found.needs or found.reason
+    why = f"not worse by more than {found.margin:g} {found.unit}" if found.scheme else found.needs or found.reason
     scheme = Mark(found.scheme, "good") if found.scheme else Mark("none shown", "open")
     return data_text(found.fraction), scheme, value.text if value else "-", chance, why
 
@@ -234,4 +240,4 @@ def _effect(found: Estimate | None) -> str:
 
 
 def _basis(found: Estimate | None) -> str:
-    return f" ({found.seeds} seeds, {found.groups:.0f} test groups)" if found else ""
+    return f" ({found.seeds} seeds, {found.groups:.0f} effective test groups)" if found else ""
