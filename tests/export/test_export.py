@@ -300,8 +300,9 @@ def deployed(param: caffe_pb2.NetParameter, weights: Path, folder: Path, batch: 
 
 def test_alexnet_with_the_embedded_donor(tmp_path: Path) -> None:
     batch = images.image(0, 2_000_000, recipe.SIDE).transpose(2, 0, 1)[None]
-    param = nets.deploy(recipe.net_spec(recipe.Recipe(), tmp_path))
-    deployed(param, DONOR, tmp_path, batch.astype(np.float32) - 120)
+    classes = len(read_blobs(DONOR)["fc8_donor"][1])
+    param = nets.deploy(recipe.net_spec(recipe.Recipe(), classes, tmp_path, ()))
+    deployed(param, DONOR, tmp_path, (batch.astype(np.float32) - 120) * np.float32(recipe.SCALE))
 
 
 @pytest.mark.skipif(not SQUEEZENET.exists(), reason="needs the weights beside the checkout")

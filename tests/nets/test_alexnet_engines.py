@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from solver_lab import run_genuine, run_ours
 
 from pycaffe_ext import nets
-from pycaffe_ext.donor import DONOR
+from pycaffe_ext.donor import DONOR, cards
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.engine.core.random import set_seed
 from pycaffe_ext.proto import caffe_pb2, read_blobs, write_mean, write_text, write_weights
@@ -65,6 +65,7 @@ def prepare(folder: Path, data: Path, scheme: str, width: Fraction, batch: int) 
         train_source=source,
         val_source=source,
         mean_file=str(data / "mean.binaryproto"),
+        scale=cards.find_card(DONOR).scale if scheme.startswith("ft") else None,
     )
     net = nets.train_val(spec)
     for layer in net.layer:

@@ -22,7 +22,7 @@ from pycaffe_ext.nets.shapes import blob_shapes, parameter_shapes
 from pycaffe_ext.proto import caffe_pb2, parse, to_text
 from pycaffe_ext.runs import donors, pipeline
 from pycaffe_ext.runs.settings import Settings, parse_name, short_hash
-from pycaffe_ext.schemes import NEW_HEAD, SCRATCH, STAGES, param_specs, schemes
+from pycaffe_ext.schemes import CHAINS, NEW_HEAD, SCRATCH, STAGES, links, param_specs, schemes
 from pycaffe_ext.training.score_model import describe, from_train_val
 
 MAKEFILE = Path(__file__).resolve().parents[2] / "Makefile"
@@ -140,6 +140,11 @@ def published_names():
     }
 
 
+def single(arch):
+    """The schemes of one training."""
+    return [scheme for scheme in schemes(arch) if scheme not in CHAINS]
+
+
 def spec_of(arch, scheme="scratch", classes=2, **rest):
     return NetSpec("polyp", scheme, classes, arch=arch, **rest)
 
@@ -216,8 +221,8 @@ def test_score_net_ends_in_the_raw_values_and_the_label(arch):
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_nets_in_use_do_not_depend_on_the_scheme(arch):
-    assert len({to_text(nets.deploy(spec_of(arch, s))) for s in schemes(arch)}) == 1
-    assert len({to_text(nets.score_net(spec_of(arch, s), "x", 1)) for s in schemes(arch)}) == 1
+    assert len({to_text(nets.deploy(spec_of(arch, s))) for s in single(arch)}) == 1
+    assert len({to_text(nets.score_net(spec_of(arch, s), "x", 1)) for s in single(arch)}) == 1
 
 
 def stage_of(arch, name):
@@ -231,7 +236,7 @@ def stage_of(arch, name):
     return name.removeprefix("bn_").removeprefix("scale_").removesuffix("_polyp").split("/")[0]
 
 
-@pytest.mark.parametrize(("arch", "scheme"), [(arch, s) for arch in ARCHITECTURES for s in schemes(arch)])
+@pytest.mark.parametrize(("arch", "scheme"), [(arch, s) for arch in ARCHITECTURES for s in single(arch)])
 def test_exactly_the_stages_from_the_named_one_on_learn(arch, scheme):
     first = 0 if scheme in SCRATCH else STAGES[arch].index(scheme[3:])
     learning = set(STAGES[arch][first:])
@@ -256,7 +261,7 @@ def test_exactly_the_stages_from_the_named_one_on_learn(arch, scheme):
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_each_depth_unfreezes_one_more_stage_and_every_stage_has_layers(arch):
-    tuned = [s for s in schemes(arch) if s not in SCRATCH]
+    tuned = [s for s in single(arch) if s not in SCRATCH]
     assert [s[3:] for s in tuned] == list(STAGES[arch])
     for deep, shallow in zip(tuned, tuned[1:], strict=False):
         a, b = param_specs(deep, arch), param_specs(shallow, arch)
@@ -351,7 +356,9 @@ def test_shapes_that_cannot_meet_are_told(text, message):
 def test_files_of_another_net_are_emitted_where_asked(tmp_path):
     (tmp_path / "kept.prototxt").write_text("")
     written = emission.write_to(tmp_path, "lenet", ["polyp"])
-    names = {f"{folder}/polyp/{s}.prototxt" for folder in ("prototxt", "solvers") for s in schemes("lenet")}
+    names = {f"{folder}/polyp/{s}.prototxt" for folder in ("prototxt", "solvers") for s in single("lenet")}
+    for chain in CHAINS:  # each link's net is that of its own scheme
+        names |= {f"solvers/polyp/{chain}/{i}-{s}.prototxt" for i, s in enumerate(links(chain, "lenet"), start=1)}
     assert {str(path.relative_to(tmp_path)) for path in written} == names | {"prototxt/polyp/deploy.prototxt"}
     solver = parse((tmp_path / "solvers/polyp/ft-ip1.prototxt").read_text(), caffe_pb2.SolverParameter())
     assert solver.net == "prototxt/polyp/ft-ip1.prototxt" and (tmp_path / "kept.prototxt").exists()
@@ -403,7 +410,10 @@ def test_patches_are_packed_at_the_nets_size_each_size_in_its_folder(tmp_path):
             lambda: Settings.of("polyp", "ft-fc8", arch="lenet"),
             "lenet has no scheme ft-fc8, ARCH=alexnet or caffenet or",
         ),
-        (lambda: Settings.of("polyp", "ft-res6", arch="resnet50"), "unknown resnet50 scheme 'ft-res6'.*ft-fc1000, scr"),
+        (
+            lambda: Settings.of("polyp", "ft-res6", arch="resnet50"),
+            "unknown resnet50 scheme 'ft-res6'.*ft-fc1000, gradual, lp-ft, scr",
+        ),
         (lambda: Settings.of("polyp", "scratch", arch="vgg"), "unknown ARCH 'vgg'; did you mean 'vgg16'"),
         (lambda: Settings.of("polyp", "scratch", arch="vgg16", width="1/2"), "width 1/2: only alexnet can be narrowed"),
         (lambda: parse_name("polyp-ft-conv4", "lenet"), "lenet has no scheme ft-conv4"),

@@ -11,7 +11,7 @@ from programs import run_tool
 from training_lab import SMALL
 
 from pycaffe_ext import caffe, nets, proto
-from pycaffe_ext.donor import DONOR
+from pycaffe_ext.donor import DONOR, cards
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import read_blobs, read_weights, write_weights
 from pycaffe_ext.records.datum import to_bytes
@@ -52,8 +52,9 @@ def database(folder, side):
 
 
 def checked(folder, file=DONOR, arch="alexnet", width=Fraction(1, 8), **changes):
+    scaled = {"scale": cards.find_card(DONOR).scale} if arch == "alexnet" else {}
     made = nets.NetSpec(
-        "polyp", "ft-conv1", 2, width=width, arch=arch, mean_file=str(folder / "mean.binaryproto"), **changes
+        "polyp", "ft-conv1", 2, width=width, arch=arch, mean_file=str(folder / "mean.binaryproto"), **(scaled | changes)
     )
     return Checked(file, read_blobs(file), made)
 
@@ -86,7 +87,7 @@ def test_the_donors_own_classifier_looks_at_the_first_patches(tmp_path):
 def test_a_folded_donor_is_named_with_its_layer(tmp_path):
     database(tmp_path, 227)
     found = warnings_of(checked(tmp_path, folded(tmp_path)), tmp_path)
-    assert found and found[0].startswith("donor folded.caffemodel: the weights of conv1 are 4")
+    assert found and found[0].startswith("donor folded.caffemodel: the weights of conv1 are 55.4 times smaller")
     assert all("\n" not in text for text in found)
 
 
@@ -120,7 +121,7 @@ def test_a_donor_without_its_classifier_or_untrained_is_not_asked(tmp_path):
 
 def test_what_a_caffe_leaves_out_is_an_error_and_nothing_stays(tmp_path):
     database(tmp_path, 227)
-    with pytest.raises(UserError, match=r"caffe test gave 5 of 1024 values"):
+    with pytest.raises(UserError, match=r"caffe test gave 5 of 1136 values"):
         warnings_of(checked(tmp_path), tmp_path, InProcess(cut=5))
     assert not (tmp_path / donor_checks.FOLDER).exists()
 
@@ -161,5 +162,5 @@ def test_a_run_says_and_records_it(miniature, tmp_path):
     assert record["warnings"] == result["warnings"] and len(record["warnings"]) >= 1
     for text in record["warnings"]:
         assert done.stdout.count(f"warning: {text}") == 2  # when it is found, and in the summary
-    assert "the weights of conv1 are 4" in record["warnings"][0]
+    assert "the weights of conv1 are 55.4 times smaller" in record["warnings"][0]
     assert any("the first epoch moved the weights of conv1" in text for text in record["warnings"])
