@@ -163,7 +163,7 @@ def test_a_layer_that_moved_too_far_is_named(far):
 
 def test_layers_that_moved_as_the_others_did_are_not():
     assert scale.moved(*after()) is None
-    assert scale.moved(*after(conv1=0.11, a=0.12, b=0.12, c=0.14)) is None  # the embedded donor, tuned whole
+    assert scale.moved(*after(conv1=0.11, a=0.12, b=0.12, c=0.14)) is None  # a donor in its scale, tuned whole
     assert scale.moved(*after(conv1=0.015, a=0.017, b=0.017, c=0.0545)) is None  # SqueezeNet at the rate 0.001
     donor, trained = after(conv1=0.14)  # a single layer that learns has no others
     only = {"conv1": trained["conv1"]}
