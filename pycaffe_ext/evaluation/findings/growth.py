@@ -6,9 +6,10 @@ With three fractions or more an inverse power law is fitted to the error, the di
 
 as in Figueroa et al. (2012), whose weights it has: a point counts by its share of the data, as the curve is to be
 continued at its end.  Exponents of deep nets lie between 0.07 and 0.35 as measured, and up to 1 in theory (Hestness et
-al. 2017); without bounds three points of few seeds give any exponent.  Two fractions give a straight line in log n, and
-a single one gives nothing.  The uncertainty is that of seeds and groups together: the curve is fitted to each of the
-draws of `grids.draws`.  It does not know whether the law goes on; no more data than twice is spoken of.
+al. 2017); without bounds three points of few seeds give any exponent.  Two fractions give a straight line in log n,
+which is not continued where it would pass a perfect net, and a single one gives nothing.  The uncertainty is that of
+seeds and groups together: the curve is fitted to each of the draws of `grids.draws`.  It does not know whether the law
+goes on; no more data than twice is spoken of.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from pycaffe_ext.evaluation.seeds import SeedInterval, scheme_interval
 LAW, LINE = "inverse power law", "straight line in log n"
 RATES = (0.05, 1.0)
 LEAST_FRACTIONS = 3  # for the law
+PASSES = "the straight line through two fractions is better than a perfect net; three fractions or more are needed"
 DRAWN = 40  # points of a curve
 FITS = 300  # draws that the law is fitted to
 TAILS = (2.5, 97.5)
@@ -159,10 +161,17 @@ def _line(
         low, high = ends.low, ends.high
     except UserError as error:
         reason = f"no interval: {error}"
-    drawn = tuple((float(x), merit.shown(float(values[0] + slope * np.log2(x)))) for x in (share.min(), 1.0, 2.0))
+    room = merit.best - float(values[0])  # no more can be gained
+    places = (share.min(), 1.0) if slope > room else (share.min(), 1.0, 2.0)
+    drawn = tuple((float(x), merit.shown(float(values[0] + slope * np.log2(x)))) for x in places)
     parameters = {"at_all": merit.shown(float(values[0])), "per_doubling": slope}
-    doubling = Doubling(parameters["at_all"], merit.shown(float(values[0]) + slope), slope, low, high)
-    return replace(plain, form=LINE, parameters=parameters, drawn=drawn, doubling=doubling, reason=reason)
+    made = replace(plain, form=LINE, parameters=parameters, drawn=drawn, reason=reason)
+    if slope > room:
+        return replace(made, reason=f"with twice the data {PASSES}")
+    high = None if high is None else min(high, room)
+    return replace(
+        made, doubling=Doubling(parameters["at_all"], merit.shown(float(values[0]) + slope), slope, low, high)
+    )
 
 
 def _slope(evidence: Evidence, scheme: str, fractions: Sequence[str], doublings: float) -> Estimate:

@@ -82,6 +82,16 @@ def test_two_fractions_have_a_line_in_log_n_with_the_interval_of_its_slope():
     assert found.doubling.then == pytest.approx(values[:, 0].mean() + slopes.mean())
 
 
+def test_a_line_is_not_continued_past_a_perfect_net():
+    found = growth.curve(drawn({"ft-conv1": {"1": 0.96, "1/4": 0.65}}), "ft-conv1", rng())
+    assert found.form == growth.LINE and found.doubling is None and growth.PASSES in found.reason
+    assert [share for share, _ in found.drawn] == [0.25, 1.0]
+    near = growth.curve(drawn({"ft-conv1": {"1": 0.96, "1/4": 0.90}}), "ft-conv1", rng())
+    assert near.doubling.then < 1 and near.doubling.now + near.doubling.high <= 1 + 1e-9
+    errors = drawn({"ft-conv1": {"1": -0.05, "1/4": -0.35}}, merit=MM)  # mm: no error is below 0
+    assert growth.curve(errors, "ft-conv1", rng()).doubling is None
+
+
 def test_one_fraction_has_no_curve_and_a_law_refuses_two():
     found = growth.curve(drawn({"ft-conv1": {"1": 0.8}}), "ft-conv1", rng())
     assert (found.form, found.doubling) == ("", None) and len(found.points) == 1
