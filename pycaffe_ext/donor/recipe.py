@@ -25,10 +25,10 @@ from pycaffe_ext import nets
 from pycaffe_ext.donor import DONOR, images
 from pycaffe_ext.donor.cards import Card, write_card
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.files import copy, writing_folder
+from pycaffe_ext.files import writing_folder
 from pycaffe_ext.processes import map_processes
 from pycaffe_ext.programs.compute_image_mean import write_mean
-from pycaffe_ext.proto import caffe_pb2, read_mean, write_text
+from pycaffe_ext.proto import caffe_pb2, read_mean, read_weights, write_text, write_weights
 from pycaffe_ext.records.datum import to_bytes
 from pycaffe_ext.tether import Tethered
 
@@ -172,8 +172,15 @@ def _draw(job: tuple[int, int, int]) -> tuple[int, NDArray[np.uint8]]:
 
 
 def install(trained: Path) -> None:
-    """Put a trained caffemodel, whose training's mean image lies beside it, where the package looks for its donor."""
-    copy(trained, DONOR)
+    """Put a trained caffemodel, whose training's mean image lies beside it, where the package looks for its donor.
+
+    Where its images lay on this machine is left out; the weights stay as they are.
+    """
+    net = read_weights(trained)
+    for layer in net.layer:
+        if layer.HasField("data_param"):
+            layer.data_param.source = Path(layer.data_param.source).name
+    write_weights(DONOR, net)
     write_card(DONOR, card_of(channel_means(trained.parent)))
 
 

@@ -13,7 +13,7 @@ from pycaffe_ext.detector import detect_all
 from pycaffe_ext.donor import DONOR, cards, images, recipe
 from pycaffe_ext.donor.weights import check_transfer, donor_width
 from pycaffe_ext.nets.shapes import parameter_shapes
-from pycaffe_ext.proto import caffe_pb2, read_blobs, write_mean, write_text
+from pycaffe_ext.proto import caffe_pb2, read_blobs, read_weights, write_mean, write_text, write_weights
 from pycaffe_ext.runs import donor_worlds
 from pycaffe_ext.runs.settings import DataRequest
 
@@ -25,6 +25,10 @@ def test_there_are_sixty_four_classes_and_each_image_is_a_function_of_its_number
         assert first.shape == (64, 64, 3) and first.dtype == np.uint8
         assert np.array_equal(first, again) and not np.array_equal(first, other)
         assert first.std() > 5
+
+
+def test_the_committed_file_names_no_place_of_a_machine():
+    assert all("/" not in layer.data_param.source for layer in read_weights(DONOR).layer)
 
 
 def test_the_committed_file_fits_every_scheme_and_is_small(tmp_path):
@@ -90,11 +94,17 @@ def test_the_card_says_what_the_donor_was_trained_on():
 
 def test_installing_a_donor_writes_its_card(tmp_path, monkeypatch):
     trained, installed = tmp_path / "donor_iter_9.caffemodel", tmp_path / "package.caffemodel"
-    trained.write_bytes(b"trained")
+    net = read_weights(DONOR)
+    data = net.layer.add(name="images", type="Data")
+    data.data_param.source = "/home/me/train_lmdb"
+    write_weights(trained, net)
     mean = np.zeros((3, 4, 4), np.float32) + np.float32([100, 110, 120.567])[:, None, None]
     write_mean(tmp_path / "mean.binaryproto", mean)
     monkeypatch.setattr(recipe, "DONOR", installed)
     recipe.install(trained)
+    assert b"/home/me" not in installed.read_bytes()
+    before, after = read_blobs(trained), read_blobs(installed)
+    assert all(np.array_equal(a, b) for name in before for a, b in zip(before[name], after[name], strict=True))
     card = cards.find_card(installed)
     assert card.mean_value == (100, 110, 120.57) and card.weights == "package.caffemodel" and card.licence
 
