@@ -101,10 +101,10 @@ def seed_interval(
         reach = _corrected_reach(own, overlap, confidence)
     else:
         return SeedInterval(mean, None, None, seeds)
-    return SeedInterval(mean, *_set_out(mean, reach, limits, all_alike(seeds, confidence)), seeds)
+    return SeedInterval(mean, *set_out(mean, reach, limits, all_alike(seeds, confidence)), seeds)
 
 
-def _set_out(mean: float, reach: float, limits: tuple[float, float] | None, alike: float) -> Interval:
+def set_out(mean: float, reach: float, limits: tuple[float, float] | None, alike: float) -> Interval:
     """Ends of mean -/+ reach, between the limits on the logit scale.  alike : as `intervals.on_logit_scale`"""
     if limits is None:
         return Interval(mean - reach, mean + reach)
@@ -121,7 +121,7 @@ def _of_folds(
     except UserError:  # a fold is missing, or all are equal
         return SeedInterval(float(values.mean()), None, None, int(values.size))
     reach, trained = found.interval(confidence).high - found.value, found.seeds * found.folds
-    return SeedInterval(found.value, *_set_out(found.value, reach, limits, all_alike(trained, confidence)), trained)
+    return SeedInterval(found.value, *set_out(found.value, reach, limits, all_alike(trained, confidence)), trained)
 
 
 def scheme_interval(

@@ -16,7 +16,7 @@ from pycaffe_ext.evaluation.convergence import Course
 from pycaffe_ext.evaluation.study_figures import StudyFigures
 from pycaffe_ext.evaluation.study_worlds import StudyWorld, figures_of
 from pycaffe_ext.report.claims import Claim, Method, above, claims
-from pycaffe_ext.schemes import compared
+from pycaffe_ext.schemes import compared, is_depth
 
 DETECTOR, DEEPEST = "detector", "ft-conv1"
 SCHEMES = tuple(compared("alexnet"))
@@ -36,7 +36,7 @@ def schemes(**others: float) -> dict[str, float]:
 
 def rising(step: float) -> dict[str, float]:
     """Each further stage that learns adds `step`; scratch and the detector are as good as the shallowest."""
-    tuned = [name for name in SCHEMES if name.startswith("ft-")]
+    tuned = [name for name in SCHEMES if is_depth(name)]
     deep = sorted(tuned, key=lambda name: Method(name, name).learning or 0)
     return schemes() | {name: TRUTH - 4 * step + step * i for i, name in enumerate(deep)}
 

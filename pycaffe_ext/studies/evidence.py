@@ -16,7 +16,7 @@ from pycaffe_ext.report import design_part
 from pycaffe_ext.report.claims import Method, roles
 from pycaffe_ext.runs import finished
 from pycaffe_ext.runs.finished import RunFiles
-from pycaffe_ext.schemes import SCRATCH, STAGES
+from pycaffe_ext.schemes import SCRATCH, depths, is_depth
 from pycaffe_ext.studies.grid import Cell
 
 
@@ -32,9 +32,8 @@ class Question:
         """Fine-tunings from shallow to deep, chains of several, then those from scratch as schemes.SCRATCH has them."""
         names = list(dict.fromkeys(cell.settings.scheme for cell in self.cells))
         arch = self.cells[0].settings.training.arch
-        depths = [f"ft-{stage}" for stage in reversed(STAGES[arch])]
-        tuned = [Method(name, name, arch) for name in depths if name in names]
-        chains = [name for name in names if name not in depths and name not in SCRATCH]
+        tuned = [Method(name, name, arch) for name in depths(arch) if name in names]
+        chains = [name for name in names if not is_depth(name) and name not in SCRATCH]
         scratch = [name for name in SCRATCH if name in names]
         deep = roles(tuned).deep
         return (

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pycaffe_ext.evaluation.contrasts import Estimate, Verdict
 from pycaffe_ext.evaluation.findings import every
-from pycaffe_ext.evaluation.findings.model import Best, Finding, Heterogeneity, LearningCurve, Recommendation
+from pycaffe_ext.evaluation.findings.model import Best, Doubling, Finding, Heterogeneity, LearningCurve, Recommendation
 from pycaffe_ext.report.claims_table import p_text
 from pycaffe_ext.report.grid.material import Material, Panel, capital, data_text, scheme_text
 from pycaffe_ext.report.model import Block, Bullets, Folded, Lead, Mark, Note, Section, Table
@@ -111,8 +111,13 @@ def _twice(material: Material) -> Iterator[str]:
 def _gain(curve: LearningCurve) -> str:
     own = curve.doubling
     assert own is not None
-    ends = "" if own.low is None or own.high is None else f" [{own.low:+.3f}, {own.high:+.3f}]"
-    return f"about {own.then:.3f} instead of {own.now:.3f} {curve.unit}, a gain of {own.gain:+.3f}{ends}"
+    return f"about {own.then:.3f} instead of {own.now:.3f} {curve.unit}, a gain of {gain_text(own)}"
+
+
+def gain_text(found: Doubling) -> str:
+    """The gain of twice the data, with its interval where there is one."""
+    ends = "" if found.low is None or found.high is None else f" [{found.low:+.3f}, {found.high:+.3f}]"
+    return f"{found.gain:+.3f}{ends}"
 
 
 def recommendations(material: Material) -> Section:

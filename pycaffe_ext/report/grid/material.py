@@ -13,11 +13,11 @@ import numpy as np
 from pycaffe_ext.data.fractions import ALL
 from pycaffe_ext.evaluation.findings.model import Evidence, Findings
 from pycaffe_ext.evaluation.folds import in_folds
-from pycaffe_ext.evaluation.intervals import Interval, all_alike, logit_interval, t_quantile
-from pycaffe_ext.evaluation.seeds import Cases, seed_interval
+from pycaffe_ext.evaluation.intervals import Interval, all_alike, t_quantile
+from pycaffe_ext.evaluation.seeds import scheme_interval, set_out
 from pycaffe_ext.runs.finished import RunFiles, Study
 from pycaffe_ext.runs.summary import EMBEDDED
-from pycaffe_ext.schemes import SCRATCH, STAGES
+from pycaffe_ext.schemes import SCRATCH, STAGES, is_depth
 
 
 class Unfinished(NamedTuple):
@@ -86,7 +86,7 @@ class Panel:
     @property
     def depths(self) -> list[str]:
         """Names of the fine-tunings of one depth each, shallow to deep."""
-        return [own.name for own in self.evidence.schemes if own.name.startswith("ft-")]
+        return [own.name for own in self.evidence.schemes if is_depth(own.name)]
 
     @property
     def others(self) -> list[str]:
@@ -125,15 +125,14 @@ class Panel:
         rows = np.flatnonzero(np.isfinite(figure.values[:, column]))
         if not rows.size:
             return None
-        values, basis = figure.values[rows, column], self._basis(rows.size)
-        mean = float(values.mean())
-        cases = Cases(figure.covariance[:, column, :, column][np.ix_(rows, rows)], figure.effective_groups)
+        mean, basis = float(figure.values[rows, column].mean()), self._basis(rows.size)
+        covariance = figure.covariance[:, column, :, column][np.ix_(rows, rows)]
         if rows.size == 1:
-            return self._value(mean, _of_cases(mean, float(cases.covariance[0, 0]), cases.groups, limits), basis)
+            return self._value(mean, _of_cases(mean, float(covariance[0, 0]), figure.effective_groups, limits), basis)
         trials = [figure.trials[row] for row in rows.tolist()] if figure.trials else ()
-        if not (np.isfinite(cases.covariance).all() or in_folds(trials)):
+        if not (np.isfinite(covariance).all() or in_folds(trials)):
             return self._value(mean, None, basis)
-        over = seed_interval(values.tolist(), 0.0, cases, limits, trials=trials)
+        over = scheme_interval(figure, column, 0.0, limits)
         ends = None if over.low is None or over.high is None else Interval(over.low, over.high)
         return self._value(over.mean, ends, basis)
 
@@ -147,12 +146,7 @@ def _of_cases(mean: float, variance: float, groups: float, limits: tuple[float, 
     """Of a single training: for other test groups alone."""
     if not (isfinite(variance) and variance > 0 and groups > 1):
         return None
-    reach = t_quantile(groups) * sqrt(variance)
-    if limits is None:
-        return Interval(mean - reach, mean + reach)
-    least, width = limits[0], limits[1] - limits[0]
-    found = logit_interval((mean - least) / width, reach / width, all_alike(groups))
-    return Interval(least + width * found.low, least + width * found.high)
+    return set_out(mean, t_quantile(groups) * sqrt(variance), limits, all_alike(groups))
 
 
 @dataclass(frozen=True)
@@ -186,7 +180,7 @@ def scheme_text(scheme: str, net: str) -> str:
     stages: Sequence[str] = STAGES[net]
     if scheme in SCRATCH:
         return f"training from scratch ({scheme})"
-    if not scheme.startswith("ft-"):
+    if not is_depth(scheme):
         return f"the scheme {scheme}"
     stage = scheme.removeprefix("ft-")
     if stage == stages[-1]:

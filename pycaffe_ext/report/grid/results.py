@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pycaffe_ext.evaluation.findings.model import LearningCurve
 from pycaffe_ext.evaluation.seeds import seed_interval
 from pycaffe_ext.report import study_parts
 from pycaffe_ext.report.grid import answer, curves
@@ -62,18 +61,11 @@ def _counted(material: Material, panel: Panel) -> set[str]:
 def _doublings(material: Material) -> Table:
     header = ("about", "scheme", "at all data", "at twice", "gain [95 %]", "curve")
     rows = [
-        (own.about, own.scheme, f"{own.doubling.now:.3f}", f"{own.doubling.then:.3f}", _gain(own), own.form)
+        (own.about, own.scheme, f"{found.now:.3f}", f"{found.then:.3f}", answer.gain_text(found), own.form)
         for own in material.findings.curves
-        if own.doubling
+        if (found := own.doubling)
     ]
     return Table(header, rows, made_by=answer.MADE_BY)
-
-
-def _gain(curve: LearningCurve) -> str:
-    own = curve.doubling
-    if own is None or own.low is None or own.high is None:
-        return f"{own.gain:+.3f}" if own else "-"
-    return f"{own.gain:+.3f} [{own.low:+.3f}, {own.high:+.3f}]"
 
 
 def results(material: Material) -> Section:
