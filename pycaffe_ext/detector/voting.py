@@ -55,12 +55,13 @@ def cast(edges: Edges, scene: np.ndarray, radius: float, settings: Detector) -> 
     sigma = radius * spread / cell
     # The kernel has peak 1: a perfect arc of an eighth of the circle casts its length in votes on the centre.
     gain = 2 * np.pi * sigma**2 / (2 * np.pi * radius / SECTORS)
-    sides = (
-        cv2.GaussianBlur(np.ascontiguousarray(sides.transpose(1, 2, 0)), (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
-        * gain
+    smeared = cv2.GaussianBlur(
+        np.ascontiguousarray(sides.transpose(1, 2, 0)), (0, 0), sigma, borderType=cv2.BORDER_CONSTANT
     )
-    blind = _blind(scene, radius, cell, (height, width))
-    return enclosure(np.where(blind, np.clip(sides, settings.unseen, 1), np.minimum(sides, 1))), cell
+    counted = smeared * gain
+    np.minimum(counted, 1, out=counted)
+    np.maximum(counted, settings.unseen, out=counted, where=_blind(scene, radius, cell, (height, width)))
+    return enclosure(counted), cell
 
 
 def _ballots(edges: Edges, radius: float, cell: float, shape: tuple[int, int]) -> np.ndarray:
@@ -78,14 +79,15 @@ def _ballots(edges: Edges, radius: float, cell: float, shape: tuple[int, int]) -
 
 def _blind(scene: np.ndarray, radius: float, cell: float, shape: tuple[int, int]) -> np.ndarray:
     """For each cell and side, whether a boundary at `radius` on that side would lie outside the scene, (h, w, 8)."""
+    framed = np.pad(scene, 1)
     rows, cols = ((np.arange(n) + 0.5) * cell - 0.5 for n in shape)
     out = np.empty((*shape, SECTORS), bool)
     for k, (ux, uy) in enumerate(UNITS):
-        r = np.round(rows + radius * uy).astype(int)
-        c = np.round(cols + radius * ux).astype(int)
-        inside = scene[np.clip(r, 0, scene.shape[0] - 1)][:, np.clip(c, 0, scene.shape[1] - 1)]
-        within = ((r >= 0) & (r < scene.shape[0]))[:, None] & ((c >= 0) & (c < scene.shape[1]))[None]
-        out[..., k] = ~(inside & within)
+        row, col = (
+            np.clip(np.round(middle + radius * step), -1, size).astype(int) + 1
+            for middle, step, size in zip((rows, cols), (uy, ux), scene.shape, strict=True)
+        )
+        np.logical_not(framed[row].take(col, axis=1), out=out[..., k])
     return out
 
 
