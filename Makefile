@@ -10,7 +10,8 @@ TUNINGS := ft-conv1 ft-conv2 ft-conv3 ft-conv4 ft-conv5 ft-fc6 ft-fc7 ft-fc8 gra
 JOBS    := $(foreach app,$(APPS),$(addprefix $(app)-,$(TUNINGS)))
 TABLES  := $(addsuffix -tables,$(APPS))
 DEEPENS := $(addsuffix -deepen,$(APPS))
-OTHERS  := $(filter-out $(JOBS) $(TABLES) $(DEEPENS),$(filter $(addsuffix -%,$(APPS)),$(MAKECMDGOALS)))  # schemes of other nets, or misspelt
+PROBES  := $(addsuffix -probe,$(APPS))
+OTHERS  := $(filter-out $(JOBS) $(TABLES) $(DEEPENS) $(PROBES),$(filter $(addsuffix -%,$(APPS)),$(MAKECMDGOALS)))  # schemes of other nets, or misspelt
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -44,7 +45,7 @@ define NEWLINE
 endef
 $(foreach v,$(ARGUMENTS),$(if $(findstring $(NEWLINE),$(value $(v))),$(error $(v)= holds a line break; give one line)))
 
-.PHONY: help setup $(JOBS) $(OTHERS) $(APPS) $(TABLES) $(DEEPENS) prototxt tables weights caffe donor test quick-test lint clean
+.PHONY: help setup $(JOBS) $(OTHERS) $(APPS) $(TABLES) $(DEEPENS) $(PROBES) prototxt tables weights caffe donor test quick-test lint clean
 help:
 	@$(PYTHON) tools/make_help.py
 
@@ -66,6 +67,9 @@ $(TABLES): $(READY)
 
 $(DEEPENS): $(READY)
 	@$(PY) tools/deepen.py $(@:%-deepen=%) $(call flags,TEST_DATA TEST_DATASET RUN SCHEMES SEEDS OUT) $(call options,FROM)
+
+$(PROBES): $(READY)
+	@$(PY) tools/probe_donor.py $(@:%-probe=%) $(call flags,TEST_DATA TEST_DATASET BATCH EPOCHS PATIENCE BASE_LR PRECISION CACHE_GB RUN SCHEMES SEEDS OUT)
 
 .PHONY: board
 board: $(READY)

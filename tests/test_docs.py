@@ -16,7 +16,7 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 MAKE = re.compile(r"(?:^ {4}|`|\$\()make (?:-s )?([a-z][\w-]*)((?: +[A-Z_]+=)?)", re.M)
 VARIABLE = re.compile(r"\b([A-Z][A-Z_]+)=")
-JOB = re.compile(r"([a-z]+)-(?:ft-\w+|lp-ft|gradual(?:-\w+)?|scratch(?:-xavier|-msra)?|tables|deepen)$")
+JOB = re.compile(r"([a-z]+)-(?:ft-\w+|lp-ft|gradual(?:-\w+)?|scratch(?:-xavier|-msra)?|tables|deepen|probe)$")
 
 
 def without_code(text: str) -> str:

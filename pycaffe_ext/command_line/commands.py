@@ -149,6 +149,19 @@ RUNNING = (
         example="APP-deepen",
     ),
     Command(
+        "probe",
+        "what a donor is worth on these data before anything is trained: a linear classifier on its features, against"
+        " random weights; no test patch is looked at",
+        (
+            APP,
+            *settings(without=("epochs", "patience", "base_lr", "batch", "precision")),
+            *(row for row in MACHINE if row.name != "cache_gb"),
+            RUNS,
+        ),
+        module="probe",
+        example="APP-probe",
+    ),
+    Command(
         "board",
         "TensorBoard on the runs of a folder: loss, rate, validation AUC, filters; needs pycaffe_ext[board]",
         (Option("port", "of this machine, where a browser finds it", "n", "int", default=6006), RUNS),

@@ -33,21 +33,21 @@ def main(arguments: Sequence[str] | None = None) -> int | None:
 def resolve(words: Sequence[str]) -> tuple[Command, list[str]]:
     """The command that `words` mean, and its arguments.
 
-    `polyp` is `study polyp`, `polyp-tables` is `report polyp`, `polyp-deepen` is `deepen polyp`, `polyp-SCHEME` is `run
-    polyp-SCHEME`.
+    `polyp` is `study polyp`, `polyp-tables` is `report polyp`, `polyp-deepen` is `deepen polyp`, and so on;
+    `polyp-SCHEME` is `run polyp-SCHEME`.
     """
     first, rest = words[0], list(words[1:])
     if first in COMMANDS:
         return COMMANDS[first], [*COMMANDS[first].words, *rest]
     app, _, scheme = first.partition("-")
     if app not in APPLICATIONS:
-        known(first, (*COMMANDS, *APPLICATIONS, "APP-SCHEME", "APP-tables", "APP-deepen"), "command")
+        known(first, (*COMMANDS, *APPLICATIONS, "APP-SCHEME", "APP-tables", "APP-deepen", "APP-probe"), "command")
     if not scheme:
         return COMMANDS["study"], [app, *rest]
     if scheme == "tables":
         return COMMANDS["report"], [app, *rest]
-    if scheme == "deepen":
-        return COMMANDS["deepen"], [app, *rest]
+    if scheme in ("deepen", "probe"):
+        return COMMANDS[scheme], [app, *rest]
     return COMMANDS["run"], [first, *rest]
 
 

@@ -64,6 +64,7 @@ def overview() -> str:
         _entry("  APP", "short for study APP, e.g. pycaffe-ext polyp --seeds=0,1,2"),
         _entry("  APP-tables", "short for report APP"),
         _entry("  APP-deepen", "short for deepen APP"),
+        _entry("  APP-probe", "short for probe APP"),
         "",
     ]
     lines += [_entry(f"  {command.name}", _summary(command)) for command in COMMANDS.values()]

@@ -19,7 +19,13 @@ from pycaffe_ext.schemes import schemes
 
 ROOT = Path(__file__).resolve().parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
-TARGETS = {"run": "polyp-ft-conv3", "study": "polyp", "report": "polyp-tables", "deepen": "polyp-deepen"}
+TARGETS = {
+    "run": "polyp-ft-conv3",
+    "study": "polyp",
+    "report": "polyp-tables",
+    "deepen": "polyp-deepen",
+    "probe": "polyp-probe",
+}
 MADE = [command for command in COMMANDS.values() if command.shown]
 PRINTING = '#!/bin/sh\nif [ "$1" != -c ]; then printf \'%s\\n\' "$@" > "$ARGUMENTS_FILE"; fi\n'
 
@@ -114,7 +120,7 @@ def test_make_hands_each_command_its_variables_and_no_others(command: Command, v
         elif row.variable:
             expected.append(f"{row.flag}={value}")
     fixed = (
-        [TARGETS[command.name].removesuffix("-tables").removesuffix("-deepen")]
+        [TARGETS[command.name].removesuffix("-tables").removesuffix("-deepen").removesuffix("-probe")]
         if command.name in TARGETS
         else list(command.words)
     )
