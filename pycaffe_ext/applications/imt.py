@@ -2,14 +2,14 @@
 
 Places around the far wall, found by hand-crafted means, are classified by the patch around them: background,
 lumen-intima interface, media-adventitia interface.  The probabilities of a column and its neighbours become both curves
-at once (`detector.walls.maps`).  The baseline is gradients through the same regulariser.
+at once (`wall_curves`).  The baseline is gradients through the same regulariser.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycaffe_ext.applications.base import Application, Collection, check_dataset, length
+from pycaffe_ext.applications.wall_curves import WallBoundaries
 from pycaffe_ext.data import boundaries
 from pycaffe_ext.data.boundaries import WallImage, lattice
 from pycaffe_ext.data.boundaries.folder import FOLDER
@@ -29,17 +30,10 @@ from pycaffe_ext.data.synthetic.artery import write_phantom
 from pycaffe_ext.detector.walls import maps
 from pycaffe_ext.detector.walls import places as wall_places
 from pycaffe_ext.detector.walls.far_wall import ABOVE, BELOW
-from pycaffe_ext.detector.walls.regulariser import Regulariser
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.evaluation.boundary_errors import mean_thickness, thickness
-from pycaffe_ext.evaluation.metrics.base import Metric, PatchScores, Table, TestData
-from pycaffe_ext.evaluation.metrics.boundaries import (
-    MEASURES,
-    Boundaries,
-    Evaluation,
-    mean_by_sample,
-    measures_of,
-)
+from pycaffe_ext.evaluation.metrics.base import Table
+from pycaffe_ext.evaluation.metrics.boundaries import MEASURES, Evaluation
 from pycaffe_ext.files import digest, read_json, write_json
 from pycaffe_ext.report.overlay import draw_curves, with_caption
 from pycaffe_ext.runs.settings import DataRequest
@@ -64,56 +58,6 @@ class MirrorViews:
 
     def row(self, view: int) -> tuple[int]:
         return (int(view),)
-
-
-@dataclass(frozen=True)
-class WallBoundaries(Boundaries):
-    """finder : chosen on the validation images; None = the usual one."""
-
-    finder: maps.Finder | None = None
-
-    @property
-    def chosen(self) -> Mapping[str, Any] | None:
-        return None if self.finder is None else self.finder.record()
-
-    def tuned(self, validation: TestData, scores: PatchScores) -> Metric[Evaluation]:
-        """With the finder that has the least mean absolute error on the validation images."""
-        probability = mean_by_sample(scores, len(validation.samples))
-
-        def pairs(choice: Regulariser) -> list[tuple[Floats, Floats]]:
-            found = _curves(validation, probability, maps.Finder(choice))
-            return [(rows * lattice.STEP, true * mm) for _, rows, true, mm in found]
-
-        return replace(self, finder=maps.best_finder(pairs))
-
-    def curves(self, test: TestData, probability: Floats) -> tuple[NDArray[np.int64], Floats, Floats]:
-        found = list(_curves(test, probability, self.finder or maps.Finder()))
-        image = np.concatenate([np.full(len(rows), i) for (i, _), rows, _, _ in found])
-        x = np.concatenate([x for (_, x), _, _, _ in found])
-        return image, x, np.concatenate([rows * (lattice.STEP / mm) for _, rows, _, mm in found])
-
-
-def _curves(
-    test: TestData, probability: Floats, finder: maps.Finder
-) -> Iterator[tuple[tuple[int, Floats], Floats, Floats, float]]:
-    """Of each image with samples: its number and the x of its columns; (K, 2) rows of the lattice as found; the true
-    rows in pixels; mm per pixel."""
-    samples, measures = test.samples, measures_of(test)
-    ends = np.searchsorted(samples.item, np.arange(len(test.items) + 1))
-    for image in range(len(test.items)):
-        rows = slice(int(ends[image]), int(ends[image + 1]))
-        if rows.start == rows.stop:
-            continue
-        mm = float(measures[rows.start, 4])
-        x, y = samples.place[rows].astype(np.float64).T
-        column, row = lattice.on_lattice(x, y, mm)
-        first = np.unique(column, return_index=True)[1]
-        yield (
-            (image, x[first]),
-            finder.curves(column, row, probability[rows]),
-            measures[rows][first, :2],
-            mm,
-        )
 
 
 class Imt(Application[WallImage, Evaluation]):
@@ -235,7 +179,8 @@ class Imt(Application[WallImage, Evaluation]):
     def found(self, item: WallImage, places: NDArray[np.float32], probability: Floats) -> tuple[Floats, Floats]:
         """x (K,) and rows (K, 2) of both boundaries in an image, in pixels.  places : (n, 2)   probability : (n, 3)"""
         column, row = _places(item, places)
-        rows = (self.metric.finder or maps.Finder()).curves(column, row, probability)
+        edges = wall_places.edges_at(item, *places.astype(np.float64).T)
+        rows = (self.metric.finder or maps.Finder()).curves(column, row, probability, edges)
         return np.unique(column) * (lattice.ACROSS * lattice.STEP / item.mm_per_pixel), rows * (
             lattice.STEP / item.mm_per_pixel
         )
@@ -252,7 +197,7 @@ class Imt(Application[WallImage, Evaluation]):
         return {MODEL: digest(workspace / MODEL)}
 
     def key(self) -> Mapping[str, Any]:
-        return {"step": lattice.STEP, "across": lattice.ACROSS, "region": (ABOVE, BELOW)}
+        return {"step": lattice.STEP, "across": lattice.ACROSS, "region": (ABOVE, BELOW), "measures": MEASURES}
 
     def facts(self, items: Parts, samples: Samples, patches: Ints) -> dict[str, Any]:
         """split -> images, groups, and of each class its places and packed patches."""

@@ -254,8 +254,9 @@ def test_wrong_data_get_one_line(data, tmp_path):
 def test_images_on_which_nothing_can_be_judged_do_not_decide_the_offsets():
     image = WallImage("a", "a", "", Path("a.png"), 0.1)
     looked_at = lattice.Lattice(np.arange(4), np.zeros(4, int), 5)
-    known = places.Wall(looked_at, np.tile([10.0, 20], (4, 1)), np.tile([9.0, 21], (4, 1)))
-    spoiled = places.Wall(looked_at, np.full((4, 2), np.nan), np.tile([50.0, 60], (4, 1)))
+    edges = np.zeros((20, 2))
+    known = places.Wall(looked_at, np.tile([10.0, 20], (4, 1)), np.tile([9.0, 21], (4, 1)), edges)
+    spoiled = places.Wall(looked_at, np.full((4, 2), np.nan), np.tile([50.0, 60], (4, 1)), edges)
     assert places.offsets_of([(image, known), (image, spoiled)]) == pytest.approx((0.1, -0.1))
     with pytest.raises(UserError, match="no column of 2 training images can be judged"):
         places.offsets_of([(image, spoiled)] * 2)

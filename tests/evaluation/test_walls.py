@@ -14,7 +14,7 @@ from pycaffe_ext.evaluation import walls
 from pycaffe_ext.evaluation.agreement import icc_agreement
 from pycaffe_ext.evaluation.metrics import boundaries
 from pycaffe_ext.evaluation.metrics.base import PatchScores, TestData
-from pycaffe_ext.evaluation.metrics.boundaries import BASELINE, NETWORK, Boundaries
+from pycaffe_ext.evaluation.metrics.boundaries import ALONE, BASELINE, NETWORK, Boundaries
 from pycaffe_ext.evaluation.wall_figures import accuracy_figure
 from pycaffe_ext.files import write_csv
 
@@ -107,7 +107,8 @@ class Peaks(Boundaries):
 
     chosen = {"way": "peaks"}
 
-    def curves(self, test, probability):
+    def curves(self, test, probability, alone=False):
+        """Alone: a row deeper."""
         samples = test.samples
         keys = list(dict.fromkeys(zip(samples.item.tolist(), samples.place[:, 0].tolist(), strict=True)))
         found = []
@@ -115,7 +116,7 @@ class Peaks(Boundaries):
             rows = np.flatnonzero((samples.item == item) & (samples.place[:, 0] == np.float32(x)))
             found.append([samples.place[rows[probability[rows, kind].argmax()], 1] for kind in (1, 2)])
         image, x = np.array(keys).T
-        return image.astype(np.int64), x, np.array(found, np.float64)
+        return image.astype(np.int64), x, np.array(found, np.float64) + (0, alone)
 
 
 @pytest.fixture()
@@ -124,7 +125,7 @@ def tested():
     item, x = np.repeat([0, 1], 12), np.tile(np.repeat([4.0, 8.0], 6), 2)
     y = np.tile(np.arange(6.0), 4)
     label = np.tile([0, 1, 0, 0, 2, 0], 4)
-    measures = np.tile([1.0, 4.0, 1.5, 4.5, 0.1], (24, 1))
+    measures = np.tile([1.0, 4.0, 1.5, 4.5, 0.1, 0, 0], (24, 1))
     samples = Samples(
         item,
         np.tile(np.arange(12), 2),
@@ -148,12 +149,16 @@ def test_the_metric_judges_writes_and_reads_again(tested, tmp_path):
     result = metric.result(evaluation, 0)
     json.dumps(result)
     assert result[NETWORK]["thickness"]["mean_absolute"]["value"] == pytest.approx(0.025)
+    assert result[ALONE]["thickness"]["mean_absolute"]["value"] == pytest.approx(0.125)
     assert result[BASELINE]["MA"]["columns"]["signed"] == pytest.approx(50)
     headline = metric.headline(result)
     assert headline.value == pytest.approx(0.025) and not headline.higher_is_better
     assert metric.headline(result, of_baseline=True).value == pytest.approx(0)
     assert result["chosen"] == {"way": "peaks"}
     assert any("median error" in line for line in metric.text(result))
+    assert any("without the image's edges: " in line and "0.125" in line for line in metric.text(result))
+    del result[ALONE]  # a run of an earlier version
+    assert not any("without the image" in line for line in metric.text(result))
     for table in metric.tables(evaluation, 0):
         write_csv(tmp_path / table.file, table.header, table.rows)
     again = metric.read(tmp_path, test)
@@ -195,4 +200,4 @@ def test_too_few_judged_images_are_refused(tested):
     test.samples.measures[:, :2] = NAN
     with pytest.raises(UserError, match="no column of 2 images"):
         Peaks().evaluate(test, scores)
-    assert boundaries.MEASURES[-1] == "mm_per_pixel"
+    assert boundaries.MEASURES[4] == "mm_per_pixel"

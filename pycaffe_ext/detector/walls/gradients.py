@@ -38,6 +38,13 @@ def edge_maps(region: Floats, mm_per_pixel: float) -> tuple[Floats, Floats]:
     return _edges(saturated, mm_per_pixel) - DARKNESS * above, _edges(_blurred(light, mm_per_pixel), mm_per_pixel)
 
 
+def edges_along(grey: Grey, wall: FarWall, mm_per_pixel: float) -> tuple[Floats, Floats, Floats]:
+    """Of an image, (H, W) uint8: (n,) first row of a band that follows the wall in the columns `wall.x`, and both
+    `edge_maps` of the band."""
+    top, height = wall.region(mm_per_pixel)
+    return top, *edge_maps(straightened(grey[:, wall.x].astype(np.float64), top, height), mm_per_pixel)
+
+
 def baseline(
     grey: Grey,
     wall: FarWall,
@@ -49,9 +56,8 @@ def baseline(
 
     offsets : mm by which the boundaries lie below their edges.
     """
-    top, height = wall.region(mm_per_pixel)
-    region = straightened(grey[:, wall.x].astype(np.float64), top, height)
-    li, ma = boundaries_of(*edge_maps(region, mm_per_pixel), mm_per_pixel, regulariser)
+    top, li_edges, ma_edges = edges_along(grey, wall, mm_per_pixel)
+    li, ma = boundaries_of(li_edges, ma_edges, mm_per_pixel, regulariser)
     down = [offset / mm_per_pixel for offset in offsets]
     return li + top + down[0], ma + top + down[1]
 

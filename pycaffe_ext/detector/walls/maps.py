@@ -1,15 +1,16 @@
 """From the class probabilities of places on the lattice to both boundaries, and what is chosen for that.
 
 The maps are logarithms of the probabilities of the two interface classes on a square grid of one step; between the
-lattice's columns they lie on straight lines, and where nothing was scored they are as low as can be.
+lattice's columns they lie on straight lines, and where nothing was scored they are as low as can be.  As an active
+contour is, the curves may be drawn to the edges of the image, too: these count with a weight, which may be 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,51 +18,60 @@ from pycaffe_ext.data.boundaries.lattice import ACROSS, STEP
 from pycaffe_ext.data.items import Floats, Ints
 from pycaffe_ext.detector.walls.gradients import fitted_offsets
 from pycaffe_ext.detector.walls.regulariser import Regulariser, boundaries_of
+from pycaffe_ext.progress import bar
 
 LEAST = 1e-4  # probability that counts as none
-CHOICES = tuple(  # of which the validation images choose
+REGULARISERS = tuple(
     Regulariser(slope=cost, parallel=cost, smooth=smooth) for cost, smooth in product((0.1, 0.5, 3.0), (0.3, 0.8))
 )
+WEIGHTS = (0.0, 1.0, 3.0, 10.0)  # of the image's edges beside the logarithm of a probability
 
 
 @dataclass(frozen=True)
 class Finder:
-    """From probabilities to both boundaries; both parts are chosen on validation images.
+    """From probabilities to both boundaries; all parts are chosen on validation images.
 
     offsets_mm : to go down from the maps' maxima, of LI and of MA, as the baseline has them too.
+    edges : weight of the image's own edges; 0: the net's maps alone.
     """
 
     regulariser: Regulariser = field(default_factory=Regulariser)
     offsets_mm: tuple[float, float] = (0.0, 0.0)
+    edges: float = 0.0
 
-    def curves(self, column: Ints, row: Ints, probability: Floats) -> Floats:
-        """(K, 2) rows of the lattice, arguments as those of `curves_from`."""
-        return curves_from(column, row, probability, self.regulariser) + np.array(self.offsets_mm) / STEP
+    def curves(self, column: Ints, row: Ints, probability: Floats, edges: Floats) -> Floats:
+        """(K, 2) rows of the lattice, as `curves_from` gives them.
+
+        probability : (n, 3), class 0 the background.   edges : (n, 2) as `places.edges_at` gives them.
+        """
+        evidence = np.log(np.maximum(probability[:, 1:], LEAST)) + self.edges * edges
+        return curves_from(column, row, evidence, self.regulariser) + np.array(self.offsets_mm) / STEP
 
     def record(self) -> dict[str, Any]:
         """JSON-able."""
-        return {**asdict(self.regulariser), "offsets_mm": list(self.offsets_mm)}
+        return {**asdict(self.regulariser), "offsets_mm": list(self.offsets_mm), "edges": self.edges}
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Finder:
-        """What `record` gave; runs of earlier versions had no offsets."""
+        """What `record` gave; runs of earlier versions had no offsets, or no edges."""
         given = dict(record)
-        li, ma = given.pop("offsets_mm", (0.0, 0.0))
-        return cls(Regulariser(**{**given, "thickness": tuple(given["thickness"])}), (li, ma))
+        (li, ma), edges = given.pop("offsets_mm", (0.0, 0.0)), given.pop("edges", 0.0)
+        return cls(Regulariser(**{**given, "thickness": tuple(given["thickness"])}), (li, ma), edges)
 
 
+CHOICES = tuple(Finder(one, edges=weight) for one, weight in product(REGULARISERS, WEIGHTS))
 Pairs = Sequence[tuple[Floats, Floats]]  # (found, true) curves of images, (K, 2) each, in mm; NaN where one is unknown
 
 
-def curves_from(column: Ints, row: Ints, probability: Floats, regulariser: Regulariser) -> Floats:
+def curves_from(column: Ints, row: Ints, evidence: Floats, regulariser: Regulariser) -> Floats:
     """(K, 2) rows of the lattice, lumen-intima and media-adventitia, in each of its K columns, ascending.
 
-    column, row : (n,) of the scored places.   probability : (n, 3), class 0 the background.
+    column, row : (n,) of the scored places.   evidence : (n, 2) of both boundaries, logarithms of probabilities.
     """
     columns, place = np.unique(column, return_inverse=True)
     top, height = int(row.min()), int(row.max() - row.min()) + 1
     scored = np.full((2, height, columns.size), np.log(LEAST))
-    scored[:, row - top, place] = np.log(np.maximum(probability[:, 1:].T, LEAST))
+    scored[:, row - top, place] = evidence.T
     at = np.arange(columns[0] * ACROSS, columns[-1] * ACROSS + 1)
     li_map, ma_map = (_between(one, columns * ACROSS, at) for one in scored)
     li, ma = boundaries_of(li_map, ma_map, STEP, regulariser)
@@ -69,18 +79,30 @@ def curves_from(column: Ints, row: Ints, probability: Floats, regulariser: Regul
     return np.column_stack([li[chosen], ma[chosen]]) + top
 
 
-def best_finder(curves: Callable[[Regulariser], Pairs], choices: Sequence[Regulariser] = CHOICES) -> Finder:
-    """The one with the least mean absolute error over all images, every image counting the same; each regulariser with
-    the offsets that make the median image's signed error 0.
+class Tried(NamedTuple):
+    """A finder with the offsets that suit it, and its mean absolute error on the validation images, in mm."""
 
-    curves : by a regulariser, without offsets.   Raises ValueError if nothing is known.
+    error: float
+    finder: Finder
+
+
+def tried(curves: Callable[[Finder], Pairs], choices: Sequence[Finder] = CHOICES) -> list[Tried]:
+    """Every choice with the offsets that make the median image's signed error 0, every image counting the same.
+
+    curves : by a finder without offsets.   Raises ValueError if nothing is known.
     """
-    tried = []
-    for choice in choices:
+    found = []
+    for choice in bar(choices, "choosing curves", unit="choice"):
         pairs = curves(choice)
         offsets = _offsets(pairs)
-        tried.append((mean_error([(found + offsets, true) for found, true in pairs]), Finder(choice, offsets)))
-    return min(tried, key=lambda pair: pair[0])[1]
+        error = mean_error([(curve + offsets, true) for curve, true in pairs])
+        found.append(Tried(error, replace(choice, offsets_mm=offsets)))
+    return found
+
+
+def best_finder(found: Sequence[Tried]) -> Finder:
+    """The one with the least error; the first of equals."""
+    return min(found, key=lambda one: one.error).finder
 
 
 def _offsets(pairs: Pairs) -> tuple[float, float]:

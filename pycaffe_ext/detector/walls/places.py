@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pycaffe_ext.data.boundaries import WallImage, lattice
+from pycaffe_ext.data.boundaries.burned_in import Grey
 from pycaffe_ext.data.boundaries.lattice import Lattice
 from pycaffe_ext.data.items import Floats, Ints, Samples
 from pycaffe_ext.detector.walls import gradients
@@ -19,14 +20,20 @@ from pycaffe_ext.detector.walls.far_wall import ABOVE, BELOW, FarWall, find_far_
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.boundary_errors import column_errors
 
+STRONG, LEAST = 99, 1e-6  # percentile of an image's edges that counts as 1, and what it is at least
+
 
 @dataclass(frozen=True)
 class Wall:
-    """An image's places, and what is known of its columns.  truth, baseline : (K, 2) rows in pixels."""
+    """An image's places, and what is known of its columns.
+
+    truth, baseline : (K, 2) rows in pixels.   edges : (K rows, 2) of the places, as `edges_at` gives them.
+    """
 
     places: Lattice
     truth: Floats
     baseline: Floats
+    edges: Floats
 
 
 def far_wall_of(item: WallImage) -> FarWall:
@@ -47,8 +54,24 @@ def wall_of(item: WallImage) -> Wall:
     if curves is not None:
         places = places.inside(float(curves.x[0]), float(curves.x[-1]), mm)
     x = places.columns_x(mm)
-    edges = [np.interp(x, wall.x, rows) for rows in gradients.baseline(grey, wall, mm)]
-    return Wall(places, lattice.truth_at(curves, x, marks.valid(), mm), np.column_stack(edges))
+    baseline = [np.interp(x, wall.x, rows) for rows in gradients.baseline(grey, wall, mm)]
+    edges = _edges_at(grey, wall, mm, *lattice.in_pixels(*places.places(), mm))
+    return Wall(places, lattice.truth_at(curves, x, marks.valid(), mm), np.column_stack(baseline), edges)
+
+
+def edges_at(item: WallImage, x: Floats, y: Floats) -> Floats:
+    """(n, 2) how much the image itself looks like the lumen-intima and the media-adventitia boundary at places in
+    pixels; their 99th percentile is 1."""
+    return _edges_at(item.scan()[0], far_wall_of(item), item.mm_per_pixel, x, y)
+
+
+def _edges_at(grey: Grey, wall: FarWall, mm: float, x: Floats, y: Floats) -> Floats:
+    from scipy.ndimage import map_coordinates  # here: it takes a while to load
+
+    top, *both = gradients.edges_along(grey, wall, mm)
+    at = [y - np.interp(x, wall.x, top), x - wall.x[0]]
+    found = np.column_stack([map_coordinates(one, at, order=1, mode="nearest") for one in both])
+    return np.asarray(found / np.maximum(np.percentile(found, STRONG, axis=0), LEAST), np.float64)
 
 
 def offsets_of(train: Sequence[tuple[WallImage, Wall]]) -> tuple[float, float]:
@@ -75,7 +98,8 @@ def moved(wall: Wall, offsets: Sequence[float], image: WallImage) -> Wall:
 def judged(wall: Wall) -> Wall:
     """Only the columns whose boundaries are known."""
     kept, places = np.isfinite(wall.truth).all(axis=1), wall.places
-    return Wall(Lattice(places.column[kept], places.first[kept], places.rows), wall.truth[kept], wall.baseline[kept])
+    left = Lattice(places.column[kept], places.first[kept], places.rows)
+    return Wall(left, wall.truth[kept], wall.baseline[kept], wall.edges[np.repeat(kept, places.rows)])
 
 
 def samples_of(images: Sequence[WallImage], walls: Sequence[Wall]) -> Samples:
@@ -99,5 +123,5 @@ def _table(image: WallImage, wall: Wall) -> tuple[Floats, Floats, Ints]:
     mm, rows = image.mm_per_pixel, wall.places.rows
     x, y = lattice.in_pixels(*wall.places.places(), mm)
     of_column = np.column_stack([wall.truth, wall.baseline, np.full(len(wall.truth), mm)])
-    measures = np.repeat(of_column, rows, axis=0)
+    measures = np.column_stack([np.repeat(of_column, rows, axis=0), wall.edges])
     return np.column_stack([x, y]), measures, lattice.labels_of(y, measures[:, :2], mm, image.near_mm)

@@ -26,8 +26,13 @@ if TYPE_CHECKING:
     from pycaffe_ext.runs.finished import Study
 
 ENDPOINT = "mean absolute error of the thickness in mm"  # the primary endpoint
-NETWORK, BASELINE = "network", "gradients"
-MEASURES = ("true_li", "true_ma", "baseline_li", "baseline_ma", "mm_per_pixel")  # of samples: pixels; NaN = not judged
+NETWORK, ALONE, BASELINE = "network", "network_alone", "gradients"
+MEASURES = (  # of samples: pixels, NaN = not judged; mm; how much the image itself looks like either boundary there
+    *("true_li", "true_ma", "baseline_li", "baseline_ma"),
+    "mm_per_pixel",
+    *("edge_li", "edge_ma"),
+)
+AS_TEXT = {ALONE: "network without the image's edges"}
 CURVES = ("true_li", "true_ma", "network_li", "network_ma", "gradients_li", "gradients_ma")
 KINDS = {"image": str, "x": float, **dict.fromkeys(CURVES, float)}
 IMAGE_HEADER = ("scores", "image", "group", "mm_per_pixel", "columns", "true_thickness_mm", "thickness_mm")
@@ -39,6 +44,7 @@ class Evaluation:
     """The test of one net.
 
     network, baseline : the same images and columns, as the net and as the gradients find the boundaries.
+    alone : as the net does without the image's own edges; None in an evaluation that was read back.
     patch_auc : of the single places, both interfaces one class [S]; None in an evaluation that was read back.
     chosen : what was chosen on the validation images, JSON-able.
     """
@@ -47,6 +53,7 @@ class Evaluation:
     baseline: Walls
     patch_auc: float | None = None
     chosen: Mapping[str, Any] | None = None
+    alone: Walls | None = None
 
     @property
     def of(self) -> dict[str, Walls]:
@@ -60,8 +67,13 @@ class Boundaries(Metric[Evaluation]):
     baseline = BASELINE
 
     @abstractmethod
-    def curves(self, test: TestData, probability: Floats) -> tuple[NDArray[np.int64], Floats, Floats]:
-        """Image and x (c,) of each column, by image and x, and (c, 2) rows of both boundaries, in pixels."""
+    def curves(
+        self, test: TestData, probability: Floats, alone: bool = False
+    ) -> tuple[NDArray[np.int64], Floats, Floats]:
+        """Image and x (c,) of each column, by image and x, and (c, 2) rows of both boundaries, in pixels.
+
+        alone : from the net's maps only, without the image's own edges.
+        """
 
     @property
     @abstractmethod
@@ -75,11 +87,11 @@ class Boundaries(Metric[Evaluation]):
     def evaluate(self, test: TestData, scores: PatchScores) -> Evaluation:
         """Raises UserError if no column of an image is judged."""
         probability = mean_by_sample(scores, len(test.samples))
-        image, x, found = self.curves(test, probability)
-        made = walls_of(test, image, x, found)
+        made = walls_of(test, *self.curves(test, probability))
+        alone = walls_of(test, *self.curves(test, probability, alone=True))[0]
         known = np.isfinite(measures_of(test)[:, 0])
         auc = patch_auc(probability[known], test.samples.label[known])
-        return Evaluation(*made, auc, self.chosen)
+        return Evaluation(*made, auc, self.chosen, alone)
 
     def result(self, evaluation: Evaluation, seed: int) -> dict[str, Any]:
         """Raises UserError for fewer than two judged images: nothing can be said of their agreement."""
@@ -90,6 +102,7 @@ class Boundaries(Metric[Evaluation]):
             "patch_auc": evaluation.patch_auc,
             "chosen": evaluation.chosen,
             **{name: walls.record(own, seed) for name, own in evaluation.of.items()},
+            **({ALONE: walls.record(evaluation.alone, seed)} if evaluation.alone else {}),
         }
 
     def headline(self, result: Mapping[str, Any], of_baseline: bool = False) -> Headline:
@@ -99,10 +112,12 @@ class Boundaries(Metric[Evaluation]):
 
     def text(self, result: Mapping[str, Any]) -> list[str]:
         lines = [f"test: {result['judged_images']} images in {result['groups']} groups; 95 % intervals by group"]
-        for name in (NETWORK, BASELINE):
-            thickness = result[name]["thickness"]
+        for name in (NETWORK, ALONE, BASELINE):
+            if name not in result:  # of an earlier version
+                continue
+            thickness, words = result[name]["thickness"], AS_TEXT.get(name, name)
             lines.append(
-                f"  {name}: {ENDPOINT} {text_of(thickness['mean_absolute'])}, bias {text_of(thickness['bias'])}"
+                f"  {words}: {ENDPOINT} {text_of(thickness['mean_absolute'])}, bias {text_of(thickness['bias'])}"
             )
             for kind, words in INTERFACES.items():
                 columns = result[name][kind]["columns"]

@@ -15,12 +15,11 @@ ROWS = 30
 
 
 def scored(li, ma, first, width=1.0):
-    """Places of len(li) columns from the rows `first` on, and probabilities that are highest at both curves."""
+    """Places of len(li) columns from the rows `first` on, and logarithms of probabilities, highest at both curves."""
     column = np.repeat(np.arange(5, 5 + len(li)), ROWS)
     row = (np.asarray(first)[:, None] + np.arange(ROWS)).ravel()
     bumps = [np.exp(-(((row - np.repeat(curve, ROWS)) / width) ** 2) / 2) * 0.9 for curve in (li, ma)]
-    probability = np.column_stack([1 - sum(bumps) / 2, bumps[0] / 2, bumps[1] / 2])
-    return column, row, probability
+    return column, row, np.log(np.maximum(np.column_stack(bumps) / 2, maps.LEAST))
 
 
 def test_curves_are_found_between_the_rows():
@@ -36,9 +35,9 @@ def test_curves_are_found_between_the_rows():
 def test_columns_that_were_left_out_change_nothing_far_from_them():
     x = np.arange(20)
     li, ma = np.full(20, 40.0), np.full(20, 48.0)
-    column, row, probability = scored(li, ma, np.full(20, 30))
+    column, row, evidence = scored(li, ma, np.full(20, 30))
     kept = (column < 10) | (column > 13)
-    found = maps.curves_from(column[kept], row[kept], probability[kept], Regulariser())
+    found = maps.curves_from(column[kept], row[kept], evidence[kept], Regulariser())
     assert len(found) == 16 and np.abs(found - [40, 48]).max() < 0.1
     assert x.size == 20
 
@@ -46,9 +45,9 @@ def test_columns_that_were_left_out_change_nothing_far_from_them():
 def test_a_single_column_and_a_column_without_evidence():
     found = maps.curves_from(*scored([40.0], [47.0], [30]), Regulariser())
     assert found == pytest.approx(np.array([[40, 47]]), abs=0.1)
-    column, row, probability = scored(np.full(9, 40.0), np.full(9, 47.0), np.full(9, 30))
-    probability[column == 9] = (1, 0, 0)
-    assert maps.curves_from(column, row, probability, Regulariser())[4] == pytest.approx([40, 47], abs=0.3)
+    column, row, evidence = scored(np.full(9, 40.0), np.full(9, 47.0), np.full(9, 30))
+    evidence[column == 9] = np.log(maps.LEAST)
+    assert maps.curves_from(column, row, evidence, Regulariser())[4] == pytest.approx([40, 47], abs=0.3)
 
 
 def test_lines_between_columns():
@@ -60,22 +59,54 @@ def test_lines_between_columns():
 
 
 def test_the_finder_with_the_least_error_over_images_is_chosen():
-    """Each regulariser with its own offsets: a common error of the images costs nothing."""
+    """Each choice with its own offsets: a common error of the images costs nothing."""
     true = np.array([[4.0, 5], [np.nan, np.nan], [4, 5]])
     errors = {0.1: (0.4, 0.0), 0.5: (0.8, 0.9), 3.0: (0.3, 0.1)}
 
     def pairs(choice):
-        return [(true + error, true) for error in errors[choice.slope]]
+        return [
+            (true + error + image * choice.edges, true) for image, error in enumerate(errors[choice.regulariser.slope])
+        ]
 
-    chosen = maps.best_finder(pairs)
-    assert (chosen.regulariser.slope, chosen.regulariser.smooth) == (0.5, 0.3)
+    tried = maps.tried(pairs)
+    chosen = maps.best_finder(tried)
+    assert len(tried) == len(maps.CHOICES)
+    assert (chosen.regulariser.slope, chosen.regulariser.smooth, chosen.edges) == (0.5, 0.3, 0.0)
     assert chosen.offsets_mm == pytest.approx((-0.85, -0.85))
     assert maps.Finder.of(json.loads(json.dumps(chosen.record()))) == chosen
     with pytest.raises(ValueError, match="no column"):
-        maps.best_finder(lambda choice: [(true, np.full_like(true, np.nan))])
+        maps.tried(lambda choice: [(true, np.full_like(true, np.nan))])
 
 
 def test_offsets_go_down_from_the_maxima_in_mm():
-    found = scored([40.0, 41], [47.0, 48], [30, 30])
-    plain, moved = maps.Finder().curves(*found), maps.Finder(offsets_mm=(0.05, -0.1)).curves(*found)
+    column, row, probability = probabilities(scored([40.0, 41], [47.0, 48], [30, 30]))
+    nothing = np.zeros((len(row), 2))
+    plain, moved = (
+        maps.Finder(offsets_mm=away).curves(column, row, probability, nothing) for away in ((0.0, 0.0), (0.05, -0.1))
+    )
     np.testing.assert_allclose(moved - plain, np.tile([0.5, -1.0], (2, 1)))
+
+
+def probabilities(places):
+    """The same places with (n, 3) probabilities."""
+    column, row, evidence = places
+    both = np.exp(evidence)
+    return column, row, np.column_stack([1 - both.sum(axis=1), both])
+
+
+def test_curves_go_to_the_images_edges_as_far_as_these_count():
+    """The net's maxima are broad and lie a row beside the edges, which are sharp."""
+    flat = np.full(12, 30)
+    column, row, probability = probabilities(scored(np.full(12, 40.0), np.full(12, 48.0), flat, width=3.0))
+    sharp = np.exp(scored(np.full(12, 41.0), np.full(12, 47.0), flat, width=0.7)[2]) * 2
+    found = [maps.Finder(edges=weight).curves(column, row, probability, sharp).mean(axis=0) for weight in (0, 1, 10)]
+    assert found[0] == pytest.approx([40, 48], abs=0.1)
+    assert found[2] == pytest.approx([41, 47], abs=0.1)
+    assert 40 < found[1][0] <= 41 and 47 <= found[1][1] < 48
+
+
+def test_a_run_of_an_earlier_version_has_no_edges():
+    record = maps.Finder(edges=3.0).record()
+    assert maps.Finder.of(record).edges == 3.0
+    del record["edges"]
+    assert maps.Finder.of(record).edges == 0.0
