@@ -70,16 +70,17 @@ def aligned_patches(
     patient.   size : pixels of a side; the extent reaches from edge to edge of the outer pixels.
     """
     out = np.empty((len(places), 3, size, size), np.uint8)
+    planes = _room_for_planes(size)  # once: fresh memory for each patch takes longer than to fill it
     for number, (place, view) in enumerate(zip(np.asarray(places, np.float64), views, strict=True)):
         middle, ends = _corner(place[:3], place[3:], view)
-        planes = _planes(geometry.to_voxels(middle), geometry.to_voxels(ends), view, size)
+        _planes(geometry.to_voxels(middle), geometry.to_voxels(ends), view, planes)
         out[number] = windowed(at_voxels(values, planes, AIR), window)
     return out
 
 
 def plane_points(point: Floats, axis: Floats, view: View, size: int) -> NDArray[np.float64]:
     """(3, size, size, 3) points (x, y, z) in mm of the pixels of the three planes."""
-    return np.moveaxis(_planes(*_corner(point, axis, view), view, size), 0, -1)
+    return np.moveaxis(_planes(*_corner(point, axis, view), view, _room_for_planes(size)), 0, -1)
 
 
 def _corner(point: Floats, axis: Floats, view: View) -> tuple[Floats, Floats]:
@@ -89,14 +90,18 @@ def _corner(point: Floats, axis: Floats, view: View) -> tuple[Floats, Floats]:
     return middle, middle + vectors
 
 
-def _planes(middle: Floats, ends: Floats, view: View, size: int) -> NDArray[np.float64]:
-    """(3, 3, size, size): coordinates, of which there are three, of the pixels of three planes.
+def _room_for_planes(size: int) -> NDArray[np.float64]:
+    return np.empty((3, 3, size, size))
+
+
+def _planes(middle: Floats, ends: Floats, view: View, out: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3, 3, size, size), in `out`: coordinates, of which there are three, of the pixels of three planes.
 
     middle, ends : as `_corner` has them, in mm or in voxels: the way from one to the other is linear.
     """
     along, first, second = ends - middle
+    size = out.shape[-1]
     place = ((np.arange(size) + 0.5) / size - 0.5) * view.extent
-    out = np.empty((3, 3, size, size))
     for plane, (a, b) in enumerate(((along, first), (along, second), (first, second))):
         for i in range(3):
             np.add((middle[i] + place * a[i])[:, None], place * b[i], out=out[i, plane])

@@ -2,6 +2,9 @@
 
 Air in the body is lung (or airway); air that reaches the sides of the slices is outside.  Closing fills in what is
 dense in a lung: vessels, clots, nodes, consolidations, and the bay of the hilum (Hu et al. 2001 for the scheme).
+
+What was not scanned is not air: where a lung ends at a scanner's circle, or at the border of a volume that was turned
+when it was resampled, it would lead from the lung to the sides, and the lung would be taken for what lies outside.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pycaffe_ext.data.volumes.geometry import AIR as UNSCANNED
 from pycaffe_ext.data.volumes.geometry import Hounsfield
 
 Mask = NDArray[np.bool_]
@@ -51,22 +55,42 @@ def factors_of(step: Step, wanted: float) -> tuple[int, int, int]:
 
 
 def find_lungs(values: Hounsfield, step: Step) -> LungField:
-    """The lung field of (z, y, x) HU; it is empty where there is no air inside the body."""
+    """The lung field of (z, y, x) HU; it is empty where there is no air inside the body.
+
+    Voxels of -1024 HU, the least value a volume can have, were not scanned.
+    """
     factors = factors_of(step, COARSE)
     kz, ky, kx = factors
-    air = values[::kz, ::ky, ::kx] < AIR
-    inner = _inside(air)
+    coarse = values[::kz, ::ky, ::kx]
+    box = _scanned(coarse)
+    air = (coarse[box] < AIR) & (coarse[box] > UNSCANNED)
     size = (step[0] * kz, step[1] * ky, step[2] * kx)
-    lungs = _large(inner, LEAST / float(np.prod(size)))
+    lungs = _large(_inside(air), LEAST / float(np.prod(size)))
+    field = np.zeros(coarse.shape, bool)
+    field[box] = _closed(lungs, size, CLOSED)
     z, y, x = values.shape
-    return LungField(_closed(lungs, size, CLOSED), factors, (z, y, x))
+    return LungField(field, factors, (z, y, x))
+
+
+def _scanned(values: Hounsfield) -> tuple[slice, ...]:
+    """The box around all that was scanned; everything if nothing was."""
+    from scipy.ndimage import find_objects  # here: it takes a while to load
+
+    boxes = find_objects((values > UNSCANNED).view(np.uint8))
+    return boxes[0] if boxes else (slice(None),) * values.ndim
 
 
 def _inside(air: Mask) -> Mask:
-    """Air that is not connected to the sides of the slices."""
-    from scipy.ndimage import label  # here: it takes a while to load
+    """Air that is not connected to the sides within its slice.
 
-    parts, count = label(air)
+    Through all slices, the one in which a lung meets the air outside, by motion or where the scan ends, would lose both
+    lungs; here it loses one in that slice, and closing bridges it.
+    """
+    from scipy.ndimage import generate_binary_structure, label  # here: it takes a while to load
+
+    within = generate_binary_structure(3, 1)
+    within[[0, 2]] = False
+    parts, count = label(air, within)
     outside = np.zeros(count + 1, bool)
     outside[0] = True
     for side in (parts[:, 0], parts[:, -1], parts[:, :, 0], parts[:, :, -1]):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycaffe_ext.data.volumes.geometry import Hounsfield
-from pycaffe_ext.detector.vessels.lungs import Mask, Step, factors_of
+from pycaffe_ext.detector.vessels.lungs import Mask, Step
 
 Values = NDArray[np.float32]
 DENSE = -50  # HU: what is darker is neither clot nor contrast
@@ -26,16 +26,17 @@ LOW, HIGH = -300, 60  # HU between which the Hessian sees
 SCALES = (1.6, 3.0)  # mm, deviations of its Gaussians
 TUBE = 12.0  # HU, least second derivative across, times the scale squared
 AROUND = 3.0  # mm around contrast that belong to the vessel
-HESSIAN_GRID = 1.4  # mm
 AXES = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))  # of the matrix, in z, y, x
 
 
 @dataclass(frozen=True)
 class Vessels:
-    """mask : (z, y, x) voxels of vessels.   enhancement : HU of well-filled arteries; NaN where there is none"""
+    """mask : (z, y, x) voxels of vessels.   enhancement : HU of well-filled arteries; NaN where there is none.
+    field : (z, y, x) of the lungs."""
 
     mask: Mask
     enhancement: float
+    field: Mask
 
 
 def find_vessels(values: Hounsfield, field: Mask, step: Step) -> Vessels:
@@ -43,9 +44,9 @@ def find_vessels(values: Hounsfield, field: Mask, step: Step) -> Vessels:
     dense = field & (values > DENSE)
     level = enhancement(values[dense])
     if np.isnan(level):
-        return Vessels(dense & tubes(values, field, step), level)
-    contrast = dense & (values > CONTRAST * level)
-    return Vessels(dense & (tubes(values, field, step) | near(contrast, step, AROUND)), level)
+        return Vessels(tubes(values, dense, step), level, field)
+    beside = dense & near(dense & (values > CONTRAST * level), step, AROUND)
+    return Vessels(beside | tubes(values, dense & ~beside, step), level, field)
 
 
 def enhancement(dense: NDArray[np.int16]) -> float:
@@ -63,18 +64,14 @@ def near(mask: Mask, step: Step, reach: float) -> Mask:
     return np.asarray(maximum_filter(mask.view(np.uint8), size), bool)
 
 
-def tubes(values: Hounsfield, field: Mask, step: Step) -> Mask:
-    """Where two second derivatives of the clipped volume are clearly negative at one of SCALES, on a coarser grid."""
-    factors = factors_of(step, HESSIAN_GRID)
-    cuts = tuple(slice(None, None, k) for k in factors)
-    inside = field[cuts]
-    coarse = np.clip(_averaged(values, factors), LOW, HIGH)
-    size = (step[0] * factors[0], step[1] * factors[1], step[2] * factors[2])
-    found = np.zeros(inside.shape, bool)
+def tubes(values: Hounsfield, asked: Mask, step: Step) -> Mask:
+    """Which of the voxels asked for have two second derivatives of the clipped volume that are clearly negative, at one
+    of SCALES."""
+    clipped = np.clip(values, LOW, HIGH).astype(np.float32)
+    found = np.zeros(asked.shape, bool)
     for scale in SCALES:
-        found[inside] |= two_below(hessian(coarse, inside, scale, size), -TUBE / scale**2)
-    places = [np.arange(n) // k for n, k in zip(values.shape, factors, strict=True)]
-    return np.asarray(found[np.ix_(*places)])
+        found[asked] |= two_below(hessian(clipped, asked, scale, step), -TUBE / scale**2)
+    return found
 
 
 def two_below(matrices: Values, level: float) -> Mask:
@@ -102,16 +99,3 @@ def hessian(values: Values, inside: Mask, scale: float, step: Step) -> Values:
         part = gaussian_filter(values, sigma, order, np.float32, mode="nearest", truncate=3.0)[inside]
         found[:, i, j] = found[:, j, i] = part / np.float32(step[i] * step[j])
     return found
-
-
-def _averaged(values: Hounsfield, factors: tuple[int, int, int]) -> Values:
-    """(z, y, x) float32 means of blocks, the last of which may be cut off."""
-    if factors == (1, 1, 1):
-        return values.astype(np.float32)
-    starts = [np.arange(0, n, k) for n, k in zip(values.shape, factors, strict=True)]
-    total = values.astype(np.float32)
-    for axis, (first, n) in enumerate(zip(starts, values.shape, strict=True)):
-        counts = np.diff(np.append(first, n)).astype(np.float32)
-        along = [-1 if other == axis else 1 for other in range(3)]
-        total = np.asarray(np.add.reduceat(total, first, axis=axis) / counts.reshape(along), np.float32)
-    return total

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pycaffe_ext.data.items import Floats, Ints
 from pycaffe_ext.data.volumes import Volume, image_files
 from pycaffe_ext.data.volumes.geometry import Upright
-from pycaffe_ext.detector.vessels import axis, candidates, segmentation
+from pycaffe_ext.detector.vessels import axis, candidates, grid, segmentation
 from pycaffe_ext.files import digest, writing
 from pycaffe_ext.processes import map_processes
 from pycaffe_ext.threads import cores
@@ -83,7 +83,8 @@ def settings() -> dict[str, object]:
     return {
         "most": candidates.MOST,
         "weights": dict(candidates.WEIGHTS),
-        "apart": candidates.APART,
+        "grid": grid.GRID,
+        "apart": (candidates.TOGETHER, candidates.APART),
         "dark": candidates.DARK,
         "tube": segmentation.TUBE,
         "scales": segmentation.SCALES,

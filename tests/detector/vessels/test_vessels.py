@@ -7,8 +7,10 @@ import pytest
 
 from pycaffe_ext.data.synthetic.chest import Size, draw_phantom
 from pycaffe_ext.data.volumes.clots import clot_in_mask
+from pycaffe_ext.data.volumes.geometry import AIR, Geometry, resampled
 from pycaffe_ext.detector.vessels import candidates, lungs, segmentation
-from pycaffe_ext.detector.vessels.candidates import find_candidates, merged
+from pycaffe_ext.detector.vessels.candidates import find_candidates, merged, share_around, spread
+from pycaffe_ext.detector.vessels.grid import GRID, coarsened
 from pycaffe_ext.detector.vessels.toboggan import NEIGHBOURS, slide
 
 STEP = (1.0, 1.0, 1.0)
@@ -79,6 +81,36 @@ def test_lungs_have_their_vessels_and_no_air_from_outside():
     assert whole.mean() == pytest.approx(2 * 36 * 26 / (60 * 80), rel=0.2)
 
 
+def lungs_of(values, step=(3.0, 3.0, 3.0)):
+    return lungs.find_lungs(values, step).mask(tuple(slice(0, n) for n in values.shape))
+
+
+def test_lungs_in_a_volume_that_is_filled_up_are_the_same():
+    """The air beyond a scan leads from the lungs' cut ends to the sides."""
+    padded = np.pad(chest(), ((3, 4), (5, 2), (1, 7)), constant_values=AIR)
+    expected = np.pad(lungs_of(chest()), ((3, 4), (5, 2), (1, 7)))
+    assert np.array_equal(lungs_of(padded), expected)
+    assert expected.any()
+
+
+def test_a_lung_that_ends_at_the_border_of_what_was_scanned_is_a_lung():
+    values = chest()
+    z, y, x = np.indices(values.shape)
+    cut = x + z < 30  # through the right lung in many slices, as in a volume that was turned
+    values[cut] = AIR
+    found = lungs_of(values)
+    assert found[(values == -850) & ~cut].mean() > 0.98
+    assert not found[cut].all()
+
+
+def test_a_slice_in_which_a_lung_meets_the_air_outside_costs_no_lung():
+    """A breath during one rotation."""
+    values = chest()
+    values[20, 25, :36] = -900
+    found = lungs_of(values)
+    assert found[chest() == -850].mean() > 0.99
+
+
 def test_a_volume_without_lungs_has_no_candidates():
     for value in (40, -1000):
         found = find_candidates(np.full((20, 30, 30), value, np.int16), (2.0, 2.0, 2.0))
@@ -133,6 +165,77 @@ def test_ends_near_a_larger_one_give_it_their_volume():
     assert volume.tolist() == [15.0, 2.0]
 
 
+def test_candidates_lie_apart_and_the_best_are_kept():
+    places = np.array([[0, 0, 0], [0, 0, 11], [0, 0, 22], [0, 0, 60]])
+    rows = spread(places, np.array([1.0, 3.0, 2.0, 0.5]), STEP)
+    assert rows.tolist() == [1, 3]
+    assert spread(places, np.array([1.0, 3.0, 2.0, 0.5]), (1.0, 1.0, 2.0)).tolist() == [1, 2, 0, 3]
+
+
+def test_shares_of_a_ball_by_hand():
+    rng = np.random.default_rng(2)
+    mask, step, radius = rng.uniform(size=(9, 10, 11)) < 0.4, (1.5, 1.0, 0.8), 3.0
+    voxel = np.array([[4, 5, 5], [0, 2, 10]])
+    for place, share in zip(voxel, share_around(mask, voxel, step, radius), strict=True):
+        seen = [
+            mask[tuple(np.clip(place + offset, 0, np.array(mask.shape) - 1))]
+            for offset in np.argwhere(np.ones((9, 9, 9))) - 4
+            if np.linalg.norm(offset * step) <= radius
+        ]
+        assert share == pytest.approx(np.mean(seen))
+
+
+def test_cells_are_means_of_the_voxels_in_them_and_coarse_axes_stay():
+    rng = np.random.default_rng(3)
+    values = rng.integers(-900, 500, (7, 12, 9)).astype(np.int16)
+    cells = coarsened(values, (2.0, 0.5, 0.9))
+    assert cells.step == pytest.approx((2.0, GRID, GRID))
+    assert cells.values.shape == (7, 4, 6)
+    fine = np.repeat(np.repeat(values.astype(float), 10, axis=1), 18, axis=2)  # of 0.05 mm
+    expected = fine[:, :100, :150].reshape(7, 4, 25, 6, 25).mean(axis=(2, 4))
+    assert np.abs(cells.values - expected).max() <= 0.51
+    middles = cells.voxels([[3, 0, 0], [0, 3, 5]])
+    assert middles.tolist() == [[3, 1, 0], [0, 8, 7]]
+    mask = values > 0
+    assert np.array_equal(cells.mask(mask)[3], mask[3][[1, 3, 6, 8]][:, [0, 2, 3, 4, 6, 7]])
+    assert np.array_equal(coarsened(values, (2.0, 1.25, 1.3)).values, values)
+
+
+def small_chest():
+    """(40, 72, 96) HU at 1.25 mm, as a scanner of that sharpness shows two lungs with vessels, and its two clots."""
+    from scipy.ndimage import gaussian_filter
+
+    z, y, x = np.indices((40, 72, 96))
+    values = np.full(z.shape, -1000.0)
+    values[:, 4:68, 4:92] = 40
+    values[:, 10:62, 8:44] = values[:, 10:62, 52:88] = -850
+    for row in (20, 36, 52):
+        for column in (17, 34, 62, 79):
+            values[np.hypot(y - row, x - column) <= 2 + (row == 36)] = 350
+    labels = np.zeros(z.shape, np.int32)
+    for number, column in enumerate((34, 62), start=1):
+        labels[(np.hypot(y - 36, x - column) <= 1.5) & (np.abs(z - 20) < 4)] = number
+    values[labels > 0] = 50
+    seen = gaussian_filter(values, 0.5) + np.random.default_rng(0).normal(0, 12, z.shape)
+    return np.rint(seen).astype(np.int16), labels
+
+
+@pytest.mark.parametrize(
+    "spacing",
+    [(1.25, 1.25, 1.25), (0.7, 0.7, 1.0), (0.7, 0.7, 1.5), (0.4, 0.55, 0.6), (1.25, 1.25, 0.6), (1.6, 1.6, 1.6)],
+)
+def test_the_candidates_are_the_clots_at_any_spacing(spacing):
+    """Of the same volume, resampled; where edges are wider than voxels, they are not dark hollows."""
+    values, labels = small_chest()
+    size = labels.shape
+    own = Geometry(size, (1.25, 1.25, 1.25))
+    z, y, x = (int((n - 1) * 1.25 / s + 1e-9) + 1 for n, s in zip(size, spacing[::-1], strict=True))
+    target = Geometry((z, y, x), spacing)
+    found = find_candidates(resampled(values, own, target), target.step)
+    hits = clot_in_mask(labels, own, target.to_patient(found.voxel))
+    assert sorted(hits) == [1, 2]
+
+
 def vessel_with(defect, seed=0):
     """(40, 40, 60) at 1 mm: a lung with an enhanced vessel along x; `defect` of (z, y, x) becomes a clot."""
     rng = np.random.default_rng(seed)
@@ -177,9 +280,10 @@ def test_a_web_is_dark_and_the_edge_of_a_vessel_is_not():
 
 def test_a_well_filled_vessel_alone_has_no_dark_hollow():
     values = np.full((20, 20, 20), 350, np.int16)
-    vessels = segmentation.Vessels(np.ones(values.shape, bool), 350.0)
+    inside = np.ones(values.shape, bool)
+    vessels = segmentation.Vessels(inside, 350.0, inside)
     assert len(candidates.candidates_in(values, vessels, STEP)) == 0
-    nothing = segmentation.Vessels(np.zeros(values.shape, bool), float("nan"))
+    nothing = segmentation.Vessels(~inside, float("nan"), inside)
     assert len(candidates.candidates_in(values, nothing, STEP)) == 0
 
 

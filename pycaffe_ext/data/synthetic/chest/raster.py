@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ class Grid:
     step: tuple[float, float, float]
     low: tuple[float, float, float]
 
-    @property
+    @cached_property
     def soft(self) -> float:
         """mm over which an edge is soft."""
         return float(np.mean(self.step))
@@ -42,11 +43,9 @@ class Grid:
 
     def box(self, low: Any, high: Any) -> tuple[slice, slice, slice]:
         """Voxels between two corners (x, y, z); an empty box where there are none."""
-        first = np.floor((np.asarray(low) - self.low)[::-1] / self.step).astype(int)
-        last = np.ceil((np.asarray(high) - self.low)[::-1] / self.step).astype(int) + 1
-        z, y, x = (
-            slice(int(np.clip(a, 0, n)), int(np.clip(b, 0, n))) for a, b, n in zip(first, last, self.shape, strict=True)
-        )
+        first = np.floor((np.asarray(low) - self.low)[::-1] / self.step).astype(int).tolist()
+        last = (np.ceil((np.asarray(high) - self.low)[::-1] / self.step).astype(int) + 1).tolist()
+        z, y, x = (slice(min(max(a, 0), n), min(max(b, 0), n)) for a, b, n in zip(first, last, self.shape, strict=True))
         return z, y, x
 
     def holds(self, points: NDArray[np.float64], margin: float) -> NDArray[np.bool_]:

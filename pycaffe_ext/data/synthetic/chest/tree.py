@@ -11,6 +11,7 @@ After it has left the fork at that angle, a daughter bends towards the middle of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ LENGTHS = (2.2, 14.0)  # radii that a branch is long at least and at most
 STRAIGHT = 0.4  # of a branch, before it bends
 LEAST = 4  # points of lung that a branch needs to divide
 STEEPEST = 1.3  # radians; two daughters of about the same size leave at 0.65
+LEAST_COSINE = float(np.cos(STEEPEST))
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Tree:
 def murray_angles(radius: float, first: float, second: float) -> tuple[float, float]:
     """Angles in radians between a vessel's direction and its two daughters, all three by their radii."""
     cosines = ((radius**4 + a**4 - b**4) / (2 * radius**2 * a**2) for a, b in ((first, second), (second, first)))
-    one, two = (float(np.arccos(np.clip(c, np.cos(STEEPEST), 1.0))) for c in cosines)
+    one, two = (float(np.arccos(min(max(c, LEAST_COSINE), 1.0))) for c in cosines)
     return one, two
 
 
@@ -106,18 +108,24 @@ def grow(
     waiting = [(points, start, direction / np.linalg.norm(direction), radius, -1, 0)]
     while waiting:
         tissue, at, towards, size, parent, order = waiting.pop()
-        last, end, towards = _branch(growing, tissue, at, towards, size, parent, order, rng)
+        middle = np.add.reduce(tissue, axis=0) / len(tissue)
+        last, end, towards = _branch(growing, middle, at, towards, size, parent, order, rng)
         if len(tissue) < LEAST:
             continue
-        for share, way, thin in _fork(tissue, towards, size, rng):
+        for share, way, thin in _fork(tissue, middle, towards, size, rng):
             if thin >= thinnest:
                 waiting.append((share, end, way, thin, last, order + 1))
     return growing.tree()
 
 
+def _length(vector: Floats) -> float:
+    """As np.linalg.norm has it, without what that asks first: vessels are many and vectors short."""
+    return sqrt(vector.dot(vector))
+
+
 def _branch(
     growing: _Growing,
-    tissue: Floats,
+    middle: Floats,
     at: Floats,
     towards: Floats,
     size: float,
@@ -125,22 +133,24 @@ def _branch(
     order: int,
     rng: np.random.Generator,
 ) -> tuple[int, Floats, Floats]:
-    """Adds a branch in two pieces; its last segment, its end and its direction there."""
-    way = tissue.mean(axis=0) - at
-    far = float(np.linalg.norm(way))
+    """Adds a branch in two pieces; its last segment, its end and its direction there.   middle : of its tissue."""
+    way = middle - at
+    far = _length(way)
     long = min(max(rng.uniform(*REACH) * far, LENGTHS[0] * size), LENGTHS[1] * size)
     bend = at + STRAIGHT * long * towards
     turned = towards + 0.8 * way / max(far, 1e-6) + 0.06 * rng.standard_normal(3)
-    turned = turned / np.linalg.norm(turned)
+    turned = turned / _length(turned)
     end = bend + (1 - STRAIGHT) * long * turned
     first = growing.add(at, bend, (size, size), parent, order)
     return growing.add(bend, end, (size, size), first, order), end, turned
 
 
-def _fork(tissue: Floats, towards: Floats, size: float, rng: np.random.Generator) -> list[tuple[Floats, Floats, float]]:
+def _fork(
+    tissue: Floats, middle: Floats, towards: Floats, size: float, rng: np.random.Generator
+) -> list[tuple[Floats, Floats, float]]:
     """(points, direction, radius) of two daughters; the plane between them holds the direction and halves the tissue
     across its longest side, not quite in the middle."""
-    away = tissue - tissue.mean(axis=0)
+    away = tissue - middle
     away -= (away @ towards)[:, None] * towards
     _, vectors = np.linalg.eigh(away.T @ away)
     across = vectors[:, -1]
@@ -153,6 +163,6 @@ def _fork(tissue: Floats, towards: Floats, size: float, rng: np.random.Generator
     out = []
     for share, sign, thin, angle in zip(shares, (1, -1), radii, angles, strict=True):
         side = sign * across - sign * (across @ towards) * towards
-        side /= max(float(np.linalg.norm(side)), 1e-9)
+        side /= max(_length(side), 1e-9)
         out.append((share, np.cos(angle) * towards + np.sin(angle) * side, thin))
     return out
