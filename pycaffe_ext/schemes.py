@@ -111,6 +111,12 @@ def is_depth(scheme: str) -> bool:
     return scheme.startswith("ft-")
 
 
+def frozen_stages(scheme: str, arch: str = "alexnet") -> int:
+    """How many stages, from the input on, do not learn in a scheme's first training."""
+    first = links(scheme, arch)[0]
+    return 0 if first in SCRATCH else len(STAGES[arch]) - 1 - depths(arch).index(first)
+
+
 def schemes(arch: str) -> tuple[str, ...]:
     """The schemes of an architecture: ft-STAGE from the deepest fine-tuning to the shallowest, chains, then scratch.
     There is gradual-STAGE besides (see `unfreezing`)."""

@@ -92,7 +92,7 @@ EXCEPTIONS = {  # arrows between modules that close a circle today; the list onl
     ("evaluation.metrics.detection", "report.detection.pages"),
     ("evaluation.metrics.detection", "runs.finished"),
     ("nets.emission", "applications.registry"),
-    ("runs.pipeline", "report.figures"),
+    ("runs.outcome", "report.figures"),
 }
 TORCH = ("engine", "caffe")  # the rooms that may import it
 TORCHS_FILES = (  # modules outside them that read or write files of PyTorch's own

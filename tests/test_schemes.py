@@ -12,6 +12,7 @@ from pycaffe_ext.schemes import (
     check,
     depths,
     filler,
+    frozen_stages,
     is_fine_tuning,
     links,
     param_specs,
@@ -35,6 +36,13 @@ def test_each_depth_unfreezes_exactly_one_more_layer():
         changed = [name for name in LAYERS if a[name] != b[name]]
         assert changed == [FINE_TUNING[deep]]
         assert b[changed[0]] == ((0, 0), (0, 0)), "what is not tuned has neither rate nor decay"
+
+
+def test_frozen_stages_are_those_below_the_shallowest_that_learns_in_the_first_training():
+    assert [frozen_stages(scheme) for scheme in FINE_TUNING] == list(range(8))
+    assert {frozen_stages(scheme) for scheme in SCHEMES if not is_fine_tuning(scheme)} == {0}
+    assert frozen_stages("lp-ft") == frozen_stages("gradual") == 7, "they begin with the last stage"
+    assert frozen_stages("ft-conv10", "squeezenet") == 9 and frozen_stages("ft-conv1", "squeezenet") == 0
 
 
 def test_only_a_new_head_learns_faster():

@@ -19,12 +19,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from pycaffe_ext.errors import UserError
     from pycaffe_ext.runs.settings import Machine
     from pycaffe_ext.studies import cluster, plan, running, status, tidy
+    from pycaffe_ext.studies.grid import in_order
     from pycaffe_ext.studies.rates import Rates
     from pycaffe_ext.studies.states import FAILED
 
     grid, runs = study_file.read(options["study"]), Path(options["runs"])
     machine, workers = Machine(**machine_options(options)), options["workers"]
-    todo = [cell for cell in grid.cells if not cell.finished(runs)]
+    todo = [cell for cell in in_order(grid.cells) if not cell.finished(runs)]
     address = options["address"]
     known = Rates(runs, machine).memory(cell.settings for cell in todo) if workers > 1 or address else 0.0
     memory = known or running.GUESS

@@ -23,8 +23,9 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import linear
 from pycaffe_ext.evaluation.intervals import Difference, Interval, area_interval, paired_difference
 from pycaffe_ext.proto import caffe_pb2, write_text
-from pycaffe_ext.runs import pipeline, preflight
+from pycaffe_ext.runs import preflight, prototxts
 from pycaffe_ext.runs.donors import Donor, find_donor, prove_transfer
+from pycaffe_ext.runs.job import Say
 from pycaffe_ext.runs.settings import Machine, Settings
 from pycaffe_ext.threads import at_most
 from pycaffe_ext.training.command import Caffe
@@ -51,7 +52,7 @@ class Probe:
     difference: Difference
 
 
-def probe(settings: Settings, machine: Machine, runs: Path, say: pipeline.Say = print) -> Probe:
+def probe(settings: Settings, machine: Machine, runs: Path, say: Say = print) -> Probe:
     """The donor of a fine-tuning and the same net with random weights, on its training and validation patches.
 
     The data are prepared as for the run, which finds them there.  Raises UserError as a run does, and where a class has
@@ -106,9 +107,9 @@ class _Net:
 
     def __init__(self, settings: Settings, packed: Packed, donor: Donor, caffe: Caffe, folder: Path) -> None:
         self.settings, self.packed, self.caffe, self.folder = settings, packed, caffe, folder
-        transform = pipeline.transform_of(settings, donor)
+        transform = prototxts.transform_of(settings, donor)
         transform.write(folder)
-        self.spec = pipeline.net_spec(settings, packed, donor, None, transform, folder)
+        self.spec = prototxts.net_spec(settings, packed, donor, None, transform, folder)
         self.head = self.spec.renewed(nets.architecture(self.spec.arch).heads[-1])
 
     def labels_and_groups(self) -> tuple[Ints, np.ndarray]:
@@ -122,7 +123,7 @@ class _Net:
         return np.concatenate([self._features(split, weights) for split in SPLITS])
 
     def _features(self, split: str, weights: Path) -> Floats:
-        batch, count = pipeline.SCORE_BATCH, self.packed.patches[split]
+        batch, count = prototxts.SCORE_BATCH, self.packed.patches[split]
         model = self.folder / f"features_{split}.prototxt"
         net, blob = features_net(nets.score_net(self.spec, str(self.packed.lmdb(split)), batch), self.head)
         write_text(model, net)

@@ -11,6 +11,7 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.margins import checked_margin
 from pycaffe_ext.runs.records import RESULT, ExternalRecord, read_external
 from pycaffe_ext.runs.settings import Settings, TestSet
+from pycaffe_ext.schemes import frozen_stages, is_depth
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """name : of the study, its file's without the ending.   cells : in the order in which they are run."""
+    """name : of the study, its file's without the ending.   cells : in the file's order (see `in_order`)."""
 
     name: str
     file: Path
@@ -73,6 +74,26 @@ class Grid:
     def folder(self, runs: Path) -> Path:
         """What is kept of the study itself: its runs' output, states and tables."""
         return runs / "studies" / self.name
+
+
+def in_order(cells: Sequence[Cell]) -> list[Cell]:
+    """The cells in the order in which they are run. Those of one data set, net, fraction and seed take each other's
+    places, so that each finds what it can use: the shallowest frozen prefix first, from whose stored outputs deeper
+    ones start, and chains after the fine-tuning that is their first link. No result depends on it."""
+    groups: dict[tuple[object, ...], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(_group(cell), []).append(cell)
+    sorted_groups = {key: iter(sorted(group, key=_depth)) for key, group in groups.items()}
+    return [next(sorted_groups[_group(cell)]) for cell in cells]
+
+
+def _group(cell: Cell) -> tuple[object, ...]:
+    return cell.settings.request, cell.settings.training.arch
+
+
+def _depth(cell: Cell) -> tuple[int, bool]:
+    own = cell.settings.training
+    return frozen_stages(own.scheme, own.arch), not is_depth(own.scheme)
 
 
 def check_margins(file: Path, cells: Sequence[Cell]) -> None:

@@ -20,7 +20,7 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.nets import ARCHITECTURES, NetSpec, emission
 from pycaffe_ext.nets.shapes import blob_shapes, parameter_shapes
 from pycaffe_ext.proto import caffe_pb2, parse, to_text
-from pycaffe_ext.runs import donors, pipeline
+from pycaffe_ext.runs import donors, prototxts
 from pycaffe_ext.runs.settings import Settings, parse_name, short_hash
 from pycaffe_ext.schemes import CHAINS, NEW_HEAD, SCRATCH, STAGES, links, param_specs, schemes
 from pycaffe_ext.training.score_model import describe, from_train_val
@@ -440,9 +440,9 @@ def test_published_donors_say_whose_they_are():
 def test_a_run_takes_the_nets_own_batch_halved_for_few_patches():
     own = {"alexnet": 256, "caffenet": 256, "lenet": 64}
     for arch in ARCHITECTURES:
-        assert pipeline.batch_size(80_000, arch) == own.get(arch, 32)
-        assert pipeline.batch_size(4_800, arch) == min(own.get(arch, 32), 64)
-        assert pipeline.batch_size(100, arch) == 16
+        assert prototxts.batch_size(80_000, arch) == own.get(arch, 32)
+        assert prototxts.batch_size(4_800, arch) == min(own.get(arch, 32), 64)
+        assert prototxts.batch_size(100, arch) == 16
 
 
 def test_other_nets_from_scratch_need_no_donor():

@@ -19,7 +19,8 @@ from pycaffe_ext import caffe, nets
 from pycaffe_ext.donor import DONOR
 from pycaffe_ext.proto import read_blobs, write_text
 from pycaffe_ext.records.datum import to_bytes
-from pycaffe_ext.runs import linear_probe, pipeline
+from pycaffe_ext.runs import linear_probe
+from pycaffe_ext.runs.settings import Settings
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.scoring import collect
 
@@ -107,7 +108,7 @@ def test_the_random_weights_are_those_of_a_training_from_scratch(tmp_path, monke
     net.caffe, net.folder = Caffe(), tmp_path
     net.spec = replace(spec, train_source=str(tmp_path / "lmdb"), val_source=str(tmp_path / "lmdb"), batch_size=1)
     for seed in (1, 2):
-        net.settings = pipeline.Settings.of("polyp", "ft-fc8", seed=seed)
+        net.settings = Settings.of("polyp", "ft-fc8", seed=seed)
         (tmp_path / f"{seed}").mkdir()
         net.random_weights().rename(tmp_path / f"{seed}.caffemodel")
     first, second = (read_blobs(tmp_path / f"{seed}.caffemodel")["conv1"][0] for seed in (1, 2))

@@ -17,7 +17,7 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.runs.records import RunRecord, write_result, write_run
 from pycaffe_ext.runs.settings import Machine, TestSet
 from pycaffe_ext.studies import running, status
-from pycaffe_ext.studies.grid import Cell, Grid, check_distinct
+from pycaffe_ext.studies.grid import Cell, Grid, check_distinct, in_order
 from pycaffe_ext.studies.running import GUESS, Share, carry_out, run_all, shared
 from pycaffe_ext.studies.states import FAILED, FINISHED, RUNNING, STOPPED, Place
 
@@ -36,6 +36,16 @@ def test_every_run_is_carried_out_once_and_a_failed_one_stops_no_other(tmp_path)
     assert sorted(stubs.calls) == sorted(cell.settings.name() for cell in own.cells)
     assert said[1] == "[2/4] polyp-ft-fc7, FRACTION=1, seed 0: failed: training has diverged"
     assert "[4/4] polyp-ft-fc7, FRACTION=1, seed 1: finished in" in said[3]
+
+
+def test_the_shallowest_frozen_prefix_is_first_within_its_data_and_chains_follow_their_first_link():
+    schemes = ("lp-ft", "ft-fc8", "scratch", "ft-conv1", "ft-conv3")
+    mixed = [*grid((0, 1), schemes).cells, *grid((0,), ("ft-fc8", "ft-fc7"), fraction="1/2").cells]
+    found = [(cell.settings.scheme, cell.settings.seed, cell.settings.request.fraction) for cell in in_order(mixed)]
+    ordered = ["ft-conv1", "scratch", "ft-conv3", "ft-fc8", "lp-ft"]
+    assert found[:5] == [(scheme, 0, "1") for scheme in ordered]
+    assert found[5:10] == [(scheme, 1, "1") for scheme in ordered]
+    assert found[10:] == [("ft-fc7", 0, "1/2"), ("ft-fc8", 0, "1/2")]
 
 
 def test_a_repeat_runs_only_what_is_not_finished(tmp_path):

@@ -5,15 +5,19 @@ from __future__ import annotations
 from contextlib import nullcontext
 from pathlib import Path
 
+import deadly_layer
+import numpy as np
 import pytest
 import training_lab as lab
 
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.proto import read_blobs, read_net, write_text
 from pycaffe_ext.training import chain
 from pycaffe_ext.training.chain import ChainResult, Hooks, Link, Plan
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.fit import Validation
-from pycaffe_ext.training.resumes import disturbing, resume, text
+from pycaffe_ext.training.resumes import Resume, disturbing, resume, text
+from pycaffe_ext.training.score_model import from_train_val
 from pycaffe_ext.training.table import read_rows
 
 NAMES = ("1-last", "2-more", "3-all")
@@ -84,6 +88,69 @@ def test_an_interrupted_chain_goes_on_within_its_link(tmp_path):
     assert seen == [("link", 0), ("link", 1), ("resumed", 1, 10), ("link", 2)]
     assert found.rows == whole.rows and found.chosen == whole.chosen
     assert sum(str(links[0].solver) in call for call in lab.calls(tmp_path, "train")) == 1, "the first is not repeated"
+
+
+PASS = 200 // 20  # iterations in which the training records of `lab.write_net` are read once
+SECOND = 3  # snapshots of the second link
+
+
+def linear_probe(folder: Path, interval: int, armed: Path) -> tuple[list[Link], Validation]:
+    """Two links over the tiny net: its last layer for one interval, then all of it for SECOND, whose training is killed
+    in the second of them where the file `armed` is there."""
+    labels = lab.write_net(folder)
+    whole = (folder / "net.prototxt").read_text()
+    still = 'top: "conv1" param { lr_mult: 0 } param { lr_mult: 0 }\n  convolution_param'
+    texts = {
+        "1-last": whole.replace('top: "conv1"\n  convolution_param', still),
+        "2-all": whole + deadly_layer.LAYER.format(at=interval + interval // 2, armed=armed),
+    }
+    links = []
+    for (name, text_), count in zip(texts.items(), (1, SECOND), strict=True):
+        place = folder / "links" / name
+        place.mkdir(parents=True)
+        (place / "net.prototxt").write_text(text_)
+        links.append(Link(name, place, lab.write_solver(place, max_iter=count * interval, snapshot=interval)))
+    write_text(folder / "score.prototxt", from_train_val(read_net(folder / "net.prototxt"), folder / "val"))
+    return links, Validation(folder / "score.prototxt", len(labels), 8, "fc8_polyp", 2)
+
+
+def probe(folder: Path, chain_of: tuple[list[Link], Validation], seen: list[Resume]) -> ChainResult:
+    """Carry it out, or go on, with the embedded engine; `seen` gets what a run notes of going on."""
+    links, validation = chain_of
+    hooks = Hooks(
+        around=lambda number: nullcontext(),
+        progress=lambda number, row, best: None,
+        resumed=lambda number, start: seen.append(
+            resume(start.iteration if start else 0, start and start.state, "caffe", links[number].folder.name)
+        ),
+    )
+    return chain.fit_chain(Caffe(), folder, links, Plan(None, PASS, None), validation, hooks)
+
+
+@pytest.mark.parametrize("interval", [PASS, PASS - 3])
+def test_the_embedded_engine_killed_within_the_second_link_goes_on_within_it(tmp_path, interval):
+    """A resumed training reads from the first record on, as Caffe's does: where its snapshot was taken after whole
+    passes the end is that of an undisturbed chain, to the last bit; else it has as many iterations, and that is noted.
+    """
+    places, armed, seen = (tmp_path / "undisturbed", tmp_path / "killed"), tmp_path / "armed", list[Resume]()
+    for place in places:
+        place.mkdir()
+    whole, disturbed = (linear_probe(place, interval, armed) for place in places)
+    undisturbed = probe(places[0], whole, seen)
+    armed.touch()
+    with pytest.raises(UserError, match=f"ended before snapshot {2 * interval}"):
+        probe(places[1], disturbed, seen)
+    assert [row.iteration for row in read_rows(places[1] / "auc.csv")] == [interval, 2 * interval] and not seen
+    found = probe(places[1], disturbed, seen)
+    (noted,) = seen
+    assert (noted["iteration"], noted["link"]) == (interval, "2-all")
+    assert "at iteration" in text(seen) and "need not be what the seed gives undisturbed" in text(seen)
+    assert [row.iteration for row in found.rows] == [row.iteration for row in undisturbed.rows]
+    assert found.rows[:2] == undisturbed.rows[:2], "what came before the kill"
+    if interval == PASS:
+        assert found.rows == undisturbed.rows and found.chosen == undisturbed.chosen
+        ends = [read_blobs(one.links[1].weights) for one in (found, undisturbed)]
+        assert all(np.array_equal(a, b) for name in ends[0] for a, b in zip(*(e[name] for e in ends), strict=True))
 
 
 def test_a_repeat_of_a_finished_chain_calls_no_caffe(tmp_path):

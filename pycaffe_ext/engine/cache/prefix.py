@@ -1,17 +1,17 @@
 """The frozen prefix: layers below the first that learns, whose outputs for a record are computed once and read back.
 
-A layer belongs to it when it neither learns nor counts as a loss, when its forward pass treats each item of the batch
-by itself and gives the same values every time, and when everything that it reads comes from the prefix.  The values
-that other layers read of it, its boundary, are stored as one row for each record of the database (see
-engine.cache.rows), for as long as the prefix's weights and the database stay what they are.  A batch whose rows are
-all there is read back instead of computed, and the layers of the prefix do not run, the Data layer included.
+The values that other layers read of it, its boundary (see engine.cache.boundary), are stored as one row for each record
+of the database (see engine.cache.rows), for as long as the prefix's weights and the database stay what they are.  A
+batch whose rows are all there is read back instead of computed, and the layers of the prefix do not run, the Data layer
+included.  Where processes share rows, a batch is computed from the deepest shallower boundary of which it has been
+stored.
 """
 
 from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -20,174 +20,18 @@ import torch
 
 from pycaffe_ext import glog
 from pycaffe_ext.engine import devices
-from pycaffe_ext.engine.cache import content
+from pycaffe_ext.engine.cache import content, stored
+from pycaffe_ext.engine.cache.boundary import Boundary, find_boundary
 from pycaffe_ext.engine.cache.rows import Piece, Rows, available_memory, pieces
 from pycaffe_ext.engine.cache.shared import Shared, SharedRows
-from pycaffe_ext.engine.core.blob import Blob
+from pycaffe_ext.engine.cache.stored import Start
 from pycaffe_ext.engine.core.net import Net
-from pycaffe_ext.engine.layers import Layer
-from pycaffe_ext.engine.layers.data import DataLayer
 from pycaffe_ext.engine.solver.solver import Solver
-from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.sizes import size_text
 
-ITEM_BY_ITEM = frozenset(
-    (
-        "AbsVal",
-        "BNLL",
-        "BatchNorm",
-        "Bias",
-        "Clip",
-        "Concat",
-        "Convolution",
-        "Crop",
-        "Deconvolution",
-        "Dropout",
-        "ELU",
-        "Eltwise",
-        "Embed",
-        "Exp",
-        "Flatten",
-        "InnerProduct",
-        "LRN",
-        "Log",
-        "MVN",
-        "PReLU",
-        "Pooling",
-        "Power",
-        "ReLU",
-        "Reshape",
-        "SPP",
-        "Scale",
-        "Sigmoid",
-        "Silence",
-        "Slice",
-        "Softmax",
-        "Split",
-        "Swish",
-        "TanH",
-        "Threshold",
-        "Tile",
-    )
-)
-SAME_MEMORY = ("Flatten", "Reshape", "Split")
-AXES = ("axis", "concat_dim", "slice_dim")
 MEMORY_SHARE = 0.25  # of the available memory, where the user names no bound
 MOST_MEMORY = 0.5  # of the available memory, where the user does; what is beyond goes to a temporary file
 SAMPLES = 3  # batches computed before reading is compared with computing; the first of them warms up
-
-
-@dataclass
-class Boundary:
-    """Where a net's frozen prefix ends.
-
-    layers : indices of the layers of the prefix;  rest : of those that run in every pass
-    blobs : what is stored of each record;  sources : the Data layers, which all walk in step
-    """
-
-    layers: list[int]
-    rest: list[int]
-    blobs: list[Blob]
-    sources: list[DataLayer]
-
-    @property
-    def records(self) -> int:
-        return self.sources[0].records or 0
-
-    @property
-    def batch(self) -> int:
-        return self.sources[0].param.data_param.batch_size
-
-    @property
-    def row_bytes(self) -> int:
-        return sum(4 * blob.count // self.batch for blob in self.blobs)
-
-
-def find_boundary(net: Net, end: int | None = None) -> Boundary | None:
-    """The boundary of a net's frozen prefix; None if nothing below the layers that learn can be stored.
-
-    end : of a net that does not learn, the first layer that is taken for one that does.
-    """
-    sources = [layer for layer in net.layers if isinstance(layer, DataLayer) and layer.repeats and layer.records]
-    walks = {(source.records, source.param.data_param.batch_size) for source in sources}
-    if len(walks) != 1:
-        return None
-    last: dict[int, int] = {}  # id of a blob -> the layer that has written it last
-    layers: dict[int, None] = {}  # of the prefix, in their order
-    moving = {id(blob) for blob, rate in zip(net.learnable_params, net.params_lr, strict=True) if rate}
-    read: dict[int, int] = {}  # id of a boundary blob -> the layer of the prefix that wrote it
-    for i, layer in enumerate(net.layers):
-        inside = all(last[id(blob)] in layers for blob in net.bottoms[i])
-        fixed = _is_fixed(net, i, moving) if end is None else i < end and not any(layer.loss_weights)
-        if inside and fixed and (layer in sources or (net.bottoms[i] and _is_item_by_item(net, i))):
-            layers[i] = None
-        else:
-            read.update({id(blob): last[id(blob)] for blob in net.bottoms[i] if last[id(blob)] in layers})
-        last.update({id(blob): i for blob in net.tops[i]})
-    shown = (net.blobs[name] for name in net.outputs)
-    read.update({id(blob): last[id(blob)] for blob in shown if last[id(blob)] in layers})
-    computes = any(net.layers[i] not in sources and net.layers[i].type not in SAME_MEMORY for i in layers)
-    if not read or not computes or _memory_is_shared(net, list(layers)):
-        return None  # Data alone is read ahead anyway, and its rows would be large
-    return _without_splits(net, list(layers), read, sources)
-
-
-def _is_fixed(net: Net, i: int, moving: set[int]) -> bool:
-    """Whether a layer has neither parameters that move (`moving`: ids of their blobs) nor a part in the loss."""
-    layer = net.layers[i]
-    own = {id(getattr(blob, "owner", blob)) for blob in layer.blobs}
-    return not (net.needs_backward(i) or any(layer.loss_weights) or own & moving)
-
-
-def _is_item_by_item(net: Net, i: int) -> bool:
-    layer, items = net.layers[i], net.bottoms[i][0].shape[:1]
-    blobs = [*net.bottoms[i], *net.tops[i]]
-    if layer.type not in ITEM_BY_ITEM or _varies(layer) or any(blob.shape[:1] != items for blob in blobs):
-        return False
-    settings = [value for kind, value in layer.param.ListFields() if kind.message_type and not kind.is_repeated]
-    axes = [getattr(value, name) for value in settings for name in AXES if hasattr(value, name)]
-    return layer.type == "Reshape" or all(axis % max(1, len(blobs[0].shape)) for axis in axes)
-
-
-def _varies(layer: Layer) -> bool:
-    """Whether a forward pass draws random numbers or changes a state."""
-    if layer.type == "Dropout":
-        return layer.training and layer.param.dropout_param.dropout_ratio > 0
-    if layer.type == "BatchNorm":
-        param = layer.param.batch_norm_param
-        return not (param.use_global_stats if param.HasField("use_global_stats") else not layer.training)
-    if layer.type == "SPP":
-        return layer.param.spp_param.pool == caffe_pb2.SPPParameter.STOCHASTIC
-    return layer.type == "Pooling" and layer.param.pooling_param.pool == caffe_pb2.PoolingParameter.STOCHASTIC
-
-
-def _memory_is_shared(net: Net, layers: list[int]) -> bool:
-    """Whether a layer above the prefix writes in place to memory that layers of the prefix share."""
-    written = {id(blob) for i in _others(net, layers) for blob in net.tops[i] if blob in net.bottoms[i]}
-    sharing = (i for i in layers if net.layers[i].type in SAME_MEMORY)
-    return any(id(blob) in written for i in sharing for blob in [*net.bottoms[i], *net.tops[i]])
-
-
-def _others(net: Net, layers: list[int]) -> list[int]:
-    """The layers outside `layers`, in their order."""
-    return sorted(set(range(len(net.layers))) - set(layers))
-
-
-def _without_splits(net: Net, layers: list[int], read: dict[int, int], sources: list[DataLayer]) -> Boundary:
-    """Store what a Split copies instead of its copies, and run it in every pass: it only binds memory."""
-    writers: dict[int, list[int]] = {}  # id of a blob -> the layers of the prefix that write it, in their order
-    for i in layers:
-        for blob in net.tops[i]:
-            writers.setdefault(id(blob), []).append(i)
-    rest = _others(net, layers)
-    for i in reversed(layers):
-        if net.layers[i].type == "Split" and any(read.get(id(blob)) == i for blob in net.tops[i]):
-            read = {key: writer for key, writer in read.items() if writer != i}
-            bottom = net.bottoms[i][0]
-            read[id(bottom)] = max(j for j in writers[id(bottom)] if j < i)
-            rest.append(i)
-    made = {id(blob): blob for i in layers for blob in net.tops[i]}
-    return Boundary(layers, sorted(rest), [made[key] for key in read], sources)
 
 
 @dataclass
@@ -212,23 +56,30 @@ class FrozenPrefix:
         self._name, self._boundary, self._shared = name, boundary, shared
         self._shapes = [blob.shape for blob in boundary.blobs]
         self._tiers = [_Tier(rows) for rows in tiers]
+        self._start: Start | None = None
         self._versions: list[object] | None = None
         self._weights: list[torch.Tensor] = []
         self._digest = b""
 
     def advance(self, net: Net) -> Iterator[int]:
         """Make the boundary that of the next batch; yields the layers that are still to run, in their order."""
-        boundary = self._boundary
-        now = pieces(boundary.sources[0].position, boundary.batch, boundary.records)
         self._check(net)
+        now = self._batch()
         if all(self._holder(piece) for piece in now):
             self._read(now)
-            for source in boundary.sources:
-                source.skip()
+            self._skip()
         else:
             seconds = self._compute(net)
             self._keep(net, now, seconds)
-        yield from boundary.rest
+        yield from self._boundary.rest
+
+    def _batch(self) -> list[Piece]:
+        """The batch that comes next."""
+        return pieces(self._boundary.sources[0].position, self._boundary.batch, self._boundary.records)
+
+    def _skip(self) -> None:
+        for source in self._boundary.sources:
+            source.skip()
 
     def _check(self, net: Net) -> None:
         """Forget the rows if the prefix's weights, or the database, are not those that they were computed with."""
@@ -251,29 +102,45 @@ class FrozenPrefix:
         private = [tier for tier in self._tiers if not isinstance(tier.rows, SharedRows)]
         for tier in private:
             tier.rows.forget()
-        self._tiers = private
-        if self._shared and (rows := open_rows(self._shared, net, self._boundary)):
-            self._tiers = [_Tier(rows, chosen=rows.pays)]
+        self._tiers, self._start = private, None
+        if self._shared:
+            computed = content.layer_digests(net, self._boundary.layers)
+            rows = stored.open_rows(self._shared, net, self._boundary, computed)
+            if rows:
+                self._tiers = [_Tier(rows, chosen=rows.pays)]
+            if not (rows and rows.full):
+                self._start = stored.find_start(self._shared, net, self._boundary, computed)
+                self._log_start()
+
+    def _log_start(self) -> None:
+        if self._start:
+            first, whole = len(self._start.boundary.layers), len(self._boundary.layers)
+            glog.info(
+                "data_layer.cpp:101",
+                f"Frozen prefix of {self._name} ({whole} layers): begins with what is stored of its first {first}",
+            )
 
     def _holder(self, piece: Piece) -> Rows | None:
         """The rows that hold all of a piece, if reading them pays."""
         return next((tier.rows for tier in self._tiers if tier.chosen and tier.rows.kept(piece)), None)
 
     def _read(self, now: list[Piece], rows: Rows | None = None) -> None:
-        boundary = self._boundary
-        for blob in boundary.blobs:
-            blob.data = torch.empty((boundary.batch, *blob.shape[1:]), device=blob.device)
-        values = [blob.data for blob in boundary.blobs]
-        for piece in now:
-            holder = rows or self._holder(piece)
-            assert holder is not None, "a batch is read where its rows are kept"
-            holder.read(piece, values)
+        _read(self._boundary, now, (lambda _: rows) if rows else self._holder)
 
     def _compute(self, net: Net) -> float:
-        start = self._clock()
-        for i in self._boundary.layers:
+        began = self._clock()
+        for i in self._begin():
             net.run_layer(i)
-        return self._clock() - start
+        return self._clock() - began
+
+    def _begin(self) -> list[int]:
+        """Read what a shallower prefix has stored of the next batch; the layers of this one that are left."""
+        start, now = self._start, self._batch()
+        if start is None or not all(map(start.rows.kept, now)):
+            return self._boundary.layers
+        _read(start.boundary, now, lambda _: start.rows)
+        self._skip()
+        return start.left
 
     def _clock(self) -> float:
         """The time at which the device has done all that it was given; nothing is waited for once all is chosen."""
@@ -330,6 +197,17 @@ class FrozenPrefix:
         )
 
 
+def _read(boundary: Boundary, now: list[Piece], holder: Callable[[Piece], Rows | None]) -> None:
+    """Fill a boundary's blobs with rows.   holder : piece -> where it is kept."""
+    for blob in boundary.blobs:
+        blob.data = torch.empty((boundary.batch, *blob.shape[1:]), device=blob.device)
+    values = [blob.data for blob in boundary.blobs]
+    for piece in now:
+        rows = holder(piece)
+        assert rows is not None, "a batch is read where its rows are kept"
+        rows.read(piece, values)
+
+
 def attach(solver: Solver, cache_gb: float | None, cache_dir: str = "") -> None:
     """Have the solver's nets keep what their frozen prefixes compute, in `cache_gb` GB together.
 
@@ -362,36 +240,13 @@ def attach_stored(net: Net, cache_gb: float | None, cache_dir: str) -> None:
     shared = None if cache_gb == 0 else _shared(cache_dir, _bounds(cache_gb)[0], net)
     if shared is None or not shared.place.is_dir():
         return
-    longest = find_boundary(net, len(net.layers))
-    computed = content.layer_digests(net, longest.layers) if longest else {}
-    for end in range(len(net.layers), 0, -1):
-        boundary = find_boundary(net, end)
-        if boundary and shared.has(_function(boundary, content.blob_digests(net, boundary.layers, computed))):
-            net.planner = FrozenPrefix("the net", boundary, [], shared)
-            return
+    if boundary := stored.longest(shared, net):
+        net.planner = FrozenPrefix("the net", boundary, [], shared)
 
 
 def _shared(cache_dir: str, bound: int, net: Net) -> Shared | None:
     """The folder that is shared, None without one; a GPU reads pinned memory, which each process has for itself."""
     return Shared(Path(cache_dir), bound) if cache_dir and net.device.type == "cpu" else None
-
-
-def open_rows(shared: Shared, net: Net, boundary: Boundary) -> SharedRows | None:
-    """The shared rows of a boundary with its present weights; None if there is no room."""
-    source = boundary.sources[0]
-    if len(boundary.sources) > 1 or source.param.data_param.backend != caffe_pb2.DataParameter.LMDB:
-        return None
-    computed = content.layer_digests(net, boundary.layers)
-    digests = content.blob_digests(net, boundary.layers, computed)
-    order = sorted(range(len(boundary.blobs)), key=lambda i: digests[id(boundary.blobs[i])])
-    shapes = [blob.shape[1:] for blob in boundary.blobs]
-    return shared.open(_function(boundary, digests), source, boundary.records, shapes, order)
-
-
-def _function(boundary: Boundary, digests: Mapping[int, bytes]) -> bytes:
-    """The digest of what the boundary's blobs are."""
-    parts = sorted(digests[id(blob)] for blob in boundary.blobs)
-    return hashlib.blake2b(b"".join(parts), digest_size=content.SIZE).digest()
 
 
 def _bounds(cache_gb: float | None) -> tuple[int, int]:

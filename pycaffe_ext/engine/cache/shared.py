@@ -42,16 +42,19 @@ class SharedRows(Rows):
     """Rows in a file that has a name.  What is there already is not written again, as others may be reading it.
 
     shapes : of the blobs, as this net has them.   order : their numbers in the file's order, which all nets agree on.
-    Raises OSError without space, or where the file cannot be locked.
+    make : the file, where it is not there.
+    Raises OSError without space, without a file that may not be made, or where the file cannot be locked.
     """
 
-    def __init__(self, path: Path, count: int, shapes: Sequence[tuple[int, ...]], order: Sequence[int]) -> None:
+    def __init__(
+        self, path: Path, count: int, shapes: Sequence[tuple[int, ...]], order: Sequence[int], make: bool = True
+    ) -> None:
         self.first, self.count, self._order = 0, count, order
         shapes = [shapes[i] for i in order]
         sizes = [math.prod(shape) for shape in shapes]
         self.bytes = 4 * count * sum(sizes)
         self._pinned = False
-        self._file = _opened(path, self.bytes + count + 1)
+        self._file = _opened(path, self.bytes + count + 1, make)
         self._map = mmap.mmap(self._file.fileno(), self.bytes + count + 1)
         self._memory = torch.frombuffer(self._map, dtype=torch.float32, count=self.bytes // 4)
         parts = self._memory.split([count * size for size in sizes])
@@ -67,6 +70,10 @@ class SharedRows(Rows):
     def pays(self) -> bool:
         """Whether a process has measured that reading pays; where one has not, the next measures again."""
         return bool(self._verdict[0])
+
+    @property
+    def full(self) -> bool:
+        return bool(self._kept.all())
 
     def confirm(self) -> None:
         self._verdict[0] = True
@@ -101,20 +108,28 @@ class Shared:
         return (self.place / function.hex()).is_dir()
 
     def open(
-        self, function: bytes, source: DataLayer, count: int, shapes: Sequence[tuple[int, ...]], order: Sequence[int]
+        self,
+        function: bytes,
+        source: DataLayer,
+        count: int,
+        shapes: Sequence[tuple[int, ...]],
+        order: Sequence[int],
+        make: bool = True,
     ) -> SharedRows | None:
         """The rows of a boundary for all `count` records of an LMDB; None if they are too many, or the disk is full.
 
-        shapes, order : see SharedRows.
+        shapes, order, make : see SharedRows; where rows may not be made and are not there, None.
         """
         batch = source.param.data_param.batch_size
         size = 4 * count * sum(map(math.prod, shapes)) + count + 1
         path = self.place / function.hex() / f"{self._records(source)}-{batch}{SUFFIX}"
         try:
-            if not path.exists() and not self._make_room(size):
+            if not path.exists() and not (make and self._make_room(size)):
                 return None
             path.parent.mkdir(parents=True, exist_ok=True)
-            return SharedRows(path, count, shapes, order)
+            return SharedRows(path, count, shapes, order, make)
+        except FileNotFoundError:
+            return None  # deleted meanwhile
         except OSError as error:
             glog.warning("data_layer.cpp:102", f"Frozen prefix: nothing is shared in {self.folder}: {error}")
             return None
@@ -161,10 +176,10 @@ def _key() -> str:
     return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
 
 
-def _opened(path: Path, size: int) -> BufferedRandom:
-    """The file, of that size, locked against deletion; made whole where it is not there."""
+def _opened(path: Path, size: int, make: bool) -> BufferedRandom:
+    """The file, of that size, locked against deletion; made whole where it is not there and may be."""
     while True:
-        if not path.exists():
+        if make and not path.exists():
             _make(path, size)
         file = path.open("r+b")
         fcntl.flock(file, fcntl.LOCK_SH)

@@ -22,7 +22,9 @@ from solver_lab import (
 )
 
 from pycaffe_ext.engine.cache import prefix, rows
+from pycaffe_ext.engine.cache.boundary import find_boundary
 from pycaffe_ext.engine.core.net import Net
+from pycaffe_ext.engine.layers.data import DataLayer
 from pycaffe_ext.engine.solver.solver import Solver
 from pycaffe_ext.proto import caffe_pb2, parse
 
@@ -94,7 +96,7 @@ def reading_pays(monkeypatch):
 
 def boundary(layers: list[str], transform: str = "", phase: int = caffe_pb2.TRAIN, extra: str = "") -> set[str] | None:
     net = Net(parse(extra + net_text(layers, transform), caffe_pb2.NetParameter()), phase)
-    found = prefix.find_boundary(net)
+    found = find_boundary(net)
     return None if found is None else {name for name, blob in net.blobs.items() if blob in found.blobs}
 
 
@@ -309,7 +311,7 @@ def test_rows_do_not_outlive_the_records_they_came_from(database, reading_pays, 
     made.net.before_forward.append(ran.append)
     made.step(1)
     assert 0 not in ran
-    monkeypatch.setattr(prefix.DataLayer, "state", property(lambda layer: ("another transaction",)))
+    monkeypatch.setattr(DataLayer, "state", property(lambda layer: ("another transaction",)))
     made.step(1)
     assert 0 in ran
 

@@ -189,6 +189,113 @@ def test_each_depth_has_its_boundary_and_scoring_takes_the_longest(folder, compu
     assert computed == (["f2", "fc"] if deeper else ["fc"]) * 3
 
 
+def test_another_seed_of_the_same_records_and_donor_finds_the_rows(folder, computed):
+    train(folder, "--cache_gb=1", "--cache_dir=shared")
+    solver = folder / "solver.prototxt"
+    solver.write_text(solver.read_text().replace("random_seed: 5", "random_seed: 6"))
+    private = train(folder, "--cache_gb=1")
+    computed.clear()
+    assert_equal(train(folder, "--cache_gb=1", "--cache_dir=shared"), private)
+    assert not {"c1", "f2", "data"} & set(computed) and len(files(folder)) == 2
+
+
+def deepen(folder: Path, **params: str) -> None:
+    """Let the net of the trainings that follow learn other layers."""
+    (folder / "net.prototxt").write_text(training(**params))
+
+
+def test_a_deeper_prefix_starts_from_the_rows_of_a_shallower_one(folder, computed):
+    """Training and validation nets alike, from the first batch on; the pixels are not read."""
+    private = train(folder, "--cache_gb=1")
+    deepen(folder, f2="")
+    train(folder, "--cache_gb=1", "--cache_dir=shared")
+    deepen(folder)
+    computed.clear()
+    log = run_ours(
+        folder, "train", "--solver=solver.prototxt", "--weights=donor.caffemodel", "--cache_gb=1", "--cache_dir=shared"
+    )
+    assert log.count("begins with what is stored of its first") == 2
+    assert_equal(read_blobs(folder / "snap_iter_12.caffemodel"), private)
+    assert not {"c1", "relu1", "data"} & set(computed)
+    assert computed.count("f2") == 4 + 3, "a pass over each database"
+    assert len(files(folder)) == 4, "nothing is stored that was not before"
+    computed.clear()
+    assert_equal(train(folder, "--cache_gb=1", "--cache_dir=shared"), private)
+    assert "f2" not in computed
+
+
+def test_the_other_order_of_depths_gives_the_same(folder, computed):
+    deepen(folder, f2="")
+    private = train(folder, "--cache_gb=1")
+    deepen(folder)
+    train(folder, "--cache_gb=1", "--cache_dir=shared")
+    deepen(folder, f2="")
+    computed.clear()
+    assert_equal(train(folder, "--cache_gb=1", "--cache_dir=shared"), private)
+    assert "c1" in computed, "nothing shallower is there"
+
+
+def test_scoring_other_records_starts_from_what_a_shallower_scheme_has_scored(folder, computed):
+    """Test samples: the snapshot of each depth reads what the one before has stored."""
+    deepen(folder, f2="")
+    train(folder, "--cache_gb=1", "--cache_dir=shared")
+    shutil.move(folder / "snap_iter_12.caffemodel", folder / "shallow.caffemodel")
+    deepen(folder)
+    train(folder, "--cache_gb=1", "--cache_dir=shared")
+    shutil.rmtree(folder / "val")
+    write_lmdb(folder / "val", *images(10, seed=8))
+    score(folder, "--cache_gb=1", "--cache_dir=shared", weights="shallow.caffemodel")
+    plain = score(folder)
+    computed.clear()
+    assert score(folder, "--cache_gb=1", "--cache_dir=shared") == plain
+    assert "c1" not in computed and computed.count("f2") == 3
+
+
+def test_shallower_rows_with_a_gap_are_read_as_far_as_they_go(folder, computed):
+    deepen(folder, f2="")
+    train(folder, "--cache_gb=1", "--cache_dir=shared")
+    for file in files(folder):
+        rows, count = {25 * 677 + 1: (25 * 676, 25), 10 * 677 + 1: (10 * 676, 10)}[file.stat().st_size]
+        content = file.read_bytes()
+        file.write_bytes(content[:rows] + b"\1" * (count // 2) + bytes(count - count // 2) + content[-1:])
+    deepen(folder)
+    private = train(folder, "--cache_gb=1")
+    computed.clear()
+    assert_equal(train(folder, "--cache_gb=1", "--cache_dir=shared"), private)
+    assert 0 < computed.count("c1") < computed.count("f2")
+
+
+@pytest.mark.parametrize("cause", ["other weights", "reading does not pay"])
+def test_where_shallower_rows_cannot_help_the_pixels_are_read(folder, computed, monkeypatch, cause):
+    deepen(folder, f2="")
+    train(folder, "--cache_gb=1", "--cache_dir=shared")
+    deepen(folder)
+    if cause == "other weights":
+        solver = folder / "solver.prototxt"
+        solver.write_text(solver.read_text().replace("random_seed: 5", "random_seed: 6"))
+        run_ours(folder, "train", "--solver=solver.prototxt", "--cache_gb=0")  # from the fillers
+        shutil.copy(folder / "snap_iter_12.caffemodel", folder / "donor.caffemodel")
+    else:
+        monkeypatch.setattr(shared.SharedRows, "pays", False)
+    private = train(folder, "--cache_gb=1")
+    computed.clear()
+    assert_equal(train(folder, "--cache_gb=1", "--cache_dir=shared"), private)
+    assert "c1" in computed
+
+
+def test_without_room_in_the_folder_a_prefix_starts_from_shallower_rows_too(folder, computed, monkeypatch):
+    """Its own rows are then in the memory of the process."""
+    deepen(folder, f2="")
+    train(folder, "--cache_gb=1", "--cache_dir=shared")
+    deepen(folder)
+    private = train(folder, "--cache_gb=1")
+    monkeypatch.setattr(shared.Shared, "_make_room", lambda *_: False)
+    computed.clear()
+    assert_equal(train(folder, "--cache_gb=1", "--cache_dir=shared"), private)
+    assert "c1" not in computed and computed.count("f2") == 4 + 3
+    assert len(files(folder)) == 2
+
+
 def test_rows_that_a_killed_process_had_not_finished_are_computed(folder, computed):
     plain = train(folder, "--cache_gb=1", "--cache_dir=shared")
     for file in files(folder):  # a byte a record, and one for the verdict, lie behind the rows

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pycaffe_ext import caffe, proto
-from pycaffe_ext.engine.cache.prefix import find_boundary
+from pycaffe_ext.engine.cache.boundary import find_boundary
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.engine.core.net_log import build_net
 from pycaffe_ext.engine.solver.solver import Solver
