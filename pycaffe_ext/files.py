@@ -20,14 +20,16 @@ TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newli
 
 
 @contextmanager
-def writing(path: str | os.PathLike[str], mode: str = "w") -> Iterator[IO[Any]]:
+def writing(path: str | os.PathLike[str], mode: str = "w", sweep: bool = True) -> Iterator[IO[Any]]:
     """Open a temporary file beside `path`; rename it to `path` on success, remove it on any error.
 
-    What killed processes have left in that folder is removed first, see `parts`.
+    What killed processes have left in that folder is removed first, see `parts`.   sweep : False leaves it, for a
+    folder of so many files that its writer lists them once and not at each file
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    parts.sweep(path.parent)
+    if sweep:
+        parts.sweep(path.parent)
     with parts.claimed(path) as place:
         with place.part.open(mode, **({} if "b" in mode else TEXT)) as file:
             yield file
@@ -74,10 +76,13 @@ def digest(path: str | os.PathLike[str], algorithm: str = "sha256") -> str:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
-def write_json(path: str | os.PathLike[str], content: Any) -> None:
-    """Write JSON with a stable layout; NaN and infinity are refused (ValueError), they are not JSON."""
+def write_json(path: str | os.PathLike[str], content: Any, sweep: bool = True) -> None:
+    """Write JSON with a stable layout; NaN and infinity are refused (ValueError), they are not JSON.
+
+    sweep : as in `writing`
+    """
     text = json.dumps(content, indent=2, allow_nan=False)
-    with writing(path) as file:
+    with writing(path, sweep=sweep) as file:
         file.write(text + "\n")
 
 

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from pycaffe_ext.studies import cluster, plan, running, status, tidy
     from pycaffe_ext.studies.grid import in_order
     from pycaffe_ext.studies.rates import Rates
-    from pycaffe_ext.studies.states import FAILED
+    from pycaffe_ext.studies.states import FAILED, sweep
 
     grid, runs = study_file.read(options["study"]), Path(options["runs"])
     machine, workers = Machine(**machine_options(options)), options["workers"]
@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"study {grid.name}: {len(grid.cells)} runs, {len(grid.cells) - len(todo)} finished", flush=True)
     for line in plan.missing(todo, runs):
         print(f"missing: {line}", flush=True)
+    sweep(grid.folder(runs))
     make = partial(running.job, grid, runs, words.run_words)
     say = partial(print, flush=True)
     if address:

@@ -56,6 +56,11 @@ class SignTest(NamedTuple):
     def decided(self) -> int:
         return self.sooner + self.later
 
+    @property
+    def above(self) -> bool:
+        """Whether the evidence, such as it is, is for the first."""
+        return self.sooner > self.later
+
     def share(self, confidence: float = 0.95) -> Interval:
         """Exact interval of the share of decided pairs in which the first is sooner."""
         return clopper_pearson(self.sooner, self.decided, confidence)

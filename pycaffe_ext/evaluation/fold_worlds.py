@@ -39,30 +39,36 @@ class FoldWorld:
 
 def draw(world: FoldWorld, rng: np.random.Generator) -> tuple[np.ndarray, list[Trial]]:
     """(trials,) difference of the two AUCs in each fold of each seed, and which these are."""
+    found, trials = areas(world, rng)
+    return found[:, 0] - found[:, 1], trials
+
+
+def areas(world: FoldWorld, rng: np.random.Generator, learners: int = 2) -> tuple[np.ndarray, list[Trial]]:
+    """(trials, learners) AUCs in each fold of each seed, and which these are; the second learner has the handicap."""
     label = np.tile(np.arange(world.cases) % 2, (world.groups, 1))
-    shape = world.groups, world.cases, 2, world.features
-    useful = np.ones((2, world.features))
+    shape = world.groups, world.cases, learners, world.features
+    useful = np.ones((learners, world.features))
     useful[1, : round(world.handicap * world.features)] = 0
     cases = rng.normal(size=shape) + world.spread * rng.normal(size=(world.groups, 1, *shape[2:]))
     cases += label[:, :, None, None] * useful / sqrt(world.features)
-    differences, trials, cut = [], [], rng.permutation(world.groups) % world.folds
+    found, trials, cut = [], [], rng.permutation(world.groups) % world.folds
     for seed in range(world.seeds):
         fold = cut if world.same else rng.permutation(world.groups) % world.folds
         for number in range(world.folds):
-            differences.append(_difference(world, cases, label, fold == number, rng))
+            found.append(_areas(world, cases, label, fold == number, rng))
             trials.append(Trial(seed, 0 if world.same else seed, number + 1, world.folds))
-    return np.array(differences), trials
+    return np.array(found), trials
 
 
-def _difference(
+def _areas(
     world: FoldWorld, cases: np.ndarray, label: np.ndarray, test: np.ndarray, rng: np.random.Generator
-) -> float:
-    x, y = cases[~test].reshape(-1, 2, world.features), label[~test].ravel()
-    direction = x[y == 1].mean(axis=0) - x[y == 0].mean(axis=0)  # (2, features)
+) -> list[float]:
+    learners = cases.shape[2]
+    x, y = cases[~test].reshape(-1, learners, world.features), label[~test].ravel()
+    direction = x[y == 1].mean(axis=0) - x[y == 0].mean(axis=0)  # (learners, features)
     size = np.linalg.norm(direction, axis=1, keepdims=True) / sqrt(world.features)
     scores = np.einsum("gcnf,nf->gcn", cases[test], direction + world.luck * size * rng.normal(size=direction.shape))
-    areas = [roc.auc(label[test].ravel(), scores[..., net].ravel()) for net in range(2)]
-    return areas[0] - areas[1]
+    return [roc.auc(label[test].ravel(), scores[..., net].ravel()) for net in range(learners)]
 
 
 def shown(world: FoldWorld, studies: int, seed: int = 0, level: float = 0.05) -> dict[str, float]:

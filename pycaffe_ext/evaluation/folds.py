@@ -23,7 +23,7 @@ validation, which divides 1 / k by the seeds and counts seeds * k - 1 degrees of
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -55,14 +55,41 @@ def fold_mean(values: np.ndarray, trials: Iterable[int]) -> FoldMean:
     values : (trials,)        trials : the fold of a seed that each value is of
     Raises UserError if no seed has all its folds, and where all folds have the same value.
     """
-    table, shared = arranged(values, trials)
-    seeds, folds = table.shape
+    found = fold_means(np.asarray(values)[:, None], list(trials))
+    if (within := float(found.within[0, 0])) < 1e-24:
+        raise UserError(f"all {found.folds} folds give the same value: how it varies is unknown")
+    variance = within * found.factor
+    return FoldMean(float(found.mean[0]), variance, found.freedom, within, found.seeds, found.folds)
+
+
+class FoldMeans(NamedTuple):
+    """Several figures of the same folds, so that any sum of them has the mean and the variance of `fold_mean`.
+
+    mean : (figures,)        within : (figures, figures) covariance between the folds of a seed, with `freedom`
+    """
+
+    mean: np.ndarray
+    within: np.ndarray
+    freedom: int
+    seeds: int
+    folds: int
+
+    @property
+    def factor(self) -> float:
+        """Times `within` is the covariance of the means."""
+        return 1 / self.folds + 1 / (self.folds - 1)
+
+
+def fold_means(values: np.ndarray, trials: Sequence[int]) -> FoldMeans:
+    """values : (trials, figures)        Raises UserError if no seed has all its folds."""
+    tables = [arranged(column, trials) for column in values.T]
+    table, shared = np.stack([own for own, _ in tables], axis=-1), tables[0][1]
+    seeds, folds = table.shape[:2]
     used = table.mean(axis=0, keepdims=True) if shared else table
-    within = float(used.var(axis=1, ddof=1).mean())
-    if within < 1e-24:
-        raise UserError(f"all {folds} folds give the same value: how it varies is unknown")
-    variance = within * (1 / folds + 1 / (folds - 1))
-    return FoldMean(float(table.mean()), variance, len(used) * (folds - 1), within, seeds, folds)
+    deviation = used - used.mean(axis=1, keepdims=True)
+    freedom = len(used) * (folds - 1)
+    within = np.einsum("sfa,sfb->ab", deviation, deviation) / freedom
+    return FoldMeans(table.mean(axis=(0, 1)), within, freedom, seeds, folds)
 
 
 def arranged(values: np.ndarray, trials: Iterable[int]) -> tuple[np.ndarray, bool]:

@@ -31,10 +31,6 @@ class StudyFigures:
     mean: Figure
     auc: Figure
 
-    def chosen(self, schemes: Sequence[str]) -> np.ndarray:
-        """(schemes,) bool, which of all schemes these are"""
-        return np.isin(self.schemes, list(schemes))
-
     @property
     def rates(self) -> tuple[float, ...]:
         return tuple(self.sensitivity)

@@ -1,9 +1,13 @@
-"""What the paper says of polyps (section 6.A, discussion), tested on a study.
+"""What the paper says of tuning at one amount of data (section 6.A, discussion), tested on a study.
 
 Each claim is one contrast of a figure, fixed here before any result, and is tested over seeds and groups by
 `evaluation.contrasts`; "every ..." claims are intersection-union tests, "as good as ..." is non-inferiority with a
 margin, and convergence a sign test over seeds.  The p values of all claims are adjusted together by Holm's method, and
 a verdict goes by the adjusted p alone.
+
+Polyps and emboli are judged by sensitivities and by the AUC of candidates; other applications by one figure of merit,
+which then stands for both.  The claims have the numbers of the paper's summary: 1 is about deep tuning and training
+from scratch, 4 about convergence, 5 about the depths and the hand-crafted baseline.
 
 A claim never mixes nets of different architectures, widths or donors: each such set of nets, a `family`, has claims
 of its own.  Other nets than AlexNet have other stages: their depths are called shallow, moderate and deep at the same
@@ -23,14 +27,13 @@ from pycaffe_ext.evaluation.contrasts import (
     LEVEL,
     Figure,
     Test,
-    Verdict,
     contrast_test,
     every_test,
     mean_difference,
     rise,
-    verdict,
 )
 from pycaffe_ext.evaluation.convergence import Course, SignTest, converged, least_pairs, sign_test
+from pycaffe_ext.evaluation.findings.model import Finding, Merit
 from pycaffe_ext.evaluation.folds import in_folds
 from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS
 from pycaffe_ext.evaluation.margins import MARGINS, Margins
@@ -45,50 +48,6 @@ LEAST_DEPTHS = 5  # for a claim about growth
 
 class Untested(UserError):
     """Why a claim was not tested."""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A sentence of the paper and what became of it here.
-
-    contrast, figure : what is compared with what, and by which figure of merit
-    test : of the contrast, or of convergence; None where nothing was tested, and `reason` says why
-    margin : of non-inferiority, None for other claims        p_holm : adjusted over all claims tested
-    tested : how many these are
-    """
-
-    statement: str
-    contrast: str
-    figure: str
-    test: Test | SignTest | None = None
-    reason: str = ""
-    margin: float | None = None
-    p_holm: float | None = None
-    tested: int = 0
-
-    @property
-    def p(self) -> float | None:
-        return self.test.p if self.test else None
-
-    @property
-    def verdict(self) -> Verdict:
-        if self.test is None or self.p_holm is None:
-            return Verdict.NOT_TESTED
-        return verdict(above(self.test), self.p_holm, self.margin is not None)
-
-    @property
-    def smallest(self) -> float | None:
-        """The smallest difference that this study shows with a chance of 80 %, whatever becomes of the other claims.
-
-        At a level of 0.05 divided by the number of claims, which is what Holm's method asks of the first.
-        None for convergence and where nothing was tested.
-        """
-        return self.test.estimate.smallest(LEVEL / self.tested) if isinstance(self.test, Test) else None
-
-
-def above(test: Test | SignTest) -> bool:
-    """Whether the evidence, such as it is, is for the claim."""
-    return test.above if isinstance(test, Test) else test.sooner > test.later
 
 
 class Method(NamedTuple):
@@ -170,16 +129,69 @@ def _family_name(key: tuple[str, str, str], keys: Sequence[tuple[str, str, str]]
     return f"{key[0]}{width}{donor}"
 
 
+class Measure(NamedTuple):
+    """A figure of merit by which claims are tested.   title : what it is called.   margin : of non-inferiority, in its
+    unit.   at : what a statement about it adds, " at 0.5 false positives a frame" """
+
+    figure: Figure
+    title: str
+    margin: float
+    at: str = ""
+
+
+@dataclass(frozen=True)
+class Measures:
+    """By what the claims on a study are tested.
+
+    schemes : of the columns of every figure.   overall : what most claims go by
+    strict : for claims about few false positives.   area : for the AUC; the three are one where there is one figure
+    groups : which ones carry the figures, " with polyps"; "" for all.   detector : what statements call the baseline
+    """
+
+    schemes: tuple[str, ...]
+    overall: Measure
+    strict: Measure
+    area: Measure
+    groups: str = ""
+    detector: str = "baseline"
+
+    def chosen(self, schemes: Sequence[str]) -> np.ndarray:
+        """(schemes,) bool, which of all schemes these are"""
+        return np.isin(self.schemes, list(schemes))
+
+    @property
+    def single(self) -> bool:
+        return self.area is self.overall
+
+
+def of_curves(figures: StudyFigures, margins: Margins = MARGINS, words: Words = POLYPS) -> Measures:
+    """Sensitivities and the AUC of candidates, where lesions are detected."""
+    rates, rate = ", ".join(f"{rate:g}" for rate in figures.rates), min(figures.rates)
+    title, at = f"sensitivity by {words.target}", f" at {rate:g} false positives a {words.item}"
+    return Measures(
+        figures.schemes,
+        Measure(figures.mean, f"{title}, mean at {rates} false positives a {words.item}", margins.sensitivity),
+        Measure(figures.sensitivity[rate], title + at, margins.sensitivity, at),
+        Measure(figures.auc, "AUC of candidates", margins.auc, ", by AUC"),
+        f" with {words.target}s",
+        "detector",
+    )
+
+
+def of_merit(schemes: Sequence[str], figure: Figure, merit: Merit) -> Measures:
+    """The one figure of an application; columns as in `schemes`."""
+    only = Measure(figure, merit.name, merit.margin)
+    return Measures(tuple(schemes), only, only, only)
+
+
 @dataclass(frozen=True)
 class Family:
     """What the claims about one family are made from; see `claims`."""
 
     methods: Sequence[Method]
-    detector: str
-    figures: StudyFigures
+    baseline: str
+    measures: Measures
     courses: Mapping[str, Mapping[int, Course]]
-    margins: Margins
-    words: Words
     who: Roles = field(init=False)
 
     def __post_init__(self) -> None:
@@ -188,151 +200,164 @@ class Family:
 
 def claims(
     methods: Sequence[Method],
-    detector: str,
-    figures: StudyFigures,
+    baseline: str,
+    measures: Measures,
     courses: Mapping[str, Mapping[int, Course]],
-    margins: Margins = MARGINS,
-    words: Words = POLYPS,
-) -> list[Claim]:
+    one_each: bool = False,
+) -> list[Finding]:
     """The paper's claims in its order, for the largest family of nets, then what can be tested of the others.
 
-    methods : the nets, without the detector        detector : its name in the figures
-    figures : of all nets and the detector        courses : name -> seed -> its validation
-    margins : of non-inferiority, stated beforehand        words : what frames and lesions are called
+    methods : the nets, without the baseline        baseline : its name in the figures, "" where there is none
+    measures : of all nets and the baseline        courses : name -> seed -> its validation
+    one_each : whether a single contrast of each of the paper's claims has a verdict, and the others stand beside it
     """
-    found: list[Claim] = []
+    found: list[Finding] = []
     by_family = families(methods)
     for name, own in by_family.items():
-        family = Family(own, detector, figures, courses, margins, words)
-        rows = [make(family) for make in CLAIMS]
+        family = Family(own, baseline, measures, courses)
+        made = [_row(row, family, one_each) for row in CLAIMS if not (row.of_curves and measures.single)]
         if found:
-            rows = [row for row in rows if row.test is not None]
+            made = [one for one in made if one.test is not None]
         of = f" ({name})" if len(by_family) > 1 else ""
-        found += [replace(row, statement=row.statement + of) for row in rows]
+        found += [replace(one, statement=one.statement + of) for one in made]
     return adjusted(found)
 
 
-def adjusted(found: Sequence[Claim]) -> list[Claim]:
-    """The claims with their p values adjusted together by Holm's method."""
-    p = holm([claim.p for claim in found])
+def _row(row: Row, family: Family, one_each: bool) -> Finding:
+    return replace(row.make(family), claim=row.claim, primary=row.main or not one_each)
+
+
+def adjusted(found: Sequence[Finding]) -> list[Finding]:
+    """The claims with the p values of those that have a verdict adjusted together by Holm's method."""
+    p = holm([claim.p if claim.primary else None for claim in found])
     tested = sum(value is not None for value in p)
     return [replace(claim, p_holm=value, tested=tested) for claim, value in zip(found, p, strict=True)]
 
 
-def _tested(claim: Claim, test: Callable[[], Test | SignTest]) -> Claim:
+def _tested(claim: Finding, test: Callable[[], Test | SignTest]) -> Finding:
     try:
         return replace(claim, test=test())
     except UserError as error:
         return replace(claim, reason=str(error))
 
 
-def _mean_rates(family: Family) -> str:
-    rates, words = ", ".join(f"{rate:g}" for rate in family.figures.rates), family.words
-    return f"sensitivity by {words.target}, mean at {rates} false positives a {words.item}"
+def _finding(statement: str, contrast: str, figure: str, margin: float | None = None) -> Finding:
+    """A claim whose number is set by its row."""
+    return Finding(0, statement, "", contrast, figure, margin=margin)
 
 
-def _check_groups(figure: Figure, words: Words) -> None:
+def _check_groups(figure: Figure, measures: Measures) -> None:
     if figure.groups < ENOUGH_GROUPS:
-        raise Untested(f"a test set has {figure.groups} groups with {words.target}s; {ENOUGH_GROUPS} are needed")
+        raise Untested(f"a test set has {figure.groups} groups{measures.groups}; {ENOUGH_GROUPS} are needed")
+
+
+def _check_run(sides: Mapping[str, Sequence[str]]) -> None:
+    """Raise Untested where a side has no net; sides : role, as in ROLES -> names."""
+    if missing := [ROLES[role] for role, names in sides.items() if not names]:
+        raise Untested(f"{' and '.join(missing)} were not run with one architecture, width and donor")
+
+
+ROLES = {
+    "last": "nets of which the last layer alone is tuned",
+    "last_two": "nets of which the last two layers are tuned",
+    "shallow": "shallowly tuned nets (the last two or three layers)",
+    "moderate": "moderately tuned nets",
+    "deep": "deeply tuned nets",
+    "scratch": "nets from scratch",
+}
 
 
 def _difference(
-    family: Family,
-    statement: str,
-    first: Sequence[str],
-    second: Sequence[str],
-    figure: Figure,
-    title: str,
-    margin: float | None = None,
-) -> Claim:
-    """The mean of the nets `first` minus the mean of the nets `second`."""
-    text = f"{_named(first)} minus {_named(second)}" if first and second else "-"
+    family: Family, statement: str, first: str, second: str, measure: Measure, margin: float | None = None
+) -> Finding:
+    """The mean of the nets of one role minus the mean of those of another."""
+    sides: dict[str, list[str]] = {role: getattr(family.who, role) for role in (first, second)}
+    text = f"{_named(sides[first])} minus {_named(sides[second])}" if all(sides.values()) else "-"
 
     def test() -> Test:
-        _check_groups(figure, family.words)
-        if not first or not second:
-            raise Untested("the nets that it speaks of were not run with one architecture, width and donor")
-        weights = mean_difference(family.figures.chosen(first), family.figures.chosen(second))
-        return contrast_test(figure, weights, -(margin or 0.0))
+        _check_groups(measure.figure, family.measures)
+        _check_run(sides)
+        weights = mean_difference(*map(family.measures.chosen, sides.values()))
+        return contrast_test(measure.figure, weights, -(margin or 0.0))
 
-    return _tested(Claim(statement, text, title, margin=margin), test)
+    return _tested(_finding(statement, text, measure.title, margin), test)
 
 
 def _named(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"mean of {', '.join(names)}"
 
 
-def _every(family: Family, statement: str, first: Sequence[str], second: Sequence[str]) -> Claim:
-    """Each of the nets `first` is better than the one net `second`."""
-    figures = family.figures
+def _every(family: Family, statement: str, first: Sequence[str], second: Sequence[str], missing: str) -> Finding:
+    """Each of the nets `first` is better than the one `second`.   missing : what is said where either is empty"""
+    measures = family.measures
+    figure = measures.overall.figure
     text = f"each of {', '.join(first)} minus {second[0]}" if first and second else "-"
 
     def test() -> Test:
-        _check_groups(figures.mean, family.words)
+        _check_groups(figure, measures)
         if not first or not second:
-            raise Untested("the nets that it speaks of were not run with one architecture, width and donor")
-        other = figures.chosen(second)
-        return every_test(figures.mean, {name: mean_difference(figures.chosen([name]), other) for name in first})
+            raise Untested(missing)
+        other = measures.chosen(second)
+        return every_test(figure, {name: mean_difference(measures.chosen([name]), other) for name in first})
 
-    return _tested(Claim(statement, text, _mean_rates(family)), test)
+    return _tested(_finding(statement, text, measures.overall.title), test)
 
 
-def _beat(statement: str, first: str, second: str, lowest: bool = False) -> Callable[[Family], Claim]:
-    """A claim that the nets of one role are better than those of another, over all rates or at the lowest."""
+def _beat(statement: str, first: str, second: str, strict: bool = False) -> Callable[[Family], Finding]:
+    """A claim that the nets of one role are better than those of another, overall or at few false positives."""
 
-    def make(family: Family) -> Claim:
-        figures = family.figures
-        rate = min(figures.rates)
-        at, title = f" at {rate:g} false positives a {family.words.item}", f"sensitivity by {family.words.target}"
-        sides = getattr(family.who, first), getattr(family.who, second)
-        if lowest:
-            return _difference(family, statement + at, *sides, figures.sensitivity[rate], title + at)
-        return _difference(family, statement, *sides, figures.mean, _mean_rates(family))
+    def make(family: Family) -> Finding:
+        measure = family.measures.strict if strict else family.measures.overall
+        return _difference(family, statement + measure.at, first, second, measure)
 
     return make
 
 
-def _beats_detector(family: Family) -> Claim:
+def _beats_baseline(family: Family) -> Finding:
     nets = [*family.who.tuned, *family.who.scratch]
-    return _every(family, "Every CNN outperforms the hand-crafted detector", nets, [family.detector])
+    statement = f"Every CNN outperforms the hand-crafted {family.measures.detector}"
+    missing = "this application has no hand-crafted baseline"
+    return _every(family, statement, nets, [family.baseline] if family.baseline else [], missing)
 
 
-def _last_is_worst(family: Family) -> Claim:
+def _last_is_worst(family: Family) -> Finding:
     deeper = [name for name in family.who.tuned if name not in family.who.last]
-    return _every(family, "Of the fine-tuned nets, tuning only the last layer performs worst", deeper, family.who.last)
+    missing = f"{ROLES['last']}, and deeper tuned ones, were not run with one architecture, width and donor"
+    statement = "Of the fine-tuned nets, tuning only the last layer performs worst"
+    return _every(family, statement, deeper, family.who.last, missing)
 
 
-def _as_good(family: Family) -> Claim:
-    statement = "Deep tuning is as good as training from scratch or better"
-    who, figures = family.who, family.figures
-    margin = family.margins.sensitivity
-    return _difference(family, statement, who.deep, who.scratch, figures.mean, _mean_rates(family), margin)
+AS_GOOD = "Deep tuning is as good as training from scratch or better"
 
 
-def _as_good_by_auc(family: Family) -> Claim:
-    statement = "Deep tuning is as good as training from scratch or better, by AUC"
-    who, margin = family.who, family.margins.auc
-    return _difference(family, statement, who.deep, who.scratch, family.figures.auc, "AUC of candidates", margin)
+def _as_good(family: Family) -> Finding:
+    measure = family.measures.overall
+    return _difference(family, AS_GOOD + measure.at, "deep", "scratch", measure, measure.margin)
 
 
-def _grows(family: Family) -> Claim:
-    """The rise of the straight line of AUC over how many stages learn, from the shallowest to the deepest."""
+def _as_good_by_area(family: Family) -> Finding:
+    measure = family.measures.area
+    return _difference(family, AS_GOOD + measure.at, "deep", "scratch", measure, measure.margin)
+
+
+def _grows(family: Family) -> Finding:
+    """The rise of the straight line of the AUC over how many stages learn, from the shallowest to the deepest."""
     tuned = {m.name: float(m.learning) for m in family.methods if m.learning is not None}
-    figure = family.figures.auc
+    measure = family.measures.area
     text = f"rise from {min(tuned, key=tuned.__getitem__)} to {max(tuned, key=tuned.__getitem__)}" if tuned else "-"
 
     def test() -> Test:
-        _check_groups(figure, family.words)
+        _check_groups(measure.figure, family.measures)
         if len(tuned) < LEAST_DEPTHS:
             raise Untested(f"{len(tuned)} depths were run; a claim about growth needs {LEAST_DEPTHS}")
-        return contrast_test(figure, rise(np.array([tuned.get(name, np.nan) for name in family.figures.schemes])))
+        position = np.array([tuned.get(name, np.nan) for name in family.measures.schemes])
+        return contrast_test(measure.figure, rise(position))
 
-    return _tested(
-        Claim("Performance grows with the depth of tuning", f"{text}, straight line", "AUC of candidates"), test
-    )
+    statement = "Performance grows with the depth of tuning"
+    return _tested(_finding(statement, f"{text}, straight line", measure.title), test)
 
 
-def _sooner(family: Family) -> Claim:
+def _sooner(family: Family) -> Finding:
     """The deepest tuning against training from scratch, seed by seed."""
     deepest = max((m for m in family.methods if m.learning), key=lambda m: m.learning or 0, default=None)
     first = deepest.name if deepest and deepest.name in family.who.deep else ""
@@ -345,7 +370,7 @@ def _sooner(family: Family) -> Claim:
         return _paired(family.courses.get(first, {}), family.courses.get(second, {}))
 
     statement = "Deeply tuned nets converge sooner than nets from scratch"
-    return _tested(Claim(statement, text, "epochs to 99 % of the best validation AUC"), test)
+    return _tested(_finding(statement, text, "epochs to 99 % of the best validation AUC"), test)
 
 
 def _paired(first: Mapping[int, Course], second: Mapping[int, Course]) -> SignTest:
@@ -362,16 +387,26 @@ def _paired(first: Mapping[int, Course], second: Mapping[int, Course]) -> SignTe
     return found
 
 
-CLAIMS: tuple[Callable[[Family], Claim], ...] = (
-    _beats_detector,
-    _last_is_worst,
-    _beat("Tuning the last two layers beats tuning only the last", "last_two", "last"),
-    _beat("Moderate tuning beats shallow tuning (the last two or three layers)", "moderate", "shallow"),
-    _beat("Deep tuning beats moderate tuning", "deep", "moderate", lowest=True),
-    _grows,
-    _beat("Deep tuning beats training from scratch", "deep", "scratch", lowest=True),
-    _as_good,
-    _as_good_by_auc,
-    _beat("Training from scratch beats tuning only the last layer", "scratch", "last"),
-    _sooner,
+class Row(NamedTuple):
+    """claim : its number in the paper's summary.   main : whether it is the contrast that stands for that claim
+    of_curves : whether it is tested only where a curve gives other figures than the AUC"""
+
+    claim: int
+    make: Callable[[Family], Finding]
+    main: bool = False
+    of_curves: bool = False
+
+
+CLAIMS = (
+    Row(5, _beats_baseline, main=True),
+    Row(5, _last_is_worst),
+    Row(5, _beat("Tuning the last two layers beats tuning only the last", "last_two", "last")),
+    Row(5, _beat("Moderate tuning beats shallow tuning (the last two or three layers)", "moderate", "shallow")),
+    Row(5, _beat("Deep tuning beats moderate tuning", "deep", "moderate", strict=True)),
+    Row(5, _grows),
+    Row(1, _beat("Deep tuning beats training from scratch", "deep", "scratch", strict=True)),
+    Row(1, _as_good, of_curves=True),
+    Row(1, _as_good_by_area, main=True),
+    Row(1, _beat("Training from scratch beats tuning only the last layer", "scratch", "last")),
+    Row(4, _sooner, main=True),
 )

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from pycaffe_ext.evaluation.contrasts import LEVEL, Test
 from pycaffe_ext.evaluation.convergence import SignTest
+from pycaffe_ext.evaluation.findings.model import Finding
 from pycaffe_ext.evaluation.folds import in_folds
-from pycaffe_ext.report.claims import Claim
 from pycaffe_ext.report.model import Table
 
 SIGN_TEST = "evaluation.convergence.sign_test"
@@ -30,7 +30,7 @@ class Numbers(NamedTuple):
     effect, low, high : of the contrast, or of the weakest one, with its 95 % interval; of convergence the share of
     decided seeds in which the first is sooner        null : what the test compares the effect with
     statistic : of `test`; df_seeds, df_groups : its degrees of freedom        p : two-sided
-    training_sd, case_sd : of one seed's value        smallest : see `claims.Claim.smallest`
+    training_sd, case_sd : of one seed's value        smallest : see `Finding.smallest`
     """
 
     effect: Any = ""
@@ -54,13 +54,13 @@ class Numbers(NamedTuple):
 HEADER = ("claim", "verdict", "contrast", "figure", "weakest", "margin", *Numbers._fields, "claims_tested", "reason")
 
 
-def numbers(claim: Claim) -> Numbers:
+def numbers(claim: Finding) -> Numbers:
     if isinstance(claim.test, Test):
         return _of_contrast(claim, claim.test)
-    return Numbers() if claim.test is None else _of_signs(claim, claim.test)
+    return _of_signs(claim, claim.test) if isinstance(claim.test, SignTest) else Numbers()
 
 
-def _of_contrast(claim: Claim, test: Test) -> Numbers:
+def _of_contrast(claim: Finding, test: Test) -> Numbers:
     found = test.estimate
     return Numbers(
         found.value,
@@ -81,18 +81,18 @@ def _of_contrast(claim: Claim, test: Test) -> Numbers:
     )
 
 
-def _of_signs(claim: Claim, test: SignTest) -> Numbers:
+def _of_signs(claim: Finding, test: SignTest) -> Numbers:
     share = test.sooner / test.decided
     sizes = {"p": test.p, "p_holm": claim.p_holm, "seeds": test.decided}
     return Numbers(share, *test.share(), 0.5, "sign test", test.sooner, function=SIGN_TEST, **sizes)
 
 
-def rows(found: Sequence[Claim]) -> list[tuple[Any, ...]]:
+def rows(found: Sequence[Finding]) -> list[tuple[Any, ...]]:
     """Rows of claims.csv (HEADER)."""
     return [
         (
             claim.statement,
-            claim.verdict.value,
+            claim.outcome,
             claim.contrast,
             claim.figure,
             claim.test.weakest if isinstance(claim.test, Test) else "",
@@ -105,9 +105,9 @@ def rows(found: Sequence[Claim]) -> list[tuple[Any, ...]]:
     ]
 
 
-def table(found: Sequence[Claim], made_by: Sequence[Callable[..., Any]] = ()) -> Table:
+def table(found: Sequence[Finding], made_by: Sequence[Callable[..., Any]] = ()) -> Table:
     """A table for the page; each row names the function behind its test."""
-    header = ("the paper says", "here", "effect [95 %]", "test", "p (Holm)", "smallest difference shown", "of what")
+    header = ("the paper says", "here", "effect [95 %]", "p (Holm)", "smallest difference shown", "how it was tested")
     return Table(header, [_line(claim, numbers(claim)) for claim in found], "claims.csv", made_by)
 
 
@@ -116,42 +116,48 @@ def _tidy(groups: float) -> float:
     return int(groups) if groups == int(groups) else round(groups, 1)
 
 
-def _line(claim: Claim, own: Numbers) -> tuple[str, ...]:
-    verdict = claim.verdict.value
+def _line(claim: Finding, own: Numbers) -> tuple[str, ...]:
     if claim.test is None:
-        return claim.statement, verdict, "-", "-", "-", "-", claim.reason
+        return claim.statement, claim.outcome, "-", "-", "-", claim.reason
     seeds = f"{own.seeds} seed{'s' * (own.seeds != 1)}"
     if isinstance(claim.test, Test) and claim.test.estimate.folds:
         seeds += f" of {claim.test.estimate.folds} folds"
     units = seeds + (f", {own.groups} groups" if own.groups != "" else "")
     return (
         claim.statement,
-        verdict,
-        _effect(claim, own),
-        _statistic(own) if own.groups != "" else _signs(claim.test),
+        claim.outcome,
+        effect_text(claim),
         f"{p_text(own.p)} ({p_text(own.p_holm)})",
         "-" if claim.smallest is None else _size(claim.smallest),
-        f"{claim.contrast}; {claim.figure}; {units}; {own.function}",
+        "; ".join([claim.contrast, *details(claim), claim.figure, _statistic(claim, own), units, own.function]),
     )
 
 
-def _statistic(own: Numbers) -> str:
+def _statistic(claim: Finding, own: Numbers) -> str:
+    if isinstance(claim.test, SignTest):
+        return _signs(claim.test)
     freedom = f"{own.df_seeds} and {own.df_groups}" if own.df_groups != "" else str(own.df_seeds)
     return f"t = {own.statistic:.2f}, df {freedom}"
 
 
-def _effect(claim: Claim, own: Numbers) -> str:
+def effect_text(claim: Finding) -> str:
+    """Of a claim that was tested, the effect with its interval: a contrast, or the share of seeds that are sooner."""
+    own = numbers(claim)
     sign = "+" if own.groups != "" else ""
-    text = f"{own.effect:{sign}.3f} [{own.low:{sign}.3f}, {own.high:{sign}.3f}]"
-    if isinstance(claim.test, Test) and claim.test.weakest:
-        return f"{text}, the weakest: {claim.test.weakest}"
-    if claim.margin is None:
-        return text
-    return f"{text}; lower bound {own.low:+.3f}, margin -{claim.margin:g}"
+    return f"{own.effect:{sign}.3f} [{own.low:{sign}.3f}, {own.high:{sign}.3f}]"
 
 
-def _signs(test: object) -> str:
-    assert isinstance(test, SignTest)
+def details(claim: Finding) -> list[str]:
+    """What a reader must know of the effect: of which contrast it is, and by which bound a claim with a margin goes."""
+    if not isinstance(claim.test, Test):
+        return []
+    if claim.test.weakest:
+        return [f"the weakest: {claim.test.weakest}"]
+    low = claim.test.estimate.interval().low
+    return [] if claim.margin is None else [f"lower bound {low:+.3f}, margin -{claim.margin:g}"]
+
+
+def _signs(test: SignTest) -> str:
     return f"sooner {test.sooner}, later {test.later}, tied {test.tied}, undecided {test.undecided}"
 
 
@@ -163,7 +169,7 @@ def p_text(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def explanation(found: Sequence[Claim], seeds: Sequence[int]) -> str:
+def explanation(found: Sequence[Finding], seeds: Sequence[int]) -> str:
     """What a reader must know of the verdicts."""
     tested = max((claim.tested for claim in found), default=0)
     if len(seeds) < 2:

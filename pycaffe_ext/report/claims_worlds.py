@@ -13,9 +13,10 @@ import numpy as np
 
 from pycaffe_ext.evaluation.contrasts import LEVEL, Figure, Test, Verdict
 from pycaffe_ext.evaluation.convergence import Course
+from pycaffe_ext.evaluation.findings.model import Finding
 from pycaffe_ext.evaluation.study_figures import StudyFigures
 from pycaffe_ext.evaluation.study_worlds import StudyWorld, figures_of
-from pycaffe_ext.report.claims import Claim, Method, above, claims
+from pycaffe_ext.report.claims import Method, claims, of_curves
 from pycaffe_ext.schemes import compared, is_depth
 
 DETECTOR, DEEPEST = "detector", "ft-conv1"
@@ -92,19 +93,19 @@ INTERVALS = {
 }
 
 
-def study_claims(world: StudyWorld, rng: np.random.Generator, resamples: int = RESAMPLES) -> list[Claim]:
+def study_claims(world: StudyWorld, rng: np.random.Generator, resamples: int = RESAMPLES) -> list[Finding]:
     """The verdicts of one study."""
     return _claims(world, figures_of(world, rng, RATES, resamples), _courses(world, rng))
 
 
-def study(world: StudyWorld, resamples: int, seed: int, number: int) -> list[Claim]:
+def study(world: StudyWorld, resamples: int, seed: int, number: int) -> list[Finding]:
     """`study_claims` of the study of that number."""
     return study_claims(world, np.random.default_rng([seed, number]), resamples)
 
 
-def _claims(world: StudyWorld, figures: StudyFigures, courses: Mapping[str, Mapping[int, Course]]) -> list[Claim]:
+def _claims(world: StudyWorld, figures: StudyFigures, courses: Mapping[str, Mapping[int, Course]]) -> list[Finding]:
     methods = [Method(name, name) for name in world.sensitivity if name != DETECTOR]
-    return claims(methods, DETECTOR, figures, courses)
+    return claims(methods, DETECTOR, of_curves(figures), courses)
 
 
 def _courses(world: StudyWorld, rng: np.random.Generator) -> dict[str, dict[int, Course]]:
@@ -178,7 +179,7 @@ def level(world: StudyWorld, studies: int, resamples: int = RESAMPLES, seed: int
     return level_of(world, [study(world, resamples, seed, number) for number in range(studies)])
 
 
-def level_of(world: StudyWorld, found: Sequence[Sequence[Claim]]) -> Level:
+def level_of(world: StudyWorld, found: Sequence[Sequence[Finding]]) -> Level:
     """What the verdicts of studies of a world say, and how often that is wrong.
 
     A verdict is false if it is SHOWN and the truth is not above what the claim tests, or AGAINST and not below.
@@ -192,13 +193,13 @@ def level_of(world: StudyWorld, found: Sequence[Sequence[Claim]]) -> Level:
     return Level(float(np.mean(wrong)), outcomes)
 
 
-def _is_false(truth: Mapping[str, int], claim: Claim) -> bool:
+def _is_false(truth: Mapping[str, int], claim: Finding) -> bool:
     sign = truth.get(claim.statement, 0)
     return (claim.verdict is Verdict.SHOWN and sign <= 0) or (claim.verdict is Verdict.AGAINST and sign >= 0)
 
 
-def _outcome(truth: int | None, rows: Sequence[Claim]) -> Outcome:
-    def share(true: Callable[[Claim], bool]) -> float:
+def _outcome(truth: int | None, rows: Sequence[Finding]) -> Outcome:
+    def share(true: Callable[[Finding], bool]) -> float:
         return float(np.mean([true(row) for row in rows]))
 
     smallest = [row.smallest for row in rows if row.smallest is not None]
@@ -212,9 +213,9 @@ def _outcome(truth: int | None, rows: Sequence[Claim]) -> Outcome:
     )
 
 
-def _below(claim: Claim, for_it: bool) -> bool:
+def _below(claim: Finding, for_it: bool) -> bool:
     """Whether p is below the level on the side that is for the claim, or against it."""
-    return claim.test is not None and claim.p is not None and claim.p < LEVEL and above(claim.test) is for_it
+    return claim.test is not None and claim.p is not None and claim.p < LEVEL and claim.test.above is for_it
 
 
 def smallest(world: StudyWorld, resamples: int, seed: int, number: int) -> float:
@@ -235,6 +236,6 @@ def finds(world: StudyWorld, resamples: int, seed: int, number: int) -> bool:
     return row.p is not None and row.p < LEVEL / row.tested
 
 
-def _last_two(rows: Sequence[Claim]) -> Claim:
+def _last_two(rows: Sequence[Finding]) -> Finding:
     """The claim that tuning the last two layers beats tuning only the last."""
     return next(row for row in rows if row.contrast == "ft-fc7 minus ft-fc8")

@@ -13,7 +13,9 @@ from pycaffe_ext.plotting import printable
 
 MARKS = re.compile(r"[\\`*|~$]|\](?=[(\[:])|(?<![^\W_])_|_(?![^\W_])|<(?=[A-Za-z/!?])|&(?=#?\w+;)")
 LINE_START = re.compile(r"(#{1,6}|[-+])(?= |$)|[>\[]|\d{1,9}(?=[.)]( |$))|=+$|-+$")
-NUMBER = re.compile(r"[-+−<>≥≤ ]*\d[\d ,.]*(e[-+]?\d+)?( ?%)?( \[[^\]]*\])*( / \d+)?|\[[-+−\d., ]*\]|[-–]?")
+NUMBER = re.compile(
+    r"[-+−<>≥≤ ]*\d[\d ,.]*(e[-+]?\d+)?( ?%)?( \[[^\]]*\])*( / \d+| \([<>≥≤ ]*\d[\d.]*\))?|\[[-+−\d., ]*\]|[-–]?"
+)
 
 
 @dataclass(frozen=True)

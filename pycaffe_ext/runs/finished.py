@@ -17,7 +17,16 @@ from pycaffe_ext.applications.packed import Packed
 from pycaffe_ext.applications.preparation import data_of
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.metrics.base import TestData
-from pycaffe_ext.runs.records import RESULT, VALIDATION_SCORES, ResultRecord, RunRecord, read_result, read_run
+from pycaffe_ext.runs.records import (
+    RESULT,
+    VALIDATION_SCORES,
+    ExternalRecord,
+    ResultRecord,
+    RunRecord,
+    read_externals,
+    read_result,
+    read_run,
+)
 from pycaffe_ext.runs.settings import Settings
 from pycaffe_ext.schemes import SCRATCH, chains, depths, is_depth
 from pycaffe_ext.training import resumes
@@ -74,6 +83,11 @@ class RunFiles:
         if not (rows := read_rows(self.folder / "auc.csv")):
             raise UserError(f"{self.folder / 'auc.csv'} is missing or empty; remove the run and run it again")
         return rows
+
+    @cached_property
+    def externals(self) -> list[ExternalRecord]:
+        """Its tests on other data sets."""
+        return read_externals(self.folder)
 
     @property
     def mean_file(self) -> Path | None:

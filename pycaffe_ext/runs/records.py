@@ -145,6 +145,11 @@ def read_external(folder: Path) -> ExternalRecord:
     return _read(folder, RESULT, ExternalRecord)
 
 
+def read_externals(run: Path) -> list[ExternalRecord]:
+    """All tests of a run on other data sets; run : its folder.   UserError as from `read_run`."""
+    return [read_external(file.parent) for file in sorted(run.glob(f"external/*/{RESULT}"))]
+
+
 def read_run(folder: Path) -> RunRecord:
     """run.json of a folder; UserError if it is missing, damaged or of another version."""
     record = _read(folder, RUN, RunRecord)

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +260,11 @@ class Settings:
 
     def name(self) -> str:
         """The run's folder: the job, and a digest of the settings as soon as one is not the default."""
+        return self._name
+
+    @cached_property
+    def _name(self) -> str:
+        """Worked out once: a study asks for it again and again."""
         changed = self.changed()
         arch = [] if self.training.arch == Training.arch else [self.training.arch]
         return "-".join([self.job, *arch, self.request.source, short_hash(changed)]) if changed else self.job

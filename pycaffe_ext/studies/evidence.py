@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -92,19 +92,32 @@ def _title(own: tuple[str, ...], every: Sequence[tuple[str, ...]]) -> str:
     return ", ".join(word for word in own if word)
 
 
+def load(cells: Iterable[Cell], runs: Path) -> dict[str, RunFiles]:
+    """Name of its folder -> each finished run of these cells, its files read once."""
+    names = dict.fromkeys(cell.settings.name() for cell in cells)
+    return {name: run for name in names if (run := finished.load(runs / name))}
+
+
 def evidence(cells: Sequence[Cell], runs: Path) -> tuple[Evidence, ...]:
     """What the finished runs of these cells say; nothing of a question without one.
 
     Raises UserError as `runs.finished.study` where runs that are compared were not tested on the same samples.
     """
-    found = [_evidence(question, runs) for question in questions(cells)]
-    return tuple(one for one in found if one)
+    return tuple(own for own, _ in answered(cells, load(cells, runs)))
 
 
-def _evidence(question: Question, runs: Path) -> Evidence | None:
-    loaded = [run for cell in question.cells if (run := finished.load(cell.folder(runs)))]
-    if not loaded:
-        return None
+def answered(cells: Sequence[Cell], loaded: Mapping[str, RunFiles]) -> Iterator[tuple[Evidence, tuple[RunFiles, ...]]]:
+    """The evidence of each question that has a finished run, and these runs; loaded : as `load` gives them.
+
+    Raises UserError as `evidence`.
+    """
+    for question in questions(cells):
+        names = (cell.settings.name() for cell in question.cells)
+        if own := tuple(loaded[name] for name in names if name in loaded):
+            yield _evidence(question, own), own
+
+
+def _evidence(question: Question, loaded: Sequence[RunFiles]) -> Evidence:
     schemes, fractions = question.schemes, question.fractions
     names = [_name(scheme.name, fraction) for scheme in schemes for fraction in fractions]
     first, group = loaded[0], _groups(loaded)
@@ -114,6 +127,7 @@ def _evidence(question: Question, runs: Path) -> Evidence | None:
         own = evaluations.setdefault(run.settings.trial, {})
         own[_name(run.settings.scheme, run.settings.request.fraction)] = run.evaluation
     merit, margin = metric.merit(first.evaluation), question.cells[0].margin
+    baseline = (metric.baseline or "") if metric.judged(first.evaluation, of_baseline=True) is not None else ""
     return Evidence(
         first.settings.app,
         first.settings.training.arch,
@@ -123,7 +137,8 @@ def _evidence(question: Question, runs: Path) -> Evidence | None:
         schemes,
         fractions,
         tuple(_trained(loaded, fraction) for fraction in fractions),
-        metric.merit_figure(evaluations, group, names),
+        metric.merit_figure(evaluations, group, names, baseline),
+        baseline,
     )
 
 

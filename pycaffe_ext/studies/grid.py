@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.margins import checked_margin
-from pycaffe_ext.runs.records import RESULT, ExternalRecord, read_external
+from pycaffe_ext.runs.records import RESULT, ExternalRecord, read_externals
 from pycaffe_ext.runs.settings import Settings, TestSet
 from pycaffe_ext.schemes import frozen_stages, is_depth
 
@@ -49,18 +49,19 @@ class Cell:
 
     def finished(self, runs: Path) -> bool:
         """Whether the run is, and its test on another data set, if there is to be one."""
-        ended = (self.folder(runs) / RESULT).exists()
-        return ended and (self.outside is None or self.tested_outside(runs) is not None)
+        folder = self.folder(runs)
+        return (folder / RESULT).exists() and self.ended([] if self.outside is None else read_externals(folder))
 
-    def tested_outside(self, runs: Path) -> ExternalRecord | None:
-        """What the run came to on the other data set; None where it was not tested there."""
+    def ended(self, records: Iterable[ExternalRecord]) -> bool:
+        """Whether nothing is left to do for a run that was tested on these other data sets."""
+        return self.outside is None or self.tested_outside(records) is not None
+
+    def tested_outside(self, records: Iterable[ExternalRecord]) -> ExternalRecord | None:
+        """What the run came to on the other data set, out of all its tests; None where it was not tested there."""
         if self.outside is None:
             return None
-        for file in sorted(self.folder(runs).glob(f"external/*/{RESULT}")):
-            record = read_external(file.parent)
-            if (record.data, record.dataset) == (os.path.abspath(self.outside.data), self.outside.dataset):
-                return record
-        return None
+        asked = os.path.abspath(self.outside.data), self.outside.dataset
+        return next((record for record in records if (record.data, record.dataset) == asked), None)
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.findings.every import findings
-from pycaffe_ext.evaluation.findings.model import Evidence
 from pycaffe_ext.files import reading
-from pycaffe_ext.report.grid import pages
+from pycaffe_ext.report.grid import pages, paper_claims
 from pycaffe_ext.report.grid.material import Material, Panel, Unfinished
-from pycaffe_ext.runs import finished
+from pycaffe_ext.runs.finished import RunFiles
 from pycaffe_ext.studies import status
-from pycaffe_ext.studies.evidence import evidence, questions
+from pycaffe_ext.studies.evidence import answered, load
 from pycaffe_ext.studies.grid import Grid
-from pycaffe_ext.studies.states import FAILED, FINISHED
+from pycaffe_ext.studies.states import FAILED, Place
 
 FOLDER = "report"  # in that of the study
 
@@ -30,26 +29,23 @@ def write(grid: Grid, runs: Path, out: Path | None = None) -> Path:
 
 def material(grid: Grid, runs: Path) -> Material:
     """What the page is made from.  UserError if no run is finished, and where `studies.evidence` refuses."""
-    found = evidence(grid.cells, runs)
-    if not found:
+    loaded = load(grid.cells, runs)
+    if not loaded:
         raise UserError(f"no run of the study {grid.name} is finished; `make study STUDY={grid.file}` runs them")
     with reading(grid.file) as file:
         text = file.read()
-    panels, missing = tuple(_panels(grid, runs, found)), tuple(_unfinished(grid, runs))
-    return Material(grid.name, text, panels, findings(found), len(grid.cells), missing)
+    panels = tuple(Panel(own, of_it) for own, of_it in answered(grid.cells, loaded))
+    others = [claim for panel in panels for claim in paper_claims.findings(panel)]
+    found = findings([panel.evidence for panel in panels], others=others)
+    return Material(grid.name, text, panels, found, len(grid.cells), tuple(_unfinished(grid, runs, loaded)))
 
 
-def _panels(grid: Grid, runs: Path, found: tuple[Evidence, ...]) -> Iterator[Panel]:
-    of_title = {one.title: one for one in found}
-    for question in questions(grid.cells):
-        if question.title in of_title:
-            loaded = [run for cell in question.cells if (run := finished.load(cell.folder(runs)))]
-            yield Panel(of_title[question.title], tuple(loaded))
-
-
-def _unfinished(grid: Grid, runs: Path) -> Iterator[Unfinished]:
-    progress = status.progress(grid, runs)
-    for cell, kind, state in zip(grid.cells, progress.kinds, progress.states, strict=True):
-        if kind != FINISHED:
-            why = f": {state.last}" if kind == FAILED and state and state.last else ""
-            yield Unfinished(cell.title, f"{kind}{why}")
+def _unfinished(grid: Grid, runs: Path, loaded: Mapping[str, RunFiles]) -> Iterator[Unfinished]:
+    for cell in grid.cells:
+        name = cell.settings.name()
+        if name in loaded and cell.ended(loaded[name].externals):
+            continue
+        state = Place(grid.folder(runs), name).read()
+        kind = status.kind_of(state)
+        why = f": {state.last}" if kind == FAILED and state and state.last else ""
+        yield Unfinished(cell.title, f"{kind}{why}")

@@ -7,6 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from pycaffe_ext.applications.registry import load
+from pycaffe_ext.evaluation.contrasts import LEVEL
+from pycaffe_ext.evaluation.convergence import least_pairs
 from pycaffe_ext.evaluation.findings import power
 from pycaffe_ext.evaluation.findings.model import Merit, Spreads
 from pycaffe_ext.evaluation.findings.power import Design
@@ -62,7 +64,16 @@ def verdicts(asked: Sequence[Question]) -> int:
         nets[arch] = nets.get(arch, 0) + 1
     several = [arch for arch, count in nets.items() if count > 1]
     means = [a for a in several if sum(one.cells[0].settings.training.arch == a for one in growing) > 1]
-    return len(growing) + len(means) + 2 * len(several)
+    return sum(map(_at_one_amount, asked)) + len(growing) + len(means) + 2 * len(several)
+
+
+def _at_one_amount(question: Question) -> int:
+    """How many of claims 1, 4 and 5 have a verdict: deep tuning and scratch, enough seeds for a sign test, and nets of
+    the paper with a baseline."""
+    trials = {cell.settings.trial for cell in question.cells}
+    convergence = _has_gap(question) and not in_folds(trials) and len(trials) >= least_pairs(LEVEL)
+    beaten = load(question.cells[0].settings.app).metric.baseline and any(not one.chain for one in question.schemes)
+    return _has_gap(question) + convergence + bool(beaten)
 
 
 def _has_gap(question: Question) -> bool:

@@ -13,8 +13,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import time
@@ -203,14 +203,23 @@ def run_all(cells: Sequence[Cell], make: Make, share: Share, say: Say) -> list[S
 
 
 def _reported(pending: dict[Future[State], Cell], total: int, say: Say) -> Iterator[State]:
-    left, done = set(pending), 0
-    while left:
-        ended, left = wait(left, PATIENCE, FIRST_COMPLETED)
-        for future in ended:
-            done += 1
-            state = future.result()
-            say(report(state, pending[future], done, total))
-            yield state
+    """The states in the order in which runs end.  Each run puts itself into a queue: to wait for any of all futures
+    would look at every one of them again after each run."""
+    ended = queue.SimpleQueue[Future[State]]()
+    for future in pending:
+        future.add_done_callback(ended.put)
+    for done in range(1, len(pending) + 1):
+        future = _next(ended)
+        state = future.result()
+        say(report(state, pending[future], done, total))
+        yield state
+
+
+def _next(ended: queue.SimpleQueue[Future[State]]) -> Future[State]:
+    """The next run that ends; an interrupt is noticed while it waits."""
+    while True:
+        with suppress(queue.Empty):
+            return ended.get(timeout=PATIENCE)
 
 
 def report(state: State, cell: Cell, done: int, total: int) -> str:

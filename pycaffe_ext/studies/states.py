@@ -16,6 +16,7 @@ from pathlib import Path
 from time import monotonic, sleep, time
 from typing import IO
 
+from pycaffe_ext import parts
 from pycaffe_ext.files import read_json, write_json
 from pycaffe_ext.strings import decode
 
@@ -68,7 +69,7 @@ class Place:
         return None
 
     def write(self, state: State) -> None:
-        write_json(self.file, asdict(state))
+        write_json(self.file, asdict(state), sweep=False)
 
     def begin(self) -> State:
         """Write that an attempt begins."""
@@ -99,6 +100,15 @@ class Place:
         with suppress(OSError), self.lock.open("a") as file:
             return not _taken(file, fcntl.LOCK_SH)
         return False
+
+
+def sweep(study: Path) -> None:
+    """Remove what killed processes have left half written among the states; study : its folder.
+
+    Once for a study: a state is written twice a run, and to list all states each time would take longer with each run.
+    """
+    if (study / STATES).is_dir():
+        parts.sweep(study / STATES)
 
 
 def _taken(file: IO[str], kind: int = fcntl.LOCK_EX) -> bool:

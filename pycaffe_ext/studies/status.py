@@ -41,12 +41,14 @@ def progress(grid: Grid, runs: Path) -> Progress:
     """What the files say of each cell."""
     states = tuple(Place(grid.folder(runs), cell.settings.name()).read() for cell in grid.cells)
     results = tuple(_result(cell, runs) for cell in grid.cells)
-    kinds = tuple(
-        FINISHED if result else state.state if state and state.state != FINISHED else WAITING
-        for state, result in zip(states, results, strict=True)
-    )
+    kinds = tuple(FINISHED if result else kind_of(state) for state, result in zip(states, results, strict=True))
     spent = tuple(_spent(cell, runs) if result else 0.0 for cell, result in zip(grid.cells, results, strict=True))
     return Progress(grid, kinds, states, results, spent)
+
+
+def kind_of(state: State | None) -> str:
+    """What a run without a result is at, by its latest state."""
+    return state.state if state and state.state != FINISHED else WAITING
 
 
 def _spent(cell: Cell, runs: Path) -> float:
@@ -71,13 +73,13 @@ def remaining(found: Progress, now: float) -> float | None:
     groups: dict[tuple[str, str, str], list[float]] = {}
     for i, own in spent.items():
         groups.setdefault(_group(found.grid.cells[i]), []).append(own)
+    means = {key: sum(own) / len(own) for key, own in groups.items()}
     left = 0.0
     for i, kind in enumerate(found.kinds):
         if kind in (RUNNING, WAITING, STOPPED):
-            alike = groups.get(_group(found.grid.cells[i]), [mean])
             state = found.states[i]
             begun = now - state.began if kind == RUNNING and state else 0.0
-            left += max(sum(alike) / len(alike) - begun, 0.0)
+            left += max(means.get(_group(found.grid.cells[i]), mean) - begun, 0.0)
     return left / max(1, len(found.of(RUNNING)))
 
 

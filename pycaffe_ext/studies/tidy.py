@@ -109,7 +109,7 @@ def _weights(run: RunFiles) -> str | None:
 
 
 def _external(cell: Cell, run: RunFiles) -> Row:
-    if (record := cell.tested_outside(run.folder.parent)) is None:
+    if (record := cell.tested_outside(run.externals)) is None:
         return {}
     return {"external": record.source, **_interval("external", run.application.metric.headline(record.test))}
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.evaluation.contrasts import Estimate, Figure, Test
+from pycaffe_ext.evaluation.convergence import SignTest
 from pycaffe_ext.evaluation.findings.model import (
     Best,
     Candidate,
@@ -43,6 +44,8 @@ from pycaffe_ext.training.table import Row, write_rows
 
 SCHEMES = (Scheme("ft-fc8", 1), Scheme("ft-conv3", 6), Scheme("ft-conv1", 8, True), Scheme("scratch", None))
 FRACTIONS = ("1", "1/4", "1/20")
+BASELINES = {"frames": "hand-crafted features", "imt": "gradients"}
+ALONE = -0.5  # what they gain
 GROUPS = 40  # of the training
 AUC = Merit("AUC of frames", "AUC", 1.0, (0.0, 1.0), True, 0.02)
 MM = Merit("mean absolute error of the thickness in mm", "mm", 0.0, None, False, 0.05)
@@ -69,18 +72,19 @@ def _panel(root: Path, app: str, merit: Merit, seeds: Sequence[int], fractions: 
 
 
 def evidence(app: str, merit: Merit, seeds: Sequence[int] = (0, 1), fractions: Sequence[str] = FRACTIONS) -> Evidence:
-    """Deeper is better, more data help, and scratch suffers from few."""
-    columns = list(product(SCHEMES, fractions))
-    gain = np.array([_gain(scheme, fraction) for scheme, fraction in columns])
+    """Deeper is better, more data help, scratch suffers from few, and the baseline is worse than the nets."""
+    gain = np.array([*(_gain(*pair) for pair in product(SCHEMES, fractions)), ALONE])
     rng = np.random.default_rng(len(app))
     base = 0.7 if merit.higher_is_better else -0.5
-    values = base + 0.2 * gain + rng.normal(0, 0.01, (len(seeds), len(columns)))
+    values = base + 0.2 * gain + rng.normal(0, 0.01, (len(seeds), gain.size))
     n = values.size
     covariance = (np.eye(n) * 4e-4 + 4e-4).reshape(*values.shape, *values.shape)
     figure = Figure(values, covariance, 24, of_one_size=22.5)
     trained = tuple(GROUPS * float(Fraction(fraction)) for fraction in fractions)
     title = f"{app}, alexnet"
-    return Evidence(app, "alexnet", title, "synthetic", merit, SCHEMES, tuple(fractions), trained, figure)
+    return Evidence(
+        app, "alexnet", title, "synthetic", merit, SCHEMES, tuple(fractions), trained, figure, BASELINES[app]
+    )
 
 
 def _gain(scheme: Scheme, fraction: str) -> float:
@@ -192,6 +196,16 @@ def each(evidence: Sequence[Evidence]) -> Iterator[tuple[Evidence, str]]:
 
 def _claims(evidence: Sequence[Evidence]) -> Iterator[Finding]:
     test = Test(ESTIMATE, 0.0, 0.012, True, "evaluation.findings.gaps.by_evidence")
+    none_worse = Test(ESTIMATE, 0.0, 0.2, True, "evaluation.contrasts.every_test", "ft-fc8")
+    about = evidence[0].title
+    yield Finding(
+        1, "Deep is as good", about, "ft-conv1 minus scratch", "AUC", test, p_holm=0.036, tested=3, margin=0.02
+    )
+    yield Finding(
+        4, "Deep is sooner", about, "ft-conv1 before scratch", "epochs", SignTest(6, 1, 0, 1, 0.125), p_holm=0.25
+    )
+    yield Finding(5, "Every net is better", about, "each minus features", "AUC", none_worse, p_holm=0.4, tested=3)
+    yield Finding(5, "Depth helps", about, "-", "AUC", reason="2 depths were run")
     yield Finding(2, "The gap grows", evidence[0].title, "ft-conv1 minus scratch", "AUC", test, p_holm=0.024, tested=2)
     yield Finding(2, "The gap grows", evidence[0].title, "ends", "AUC", test, primary=False)
     yield Finding(3, "The best depth depends on the application", "alexnet", "-", "-", reason="one application")

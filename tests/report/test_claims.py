@@ -1,16 +1,18 @@
 """The paper's claims on polyps: which schemes each of them speaks of, and which contrast and verdict comes of it."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pycaffe_ext.evaluation.contrasts import Figure, Test, Verdict, contrast_test
 from pycaffe_ext.evaluation.convergence import Course
+from pycaffe_ext.evaluation.findings.model import Finding
 from pycaffe_ext.evaluation.margins import MARGINS, Margins
 from pycaffe_ext.evaluation.study_figures import StudyFigures
 from pycaffe_ext.report import claims as c
-from pycaffe_ext.report import claims_table, model
+from pycaffe_ext.report import claims_table, model, page
 from pycaffe_ext.schemes import STAGES, compared
 
 METHODS = [c.Method(scheme, scheme) for scheme in compared("alexnet")]
@@ -29,13 +31,13 @@ def figures(values: dict[str, float], seeds: int = 8, training: float = 0.01, gr
     return StudyFigures(tuple(range(seeds)), names, dict.fromkeys(RATES, figure), figure, figure)
 
 
-def found(values: dict[str, float], courses=None, margins=MARGINS, methods=METHODS, **options) -> dict[str, c.Claim]:
+def found(values: dict[str, float], courses=None, margins=MARGINS, methods=METHODS, **options) -> dict[str, Finding]:
     own = [method for method in methods if method.name in values]
-    result = c.claims(own, "detector", figures(values, **options), courses or {}, margins)
+    result = c.claims(own, "detector", c.of_curves(figures(values, **options), margins), courses or {})
     return {claim.statement: claim for claim in result}
 
 
-def as_markdown(claims: list[c.Claim]) -> str:
+def as_markdown(claims: list[Finding]) -> str:
     """The lines of the table."""
     page = model.markdown([model.Section("claims", [claims_table.table(claims)])])
     return "\n".join(line for line in page.splitlines() if line.startswith("|"))
@@ -163,7 +165,7 @@ def course(epoch: float, stopped: bool = True, cap: int = 20) -> Course:
     return Course(((1.0, 0.5), (epoch, 0.9), (epoch + 1, 0.9)), cap, stopped)
 
 
-def sooner(deep: list[Course], scratch: list[Course]) -> c.Claim:
+def sooner(deep: list[Course], scratch: list[Course]) -> Finding:
     courses = {"ft-conv1": dict(enumerate(deep)), "scratch": dict(enumerate(scratch))}
     return found({"ft-conv1": 0.5, "scratch": 0.5, "ft-fc8": 0.5, "detector": 0.5}, courses)[SOONER]
 
@@ -223,7 +225,8 @@ def test_every_verdict_is_traceable():
     rows = [dict(zip(claims_table.HEADER, row, strict=True)) for row in claims_table.rows(claims)]
     row = next(row for row in rows if row["claim"] == LAST_TWO)
     study = figures(RISING)
-    test = contrast_test(study.mean, 1.0 * study.chosen(["ft-fc7"]) - study.chosen(["ft-fc8"]))
+    chosen = c.of_curves(study).chosen
+    test = contrast_test(study.mean, 1.0 * chosen(["ft-fc7"]) - chosen(["ft-fc8"]))
     assert (row["effect"], row["p"], row["statistic"]) == (test.estimate.value, test.p, test.statistic)
     assert (row["low"], row["high"]) == test.estimate.interval()
     assert (row["seeds"], row["groups"], row["df_seeds"], row["df_groups"]) == (8, 100, 7, 99)
@@ -242,3 +245,48 @@ def test_the_table_has_a_line_for_each_claim():
     lines = as_markdown(claims).splitlines()
     assert len(lines) == 2 + len(claims)
     assert all(claim.verdict.value in line for claim, line in zip(claims, lines[2:], strict=True))
+
+
+@pytest.fixture(scope="module")
+def claims_page(tmp_path_factory) -> Path:
+    """The table in a page, all claims tested: contrasts, the weakest of several, margins and convergence."""
+    courses = {name: {seed: course(epoch) for seed in range(8)} for name, epoch in (("ft-conv1", 2), ("scratch", 9))}
+    claims = list(found(RISING, courses).values())
+    assert all(claim.test for claim in claims)
+    path = tmp_path_factory.mktemp("claims") / "report.html"
+    path.write_text(page.html([model.Section("The paper's claims", [claims_table.table(claims)])], "Report"), "utf-8")
+    return path
+
+
+@pytest.fixture
+def opened(browser, claims_page):
+    """Opens the page at a width."""
+    contexts = []
+
+    def show(width: int):
+        contexts.append(browser.new_context(viewport={"width": width, "height": 900}))
+        tab = contexts[-1].new_page()
+        tab.goto(claims_page.as_uri())
+        return tab
+
+    yield show
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.slow
+def test_it_fits_a_screen_of_1280_pixels(opened):
+    tab = opened(1280)
+    assert tab.locator(".scroll").evaluate("(box) => box.scrollWidth - box.clientWidth") <= 0
+    heights = tab.locator("tbody tr").evaluate_all("(rows) => rows.map((row) => row.getBoundingClientRect().height)")
+    assert max(heights) < 200, "no column is squeezed into single words"
+
+
+@pytest.mark.slow
+def test_a_phone_scrolls_it_within_the_page_and_keeps_the_claims_in_sight(opened):
+    tab = opened(390)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    tab.locator(".scroll").evaluate("(box) => box.scrollTo(box.scrollWidth, 0)")
+    first, last = (tab.locator(f"tbody tr:first-child > *:{end}-child").bounding_box() for end in ("first", "last"))
+    assert first["x"] >= 0 and first["x"] + first["width"] <= 200 and last["x"] + last["width"] <= 391
+    assert last["x"] >= first["x"] + first["width"] - 1

@@ -68,6 +68,8 @@ def test_values_are_those_of_the_runs_own_scores(finished):
         area = roc.auc(label, np.array([float(row["probability"]) for row in rows]))
         column = own.column(one.settings.scheme, one.settings.request.fraction)
         assert own.figure.values[one.settings.seed, column] == pytest.approx(area)
+        detector = roc.auc(label, np.array([float(row["detector"]) for row in rows]))
+        assert own.figure.values[one.settings.seed, -1] == pytest.approx(detector) and own.baseline == "detector"
     assert np.isnan(own.figure.values[2, own.column("ft-conv1", "1/4")])
     assert own.finished("ft-conv1", "1/4") == 2 and own.merit.margin == MARGINS.auc
 

@@ -13,13 +13,14 @@ import pytest
 from grid_lab import Stubs, grid, result
 from patience import wait_until
 
+from pycaffe_ext import parts
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.runs.records import RunRecord, write_result, write_run
 from pycaffe_ext.runs.settings import Machine, TestSet
 from pycaffe_ext.studies import running, status
 from pycaffe_ext.studies.grid import Cell, Grid, check_distinct, in_order
 from pycaffe_ext.studies.running import GUESS, Share, carry_out, run_all, shared
-from pycaffe_ext.studies.states import FAILED, FINISHED, RUNNING, STOPPED, Place
+from pycaffe_ext.studies.states import FAILED, FINISHED, RUNNING, STATES, STOPPED, Place, sweep
 
 ONE, TWO = Share(1, (Machine(),)), Share(2, (Machine(), Machine()))
 
@@ -211,3 +212,22 @@ def test_the_process_of_a_run_is_the_commands(tmp_path):
     assert job.command[: len(running.PROGRAM)] == running.PROGRAM
     expected = ["run", "polyp-ft-fc8", "--data=some/where", "--fraction=1/4", "--threads=1", f"--runs={tmp_path}"]
     assert list(job.command[len(running.PROGRAM) :]) == expected
+
+
+def test_a_state_is_written_without_a_look_at_all_others(tmp_path, monkeypatch):
+    """To list the states at each of two writes a run would take longer with each run."""
+    own = grid(seeds=(0, 1, 2))
+    looked = []
+    monkeypatch.setattr(parts, "sweep", looked.append)
+    states = run(own, Stubs(own, tmp_path))
+    assert {state.state for state in states} == {FINISHED}
+    assert [folder for folder in looked if folder.name == STATES] == []
+
+
+def test_what_a_killed_worker_left_among_the_states_is_removed_once_for_a_study(tmp_path, capsys):
+    left = tmp_path / STATES / ".polyp-scratch.json.999999-abcdef.part"
+    left.parent.mkdir()
+    left.write_text("half")
+    sweep(tmp_path)
+    sweep(tmp_path / "not there")
+    assert list(left.parent.iterdir()) == [] and "polyp-scratch.json" in capsys.readouterr().err

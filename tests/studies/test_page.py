@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 
 from pycaffe_ext.commands import study_report
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.runs import records
 from pycaffe_ext.runs.records import read_result, read_run, write_result, write_run
-from pycaffe_ext.studies import page
+from pycaffe_ext.studies import evidence, page
+from pycaffe_ext.studies.evidence import questions
 from pycaffe_ext.studies.grid import Cell, Grid
 from pycaffe_ext.studies.states import FAILED, Place, State
 
@@ -55,6 +58,24 @@ def test_the_page_of_finished_runs(study):
     auc = read_result(grid.cells[0].folder(runs)).best.validation_auc
     assert f"| ft-conv1 | all data | 2 | {auc:.3f} [{auc:.3f}, {auc:.3f}] |" in text
     assert "| ft-conv1 | all data | 0 |" in text and f"| {auc:.4f} |" in text
+
+
+def test_each_file_of_a_run_is_read_once(study, tmp_path, monkeypatch):
+    grid, runs = study
+    asked, read = Counter(), records.read_json
+    monkeypatch.setattr(records, "read_json", lambda file: asked.update([file]) or read(file))
+    monkeypatch.setattr(evidence, "questions", lambda cells: asked.update(["questions"]) or questions(cells))
+    page.write(grid, runs, tmp_path / "out")
+    folders = [cell.folder(runs) for cell in grid.cells[:-1]]
+    assert asked == {"questions": 1, **{folder / name: 1 for folder in folders for name in ("run.json", "result.json")}}
+
+
+def test_claims_of_one_amount_of_data_are_there_with_what_they_lack(study, tmp_path):
+    text = page.write(study[0], study[1], tmp_path / "out").with_suffix(".md").read_text()
+    assert "5\\. Every CNN outperforms the hand-crafted detector | not tested | polyp, alexnet" in text
+    assert "4\\. Deeply tuned nets converge sooner than nets from scratch | not tested" in text
+    assert "moderately tuned nets were not run" in text or "10 are needed" in text
+    assert "| detector alone | \\- | 2 | \\- | \\- |" in text
 
 
 def test_the_command(study, monkeypatch, capsys, tmp_path):

@@ -35,7 +35,7 @@ def test_groups_are_those_of_finished_runs_of_the_same_data(tmp_path):
     own = cells()
     runs = [finished(own[0], 50, tmp_path), finished(own[1], 40, tmp_path), finished(cells("frames")[0], 7, tmp_path)]
     found = lines(own, runs)
-    design = power.Design(3, 40, (1.0, 0.25), 3, 1)
+    design = power.Design(3, 40, (1.0, 0.25), 3, 3)
     assert found[:-1] == ["what it can show:", *power.text(["polyp, alexnet"], design, power.AUC, "AUC", True)]
     assert found[-1] == power.assumptions(power.AUC)
     assert "379 test groups assumed, as no run has counted them yet" in lines(own, [])[1]
@@ -57,11 +57,14 @@ def test_one_seed_and_folds_say_that_nothing_is_shown_or_said():
 
 
 def test_the_family_is_as_large_as_the_findings_with_a_verdict():
-    assert verdicts(questions(cells())) == 1
-    assert verdicts(questions(cells(fractions=("1",)))) == 0
-    assert verdicts(questions([*cells(), *cells("frames"), *cells("imt")])) == 3 + 1 + 2
+    one, five = 1, 1  # claims of each application with deep tuning, scratch and a baseline
+    assert verdicts(questions(cells())) == one + five + 1
+    assert verdicts(questions(cells(fractions=("1",)))) == one + five
+    assert verdicts(questions([*cells(), *cells("frames"), *cells("imt")])) == 3 * (one + five) + 3 + 1 + 2
     two_nets = [Cell(Settings.of("polyp", "ft-conv10", arch="squeezenet")), *cells(), *cells("frames")]
-    assert verdicts(questions(two_nets)) == 2 + 1 + 2
+    assert verdicts(questions(two_nets)) == five + 2 * (one + five) + 2 + 1 + 2
+    assert verdicts(questions(cells(seeds=range(6), fractions=("1",)))) == one + five + 1, "6 seeds decide a sign test"
+    assert verdicts(questions(cells("folder", data="my/images", fractions=("1",)))) == one, "it has no baseline"
 
 
 def test_make_study_plan_prints_them_below_the_plan(tmp_path, monkeypatch, capsys):

@@ -1,4 +1,4 @@
-"""All findings of a grid: claims 2 and 3, the best depths, recommendations and learning curves."""
+"""All findings of a grid: the paper's claims, the best depths, recommendations and learning curves."""
 
 from __future__ import annotations
 
@@ -17,13 +17,18 @@ ONE_SEED = (
 )
 
 
-def findings(evidence: Sequence[Evidence], seed: int = 0, draws: int = grids.DRAWS) -> Findings:
-    """The findings, the same for the same evidence and seed; seed, draws : of what is resampled."""
+def findings(
+    evidence: Sequence[Evidence], seed: int = 0, draws: int = grids.DRAWS, others: Sequence[Finding] = ()
+) -> Findings:
+    """The findings, the same for the same evidence and seed; seed, draws : of what is resampled.
+
+    others : findings about the other claims, which are not made from the evidence of a grid alone
+    """
     rng = np.random.default_rng(seed)
     cells = [(own, fraction) for own in evidence for fraction in own.fractions]
     return Findings(
         tuple(evidence),
-        tuple(claims(evidence, seed)),
+        tuple(claims(evidence, seed, others)),
         tuple(gap for own in evidence for gap in gaps.gaps(own)),
         tuple(depths.best(own, fraction, rng, draws) for own, fraction in cells),
         tuple(noninferior.recommendation(own, fraction, rng, draws) for own, fraction in cells),
@@ -32,12 +37,13 @@ def findings(evidence: Sequence[Evidence], seed: int = 0, draws: int = grids.DRA
     )
 
 
-def claims(evidence: Sequence[Evidence], seed: int = 0) -> list[Finding]:
-    """Claims 2 and 3, with Holm's method over all that have a verdict; claim 2 by application comes first."""
+def claims(evidence: Sequence[Evidence], seed: int = 0, others: Sequence[Finding] = ()) -> list[Finding]:
+    """Claims 2 and 3 and the others, by number, with Holm's method over all that have a verdict."""
     nets = dict.fromkeys(own.net for own in evidence)
-    found = [one for own in evidence for one in gaps.by_evidence(own)]
+    found = [*others, *(one for own in evidence for one in gaps.by_evidence(own))]
     found += [one for net in nets if (one := gaps.over_applications(evidence, net))]
     found += [one for net in nets for one in depths.findings(evidence, net, seed)]
+    found.sort(key=lambda one: one.claim)
     p = holm([one.p if one.primary else None for one in found])
     tested = sum(value is not None for value in p)
     return [replace(one, p_holm=value, tested=tested) for one, value in zip(found, p, strict=True)]

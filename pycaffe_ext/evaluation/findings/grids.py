@@ -11,7 +11,7 @@ import numpy as np
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.contrasts import Estimate, Figure, contrast
 from pycaffe_ext.evaluation.findings.model import Evidence
-from pycaffe_ext.evaluation.folds import in_folds
+from pycaffe_ext.evaluation.folds import fold_means, in_folds
 from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS
 
 DRAWS = 4000
@@ -29,7 +29,7 @@ def estimate(evidence: Evidence, cells: Cells) -> Estimate:
         if not evidence.finished(scheme, fraction):
             raise UserError(f"no run of {scheme} at {fraction} of the data is finished")
     check_groups(evidence)
-    weights = np.zeros(len(evidence.columns))
+    weights = np.zeros(evidence.figure.values.shape[1])
     for (scheme, fraction), weight in cells.items():
         weights[evidence.column(scheme, fraction)] += weight
     return contrast(evidence.figure, weights)
@@ -110,12 +110,13 @@ def draws(figure: Figure, columns: Sequence[int], rng: np.random.Generator, coun
     common groups, with the t tail of groups - 1.  It is the multiplier bootstrap of both levels; any contrast of the
     columns is drawn from the Behrens-Fisher distribution by which `contrasts.Estimate` tests it, whereas a bootstrap
     that draws three seeds with replacement has ten different samples and too little spread.
-    Taken from the seeds that have all the columns.  Raises UserError for fewer than two, and for folds.
+    Taken from the seeds that have all the columns.  Of a study in folds, see `_fold_draws`.
+    Raises UserError for fewer than two seeds, and where no seed has all its folds.
     """
-    if in_folds(figure.trials):
-        raise UserError("a study in folds has no seeds to draw from: its folds share their training groups")
     own = np.asarray(columns, np.intp)
     rows = np.flatnonzero(np.isfinite(figure.values[:, own]).all(axis=1))
+    if in_folds(figure.trials):
+        return _fold_draws(figure, own, rows, rng, count)
     seeds = rows.size
     if seeds < LEAST_SEEDS:
         raise UserError(f"{seeds or 'no'} seed with all of these runs: {UNKNOWN}")
@@ -127,6 +128,21 @@ def draws(figure: Figure, columns: Sequence[int], rng: np.random.Generator, coun
     tails = _tail(seeds - 1, count, rng), _tail(figure.effective_groups - 1, count, rng)
     found: np.ndarray = mean + tails[0][:, None] * normal + tails[1][:, None] * cases
     return found
+
+
+def _fold_draws(
+    figure: Figure, columns: np.ndarray, rows: np.ndarray, rng: np.random.Generator, count: int
+) -> np.ndarray:
+    """As `draws` of a study in folds, rows : of the figure, with all the columns.
+
+    The held-out cases of a seed's folds count together, as the mean over its folds, with the variance of
+    `folds.fold_mean`: a multivariate t with the covariance between folds, so that any contrast of the columns is drawn
+    from the distribution by which it is tested.
+    """
+    found = fold_means(figure.values[np.ix_(rows, columns)], [figure.trials[row] for row in rows.tolist()])
+    normal = rng.normal(size=(count, columns.size)) @ _root(found.within * found.factor)
+    drawn: np.ndarray = found.mean + _tail(found.freedom, count, rng)[:, None] * normal
+    return drawn
 
 
 UNKNOWN = "how much a net varies from training to training is unknown; it takes two seeds or more (SEEDS=)"

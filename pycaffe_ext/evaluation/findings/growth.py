@@ -28,6 +28,7 @@ from pycaffe_ext.evaluation.seeds import SeedInterval, scheme_interval
 
 LAW, LINE = "inverse power law", "straight line in log n"
 RATES = (0.05, 1.0)
+STEPS = 1901  # rates that are tried
 LEAST_FRACTIONS = 3  # for the law
 PASSES = "the straight line through two fractions is better than a perfect net; three fractions or more are needed"
 DRAWN = 40  # points of a curve
@@ -55,23 +56,34 @@ def fit(share: np.ndarray, error: np.ndarray) -> PowerLaw:
     """The law by least squares with the shares as weights.
 
     share : (n,) of the data, above 0, the largest 1.   error : (n,); negative ones count as 0
-    For a rate the other two are a non-negative least-squares problem; the rate is searched between its bounds.
     Raises UserError for fewer than LEAST_FRACTIONS different shares.
     """
-    from scipy.optimize import minimize_scalar, nnls
+    (found,) = fits(share, error[None]).tolist()
+    return PowerLaw(*found)
 
+
+def fits(share: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """(draws, 3) floor, span and rate of `fit` of each row of `errors`, (draws, n).
+
+    For a rate the other two are a non-negative least-squares problem of two unknowns, solved as its normal equations: a
+    solution with a negative one is replaced by that on the border.  All rates between the bounds are tried in small
+    steps, for all draws together.
+    """
     if np.unique(share).size < LEAST_FRACTIONS:
         raise UserError(f"{np.unique(share).size} fractions: a power law needs {LEAST_FRACTIONS} or more")
-    weight = np.sqrt(share)
-    goal = weight * np.maximum(error, 0.0)
-
-    def solved(rate: float) -> tuple[np.ndarray, float]:
-        found, rest = nnls(weight[:, None] * np.stack([np.ones_like(share), share**-rate], axis=1), goal)
-        return found, float(rest)
-
-    rate = float(minimize_scalar(lambda r: solved(r)[1], bounds=RATES, method="bounded", options={"xatol": 1e-3}).x)
-    floor, span = solved(rate)[0].tolist()
-    return PowerLaw(floor, span, rate)
+    rates, weight = np.linspace(*RATES, STEPS), np.sqrt(share)
+    goal, powers = weight * np.maximum(errors, 0.0), weight * share ** -rates[:, None]
+    ones, cross, squares = weight @ weight, powers @ weight, (powers**2).sum(axis=1)
+    level, slope = (goal @ weight)[:, None], goal @ powers.T  # (draws, 1), (draws, rates)
+    determinant = ones * squares - cross**2
+    floor = (squares * level - cross * slope) / determinant
+    span = (ones * slope - cross * level) / determinant
+    span = np.where(floor < 0, slope / squares, span)
+    floor = np.where(span < 0, level / ones, np.maximum(floor, 0.0))
+    span = np.maximum(span, 0.0)
+    rest = floor**2 * ones + 2 * floor * span * cross + span**2 * squares - 2 * (floor * level + span * slope)
+    draws, best = np.arange(len(errors)), rest.argmin(axis=1)
+    return np.stack([floor[draws, best], span[draws, best], rates[best]], axis=1)
 
 
 def curve(evidence: Evidence, scheme: str, rng: np.random.Generator, draws: int = FITS) -> LearningCurve:
@@ -134,7 +146,8 @@ def _law(
     try:
         grids.check_groups(evidence)
         drawn = grids.draws(evidence.figure, columns, rng, draws)
-        low, high = np.percentile([fit(share, merit.best - row).gain for row in drawn], TAILS).tolist()
+        gains = [PowerLaw(*row).gain for row in fits(share, merit.best - drawn).tolist()]
+        low, high = np.percentile(gains, TAILS).tolist()
     except UserError as error:
         reason = f"no interval: {error}"
     at = np.geomspace(share.min(), 2.0, DRAWN)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pycaffe_ext.evaluation.contrasts import LEVEL, Estimate, Figure, Test, Verdict, verdict
+from pycaffe_ext.evaluation.convergence import SignTest
 from pycaffe_ext.evaluation.seeds import SeedInterval
 
 
@@ -84,6 +85,7 @@ class Evidence:
     fractions : of the training groups, from all to the fewest, as text ("1", "1/4")
     trained : (fractions,) mean number of training groups; nan where no run says it
     figure : rows are seeds (or folds), columns schemes x fractions (see `column`); nan where a run is not finished
+    baseline : name of the hand-crafted baseline, whose values are the figure's last column; "" where there is none
     """
 
     application: str
@@ -95,6 +97,7 @@ class Evidence:
     fractions: tuple[str, ...]
     trained: tuple[float, ...]
     figure: Figure
+    baseline: str = ""
 
     def column(self, scheme: str, fraction: str) -> int:
         """Of the figure: all fractions of the first scheme come first."""
@@ -150,11 +153,12 @@ class Heterogeneity:
 class Finding:
     """A claim of the paper, or a contrast beside it, and what became of it in this study.
 
-    claim : 2 or 3 of the paper.   statement : in words.   about : title of the evidence, or the net over applications
-    contrast, figure : what is compared with what, by which figure and unit
+    claim : its number in the paper's summary.   statement : in words.   about : title of the evidence, or the net over
+    applications; "" in a report on one application.   contrast, figure : what is compared with what, by which figure
     test : None where nothing was tested, and `reason` says why.   primary : whether it has a verdict of its own; the
     others stand beside it with their interval.   p_holm : adjusted over all primary findings; tested : how many of
     them were tested.   note : what a reader must know of it, such as fractions left out
+    margin : of non-inferiority, None for other claims
     """
 
     claim: int
@@ -162,12 +166,13 @@ class Finding:
     about: str
     contrast: str
     figure: str
-    test: Test | Heterogeneity | None = None
+    test: Test | Heterogeneity | SignTest | None = None
     reason: str = ""
     primary: bool = True
     p_holm: float | None = None
     tested: int = 0
     note: str = ""
+    margin: float | None = None
 
     @property
     def p(self) -> float | None:
@@ -180,7 +185,12 @@ class Finding:
             return None
         if self.test is None or self.p_holm is None:
             return Verdict.NOT_TESTED
-        return verdict(self.test.above, self.p_holm)
+        return verdict(self.test.above, self.p_holm, self.margin is not None)
+
+    @property
+    def outcome(self) -> str:
+        """The verdict in words."""
+        return self.verdict.value if self.verdict else "beside a claim"
 
     @property
     def estimate(self) -> Estimate | None:
@@ -189,7 +199,11 @@ class Finding:
 
     @property
     def smallest(self) -> float | None:
-        """The smallest true size that a study like this shows with a chance of 80 %, at LEVEL over the family."""
+        """The smallest true size that a study like this shows with a chance of 80 %, whatever becomes of the others.
+
+        At LEVEL divided by the number of findings tested, which is what Holm's method asks of the first; None where
+        there is no single contrast.
+        """
         return self.estimate.smallest(LEVEL / self.tested) if self.estimate and self.tested else None
 
 
@@ -331,7 +345,8 @@ class LearningCurve:
 class Findings:
     """Everything that the statistics of a grid say.
 
-    claims : 2 by application and over applications, then 3; those with `primary` have verdicts, Holm's over all
+    claims : by their number, 2 by application before it is over applications; those with `primary` have verdicts,
+    Holm's over all
     gaps : by evidence and fraction.   best, recommendations : by evidence and fraction, all data first
     curves : by evidence and scheme.   notes : what a reader must know of all of it, such as a single seed
     """

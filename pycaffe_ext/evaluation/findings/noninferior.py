@@ -30,7 +30,7 @@ from math import sqrt
 import numpy as np
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation.contrasts import POWER, Estimate, estimate
+from pycaffe_ext.evaluation.contrasts import POWER, Estimate
 from pycaffe_ext.evaluation.findings import grids
 from pycaffe_ext.evaluation.findings.model import Candidate, Evidence, Recommendation
 
@@ -53,7 +53,8 @@ def recommendation(
 ) -> Recommendation:
     """The shallowest scheme of those with two finished seeds or more that is shown to be good enough.
 
-    Compared over the seeds that have all of these schemes.  Where nothing can be tested, `reason` says why.
+    Compared over the seeds that have all of these schemes; of a study in folds over the means of its folds, in which
+    every group is tested once.  Where nothing can be tested, `reason` says why.
     """
     count = {own.name: evidence.finished(own.name, fraction) for own in evidence.schemes}
     names = tuple(name for name, seeds in count.items() if seeds >= grids.LEAST_SEEDS)
@@ -86,7 +87,7 @@ def _table(evidence: Evidence, names: Sequence[str], fraction: str, rng: np.rand
             if i != j:
                 own = covariance[:, i, :, i] + covariance[:, j, :, j] - covariance[:, i, :, j] - covariance[:, j, :, i]
                 difference = values[:, i] - values[:, j]
-                pairs[first, second] = estimate(difference, own, evidence.figure.effective_groups)
+                pairs[first, second] = evidence.figure.over_seeds(difference, own, rows)
     return _Table(tuple(names), pairs, drawn - values.mean(axis=0))
 
 
@@ -116,7 +117,10 @@ def _candidate(table: _Table, name: str, reach: dict[str, float], margin: float)
 
 def _seeds_needed(found: Sequence[Estimate], margin: float) -> int | None:
     """About how many of SEEDS would show all of these differences to be above minus the margin with a chance of 80 %,
-    if estimates and variances were the true ones; at Bonferroni's level.  None if none would."""
+    if estimates and variances were the true ones; at Bonferroni's level.  None if none would, and in folds, where more
+    seeds do not make the error smaller."""
+    if any(own.folds for own in found):
+        return None
     tail = LEVEL / len(found)
     return next((n for n in SEEDS if all(_reach(own, n, tail) <= own.value + margin for own in found)), None)
 
@@ -140,4 +144,6 @@ def _needs(candidates: Sequence[Candidate], evidence: Evidence, margin: float) -
         return f"about {possible.seeds_needed} seeds instead of {seeds} would show {possible.scheme}; {wider}"
     if all(own.difference.value <= -margin for own in candidates):
         return f"every scheme is behind another by the margin or more in some comparison; {wider}"
+    if candidates[0].difference.folds:
+        return f"more seeds would not do, as they are tested on the same groups; {wider}"
     return f"more seeds alone would not do: the {evidence.figure.groups} test groups are too few; {wider}"

@@ -138,17 +138,38 @@ class Metric(ABC, Generic[E]):
         """
 
     @abstractmethod
+    def judged(self, evaluation: E, of_baseline: bool = False) -> Any:
+        """The test items with the net's scores, or the baseline's, as `judged_figure` takes them; None without a
+        baseline."""
+
+    @abstractmethod
+    def judged_figure(
+        self,
+        judged: Mapping[int, Mapping[str, Any]],
+        group: Mapping[int, Sequence[Hashable]],
+        names: Sequence[str],
+    ) -> Figure:
+        """The merit of what `judged` gave, as `merit_figure` has it."""
+
     def merit_figure(
         self,
         evaluations: Mapping[int, Mapping[str, E]],
         group: Mapping[int, Sequence[Hashable]],
         names: Sequence[str],
+        baseline: str = "",
     ) -> Figure:
         """The merit of every seed (rows) and net (columns, as in `names`), more is better.
 
         evaluations : seed, or fold of a seed -> name -> its test, at least one.   group : seed -> of each test item;
-        the same name in two seeds is the same group
+        the same name in two seeds is the same group.   baseline : what a last column is called, which has the merit of
+        the baseline's own scores; "" = none
         """
+        judged = {key: {name: self.judged(one) for name, one in own.items()} for key, own in evaluations.items()}
+        if not baseline:
+            return self.judged_figure(judged, group, names)
+        for key, own in evaluations.items():
+            judged[key][baseline] = self.judged(next(iter(own.values())), of_baseline=True)
+        return self.judged_figure(judged, group, [*names, baseline])
 
     @abstractmethod
     def report(self, folder: Path, study: Study, missing: Sequence[str], options: Mapping[str, Any]) -> None:

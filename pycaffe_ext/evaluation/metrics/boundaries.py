@@ -167,14 +167,13 @@ class Boundaries(Metric[Evaluation]):
         """The primary endpoint."""
         return Merit(ENDPOINT, "mm", 0.0, None, False, MARGINS.millimetres)
 
-    def merit_figure(
-        self,
-        evaluations: Mapping[int, Mapping[str, Evaluation]],
-        group: Mapping[int, Sequence[Hashable]],
-        names: Sequence[str],
+    def judged(self, evaluation: Evaluation, of_baseline: bool = False) -> Walls:
+        return evaluation.baseline if of_baseline else evaluation.network
+
+    def judged_figure(
+        self, judged: Mapping[int, Mapping[str, Any]], group: Mapping[int, Sequence[Hashable]], names: Sequence[str]
     ) -> Figure:
-        made = {seed: {name: one.network for name, one in own.items()} for seed, own in evaluations.items()}
-        return accuracy_figure(made, group, names)
+        return accuracy_figure(judged, group, names)
 
     def report(self, folder: Path, study: Study, missing: Sequence[str], options: Mapping[str, Any]) -> None:
         from pycaffe_ext.report.boundaries import pages

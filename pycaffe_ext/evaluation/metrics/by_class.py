@@ -156,14 +156,13 @@ class RocByClass(Metric[Evaluation]):
         name = endpoint(len(evaluation.classes)) if evaluation else TWO
         return Merit(f"{name} of {self.word}s", "AUC", 1.0, (0.0, 1.0), True, MARGINS.auc, power.AUC)
 
-    def merit_figure(
-        self,
-        evaluations: Mapping[int, Mapping[str, Evaluation]],
-        group: Mapping[int, Sequence[Hashable]],
-        names: Sequence[str],
+    def judged(self, evaluation: Evaluation, of_baseline: bool = False) -> Images | None:
+        return evaluation.baseline if of_baseline else evaluation.images
+
+    def judged_figure(
+        self, judged: Mapping[int, Mapping[str, Any]], group: Mapping[int, Sequence[Hashable]], names: Sequence[str]
     ) -> Figure:
-        images = {seed: {name: one.images for name, one in own.items()} for seed, own in evaluations.items()}
-        return auc_figure(images, group, names)
+        return auc_figure(judged, group, names)
 
     def report(self, folder: Path, study: Study, missing: Sequence[str], options: Mapping[str, Any]) -> None:
         from pycaffe_ext.report.by_class import pages

@@ -193,14 +193,13 @@ class Detection(Metric[Evaluation]):
         """The AUC of the candidates: a sensitivity at one false-positive rate tells less of the same test."""
         return Merit("AUC of candidates", "AUC", 1.0, (0.0, 1.0), True, MARGINS.auc, power.AUC)
 
-    def merit_figure(
-        self,
-        evaluations: Mapping[int, Mapping[str, Evaluation]],
-        group: Mapping[int, Sequence[Hashable]],
-        names: Sequence[str],
+    def judged(self, evaluation: Evaluation, of_baseline: bool = False) -> froc.Cases:
+        return evaluation.baseline if of_baseline else evaluation.cases
+
+    def judged_figure(
+        self, judged: Mapping[int, Mapping[str, Any]], group: Mapping[int, Sequence[Hashable]], names: Sequence[str]
     ) -> Figure:
-        cases = {seed: {name: one.cases for name, one in own.items()} for seed, own in evaluations.items()}
-        return auc_figure(cases, group, names)
+        return auc_figure(judged, group, names)
 
     def report(self, folder: Path, study: Study, missing: Sequence[str], options: Mapping[str, Any]) -> None:
         from pycaffe_ext.report.detection import pages

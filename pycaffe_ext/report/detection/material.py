@@ -12,7 +12,7 @@ from pycaffe_ext.data.items import Item
 from pycaffe_ext.evaluation import comparison, froc, summaries
 from pycaffe_ext.evaluation.compared import AucComparison, Comparison
 from pycaffe_ext.evaluation.contrasts import Figure
-from pycaffe_ext.evaluation.convergence import Course
+from pycaffe_ext.evaluation.findings.model import Finding
 from pycaffe_ext.evaluation.margins import MARGINS, Margins
 from pycaffe_ext.evaluation.metrics import detection
 from pycaffe_ext.evaluation.metrics.detection import Evaluation
@@ -20,7 +20,7 @@ from pycaffe_ext.evaluation.seeds import SeedInterval
 from pycaffe_ext.evaluation.study_figures import StudyFigures, study_figures
 from pycaffe_ext.evaluation.summaries import SummaryComparison
 from pycaffe_ext.evaluation.words import ENDPOINT_RATE, Words
-from pycaffe_ext.report import claims, design_part, examples, study_parts, study_tables
+from pycaffe_ext.report import claims, design_part, examples, published, study_parts, study_tables
 from pycaffe_ext.report.examples import Pictures
 from pycaffe_ext.report.figures import DETECTOR
 from pycaffe_ext.runs.finished import RunFiles, Study
@@ -170,22 +170,11 @@ class Material:
         return examples.Pictures(self.deepest, self.items, sorted({*examples.shown_frames(self.deepest), *shown}))
 
     @cached_property
-    def claims(self) -> list[claims.Claim]:
-        published = [run for run in self.study.runs if run.is_depth or not run.tuned]  # the paper has no chains
-        methods = {self.study.name(run): _method(self.study.name(run), run) for run in published}
-        courses: dict[str, dict[int, Course]] = {name: {} for name in methods}
-        for run in published:
-            courses[self.study.name(run)][run.settings.trial] = _course(run)
-        return claims.claims(list(methods.values()), DETECTOR, self.figures, courses, self.margins, self.words)
+    def claims(self) -> list[Finding]:
+        return self.tested_claims()
 
-
-def _method(name: str, run: RunFiles) -> claims.Method:
-    donor = str(run.result.donor) if run.tuned else ""
-    return claims.Method(
-        name, run.settings.scheme, run.settings.training.arch, str(run.record.resolved["width"]), donor
-    )
-
-
-def _course(run: RunFiles) -> Course:
-    points = tuple((row.epoch, row.auc) for row in run.snapshots)
-    return Course(points, run.settings.training.epochs, run.result.stopped_by == "patience")
+    def tested_claims(self, one_each: bool = False) -> list[Finding]:
+        """The paper's claims; one_each : as in `claims.claims`."""
+        methods, courses = published.methods(self.study), published.courses(self.study)
+        measures = claims.of_curves(self.figures, self.margins, self.words)
+        return claims.claims(methods, DETECTOR, measures, courses, one_each)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from pycaffe_ext.evaluation.contrasts import Estimate, Verdict
 from pycaffe_ext.evaluation.findings import every
 from pycaffe_ext.evaluation.findings.model import Best, Doubling, Finding, Heterogeneity, LearningCurve, Recommendation
-from pycaffe_ext.report.claims_table import p_text
+from pycaffe_ext.report.claims_table import details, effect_text, p_text
 from pycaffe_ext.report.grid.material import Material, Panel, capital, data_text, scheme_text
 from pycaffe_ext.report.model import Block, Bullets, Folded, Lead, Mark, Note, Section, Table
 
-KINDS = {Verdict.SHOWN: "good", Verdict.AGAINST: "bad"}
+KINDS: dict[Verdict | None, Literal["good", "bad"]] = {Verdict.SHOWN: "good", Verdict.AGAINST: "bad"}
 MADE_BY = (every.findings,)
 SYNTHETIC = (
     "The data of {titles} are drawn by a program, not taken from patients: these numbers show that the programs work,"
@@ -29,9 +30,17 @@ NON_INFERIOR = (
 CLAIMS = (
     "A verdict goes by Holm's p over all claims tested here, below 0.05. Effects are “more is better” throughout, also"
     " of errors. “Not shown” is not “refuted”: the interval, by itself a 95 % one, says what is still possible. The"
-    " smallest size shown is what a study like this finds with a chance of 80 %. Claims 1, 4 and 5 are about one amount"
-    " of data: their verdicts are in the report of the application (make APP-tables with the same settings); the gap at"
-    " all data, below, is what claim 1 is about."
+    " smallest size shown is what a study like this finds with a chance of 80 %. Each claim of the paper has one"
+    " contrast with a verdict in each application; others stand beside it with their interval and their own p. “As good"
+    " as” is non-inferiority: shown if the effect is above minus the margin, inconclusive if that is open. “Every” is"
+    " shown if each net by itself is; its effect is that of the weakest. Claim 4 counts seeds (a sign test): its effect"
+    " is the share of those decided in which the deepest tuning is sooner."
+)
+FOLDS = (
+    "In folds every group is tested once, by a net that has not seen it. The held-out cases of a seed's folds count"
+    " together as the mean over its folds: each fold has a curve of its own, because scores of different nets are not"
+    " on one scale, and a ranking of all of them together would be biased. The folds' training sets overlap, which the"
+    " variance of Nadeau and Bengio allows for; it falls with more groups, not with more seeds."
 )
 TWICE = (
     "A curve through the results at each amount of data, and where it leads at twice the data. It is a guess beyond the"
@@ -76,7 +85,8 @@ def _advice(panel: Panel, found: Recommendation) -> str:
     if not found.scheme:
         return f"No scheme can be recommended yet for {about}: {found.needs or found.reason}."
     value = panel.value(found.scheme, found.fraction)
-    numbers = f" {capital(panel.evidence.merit.name)}: {value.text}, by {value.basis}." if value else ""
+    alone = f"; {panel.alone}: {panel.baseline.text}" if panel.baseline else ""
+    numbers = f" {capital(panel.evidence.merit.name)}: {value.text}{alone}, by {value.basis}." if value else ""
     return (
         f"Recommended for {about}: {scheme_text(found.scheme, panel.evidence.net)}. It is shown to be not worse than"
         f" the best scheme by more than {found.margin:g} {found.unit}.{numbers}"
@@ -85,11 +95,12 @@ def _advice(panel: Panel, found: Recommendation) -> str:
 
 def _sentence(found: Finding) -> str:
     """A claim with its verdict, its effect and what that is by."""
-    head = f"{capital(_verdict(found))}: {found.statement} ({found.about})"
+    head = f"{capital(found.outcome)}: {found.statement} ({found.about})"
     if found.test is None:
         return f"{head}; {found.reason}."
-    effect = f"{_effect(found.estimate)} for {found.contrast}, " if found.estimate else ""
-    return f"{head}. {effect}p {_equal(found.p or 0.0)}{_basis(found.estimate)}."
+    more = "".join(f" ({text})" for text in details(found))
+    effect = f"{effect} for {found.contrast}{more}, " if (effect := _effect_of(found)) != "-" else ""
+    return f"{head}. {effect}Holm's p {_equal(found.p_holm or 0.0)}{_basis(found.estimate)}."
 
 
 def _equal(p: float) -> str:
@@ -122,7 +133,7 @@ def gain_text(found: Doubling) -> str:
 
 def recommendations(material: Material) -> Section:
     """At each fraction: the recommended scheme, and which is the best with what probability."""
-    blocks: list[Block] = [NON_INFERIOR]
+    blocks: list[Block] = [NON_INFERIOR, *([FOLDS] if any(panel.in_folds for panel in material.panels) else [])]
     for panel in material.panels:
         found = [own for own in material.findings.recommendations if own.about == panel.evidence.title]
         best = {own.fraction: own for own in material.findings.best if own.about == panel.evidence.title}
@@ -130,7 +141,7 @@ def recommendations(material: Material) -> Section:
         header = ("training data", "recommended", panel.evidence.merit.name, "most probably the best", "why")
         table = Table(header, rows, made_by=MADE_BY)
         details = Folded("Every scheme against its strongest rival", [_candidates(found)])
-        chances = Folded("The probability that each scheme is the best", [_chances(list(best.values()))])
+        chances = Folded("The probability that each scheme is the best", [_chances(panel, list(best.values()))])
         blocks.append(Section(panel.title, [table, *([details] if _tested(found) else []), chances]))
     return Section("Recommendation at each amount of data", blocks)
 
@@ -174,7 +185,7 @@ def _candidates(found: Sequence[Recommendation]) -> Table:
     return Table(header, rows, made_by=MADE_BY)
 
 
-def _chances(found: Sequence[Best]) -> Table:
+def _chances(panel: Panel, found: Sequence[Best]) -> Table:
     rows = [
         (
             row.scheme,
@@ -187,7 +198,8 @@ def _chances(found: Sequence[Best]) -> Table:
         for own in found
         for row in own.rows
     ]
-    return Table(("scheme", "training data", "mean", "seeds", "probability", "note"), rows, made_by=MADE_BY)
+    header = ("scheme", "training data", "mean", f"{panel.trial}s", "probability", "note")
+    return Table(header, rows, made_by=MADE_BY)
 
 
 def claims(material: Material) -> Section:
@@ -199,23 +211,24 @@ def claims(material: Material) -> Section:
 
 
 def _claim_row(found: Finding) -> tuple[object, ...]:
-    verdict = found.verdict
-    mark = Mark(_verdict(found), KINDS.get(verdict, "open")) if verdict else Mark("beside it", "open")  # type: ignore[arg-type]
+    mark = Mark(found.outcome, KINDS.get(found.verdict, "open")) if found.verdict else Mark("beside it", "open")
     holm = f" ({p_text(found.p_holm)})" if found.p_holm is not None else ""
-    what = "; ".join(filter(None, [found.contrast, found.figure, _basis(found.estimate).strip(" (),"), found.note]))
+    basis = _basis(found.estimate).strip(" (),")
+    what = "; ".join(filter(None, [found.contrast, *details(found), found.figure, basis, found.note]))
     return (
         f"{found.claim}. {found.statement}",
         mark,
         found.about,
-        _effect(found.estimate) if found.estimate else "-",
+        _effect_of(found),
         f"{p_text(found.p)}{holm}" if found.p is not None else "-",
         f"{found.smallest:.3f}" if found.smallest is not None else "-",
         f"{what}; {found.reason}" if found.reason else what,
     )
 
 
-def _verdict(found: Finding) -> str:
-    return found.verdict.value if found.verdict else "beside a claim"
+def _effect_of(found: Finding) -> str:
+    """Of a contrast or of convergence, with its interval; "-" of several contrasts and where nothing was tested."""
+    return "-" if found.test is None or isinstance(found.test, Heterogeneity) else effect_text(found)
 
 
 def _gaps(material: Material) -> list[Block]:
@@ -245,4 +258,7 @@ def _effect(found: Estimate | None) -> str:
 
 
 def _basis(found: Estimate | None) -> str:
-    return f" ({found.seeds} seeds, {found.groups:.0f} effective test groups)" if found else ""
+    if not found:
+        return ""
+    folds = f" of {found.folds} folds" if found.folds else ""
+    return f" ({found.seeds} seed{'s' * (found.seeds != 1)}{folds}, {found.groups:.0f} effective test groups)"

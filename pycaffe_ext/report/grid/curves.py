@@ -76,6 +76,7 @@ def by_depth(folder: Path, panel: Panel, number: int) -> Figure:
             points = [(places[name] + _beside(i, len(evidence.fractions)), values[name]) for name in names]
             if _points(axes, points, i, label, line):
                 label = None
+    _baseline(axes, panel)
     axes.set_xticks(list(places.values()), [name.removeprefix("ft-") for name in places], rotation=40, ha="right")
     axes.set_xlabel("shallow  <  first layer that is tuned  <  deep" if tuned else "")
     axes.set_ylabel(_axis(panel))
@@ -83,7 +84,7 @@ def by_depth(folder: Path, panel: Panel, number: int) -> Figure:
     return Figure(
         path,
         f"Performance by depth of tuning, {panel.title}. {capital(evidence.merit.name)}{panel.direction}; a line for"
-        f" each amount of training data, what has no depth at the right. {INTERVALS}.",
+        f" each amount of training data, what has no depth at the right{_beside_it(panel)}. {INTERVALS}.",
         (seed_interval,),
         _values_table(panel, [*tuned, *others]),
     )
@@ -102,12 +103,13 @@ def by_fraction(folder: Path, panel: Panel, number: int) -> Figure | None:
             for fraction in evidence.fractions
         ]
         _points(axes, points, i, name, "-")
+    _baseline(axes, panel)
     _share_axis(axes, panel)
     path = _save(figure, axes, folder / f"fraction-{number}.svg")
     return Figure(
         path,
         f"Performance by amount of training data, {panel.title}. {capital(evidence.merit.name)}{panel.direction} of"
-        f" {' and '.join(names)}. {INTERVALS}.",
+        f" {' and '.join(names)}{_beside_it(panel)}. {INTERVALS}.",
         (seed_interval,),
         _values_table(panel, names),
     )
@@ -185,6 +187,20 @@ def _points(axes: Axes, points: Iterable[tuple[float, Value | None]], place: int
     return True
 
 
+def _baseline(axes: Axes, panel: Panel) -> None:
+    """The hand-crafted baseline as a line across, with its interval as a band; none where there is none."""
+    if (value := panel.baseline) is None:
+        return
+    axes.axhline(value.mean, **plotting.BASELINE.of_line(), lw=1.5, label=panel.alone, zorder=1)
+    if value.low is not None and value.high is not None:
+        axes.axhspan(value.low, value.high, color=plotting.BASELINE.colour, alpha=0.12, lw=0, zorder=0)
+
+
+def _beside_it(panel: Panel) -> str:
+    """The part of a caption that is about the hand-crafted baseline."""
+    return f"; the line across, with its interval, is the {panel.evidence.baseline} alone" if panel.baseline else ""
+
+
 def _reach(value: Value) -> tuple[float, float]:
     if value.low is None or value.high is None:
         return 0.0, 0.0
@@ -229,6 +245,8 @@ def _values_table(panel: Panel, names: Sequence[str]) -> Table:
         for name, fraction in pairs
         if (value := panel.value(name, fraction))
     ]
+    if own := panel.baseline:
+        rows.append((panel.alone, "-", *map(_text, own[:3]), own.basis))
     return Table(VALUE_HEADER, rows)
 
 

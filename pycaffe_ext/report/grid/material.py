@@ -79,9 +79,16 @@ class Panel:
 
     def _basis(self, trials: int) -> str:
         """trials : seeds, or folds of seeds"""
-        figure = self.evidence.figure
-        word = "fold" if in_folds(figure.trials) else "seed"
-        return f"{trials} {word}{'s' * (trials != 1)}, {figure.groups} test groups"
+        return f"{trials} {self.trial}{'s' * (trials != 1)}, {self.evidence.figure.groups} test groups"
+
+    @property
+    def in_folds(self) -> bool:
+        return in_folds(self.evidence.figure.trials)
+
+    @property
+    def trial(self) -> str:
+        """What a scheme was trained several times by: "seed" or "fold"."""
+        return "fold" if self.in_folds else "seed"
 
     @property
     def depths(self) -> list[str]:
@@ -120,21 +127,44 @@ class Panel:
 
     def value(self, scheme: str, fraction: str) -> Value | None:
         """The figure of a scheme over its seeds; None where no run of it is finished."""
-        figure, column = self.evidence.figure, self.evidence.column(scheme, fraction)
-        limits = self.evidence.merit.limits
+        return self._over_seeds(self.evidence.column(scheme, fraction))
+
+    @property
+    def alone(self) -> str:
+        """What the hand-crafted baseline is called beside nets, "" where there is none."""
+        return f"{self.evidence.baseline} alone" if self.evidence.baseline else ""
+
+    @cached_property
+    def baseline(self) -> Value | None:
+        """Of the hand-crafted baseline over the seeds, the same at all fractions; None where there is none."""
+        if not self.evidence.baseline:
+            return None
+        column, figure = self.evidence.figure.values.shape[1] - 1, self.evidence.figure
+        if np.ptp(figure.values[:, column]) > 0 or self.in_folds:
+            return self._over_seeds(column)
+        return self._once(column, 0, f"one test set, {figure.groups} test groups")
+
+    def _over_seeds(self, column: int) -> Value | None:
+        figure, limits = self.evidence.figure, self.evidence.merit.limits
         rows = np.flatnonzero(np.isfinite(figure.values[:, column]))
         if not rows.size:
             return None
         mean, basis = float(figure.values[rows, column].mean()), self._basis(rows.size)
         covariance = figure.covariance[:, column, :, column][np.ix_(rows, rows)]
         if rows.size == 1:
-            return self._value(mean, _of_cases(mean, float(covariance[0, 0]), figure.effective_groups, limits), basis)
+            return self._once(column, int(rows[0]), basis)
         trials = [figure.trials[row] for row in rows.tolist()] if figure.trials else ()
         if not (np.isfinite(covariance).all() or in_folds(trials)):
             return self._value(mean, None, basis)
         over = scheme_interval(figure, column, 0.0, limits)
         ends = None if over.low is None or over.high is None else Interval(over.low, over.high)
         return self._value(over.mean, ends, basis)
+
+    def _once(self, column: int, row: int, basis: str) -> Value:
+        """What was tested once, with its interval for other test groups alone."""
+        figure = self.evidence.figure
+        mean, variance = float(figure.values[row, column]), float(figure.covariance[row, column, row, column])
+        return self._value(mean, _of_cases(mean, variance, figure.effective_groups, self.evidence.merit.limits), basis)
 
     def _value(self, mean: float, ends: Interval | None, basis: str) -> Value:
         shown = self.evidence.merit.shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.nets.architectures import deploy
@@ -77,13 +78,13 @@ def _paper_rates(scheme: str) -> tuple[str, ...]:
 
 
 def _rates(panel: Panel, scheme: str) -> Iterator[tuple[str, ...]]:
-    """Of the runs of a scheme, each once."""
+    """Of the runs of a scheme, each once.  Seeds change no rate: of runs that differ in theirs alone one is read."""
+    runs = {replace(run.settings.training, seed=0): run for run in panel.runs if run.settings.scheme == scheme}
     seen = set()
-    for run in panel.runs:
-        if run.settings.scheme == scheme:
-            solver = read_solver(run.folder / "solver.prototxt")
-            rates = tables.weight_rates(read_net(run.folder / "train_val.prototxt"), solver)
-            found = (*rates, f"{solver.momentum:.4g}", f"{solver.gamma:.4g}")
-            if found not in seen:
-                seen.add(found)
-                yield found
+    for run in runs.values():
+        solver = read_solver(run.folder / "solver.prototxt")
+        rates = tables.weight_rates(read_net(run.folder / "train_val.prototxt"), solver)
+        found = (*rates, f"{solver.momentum:.4g}", f"{solver.gamma:.4g}")
+        if found not in seen:
+            seen.add(found)
+            yield found

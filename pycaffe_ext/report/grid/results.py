@@ -13,8 +13,12 @@ from pycaffe_ext.report.grid import answer, curves
 from pycaffe_ext.report.grid.material import Material, Panel, data_text
 from pycaffe_ext.report.model import Block, Bullets, Figure, Folded, Section, Table
 from pycaffe_ext.runs.finished import RunFiles
-from pycaffe_ext.runs.records import RESULT, read_external, read_result
+from pycaffe_ext.runs.records import read_external, read_result
 
+ALONE = (
+    "What stands “alone” is the hand-crafted baseline on the same test items; it learns from all training groups,"
+    " whatever the nets get, and has no validation AUC."
+)
 FIGURES: dict[str, tuple[Callable[[Path, Panel, int], Figure | None], str]] = {
     "Performance by depth of tuning": (curves.by_depth, "no finished run"),
     "Performance by amount of training data": (curves.by_fraction, "a single amount of data (FRACTION: in the file)"),
@@ -74,12 +78,14 @@ def results(material: Material) -> Section:
         f"{curves.INTERVALS}. The validation AUC is that of the chosen snapshot, the highest of its run; a mean over"
         " seeds, with the least and the most of them."
     )
+    if any(panel.alone for panel in material.panels):
+        text = f"{text} {ALONE}"
     return Section("Results of every scheme", [text, *(Section(p.title, [_results(p)]) for p in material.panels)])
 
 
 def _results(panel: Panel) -> Table:
     evidence = panel.evidence
-    header = ("scheme", "training data", "seeds", "validation AUC", "chosen epoch", evidence.merit.name, "by")
+    header = ("scheme", "training data", f"{panel.trial}s", "validation AUC", "chosen epoch", evidence.merit.name, "by")
     rows = []
     for fraction in evidence.fractions:
         for scheme in evidence.schemes:
@@ -89,6 +95,8 @@ def _results(panel: Panel) -> Table:
                 epoch = np.mean([run.result.best.epoch for run in runs])
                 of = data_text(fraction)
                 rows.append((scheme.name, of, len(runs), auc, f"{epoch:.1f}", value.text, value.basis))
+    if alone := panel.baseline:
+        rows.append((panel.alone, "-", evidence.seeds, "-", "-", alone.text, alone.basis))
     return Table(header, rows, made_by=(seed_interval,))
 
 
@@ -126,8 +134,7 @@ def _external(finished: Sequence[RunFiles]) -> list[Block]:
     """What the runs came to on other data sets (TEST_DATA=), where they were tested on any."""
     rows = []
     for run in finished:
-        for file in sorted(run.folder.glob(f"external/*/{RESULT}")):
-            record = read_external(file.parent)
+        for record in run.externals:
             headline = run.application.metric.headline(record.test)
             where = data_text(run.settings.request.fraction)
             rows.append((run.settings.scheme, where, run.settings.trial, record.source, str(headline), headline.name))

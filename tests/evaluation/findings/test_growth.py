@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from grid_evidence import MM, drawn, without
+from scipy.optimize import nnls
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.findings import grids, growth
@@ -40,6 +41,21 @@ def test_the_fit_is_the_weighted_least_squares_one():
     lines = floors[..., None] + spans[..., None] * share ** -rates[..., None]
     least = ((lines - error) ** 2 * share).sum(axis=-1).min()
     assert ((found(share) - error) ** 2 * share).sum() <= least + 1e-9
+
+
+def test_many_fits_at_once_are_non_negative_least_squares_of_each():
+    """Against SciPy's solver at every rate that is tried, borders included."""
+    share = np.array([1, 0.5, 0.25, 0.05])
+    errors = np.abs(np.random.default_rng(3).normal(0.2, 0.1, (6, 4)))
+    errors[0], errors[1] = (0.4, 0.3, 0.2, 0.1), (0.01, 0.1, 0.3, 0.9)  # flat; no floor
+    weight = np.sqrt(share)
+    for row, (floor, span, rate) in zip(errors, growth.fits(share, errors), strict=True):
+        tried = [
+            nnls(weight[:, None] * np.stack([np.ones(4), share**-r], axis=1), weight * row)[1]
+            for r in np.linspace(*growth.RATES, 96)
+        ]
+        own = np.linalg.norm(weight * (floor + span * share**-rate - row))
+        assert own <= min(tried) + 1e-9 and min(floor, span) >= 0 and growth.RATES[0] <= rate <= growth.RATES[1]
 
 
 def test_error_that_grows_with_the_data_is_a_flat_line_and_no_parameter_is_negative():

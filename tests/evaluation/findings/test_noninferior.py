@@ -6,11 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from grid_evidence import AUC, drawn, evidence, without
+from grid_evidence import AUC, DEEP, MIDDLE, SHALLOW, drawn, evidence, without
+from scipy import stats
 from scipy.optimize import brentq
 
+from pycaffe_ext.evaluation import fold_worlds
+from pycaffe_ext.evaluation.contrasts import Figure
 from pycaffe_ext.evaluation.findings import grids, noninferior
+from pycaffe_ext.evaluation.findings.model import Evidence
 from pycaffe_ext.evaluation.findings.noninferior import recommendation
+from pycaffe_ext.evaluation.fold_worlds import FoldWorld
+from pycaffe_ext.evaluation.folds import fold_mean
 
 MEANS = {"ft-fc8": {"1": 0.75}, "ft-conv4": {"1": 0.795}, "ft-conv1": {"1": 0.80}, "scratch": {"1": 0.70}}
 
@@ -115,3 +121,47 @@ def test_a_scheme_without_a_run_is_named_and_the_others_are_compared():
     found = recommendation(without(drawn(MEANS, training=0.002), "ft-conv4", "1"), "1", rng())
     assert (found.scheme, found.missing) == ("ft-conv1", ("ft-conv4",))
     assert [one.scheme for one in found.candidates] == ["ft-fc8", "ft-conv1", "scratch"]
+
+
+def of_folds(world: FoldWorld, number: int, margin: float) -> Evidence:
+    """A study in folds; the shallowest scheme is the learner with the handicap."""
+    areas, trials = fold_worlds.areas(world, np.random.default_rng([5, number]), learners=3)
+    values = areas[:, [1, 0, 2]]
+    unknown = np.zeros((*values.shape, *values.shape))
+    figure = Figure(values, unknown, world.groups, tuple(trials))
+    merit = replace(AUC, margin=margin)
+    schemes = (SHALLOW, MIDDLE, DEEP)
+    return Evidence("polyp", "alexnet", "polyp, alexnet", "polyp", merit, schemes, ("1",), (16.0,), figure)
+
+
+@pytest.mark.parametrize("world", [FoldWorld(handicap=0.4), FoldWorld(handicap=0.4, seeds=3, same=True)], ids=str)
+def test_in_folds_a_scheme_that_is_worse_by_the_margin_is_hardly_ever_recommended(world):
+    studies = [of_folds(world, number, 0.02) for number in range(80)]
+    values = np.concatenate([own.figure.values for own in studies])
+    behind = float((values[:, 1:].mean() - values[:, 0]).mean())
+    assert behind > 0.02
+    at_margin = [replace(own, merit=replace(own.merit, margin=behind)) for own in studies]
+    found = [recommendation(own, "1", rng(), draws=600).scheme for own in at_margin]
+    assert found.count("ft-fc8") <= 0.05 * 80 + 4, "5 % and twice the simulation's error"
+    wide = [replace(own, merit=replace(own.merit, margin=0.3)) for own in studies]
+    assert [recommendation(own, "1", rng(), draws=600).scheme for own in wide].count("ft-fc8") > 60
+
+
+def test_in_folds_a_missing_fold_leaves_its_seed_out_and_none_whole_is_said():
+    own = of_folds(FoldWorld(), 0, 0.3)
+    values = own.figure.values.copy()
+    values[0, 1] = np.nan
+    found = recommendation(replace(own, figure=replace(own.figure, values=values)), "1", rng())
+    assert found.scheme is None and found.reason == "no seed with all of its 5 folds: run the missing ones"
+
+
+def test_draws_of_folds_have_the_variance_by_which_a_contrast_is_tested():
+    own = of_folds(FoldWorld(seeds=2), 1, 0.02)
+    drawn = grids.draws(own.figure, [0, 1, 2], rng(), 200_000)
+    for weights in ((1, -1, 0), (0.5, 0.5, -1), (0, 0, 1)):
+        expected = fold_mean(own.figure.values @ np.array(weights), own.figure.trials)
+        single = drawn @ np.array(weights)
+        assert single.mean() == pytest.approx(expected.mean, abs=5e-4)
+        low, high = np.quantile(single, (0.025, 0.975))
+        reach = stats.t.ppf(0.975, expected.freedom) * np.sqrt(expected.variance)
+        assert (high - low) / 2 == pytest.approx(reach, rel=0.02)

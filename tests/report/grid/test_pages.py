@@ -193,10 +193,41 @@ def test_an_error_is_shown_as_readers_know_it(text, parsed):
     assert "Mean absolute error of the thickness in mm (lower is better)" in text
 
 
+def test_the_baseline_stands_beside_the_nets(text, parsed, made):
+    for app, merit in (("frames", grid_page.AUC), ("imt", grid_page.MM)):
+        own, name = grid_page.evidence(app, merit), f"{grid_page.BASELINES[app]} alone"
+        mean = merit.shown(own.figure.values[:, -1].mean())
+        rows = [row for rows in parsed.tables for row in rows if row[0] == name]
+        (result,) = [row for row in rows if len(row) == 7]  # of the results
+        assert result[:5] == [name, "-", "2", "-", "-"] and result[6] == "2 seeds, 24 test groups"
+        value, low, high = map(float, re.fullmatch(r"(\S+) \[(\S+), (\S+)\]", result[5]).groups())
+        assert value == pytest.approx(mean, abs=6e-4) and low < value < high
+        assert [row[1:3] for row in rows if len(row) == 6] == 2 * [["-", f"{mean:.4f}"]]  # data of two figures
+        assert f"; {name}: {result[5]}, by 2 seeds" in text
+    svg = (made / "depth-1.svg").read_text() + (made / "fraction-2.svg").read_text()
+    assert "hand-crafted features alone" in svg and "gradients alone" in svg
+
+
+def test_every_claim_has_its_number_effect_and_verdict(parsed, text):
+    (claims,) = [rows for rows in parsed.tables if rows[0][:3] == ["claim", "verdict", "about"]]
+    found = {row[0]: row for row in claims}
+    good = found["1. Deep is as good"]
+    assert good[1] == "shown" and good[3].startswith("+0.031 [") and "margin -0.02" in good[6]
+    sooner = found["4. Deep is sooner"]
+    assert sooner[1] == "not shown" and sooner[3].startswith("0.857 [0.421, 0.996]") and sooner[4] == "0.125 (0.250)"
+    assert "the weakest: ft-fc8" in found["5. Every net is better"][6]
+    assert found["5. Depth helps"][1] == "not tested" and found["5. Depth helps"][6].endswith("2 depths were run")
+    assert (
+        "Not shown: Deep is sooner (frames, alexnet). 0.857 [0.421, 0.996] for ft-conv1 before scratch, Holm's p = 0.25"
+        in text
+    )
+    assert "make APP-tables" not in text
+
+
 def test_the_answer_says_what_to_do_and_what_the_data_are(text):
     advice = "Recommended for frames, alexnet (semi-synthetic frames) with all data: tuning the layers from conv3 on"
     assert f"{advice} (ft-conv3). It is shown to be not worse than the best scheme by more than 0.02 AUC." in text
-    assert "p = 0.012 (2 seeds, 24 effective test groups)." in text
+    assert "Holm's p = 0.024 (2 seeds, 24 effective test groups)." in text
     assert "Shown: The gap grows (frames, alexnet). +0.031 [" in text
     assert "Not tested: The best depth depends on the application (alexnet); one application." in text
     assert "drawn by a program, not taken from patients" in text and "an ultrasound phantom" in text
