@@ -142,12 +142,12 @@ def carried(
     member = numbered(group, cases.lesions.size)
     found = detected(best, threshold)
     counts = [np.bincount(member[at], minlength=member.max() + 1) for at in (frame[found], frame, false)]
-    frames = np.bincount(member)
+    most = int(np.bincount(cases.frame, minlength=1).max())  # no frame has more candidates
     return Carried(
         wanted,
         float(threshold),
         share_by_group(counts[0], counts[1], resamples, seed),
-        _rate(counts[2], frames, resamples, seed),
+        _rate(counts[2], np.bincount(member), most, resamples, seed),
     )
 
 
@@ -208,8 +208,10 @@ def share_by_group(hits: np.ndarray, total: np.ndarray, resamples: int, seed: in
     return Share(int(hits.sum()), int(total.sum()), exact, band)
 
 
-def _rate(count: np.ndarray, size: np.ndarray, resamples: int, seed: int) -> Rate:
-    """count, size : (groups,) of each group.  The interval by group is set out on a logarithmic scale.
+def _rate(count: np.ndarray, size: np.ndarray, most: int, resamples: int, seed: int) -> Rate:
+    """count, size : (groups,) of each group.   most : false positives that a frame can have.
+
+    The interval by group is set out on a logarithmic scale, up to `most`.
 
     Where false positives come in swarms, few groups decide the rate: the fewer effective groups count, of frames or of
     false positives.
@@ -221,7 +223,8 @@ def _rate(count: np.ndarray, size: np.ndarray, resamples: int, seed: int) -> Rat
     value, groups = events / frames, max(min(effective_groups(size), effective_groups(count)), 2.0)
     error = np.std(_ratios(count, size, resamples, seed), ddof=1) * np.sqrt(groups / (groups - 1))
     factor = float(np.exp(min(t_quantile(groups) * error / value, 700.0)))  # beyond it floats end
-    return Rate(events, frames, exact, Interval(min(value / factor, exact.low), max(value * factor, exact.high)))
+    low, high = min(value / factor, exact.low), max(min(value * factor, most), exact.high)
+    return Rate(events, frames, exact, Interval(low, high))
 
 
 def _ratios(count: np.ndarray, total: np.ndarray, resamples: int, seed: int) -> np.ndarray:

@@ -34,7 +34,7 @@ FOLDS = (
     " and Bengio 2003); every group is tested once{by}, by the net of its fold, at thresholds of that fold"
 )
 SINGLE = (
-    "groups are single pictures and their near-duplicates: the data name no video or patient, so pictures of one"
+    "groups are single {item}s and their near-duplicates: where the data name no video or patient, {item}s of one"
     " patient may be on both sides of a split"
 )
 HARDLY = "the seeds hardly vary the split, so they say little about other training sets"
@@ -128,7 +128,8 @@ def tested_share(study: Study) -> float:
 
 def seeds_text(study: Study) -> str:
     """What a mean over seeds or folds is, what was set aside, and what the groups are; stands beside the tables."""
-    return "; ".join([_means(study), tuning_text(study), *([SINGLE] if single_pictures(study) else [])])
+    single = SINGLE.format(item=study.runs[0].application.words[0])
+    return "; ".join([_means(study), tuning_text(study), *([single] if single_pictures(study) else [])])
 
 
 def _means(study: Study) -> str:

@@ -50,6 +50,18 @@ def test_carried_intervals_by_brute_force():
     assert found.false_positives.group == pytest.approx(expected)
 
 
+def test_one_false_positive_says_little_but_no_frame_has_more_than_its_candidates():
+    """One group has the only one above the threshold: a t of one degree of freedom, on a logarithmic scale."""
+    frame = np.repeat(np.arange(12), 5)
+    score = np.tile([0.1, 0.2, 0.3, 0.4, 0.5], 12)
+    score[4] = 0.9
+    cases = froc.Cases(frame, score, np.tile([1, 0, 0, 0, 0], 12), np.ones(12, int))
+    found = thresholds.carried(cases, np.arange(12), 0.8, resamples=400, seed=0).false_positives
+    assert found.value == pytest.approx(1 / 12)
+    assert found.exact == intervals.poisson_interval(1, 12) and found.exact.high < 0.5
+    assert found.group.low < 1e-4 and found.group.high == 5
+
+
 def test_thresholds_that_there_are_not():
     cases = froc.Cases([0, 1, 2], [0.9, 0.5, 0.3], [0, 1, 0], [0, 1, 0])
     with pytest.raises(UserError, match="highest validation scores already have more; choose a higher rate"):
