@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from pycaffe_ext.data.items import Floats, Ints
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation.intervals import effective_groups, group_resamples
+from pycaffe_ext.evaluation import roc
+from pycaffe_ext.evaluation.intervals import group_resamples
 from pycaffe_ext.progress import bar
 
 FOLDS, INNER = 5, 3  # those that are predicted; within the others, those that choose C
@@ -49,7 +50,7 @@ def _folds(most: int, label: Ints, group: Groups, seed: int) -> list[tuple[Ints,
     from sklearn.model_selection import StratifiedGroupKFold
 
     classes = np.unique(label)
-    count = min(most, *(np.unique(group[label == k]).size for k in classes))
+    count = min(most, roc.class_groups(label, group, classes))
     if count < 2:
         return []
     found = list(StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(label, label, group))
@@ -81,8 +82,3 @@ def by_group(merit: Merit, probability: Floats, label: Ints, group: Groups, seed
         whole = np.unique(label[drawn]).size == every
         values.append(merit(probability[drawn], label[drawn]) if whole else np.nan)
     return np.array(values)
-
-
-def groups_of_classes(label: Ints, group: Groups) -> float:
-    """Of the class with the fewest, in groups of one size: the degrees of freedom plus 1 of `by_group`."""
-    return min(effective_groups(np.unique(group[label == k], return_counts=True)[1]) for k in np.unique(label))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -82,16 +82,19 @@ def auc_difference(labels: np.ndarray, first: np.ndarray, second: np.ndarray, co
     return Difference(value, max(low, -1.0), min(high, 1.0), max(p, least_p(parts.fewer)))
 
 
-def class_groups(labels: np.ndarray, group: Sequence[object] | np.ndarray) -> int:
-    """The fewer of the groups that have a positive and those that have a negative: what limits a bootstrap."""
+def class_groups(labels: np.ndarray, group: Sequence[object] | np.ndarray, classes: Iterable[int] = (0, 1)) -> int:
+    """The fewest groups that have a case of one of the classes, positives and negatives unless others are given: what
+    limits a bootstrap."""
     labels, group = np.asarray(labels), np.asarray(group)
-    return min(np.unique(group[labels == k]).size for k in (0, 1))
+    return min(np.unique(group[labels == k]).size for k in classes)
 
 
-def effective_class_groups(labels: np.ndarray, group: Sequence[object] | np.ndarray) -> float:
+def effective_class_groups(
+    labels: np.ndarray, group: Sequence[object] | np.ndarray, classes: Iterable[int] = (0, 1)
+) -> float:
     """As `class_groups`, in groups of one size: what decides the t tails (`intervals.effective_groups`)."""
     labels, group = np.asarray(labels), np.asarray(group)
-    return min(effective_groups(np.unique(group[labels == k], return_counts=True)[1]) for k in (0, 1))
+    return min(effective_groups(np.unique(group[labels == k], return_counts=True)[1]) for k in classes)
 
 
 def bootstrap_aucs(

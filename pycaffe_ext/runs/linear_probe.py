@@ -20,7 +20,7 @@ from pycaffe_ext.applications.preparation import prepare
 from pycaffe_ext.data.columns import read_columns
 from pycaffe_ext.data.items import Floats, Ints
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation import linear
+from pycaffe_ext.evaluation import linear, roc
 from pycaffe_ext.evaluation.intervals import Difference, Interval, area_interval, paired_difference
 from pycaffe_ext.proto import caffe_pb2, write_text
 from pycaffe_ext.runs import preflight, prototxts
@@ -75,7 +75,7 @@ def probe(settings: Settings, machine: Machine, runs: Path, say: Say = print) ->
     found = [linear.out_of_fold(features, label, group, seed) for features in both]
     value = [float(merit(one, label)) for one in found]
     drawn = [linear.by_group(merit, one, label, group, seed) for one in found]
-    many = linear.groups_of_classes(label, group)
+    many = roc.effective_class_groups(label, group, np.unique(label))
     rows = [(auc, area_interval(auc, one, many)) for auc, one in zip(value, drawn, strict=True)]
     difference = paired_difference(value[0] - value[1], drawn[0] - drawn[1], many)
     return Probe(net.head, both[0].shape[1], len(label), np.unique(group).size, rows[0], rows[1], difference)

@@ -12,7 +12,7 @@ from pycaffe_ext.data.boundaries.burned_in import marks_of
 from pycaffe_ext.data.synthetic import artery
 from pycaffe_ext.data.synthetic.artery import draw_frame, draw_patient, write_phantom
 from pycaffe_ext.detector.walls.far_wall import find_far_wall
-from pycaffe_ext.detector.walls.gradients import baseline, fitted_offsets
+from pycaffe_ext.detector.walls.gradients import baseline, edges_along, fitted_offsets
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.boundary_errors import column_errors
 
@@ -94,7 +94,7 @@ def test_far_wall_and_baseline_find_it(frames):
         top, height = wall.region(mm)
         true = walls.li[wall.x] / mm, walls.ma[wall.x] / mm
         inside.append((true[0] > top) & (true[1] < top + height - 1))
-        found = baseline(image, wall, mm)
+        found = baseline(edges_along(image, wall, mm), mm)
         errors.append(tuple(column_errors(*pair, mm) for pair in zip(found, true, strict=True)))
     assert np.concatenate(inside).mean() >= 0.98
     offsets = fitted_offsets(errors[:7])

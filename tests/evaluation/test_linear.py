@@ -67,7 +67,7 @@ def test_resamples_are_of_whole_groups_and_paired(monkeypatch):
 def test_groups_count_by_the_rarer_class():
     label = np.array([0] * 12 + [1] * 6)
     group = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5])
-    assert linear.groups_of_classes(label, group) == 2
+    assert roc.effective_class_groups(label, group, np.unique(label)) == 2
 
 
 def test_a_class_of_one_group_is_refused():

@@ -46,17 +46,16 @@ def edges_along(grey: Grey, wall: FarWall, mm_per_pixel: float) -> tuple[Floats,
 
 
 def baseline(
-    grey: Grey,
-    wall: FarWall,
+    edges: tuple[Floats, Floats, Floats],
     mm_per_pixel: float,
     offsets: Pair = (0.0, 0.0),
     regulariser: Regulariser = REGULARISER,
 ) -> tuple[Floats, Floats]:
-    """(n,) rows of both boundaries in the columns `wall.x` of an image, (H, W) uint8.
+    """(n,) rows of both boundaries in the columns of a wall.
 
-    offsets : mm by which the boundaries lie below their edges.
+    edges : as `edges_along` gives them.   offsets : mm by which the boundaries lie below their edges.
     """
-    top, li_edges, ma_edges = edges_along(grey, wall, mm_per_pixel)
+    top, li_edges, ma_edges = edges
     li, ma = boundaries_of(li_edges, ma_edges, mm_per_pixel, regulariser)
     down = [offset / mm_per_pixel for offset in offsets]
     return li + top + down[0], ma + top + down[1]

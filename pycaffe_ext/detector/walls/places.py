@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pycaffe_ext.data.boundaries import WallImage, lattice
-from pycaffe_ext.data.boundaries.burned_in import Grey
 from pycaffe_ext.data.boundaries.lattice import Lattice
 from pycaffe_ext.data.items import Floats, Ints, Samples
 from pycaffe_ext.detector.walls import gradients
@@ -54,21 +53,23 @@ def wall_of(item: WallImage) -> Wall:
     if curves is not None:
         places = places.inside(float(curves.x[0]), float(curves.x[-1]), mm)
     x = places.columns_x(mm)
-    baseline = [np.interp(x, wall.x, rows) for rows in gradients.baseline(grey, wall, mm)]
-    edges = _edges_at(grey, wall, mm, *lattice.in_pixels(*places.places(), mm))
-    return Wall(places, lattice.truth_at(curves, x, marks.valid(), mm), np.column_stack(baseline), edges)
+    edges = gradients.edges_along(grey, wall, mm)
+    baseline = [np.interp(x, wall.x, rows) for rows in gradients.baseline(edges, mm)]
+    seen = _edges_at(edges, wall, *lattice.in_pixels(*places.places(), mm))
+    return Wall(places, lattice.truth_at(curves, x, marks.valid(), mm), np.column_stack(baseline), seen)
 
 
 def edges_at(item: WallImage, x: Floats, y: Floats) -> Floats:
     """(n, 2) how much the image itself looks like the lumen-intima and the media-adventitia boundary at places in
     pixels; their 99th percentile is 1."""
-    return _edges_at(item.scan()[0], far_wall_of(item), item.mm_per_pixel, x, y)
+    wall = far_wall_of(item)
+    return _edges_at(gradients.edges_along(item.scan()[0], wall, item.mm_per_pixel), wall, x, y)
 
 
-def _edges_at(grey: Grey, wall: FarWall, mm: float, x: Floats, y: Floats) -> Floats:
+def _edges_at(edges: tuple[Floats, Floats, Floats], wall: FarWall, x: Floats, y: Floats) -> Floats:
     from scipy.ndimage import map_coordinates  # here: it takes a while to load
 
-    top, *both = gradients.edges_along(grey, wall, mm)
+    top, *both = edges
     at = [y - np.interp(x, wall.x, top), x - wall.x[0]]
     found = np.column_stack([map_coordinates(one, at, order=1, mode="nearest") for one in both])
     return np.asarray(found / np.maximum(np.percentile(found, STRONG, axis=0), LEAST), np.float64)
