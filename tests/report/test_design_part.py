@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from pycaffe_ext.applications import registry
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.components import ONE_SPLIT, OWN_SPLITS
 from pycaffe_ext.evaluation.contrasts import Figure, contrast_test
@@ -20,9 +21,15 @@ HALF = {"train": {"groups": 3}, "val": {"groups": 1}, "test": {"groups": 4}}
 def run_of(settings: Settings, groups, facts=HALF, tuning=(), items=None, share=()) -> SimpleNamespace:
     test = SimpleNamespace(group=np.array(groups), items=items or tuple(f"{g}/{i}" for i, g in enumerate(groups)))
     packed = SimpleNamespace(facts=facts, tuning=dict(tuning), share=dict(share))
-    same = bool(settings.request.data)
+    same, application = bool(settings.request.data), registry.load(settings.app)
     return SimpleNamespace(
-        settings=settings, test=test, packed=packed, folder=settings.name(), tuned=False, same_groups=same
+        settings=settings,
+        application=application,
+        test=test,
+        packed=packed,
+        folder=settings.name(),
+        tuned=False,
+        same_groups=same,
     )
 
 
