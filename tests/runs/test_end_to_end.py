@@ -21,6 +21,7 @@ from pycaffe_ext.donor import DONOR
 from pycaffe_ext.genuine import root
 from pycaffe_ext.proto import read_blobs, read_solver
 from pycaffe_ext.runs import board, exporting
+from pycaffe_ext.runs.pipeline import FEATURES
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "tests" / "lab" / "small.py", "train_and_test"
@@ -158,6 +159,27 @@ def test_the_same_seed_gives_the_same_numbers(finished, frames, tmp_path):
     for name in ("auc.csv", "scores.csv"):
         assert (one / name).read_text() == (other / name).read_text()
     assert json.loads((one / "result.json").read_text()) == json.loads((other / "result.json").read_text())
+
+
+def test_what_is_stored_of_frozen_layers_changes_no_number(finished, frames, tmp_path):
+    """ft-fc7 finds what ft-conv3 stored, or stores nothing at all."""
+    stored = finished / "runs" / "data" / FEATURES
+    assert any(stored.iterdir())
+    places = {}
+    for name, more in (("found", ()), ("nothing", ("--cache-gb", "0"))):
+        shutil.copytree(finished / "runs" / "data", tmp_path / name / "runs" / "data")
+        order = ("polyp-ft-fc7", "--data", str(frames), "--epochs", "2", *SMALL, "--run", "first", *more)
+        status, _, err = run(tmp_path / name, *order)
+        assert status == 0, err
+        places[name] = tmp_path / name / "runs" / "first"
+    assert "Frozen prefix" in (places["found"] / "train.log").read_text()
+    assert "Frozen prefix" not in (places["nothing"] / "train.log").read_text()
+    one, other = places.values()
+    for name in ("auc.csv", "scores.csv", "scores_val.csv"):
+        assert (one / name).read_text() == (other / name).read_text(), name
+    assert json.loads((one / "result.json").read_text()) == json.loads((other / "result.json").read_text())
+    weights = [read_blobs(place / "best.caffemodel") for place in places.values()]
+    assert all(np.array_equal(a, b) for layer in weights[0] for a, b in zip(*(w[layer] for w in weights), strict=True))
 
 
 def test_an_interrupted_run_goes_on(finished, frames, tmp_path):
