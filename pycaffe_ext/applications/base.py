@@ -85,6 +85,7 @@ class Application(ABC, Generic[I, E]):
     endings: ClassVar[tuple[str, ...]] = SUFFIXES  # of the pictures that `unlabelled` takes
     test_views: ClassVar[int]  # patches scored per test sample by default
     layout: ClassVar[int] = 1  # of what `propose` leaves; raise it when old folders must not be used again
+    any_task: ClassVar[bool] = False  # whether each data set is a task of its own, as anyone's class folders are
     views: Views
     metric: Metric[E]
 

@@ -25,6 +25,7 @@ class Folder(WholePictures[Evaluation]):
     """Options: RESIZE, how an image is made square; BALANCE, as many training patches of each class or as there are."""
 
     slug = "folder"
+    any_task = True
     metric = RocByClass()
 
     def check(self, request: DataRequest) -> None:

@@ -10,7 +10,8 @@ from pycaffe_ext.evaluation import classes
 from pycaffe_ext.evaluation.class_intervals import auc_contributions
 from pycaffe_ext.evaluation.classes import Floats, Images
 from pycaffe_ext.evaluation.contrasts import Figure
-from pycaffe_ext.evaluation.folds import in_folds
+from pycaffe_ext.evaluation.folds import fewest, in_folds
+from pycaffe_ext.evaluation.intervals import effective_groups
 
 
 def auc_figure(
@@ -21,23 +22,24 @@ def auc_figure(
     images : seed, or fold of a seed -> scheme -> its test images, the same for all of a seed
     group : of each of them; the same name in two seeds is the same group
     The covariance is that of the AUCs' influence values by group (Obuchowski 1997), with the factor
-    groups / (groups - 1); it is nan where a class has fewer than two images.
+    groups / (groups - 1); it is nan where a class has fewer than two images.  The groups that count are those with an
+    image of a class, or without, whichever are fewer: with positives in two patients, two patients are all there is.
     """
-    return _figure(images, group, schemes, classes.macro_auc, _auc_contributions)
+    return _figure(images, group, schemes, classes.macro_auc, _auc_contributions, _of_classes)
 
 
 def accuracy_figure(
     images: Mapping[int, Mapping[str, Images]], group: Mapping[int, Sequence[Hashable]], schemes: Sequence[str]
 ) -> Figure:
     """Share of the images that are predicted right, as `auc_figure`; its influence values are exact for a share."""
-    return _figure(images, group, schemes, classes.accuracy, _accuracy_contributions)
+    return _figure(images, group, schemes, classes.accuracy, _accuracy_contributions, _of_all)
 
 
 def balanced_figure(
     images: Mapping[int, Mapping[str, Images]], group: Mapping[int, Sequence[Hashable]], schemes: Sequence[str]
 ) -> Figure:
     """Balanced accuracy, as `auc_figure`; the influence values are those of the mean of the classes' recalls."""
-    return _figure(images, group, schemes, classes.balanced_accuracy, _balanced_contributions)
+    return _figure(images, group, schemes, classes.balanced_accuracy, _balanced_contributions, _of_classes)
 
 
 def _auc_contributions(images: Images) -> Floats | None:
@@ -63,8 +65,10 @@ def _figure(
     schemes: Sequence[str],
     value: Callable[[Images], float],
     contributions: Callable[[Images], Floats | None],
+    carrying: Callable[[Images], list[np.ndarray]],
 ) -> Figure:
-    """contributions : (n,) how far each image moves the figure; None where that is not known"""
+    """contributions : (n,) how far each image moves the figure; None where that is not known
+    carrying : (n,) bool, the images by which the figure can be told; of several such sets, each of them is needed"""
     trials = tuple(images)
     numbers = {name: i for i, name in enumerate(sorted({str(one) for own in group.values() for one in own}))}
     member = {key: np.array([numbers[str(one)] for one in group[key]], np.int64) for key in trials}
@@ -77,7 +81,23 @@ def _figure(
                 values[i, j] = value(own)
                 if (moved := contributions(own)) is not None:
                     influence[:, i, j] = np.bincount(member[key], moved, len(numbers))
-    least = min(int(np.unique(own).size) for own in member.values())
-    flat = influence.reshape(len(numbers), -1) * np.sqrt(least / max(least - 1, 1))
+    sizes = {key: _group_sizes(carrying(next(iter(images[key].values()))), member[key]) for key in trials}
+    groups = fewest({key: min(own.size for own in sets) for key, sets in sizes.items()})
+    effective = fewest({key: min(map(effective_groups, sets)) for key, sets in sizes.items()})
+    flat = influence.reshape(len(numbers), -1) * np.sqrt(effective / (effective - 1) if effective > 1 else np.nan)
     covariance = (flat.T @ flat).reshape(*values.shape, *values.shape)
-    return Figure(values, covariance, least, trials if in_folds(trials) else ())
+    return Figure(values, covariance, round(groups), trials if in_folds(trials) else (), effective)
+
+
+def _group_sizes(sets: Sequence[np.ndarray], member: np.ndarray) -> list[np.ndarray]:
+    """Images of each group that has any, in each set of images."""
+    return [np.unique(member[inside], return_counts=True)[1] for inside in sets]
+
+
+def _of_classes(images: Images) -> list[np.ndarray]:
+    """The images of each class, and the others."""
+    return [images.label == kind if own else images.label != kind for kind in images.present for own in (True, False)]
+
+
+def _of_all(images: Images) -> list[np.ndarray]:
+    return [np.ones(images.label.size, bool)]

@@ -184,7 +184,8 @@ def roc_curve(images: Images, kind: int) -> tuple[Floats, Floats]:
     """(corners,) shares of the other images and of a class's images at or above falling thresholds, from (0, 0)."""
     from sklearn.metrics import roc_curve as corners
 
-    false, true, _ = corners(images.label == kind, images.probability[:, kind])
+    # all corners: of those on one line scikit-learn leaves some out, and between them the curve is a staircase
+    false, true, _ = corners(images.label == kind, images.probability[:, kind], drop_intermediate=False)
     return np.asarray(false, np.float64), np.asarray(true, np.float64)
 
 

@@ -17,7 +17,8 @@ external figure by itself.
 
 With a single seed, or seeds that all came to the same (a detector that is trained once for all), the interval is for
 other groups only, of both data sets, not for other trainings: there C is the variance of the mean owing to its cases.
-Intervals end at -1 and 1.
+The intervals of either test are set out between the limits of the figure, those of a fall of a figure between two
+limits end at their distance.
 
 `fall_worlds` simulates it (`make coverage`).  It does not know of near-duplicates between the sets: with those in the
 internal test part the samples are not independent.
@@ -26,7 +27,7 @@ internal test part the samples are not independent.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite, nan, sqrt
+from math import inf, isfinite, nan, sqrt
 
 import numpy as np
 
@@ -34,8 +35,8 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import contrasts, folds
 from pycaffe_ext.evaluation.contrasts import Estimate, Figure
 from pycaffe_ext.evaluation.folds import in_folds
-from pycaffe_ext.evaluation.intervals import Interval, all_alike, logit_interval, t_quantile
-from pycaffe_ext.evaluation.seeds import SeedInterval, scheme_interval
+from pycaffe_ext.evaluation.intervals import Interval, all_alike, t_quantile
+from pycaffe_ext.evaluation.seeds import SHARE, Limits, SeedInterval, scheme_interval, set_out
 
 ALIKE = 1e-12  # seeds whose values differ by less came to the same
 
@@ -60,12 +61,13 @@ class Fall:
         return self.internal.seeds
 
 
-def fall(internal: Figure, external: Figure, scheme: int, overlap: float) -> Fall:
+def fall(internal: Figure, external: Figure, scheme: int, overlap: float, limits: Limits = SHARE) -> Fall:
     """The fall of one scheme over the seeds with which it was tested on both.
 
     internal, external : of the same seeds and schemes; of a study in folds, which `internal.trials` says, the external
     one is computed as if the folds were seeds, for their test sets are one.   scheme : column.   overlap : of the
-    internal test sets, as `seeds.seed_interval` takes it.   Raises ValueError for figures of other shapes.
+    internal test sets, limits : of the figure, both as `seeds.seed_interval` takes them.
+    Raises ValueError for figures of other shapes.
     """
     if internal.values.shape != external.values.shape or external.trials:
         raise ValueError("a fall needs the same seeds and schemes in both tests")
@@ -74,9 +76,9 @@ def fall(internal: Figure, external: Figure, scheme: int, overlap: float) -> Fal
     values = (internal.values - external.values)[rows, scheme]
     own, other = (_of(figure, scheme, rows) for figure in (internal, external))
     interval, trainings = _interval(values, own, other, rows, internal, external)
-    low, high = interval or (None, None)
+    low, high = _within(interval, limits) if interval else (None, None)
     trials = [internal.trials[row] for row in rows.tolist()] if in_folds(internal.trials) else []
-    sides = _side(internal, scheme, overlap), _external(external, scheme, rows, trials)
+    sides = _side(internal, scheme, overlap, limits), _external(external, scheme, rows, trials, limits)
     return Fall(*sides, float(values.mean()), low, high, trainings)
 
 
@@ -100,7 +102,7 @@ def _interval(
             found = contrasts.estimate(values, own + other, groups)
     except UserError:
         return None, False
-    return _within(found.interval()), True
+    return found.interval(), True
 
 
 def _of_cases(value: float, variance: float, groups: float) -> Interval | None:
@@ -108,12 +110,13 @@ def _of_cases(value: float, variance: float, groups: float) -> Interval | None:
     if not (isfinite(variance) and variance > 0 and groups > 1):
         return None
     reach = t_quantile(groups) * sqrt(variance)
-    return _within(Interval(value - reach, value + reach))
+    return Interval(value - reach, value + reach)
 
 
-def _within(interval: Interval) -> Interval:
+def _within(interval: Interval, limits: Limits) -> Interval:
     """No difference of two shares or areas is larger than 1."""
-    return Interval(max(interval.low, -1.0), min(interval.high, 1.0))
+    most = limits[1] - limits[0] if limits else inf
+    return Interval(max(interval.low, -most), min(interval.high, most))
 
 
 def _fold_estimate(values: np.ndarray, other: np.ndarray, groups: float, trials: list[int]) -> Estimate:
@@ -129,27 +132,29 @@ def _fold_estimate(values: np.ndarray, other: np.ndarray, groups: float, trials:
     )
 
 
-def _side(figure: Figure, scheme: int, overlap: float) -> SeedInterval:
-    """One test's mean and interval; that for other groups alone, on the logit scale, where no seed differs."""
-    found, rows = scheme_interval(figure, scheme, overlap), np.flatnonzero(np.isfinite(figure.values[:, scheme]))
+def _side(figure: Figure, scheme: int, overlap: float, limits: Limits) -> SeedInterval:
+    """One test's mean and interval; that for other groups alone where no seed differs."""
+    found, rows = (
+        scheme_interval(figure, scheme, overlap, limits),
+        np.flatnonzero(np.isfinite(figure.values[:, scheme])),
+    )
     variance, groups = float(_of(figure, scheme, rows).mean()), figure.effective_groups
     varied = bool(figure.trials) or np.ptp(figure.values[rows, scheme]) >= ALIKE
     if varied or not isfinite(variance) or not groups > 1:
         return found
     reach = t_quantile(groups) * sqrt(max(variance, 0.0))
-    return SeedInterval(found.mean, *logit_interval(found.mean, reach, all_alike(groups)), found.seeds)
+    return SeedInterval(found.mean, *set_out(found.mean, reach, limits, all_alike(groups)), found.seeds)
 
 
-def _external(figure: Figure, scheme: int, rows: np.ndarray, trials: list[int]) -> SeedInterval:
+def _external(figure: Figure, scheme: int, rows: np.ndarray, trials: list[int], limits: Limits) -> SeedInterval:
     """The external mean and interval; trials : the folds that its rows are of, none of seeds."""
     if not trials:
-        return _side(figure, scheme, 1.0)
+        return _side(figure, scheme, 1.0, limits)
     values = figure.values[rows, scheme]
     try:
         found = _fold_estimate(values, _of(figure, scheme, rows), figure.effective_groups, trials)
     except UserError:
         return SeedInterval(float(values.mean()), None, None, len(values))
     reach = found.interval().high - found.value
-    return SeedInterval(
-        found.value, *logit_interval(found.value, reach, all_alike(figure.effective_groups)), len(values)
-    )
+    ends = set_out(found.value, reach, limits, all_alike(figure.effective_groups))
+    return SeedInterval(found.value, *ends, len(values))

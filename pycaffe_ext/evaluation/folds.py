@@ -23,7 +23,7 @@ validation, which divides 1 / k by the seeds and counts seeds * k - 1 degrees of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -90,6 +90,21 @@ def fold_means(values: np.ndarray, trials: Sequence[int]) -> FoldMeans:
     freedom = len(used) * (folds - 1)
     within = np.einsum("sfa,sfb->ab", deviation, deviation) / freedom
     return FoldMeans(table.mean(axis=(0, 1)), within, freedom, seeds, folds)
+
+
+def fewest(carried: Mapping[int, float]) -> float:
+    """What carries a figure, groups say, in the seed where it is least: the folds of a seed together are one test.
+
+    carried : by trial.   Seeds of which a fold is missing do not count, as in `fold_mean`, unless there are no others.
+    """
+    of_seed: dict[int, list[float]] = {}
+    folds = {}
+    for trial, count in carried.items():
+        seed = trial.seed if isinstance(trial, Trial) else trial
+        of_seed.setdefault(seed, []).append(count)
+        folds[seed] = (trial.folds if isinstance(trial, Trial) else None) or 1
+    whole = [sum(own) for seed, own in of_seed.items() if len(own) == folds[seed]]
+    return min(whole or map(sum, of_seed.values()))
 
 
 def arranged(values: np.ndarray, trials: Iterable[int]) -> tuple[np.ndarray, bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from itertools import combinations
+from math import inf, isfinite
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,11 @@ from pycaffe_ext.evaluation import contrasts
 from pycaffe_ext.evaluation.folds import in_folds
 from pycaffe_ext.evaluation.intervals import Interval, all_alike, checked_confidence, logit_interval
 
+Limits = tuple[float, float] | None  # between which a figure lies; None where it is not bounded
+SHARE: Limits = (0.0, 1.0)  # an AUC, a sensitivity
+NOT_NEGATIVE: Limits = (0.0, inf)  # an error in mm
+NOT_POSITIVE: Limits = (-inf, 0.0)  # minus such an error
+NO_LIMITS = (-inf, inf)
 EXCESS = 1 / 3  # of the way from the overlap by chance to equal test sets: for halves, two thirds
 
 
@@ -68,7 +74,7 @@ def seed_interval(
     values: Sequence[float],
     overlap: float,
     cases: Cases | None = None,
-    limits: tuple[float, float] | None = (0.0, 1.0),
+    limits: Limits = SHARE,
     confidence: float = 0.95,
     trials: Sequence[int] = (),
 ) -> SeedInterval:
@@ -81,11 +87,12 @@ def seed_interval(
     r / (1 - r)), the overlap as r: as if seeds differed by their cases alone, so it is too wide where they do not.
     The plain t interval takes r = 0.
     trials : which seeds these are; of folds of seeds the interval is that of `contrasts.fold_estimate`
-    It is set out on the logit scale between `limits`, None for a figure without any: on the plain scale it is too high
-    where few groups bring most false positives, and misses the truth in one study of ten.
+    limits : between which the figure lies, see `set_out`; on the plain scale the interval of an AUC or a sensitivity is
+    too high where few groups bring most false positives, and misses the truth in one study of ten.
     There is none for a single seed, for equal values, which say that the seeds varied nothing, and for equal test sets
     without `cases`.
-    Raises UserError for values that are not finite or none at all, and for an overlap outside 0 to 1.
+    Raises UserError for values that are not finite or none at all, and for an overlap outside 0 to 1; ValueError for a
+    mean outside the limits, which are not those of this figure then.
     """
     own = _finite(values)
     if not 0 <= overlap <= 1:
@@ -104,18 +111,22 @@ def seed_interval(
     return SeedInterval(mean, *set_out(mean, reach, limits, all_alike(seeds, confidence)), seeds)
 
 
-def set_out(mean: float, reach: float, limits: tuple[float, float] | None, alike: float) -> Interval:
-    """Ends of mean -/+ reach, between the limits on the logit scale.  alike : as `intervals.on_logit_scale`"""
-    if limits is None:
-        return Interval(mean - reach, mean + reach)
-    least, width = limits[0], limits[1] - limits[0]
+def set_out(mean: float, reach: float, limits: Limits, alike: float) -> Interval:
+    """Ends of mean -/+ reach: between two finite limits on the logit scale, at a single one cut off.
+
+    alike : as `intervals.on_logit_scale`.   Raises ValueError for a mean outside the limits.
+    """
+    least, most = limits or NO_LIMITS
+    if not least <= mean <= most:
+        raise ValueError(f"a mean of {mean:g} does not lie between {least:g} and {most:g}")
+    if not (isfinite(least) and isfinite(most)):
+        return Interval(max(mean - reach, least), min(mean + reach, most))
+    width = most - least
     found = logit_interval((mean - least) / width, reach / width, alike)
     return Interval(least + width * found.low, least + width * found.high)
 
 
-def _of_folds(
-    values: np.ndarray, trials: Sequence[int], limits: tuple[float, float] | None, confidence: float
-) -> SeedInterval:
+def _of_folds(values: np.ndarray, trials: Sequence[int], limits: Limits, confidence: float) -> SeedInterval:
     try:
         found = contrasts.fold_estimate(values, np.full((values.size, values.size), np.nan), 2, trials)
     except UserError:  # a fold is missing, or all are equal
@@ -124,9 +135,7 @@ def _of_folds(
     return SeedInterval(found.value, *set_out(found.value, reach, limits, all_alike(trained, confidence)), trained)
 
 
-def scheme_interval(
-    figure: contrasts.Figure, scheme: int, overlap: float, limits: tuple[float, float] | None = (0.0, 1.0)
-) -> SeedInterval:
+def scheme_interval(figure: contrasts.Figure, scheme: int, overlap: float, limits: Limits = SHARE) -> SeedInterval:
     """`seed_interval` of one scheme, over the seeds with which it was run; scheme : its column in the figure."""
     seeds = np.flatnonzero(np.isfinite(figure.values[:, scheme]))
     cases = Cases(figure.covariance[:, scheme, :, scheme][np.ix_(seeds, seeds)], figure.effective_groups)

@@ -9,8 +9,7 @@ import numpy as np
 
 from pycaffe_ext.evaluation import froc, roc
 from pycaffe_ext.evaluation.contrasts import Figure
-from pycaffe_ext.evaluation.designs import Trial
-from pycaffe_ext.evaluation.folds import in_folds
+from pycaffe_ext.evaluation.folds import fewest, in_folds
 from pycaffe_ext.progress import bar
 
 RESAMPLES = 1000
@@ -111,19 +110,9 @@ def _carrying(
 ) -> tuple[int, float]:
     """Groups with lesions in the smallest test set, and how many groups of one size tell as much."""
     first = {key: next(iter(own.values())) for key, own in cases.items()}
-    with_lesion = _groups({key: froc.lesion_groups(own, member[key]) for key, own in first.items()})
-    return round(with_lesion), _groups(
-        {key: froc.effective_lesion_groups(own, member[key], by) for key, own in first.items()}
-    )
-
-
-def _groups(carried: Mapping[int, float]) -> float:
-    """Groups with lesions in the smallest test set, where the folds of a seed together are one; carried : by trial."""
-    of_seed: dict[int, float] = {}
-    for key, count in carried.items():
-        seed = key.seed if isinstance(key, Trial) else key
-        of_seed[seed] = of_seed.get(seed, 0.0) + count
-    return min(of_seed.values())
+    with_lesion = fewest({key: froc.lesion_groups(own, member[key]) for key, own in first.items()})
+    effective = fewest({key: froc.effective_lesion_groups(own, member[key], by) for key, own in first.items()})
+    return round(with_lesion), effective
 
 
 def auc_influence(label: np.ndarray, score: np.ndarray, member: np.ndarray, groups: int) -> np.ndarray:

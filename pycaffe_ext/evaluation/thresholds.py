@@ -83,7 +83,7 @@ def chosen(validation: froc.Cases, rate: float, by: str = "lesion", item: str = 
             f"no threshold for {rate:g} false positives per {item}: all validation candidates together have"
             f" {curve.false_positives_per_frame[-1]:.2f}; choose a lower rate"
         )
-    return _finite(froc.operating_point(curve, rate, by).threshold, f"{rate:g} false positives per {item}")
+    return _finite(curve, rate, by, f"{rate:g} false positives per {item}")
 
 
 def chosen_share(labels: np.ndarray, scores: np.ndarray, share: float) -> float:
@@ -97,7 +97,7 @@ def chosen_share(labels: np.ndarray, scores: np.ndarray, share: float) -> float:
         raise ValueError(f"a share of {share} of the negatives: it must lie between 0 and 1")
     curve = froc.curve(froc.Cases(np.arange(labels.size), scores, labels, labels))
     rate = froc.allowance(share, int((labels == 0).sum())) / labels.size
-    return _finite(froc.operating_point(curve, float(rate)).threshold, f"a share of {share:g} of the negatives")
+    return _finite(curve, float(rate), "lesion", f"a share of {share:g} of the negatives")
 
 
 def chosen_youden(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -116,12 +116,18 @@ def chosen_youden(labels: np.ndarray, scores: np.ndarray) -> float:
     return float(curve.threshold[best])
 
 
-def _finite(threshold: float, what: str) -> float:
-    if np.isinf(threshold):
-        raise UserError(
-            f"no threshold for {what}: the highest validation scores already have more; choose a higher rate"
-        )
-    return threshold
+def _finite(curve: froc.Curve, rate: float, by: str, what: str) -> float:
+    """The threshold at a rate.  Raises UserError where nothing is detected within it."""
+    threshold = froc.operating_point(curve, rate, by).threshold
+    if np.isfinite(threshold):
+        return threshold
+    first = curve.false_positives_per_frame[np.isfinite(curve.threshold)].min()
+    why = (
+        "the highest validation scores already have more"
+        if first > rate
+        else "within it nothing is found that is there"
+    )
+    raise UserError(f"no threshold for {what}: {why}; choose a higher rate")
 
 
 def carried(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
 from pycaffe_ext.evaluation.contrasts import Figure
-from pycaffe_ext.evaluation.folds import in_folds
+from pycaffe_ext.evaluation.folds import fewest, in_folds
+from pycaffe_ext.evaluation.intervals import effective_groups
 from pycaffe_ext.evaluation.walls import Walls
 
 
@@ -18,7 +20,8 @@ def accuracy_figure(
 
     walls : seed, or fold of a seed -> scheme -> its test images, the same for all of a seed
     group : of each of all test images; the same name in two seeds is the same group
-    The covariance is that of the means' influence values by group, with the factor groups / (groups - 1).
+    The covariance is that of the means' influence values by group, with the factor groups / (groups - 1), of groups of
+    one size.
     """
     trials = tuple(walls)
     judged = {key: [str(group[key][i]) for i in next(iter(own.values())).judged] for key, own in walls.items()}
@@ -32,7 +35,9 @@ def accuracy_figure(
                 error = walls[key][name].absolute
                 values[i, j] = -error.mean()
                 influence[:, i, j] = np.bincount(member, (error.mean() - error) / error.size, len(numbers))
-    least = min(len(set(own)) for own in judged.values())
-    flat = influence.reshape(len(numbers), -1) * np.sqrt(least / max(least - 1, 1))
+    sizes = {key: list(Counter(own).values()) for key, own in judged.items()}
+    groups = fewest({key: len(own) for key, own in sizes.items()})
+    effective = fewest({key: effective_groups(own) for key, own in sizes.items()})
+    flat = influence.reshape(len(numbers), -1) * np.sqrt(effective / (effective - 1) if effective > 1 else np.nan)
     covariance = (flat.T @ flat).reshape(*values.shape, *values.shape)
-    return Figure(values, covariance, least, trials if in_folds(trials) else ())
+    return Figure(values, covariance, round(groups), trials if in_folds(trials) else (), effective)

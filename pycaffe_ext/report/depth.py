@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
-from pycaffe_ext.evaluation.seeds import SeedInterval, seed_interval
+from pycaffe_ext.evaluation.seeds import SHARE, Limits, SeedInterval, seed_interval
 from pycaffe_ext.files import write_csv
 from pycaffe_ext.plotting import BASELINE, COLOURS, MARKERS, SMALL, TITLE, Style, legend_below, page, save
 from pycaffe_ext.report.figures import DETECTOR
@@ -27,20 +27,24 @@ class Seeds(NamedTuple):
     over: SeedInterval
 
 
-def over_seeds(values: Mapping[int, float], overlap: float) -> Seeds:
-    """overlap : of the seeds' test sets, as `seed_interval` takes it"""
-    return Seeds(values, seed_interval(list(values.values()), overlap, trials=list(values)))
+def over_seeds(values: Mapping[int, float], overlap: float, limits: Limits = SHARE) -> Seeds:
+    """overlap : of the seeds' test sets, limits : of the figure, both as `seed_interval` takes them"""
+    return Seeds(values, seed_interval(list(values.values()), overlap, limits=limits, trials=list(values)))
 
 
 def of_names(
-    of_seeds: Mapping[int, Mapping[str, R]], value: Callable[[R], float], names: Iterable[str], overlap: float
+    of_seeds: Mapping[int, Mapping[str, R]],
+    value: Callable[[R], float],
+    names: Iterable[str],
+    overlap: float,
+    limits: Limits = SHARE,
 ) -> dict[str, Seeds]:
     """name -> a figure over seeds, in the order of `names`, without those that no seed has.
 
-    of_seeds : seed -> name -> what `value` takes the figure from        overlap : as in `over_seeds`
+    of_seeds : seed -> name -> what `value` takes the figure from        overlap, limits : as in `over_seeds`
     """
     found = {name: {seed: value(own[name]) for seed, own in of_seeds.items() if name in own} for name in names}
-    return {name: over_seeds(values, overlap) for name, values in found.items() if values}
+    return {name: over_seeds(values, overlap, limits) for name, values in found.items() if values}
 
 
 def depth_figure(

@@ -14,6 +14,7 @@ from pycaffe_ext.evaluation.falls import Fall, fall
 from pycaffe_ext.evaluation.folds import in_folds
 from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS
 from pycaffe_ext.evaluation.scheme_pairs import scheme_pairs as pairs_of_schemes
+from pycaffe_ext.evaluation.seeds import SHARE, Limits
 from pycaffe_ext.files import write_csv
 from pycaffe_ext.report import carried_part, depth, scheme_pairs_part
 from pycaffe_ext.report.model import Block, Bullets, Folded, Note, Table
@@ -104,11 +105,14 @@ def externals(study: Study, wanted: str | None = None) -> list[External]:
     return found
 
 
-def falls(figures: Figures, schemes: Sequence[str], overlap: float) -> Iterator[tuple[str, str, Fall]]:
-    """(figure, scheme, its fall); schemes : the columns of the figures.   overlap : of the internal test sets"""
+def falls(
+    figures: Figures, schemes: Sequence[str], overlap: float, limits: Limits = SHARE
+) -> Iterator[tuple[str, str, Fall]]:
+    """(figure, scheme, its fall); schemes : the columns of the figures.   overlap : of the internal test sets
+    limits : between which the figures lie"""
     for text, (inside, outside) in figures.items():
         for place, name in enumerate(schemes):
-            yield text, name, fall(inside, outside, place, overlap)
+            yield text, name, fall(inside, outside, place, overlap, limits)
 
 
 def side_by_side(

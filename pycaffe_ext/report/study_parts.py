@@ -71,6 +71,15 @@ def deepest(study: Study) -> RunFiles:
     return next((main[name] for name in reversed(study.depths) if name in main), next(iter(main.values())))
 
 
+def _testers(study: Study) -> list[str]:
+    """Each caffe that tested nets which another one had trained, with these runs."""
+    runs: dict[str, list[str]] = {}
+    for run in study.runs:
+        if other := run.record.versions.get("caffe_of_test"):
+            runs.setdefault(other, []).append(run.folder.name)
+    return [f"{other} ({', '.join(names)})" for other, names in runs.items()]
+
+
 def about(study: Study, missing: Sequence[str], primary: str) -> Section:
     """What was run, and what was not.  primary : name of the primary endpoint, which is named first."""
     first = deepest(study)
@@ -87,6 +96,7 @@ def about(study: Study, missing: Sequence[str], primary: str) -> Section:
         f"training groups: {design_part.share_text(study)}",
         f"tuning: {design_part.tuning_text(study)}",
         f"training by: {', '.join(engines)}",
+        *(f"tested by another caffe: {name}" for name in _testers(study)),
         f"precision: {_precision(study)}",
         f"resumed after an interruption: {_resumed(study)}",
         f"not as in the paper: {'; '.join(deviations(study)) or 'nothing of what can be set'}",

@@ -139,6 +139,7 @@ def _evidence(question: Question, loaded: Sequence[RunFiles]) -> Evidence:
         tuple(_trained(loaded, fraction) for fraction in fractions),
         metric.merit_figure(evaluations, group, names, baseline),
         baseline,
+        f"{first.settings.app}, {first.settings.request.source}" if first.application.any_task else "",
     )
 
 

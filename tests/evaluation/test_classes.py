@@ -428,3 +428,12 @@ def test_intervals_by_group_cover_and_the_test_keeps_its_level(monkeypatch):
         covered = sum(estimate.group.low <= truth <= estimate.group.high for estimate in own)
         assert covered >= 52  # of 60; 95 % coverage gives fewer once in 300 times
     assert false <= 8  # level .05 gives more once in 300 times
+
+
+def test_curves_along_shares_keep_every_corner_of_tied_scores():
+    """Ten scores with one image of either class each: the curve rises at each of them."""
+    chance = np.repeat(np.linspace(0.05, 0.95, 10), 2)
+    images = Images(np.stack([1 - chance, chance], axis=1), np.tile([0, 1], 10), np.arange(20))
+    rates = np.linspace(0, 1, 11)
+    along = classes.sensitivities_along(images, rates)
+    np.testing.assert_allclose(along[images.present.index(1)], rates)

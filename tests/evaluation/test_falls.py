@@ -15,6 +15,7 @@ from pycaffe_ext.evaluation.contrasts import Figure
 from pycaffe_ext.evaluation.designs import Trial
 from pycaffe_ext.evaluation.falls import fall
 from pycaffe_ext.evaluation.metrics.by_class import RocByClass
+from pycaffe_ext.evaluation.seeds import NOT_POSITIVE
 from pycaffe_ext.evaluation.simulation import share_of_each
 
 
@@ -122,3 +123,17 @@ def test_accuracies_vary_as_their_bootstrap_by_group():
             spread = np.nanstd(resampled(own["net"]).value) * sqrt(24 / 23)
             assert sqrt(found.covariance[row, 0, row, 0]) == pytest.approx(spread, rel=0.12)
         assert abs(found.covariance[0, 0, 1, 0]) <= sqrt(found.covariance[0, 0, 0, 0] * found.covariance[1, 0, 1, 0])
+
+
+def test_errors_in_millimetres_have_ends_on_either_side_of_their_mean():
+    """Values are minus the error, which has one limit; the fall of an error has none."""
+    own, other = 0.01**2 * (0.5 * np.eye(3) + 0.5), np.full((3, 3), 0.02**2)
+    sides = figure([-0.05, -0.06, -0.045], own), figure([-0.14, -0.16, -0.13], other)
+    found = fall(*sides, 0, 0.5, NOT_POSITIVE)
+    for side in (found.internal, found.external):
+        assert side.low < side.mean < side.high <= 0
+    millimetres = figure([-2.0, -2.1, -1.9], 9 * other), figure([-5.0, -5.2, -4.9], 9 * other)
+    wide = fall(*millimetres, 0, 0.5, NOT_POSITIVE)
+    assert wide.low < wide.value < wide.high and wide.value == pytest.approx(3.0333, abs=1e-3)
+    single = fall(figure([-0.05], [[0.01**2]]), figure([-0.14], [[0.02**2]]), 0, 0.0, NOT_POSITIVE)
+    assert single.external.low < -0.14 < single.external.high <= 0

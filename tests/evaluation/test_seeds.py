@@ -6,7 +6,14 @@ from scipy import special, stats
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation import contrasts
-from pycaffe_ext.evaluation.seeds import Cases, group_overlap, scheme_interval, seed_interval
+from pycaffe_ext.evaluation.seeds import (
+    NOT_NEGATIVE,
+    NOT_POSITIVE,
+    Cases,
+    group_overlap,
+    scheme_interval,
+    seed_interval,
+)
 
 VALUES = [0.80, 0.85, 0.90]
 
@@ -107,3 +114,20 @@ def test_overlap_is_the_correlation_of_means():
     effects = rng.normal(size=(200_000, 4))
     means = [effects[:, own].mean(axis=1) for own in sets]
     assert group_overlap([own.tolist() for own in sets]).mean == pytest.approx(np.corrcoef(*means)[0, 1], abs=0.01)
+
+
+def test_a_figure_with_one_limit_ends_there_and_one_without_crosses_zero():
+    """An error in mm, its bias, and minus the error: none of them lies between 0 and 1."""
+    bias = seed_interval([0.004, -0.002, 0.003], 1 / 3, limits=None)
+    assert bias.low < 0 < bias.high and bias.mean == pytest.approx((bias.low + bias.high) / 2)
+    error, plain = (seed_interval([60.0, 66.0, 71.0], 1 / 3, limits=own) for own in (NOT_NEGATIVE, None))
+    assert error == plain and error.low < 60 < 71 < error.high
+    wide = seed_interval([0.01, 0.08], 0.0, limits=NOT_NEGATIVE)
+    assert wide.low == 0 and wide.high > 0.08
+    minus = seed_interval([-0.01, -0.08], 0.0, limits=NOT_POSITIVE)
+    assert minus.high == 0 and minus.low == pytest.approx(-wide.high)
+
+
+def test_a_mean_outside_the_limits_is_refused():
+    with pytest.raises(ValueError, match="does not lie between 0 and 1"):
+        seed_interval([60.0, 66.0, 71.0], 0.0)

@@ -194,3 +194,13 @@ def test_recall_by_group_by_brute_force():
             assert row.hits == (own & (label == kind) & called).sum()
             assert row.exact == intervals.clopper_pearson(row.hits, row.lesions)
             assert row.false_positives_per_frame == (own & (label != kind) & called).sum() / own.sum()
+
+
+def test_the_reason_is_the_one_that_holds():
+    """False positives at 0.9, 0.8 and 0.5 on two frames, the only lesion below: at one a frame it is not found."""
+    frame, score, lesion = np.array([0, 0, 1, 1]), np.array([0.9, 0.8, 0.5, 0.1]), np.array([0, 0, 0, 1])
+    cases = froc.Cases(frame, score, lesion, np.array([0, 1]))
+    with pytest.raises(UserError, match="within it nothing is found that is there; choose a higher rate"):
+        thresholds.chosen(cases, 1.0)
+    with pytest.raises(UserError, match="the highest validation scores already have more"):
+        thresholds.chosen(cases, 0.1)

@@ -100,6 +100,9 @@ def test_the_covariance_over_seeds_is_that_of_the_means_by_group():
     assert found.covariance[0, 0, 0, 0] == pytest.approx(expected[0, 0])
     assert found.covariance[0, 0, 0, 1] == pytest.approx(expected[0, 1])
     assert found.covariance[0, 1, 1, 0] == pytest.approx(expected[1, 2])
+    large = np.where(image < 20, 0, image)  # half of the images are of one patient
+    uneven = accuracy_figure(own, {0: large, 1: large}, ["a", "b"])
+    assert uneven.groups == 21 and uneven.effective_groups == pytest.approx(40**2 / (20**2 + 20))
 
 
 class Peaks(Boundaries):

@@ -38,7 +38,7 @@ class Item:
 class Items:
     """What an application answers of its items; `gone`: the user has moved them away."""
 
-    words, target, views, test_views = ("image", "sample"), "", CropViews(), 9
+    words, target, views, test_views, any_task = ("image", "sample"), "", CropViews(), 9, False
 
     def __init__(self, metric, names) -> None:
         self.metric, self.names, self.gone = metric, names, False

@@ -72,7 +72,7 @@ def _chances(evidence: Evidence, columns: Mapping[str, int], rng: np.random.Gene
 
 def findings(evidence: Sequence[Evidence], net: str, seed: int) -> list[Finding]:
     """Claim 3 about a net on all data, and at the other fractions beside it; none for a single application."""
-    own = [one for one in evidence if one.net == net]
+    own, once = grids.one_each(evidence, net)
     if len(own) < 2:
         return []
     shares = {fraction: one.share(fraction) for one in own for fraction in one.fractions}
@@ -81,7 +81,8 @@ def findings(evidence: Sequence[Evidence], net: str, seed: int) -> list[Finding]
         at = [one for one in own if fraction in one.fractions]
         if len(at) > 1:
             both = _no_common_best(at, net, fraction), _acts_alike(at, net, fraction, seed)
-            found += [replace(one, primary=not found) for one in both]
+            notes = ["; ".join(filter(None, (one.note, once))) for one in both]
+            found += [replace(one, primary=not found, note=note) for one, note in zip(both, notes, strict=True)]
     return found
 
 

@@ -109,7 +109,7 @@ def _growth(evidence: Evidence, fractions: Sequence[str]) -> Estimate:
 
 def over_applications(evidence: Sequence[Evidence], net: str) -> Finding | None:
     """The claim in the mean over the applications of one net; None for a single one."""
-    own = [one for one in evidence if one.net == net]
+    own, once = grids.one_each(evidence, net)
     if len(own) < 2:
         return None
     parts: dict[str, tuple[Evidence, Estimate]] = {}
@@ -122,6 +122,7 @@ def over_applications(evidence: Sequence[Evidence], net: str) -> Finding | None:
             continue
     left_out = [one.title for one in own if one.title not in parts]
     note = f"without {', '.join(left_out)}, where the claim cannot be tested" if left_out and len(parts) > 1 else ""
+    note = "; ".join(filter(None, (note, once)))
     contrast = f"mean over {len(parts)} applications of the rise of the gap"
     finding = Finding(2, STATEMENT, f"{net}, over applications", contrast, RELATIVE, note=note)
     return _tested(finding, lambda: _mean(parts))

@@ -35,6 +35,19 @@ def estimate(evidence: Evidence, cells: Cells) -> Estimate:
     return contrast(evidence.figure, weights)
 
 
+def one_each(evidence: Sequence[Evidence], net: str) -> tuple[list[Evidence], str]:
+    """The first evidence of each application of a net, for claims over applications; and what is left out, in words.
+
+    Two donors or two data sets of one application say nothing about another application.
+    """
+    of_task: dict[str, Evidence] = {}
+    left_out = []
+    for own in evidence:
+        if own.net == net and of_task.setdefault(own.task or own.application, own) is not own:
+            left_out.append(own.title)
+    return list(of_task.values()), f"without {', '.join(left_out)}: an application counts once" if left_out else ""
+
+
 def check_groups(evidence: Evidence) -> None:
     """Raises UserError for fewer than ENOUGH_GROUPS test groups."""
     if (groups := evidence.figure.groups) < ENOUGH_GROUPS:
@@ -72,15 +85,17 @@ def combined(found: Sequence[Estimate], weights: Sequence[float], sources: Seque
 
     Their trainings are independent: variances add, with Satterthwaite's degrees of freedom, and so do those of cases
     of different `sources`.  Applications of one source share its pictures; how their errors covary is unknown, and
-    they are taken as fully correlated, the safe end.
+    they are taken as fully correlated, the safe end.  So is all of the error of estimates in folds, cases included.
     """
     parts = [scaled(own, weight) for own, weight in zip(found, weights, strict=True)]
-    seed, freedom = _summed([(own.seed_error, own.seed_freedom) for own in parts])
-    of_source = []
+    of_seeds, of_cases = [], []
     for source in dict.fromkeys(sources):
         own = [part for part, its in zip(parts, sources, strict=True) if its == source]
-        of_source.append((sum(part.case_error for part in own), min(part.groups for part in own) - 1))
-    case, case_freedom = _summed(of_source)
+        of_cases.append((sum(part.case_error for part in own), min(part.groups for part in own) - 1))
+        of_seeds += [(part.seed_error, part.seed_freedom) for part in own if not part.folds]
+        if folded := [part for part in own if part.folds]:
+            of_seeds.append((sum(part.seed_error for part in folded), min(part.seed_freedom for part in folded)))
+    (seed, freedom), (case, case_freedom) = _summed(of_seeds), _summed(of_cases)
     training, cases = (sqrt(sum(getattr(part, name) ** 2 for part in parts)) for name in ("training_sd", "case_sd"))
     return Estimate(
         sum(part.value for part in parts),

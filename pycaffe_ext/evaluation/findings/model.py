@@ -86,6 +86,8 @@ class Evidence:
     trained : (fractions,) mean number of training groups; nan where no run says it
     figure : rows are seeds (or folds), columns schemes x fractions (see `column`); nan where a run is not finished
     baseline : name of the hand-crafted baseline, whose values are the figure's last column; "" where there is none
+    task : what counts as one application in claims over several; "" = the application.  Anyone's class folders are a
+    task for each data set.
     """
 
     application: str
@@ -98,6 +100,7 @@ class Evidence:
     trained: tuple[float, ...]
     figure: Figure
     baseline: str = ""
+    task: str = ""
 
     def column(self, scheme: str, fraction: str) -> int:
         """Of the figure: all fractions of the first scheme come first."""

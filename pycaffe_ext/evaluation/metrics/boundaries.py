@@ -19,6 +19,7 @@ from pycaffe_ext.evaluation.contrasts import Figure
 from pycaffe_ext.evaluation.findings.model import Merit
 from pycaffe_ext.evaluation.margins import MARGINS
 from pycaffe_ext.evaluation.metrics.base import SCORES, Headline, Metric, PatchScores, Table, TestData, patch_auc
+from pycaffe_ext.evaluation.seeds import NOT_POSITIVE
 from pycaffe_ext.evaluation.wall_figures import accuracy_figure
 from pycaffe_ext.evaluation.walls import INTERFACES, Walls, text_of
 
@@ -165,7 +166,7 @@ class Boundaries(Metric[Evaluation]):
 
     def merit(self, evaluation: Evaluation | None = None) -> Merit:
         """The primary endpoint."""
-        return Merit(ENDPOINT, "mm", 0.0, None, False, MARGINS.millimetres)
+        return Merit(ENDPOINT, "mm", 0.0, NOT_POSITIVE, False, MARGINS.millimetres)
 
     def judged(self, evaluation: Evaluation, of_baseline: bool = False) -> Walls:
         return evaluation.baseline if of_baseline else evaluation.network

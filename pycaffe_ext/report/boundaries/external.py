@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pycaffe_ext.evaluation import walls
+from pycaffe_ext.evaluation.seeds import NOT_POSITIVE
 from pycaffe_ext.evaluation.wall_figures import accuracy_figure
 from pycaffe_ext.report import design_part, external_part
 from pycaffe_ext.report.boundaries.material import ACCURACY, Material
@@ -20,7 +21,7 @@ def section(folder: Path, own: External) -> Section:
     inner, outer = Material(own.inner), Material(own.outer)
     names = list(outer.looks)
     columns = {ACCURACY: (inner.accuracy, accuracy_figure(*_there(outer), names))}
-    found = list(external_part.falls(columns, names, design_part.mean_overlap(own.inner)))
+    found = list(external_part.falls(columns, names, design_part.mean_overlap(own.inner), NOT_POSITIVE))
     blocks: list[Block] = [
         *external_part.about(own, WORD),
         external_part.counts(own, _counts(inner, outer)),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pycaffe_ext import plotting
 from pycaffe_ext.evaluation.contrasts import Figure
 from pycaffe_ext.evaluation.metrics.boundaries import BASELINE, ENDPOINT
+from pycaffe_ext.evaluation.seeds import Limits
 from pycaffe_ext.evaluation.wall_figures import accuracy_figure
 from pycaffe_ext.evaluation.walls import Walls
 from pycaffe_ext.report import depth, design_part, study_parts
@@ -59,6 +60,6 @@ class Material:
         """Minus the primary endpoint of every seed and net, the baseline last; columns as in `looks`."""
         return accuracy_figure(self.of_seeds, design_part.test_groups(self.study), list(self.looks))
 
-    def over_seeds(self, value: Callable[[Walls], float]) -> dict[str, Seeds]:
-        """name -> a figure over seeds."""
-        return depth.of_names(self.of_seeds, value, self.looks, design_part.mean_overlap(self.study))
+    def over_seeds(self, value: Callable[[Walls], float], limits: Limits) -> dict[str, Seeds]:
+        """name -> a figure over seeds; limits : between which it lies, as `seeds.seed_interval`."""
+        return depth.of_names(self.of_seeds, value, self.looks, design_part.mean_overlap(self.study), limits)

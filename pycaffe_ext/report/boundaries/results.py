@@ -15,7 +15,7 @@ from pycaffe_ext.evaluation.boundary_errors import pooled
 from pycaffe_ext.evaluation.compared import LEVEL
 from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS
 from pycaffe_ext.evaluation.metrics.boundaries import ENDPOINT
-from pycaffe_ext.evaluation.seeds import seed_interval
+from pycaffe_ext.evaluation.seeds import NOT_NEGATIVE, Limits, seed_interval
 from pycaffe_ext.evaluation.walls import INTERFACES, Walls, text_of
 from pycaffe_ext.files import write_csv
 from pycaffe_ext.report import depth, depth_part, design_part
@@ -49,18 +49,21 @@ def _bias(own: Walls) -> float:
     return float((found - true).mean())
 
 
-def _columns() -> dict[str, Callable[[Walls], float]]:
-    """Figure -> how it is taken from a run's walls, the primary endpoint first."""
-    found: dict[str, Callable[[Walls], float]] = {ENDPOINT: mean_absolute, "bias of the thickness in mm": _bias}
+def _columns() -> dict[str, tuple[Callable[[Walls], float], Limits]]:
+    """Figure -> how it is taken from a run's walls, and its limits; the primary endpoint first."""
+    found: dict[str, tuple[Callable[[Walls], float], Limits]] = {
+        ENDPOINT: (mean_absolute, NOT_NEGATIVE),
+        "bias of the thickness in mm": (_bias, None),
+    }
     for i, kind in enumerate(INTERFACES):
         for name in ("mean", "median"):
-            found[f"{kind} {name} error in µm"] = partial(column_figure, interface=i, name=name)
+            found[f"{kind} {name} error in µm"] = partial(column_figure, interface=i, name=name), NOT_NEGATIVE
     return found
 
 
 def results(folder: Path, material: Material) -> Section:
     """Over seeds: the primary endpoint first; then one seed with intervals by group."""
-    found = {figure: material.over_seeds(value) for figure, value in _columns().items()}
+    found = {figure: material.over_seeds(*of_it) for figure, of_it in _columns().items()}
     depth.write_results(folder, found)
     first = found[ENDPOINT]
     lines = [
@@ -179,5 +182,5 @@ def _pair_text(row: PairedTest) -> tuple[str, ...]:
 
 def by_depth(folder: Path, material: Material) -> Section:
     """The primary endpoint by depth of tuning; lower is better."""
-    found = material.over_seeds(mean_absolute)
+    found = material.over_seeds(mean_absolute, NOT_NEGATIVE)
     return depth_part.section(folder, material, found, DEPTH, f"{ENDPOINT}; lower is better", (walls.record,))

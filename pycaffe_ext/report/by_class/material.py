@@ -15,6 +15,7 @@ from pycaffe_ext.evaluation.class_summary import Summary
 from pycaffe_ext.evaluation.classes import Images
 from pycaffe_ext.evaluation.contrasts import Figure
 from pycaffe_ext.evaluation.metrics.by_class import BASELINE, RocByClass, endpoint
+from pycaffe_ext.evaluation.seeds import SHARE, Limits
 from pycaffe_ext.report import depth, design_part, study_parts
 from pycaffe_ext.report.depth import Seeds
 
@@ -89,9 +90,9 @@ class Material:
                 found[seed][self.baseline] = first.summary(seed, BASELINE)
         return found
 
-    def over_seeds(self, value: Callable[[Summary], float]) -> dict[str, Seeds]:
-        """name -> a figure over seeds."""
-        return depth.of_names(self.summaries, value, self.looks, design_part.mean_overlap(self.study))
+    def over_seeds(self, value: Callable[[Summary], float], limits: Limits = SHARE) -> dict[str, Seeds]:
+        """name -> a figure over seeds; limits : between which it lies."""
+        return depth.of_names(self.summaries, value, self.looks, design_part.mean_overlap(self.study), limits)
 
     @cached_property
     def areas(self) -> Figure:

@@ -13,7 +13,7 @@ from pycaffe_ext.evaluation.class_comparison import BALANCED
 from pycaffe_ext.evaluation.class_intervals import SPECIFICITIES
 from pycaffe_ext.evaluation.class_summary import Summary
 from pycaffe_ext.evaluation.intervals import ENOUGH_GROUPS, Interval
-from pycaffe_ext.evaluation.seeds import seed_interval
+from pycaffe_ext.evaluation.seeds import SHARE, Limits, seed_interval
 from pycaffe_ext.evaluation.strata import GroupRow
 from pycaffe_ext.files import write_csv
 from pycaffe_ext.report import depth, depth_part, design_part
@@ -24,17 +24,20 @@ from pycaffe_ext.report.model import Block, Folded, Note, Section, Table
 
 GROUPED = 2  # test images of a group, on average, from which groups are told apart
 SENSITIVITY = "sensitivity at specificity"
+BRIER = "Brier score"
+LIMITS: dict[str, Limits] = {BRIER: (0.0, 2.0)}  # the sum over classes
 FIGURES: dict[str, Callable[[Summary], float]] = {  # columns of the results over seeds, beside the primary endpoint
     "balanced accuracy": lambda own: own.balanced_accuracy.value,
     "accuracy": lambda own: own.accuracy.value,
-    "Brier score": lambda own: own.brier.value,
+    BRIER: lambda own: own.brier.value,
     "calibration error": lambda own: calibration.expected_error(list(own.bins)),
 }
 
 
 def results(folder: Path, material: Material) -> Section:
     """Over seeds: the primary endpoint first."""
-    found = {figure: material.over_seeds(value) for figure, value in _columns(material).items()}
+    columns = _columns(material).items()
+    found = {figure: material.over_seeds(value, LIMITS.get(figure, SHARE)) for figure, value in columns}
     depth.write_results(folder, found)
     seeds = design_part.seeds_text(material.study)
     text = f"{seeds}. Means of schemes with different numbers of seeds are not comparable."
@@ -81,7 +84,7 @@ def _one_seed(folder: Path, material: Material) -> list[Block]:
             (material.endpoint, own.auc),
             (BALANCED, own.balanced_accuracy),
             ("accuracy", own.accuracy),
-            ("Brier score", own.brier),
+            (BRIER, own.brier),
         ):
             rows.append((name, figure, f"{estimate.value:.3f}", _ends(estimate.image), _ends(estimate.group)))
     text = (

@@ -14,7 +14,7 @@ from pycaffe_ext.data.fractions import ALL
 from pycaffe_ext.evaluation.findings.model import Evidence, Findings
 from pycaffe_ext.evaluation.folds import in_folds
 from pycaffe_ext.evaluation.intervals import Interval, all_alike, t_quantile
-from pycaffe_ext.evaluation.seeds import scheme_interval, set_out
+from pycaffe_ext.evaluation.seeds import Limits, scheme_interval, set_out
 from pycaffe_ext.runs.finished import RunFiles, Study
 from pycaffe_ext.runs.summary import EMBEDDED
 from pycaffe_ext.schemes import SCRATCH, STAGES, is_depth
@@ -172,7 +172,7 @@ class Panel:
         return Value(shown(mean), low, high, basis)
 
 
-def _of_cases(mean: float, variance: float, groups: float, limits: tuple[float, float] | None) -> Interval | None:
+def _of_cases(mean: float, variance: float, groups: float, limits: Limits) -> Interval | None:
     """Of a single training: for other test groups alone."""
     if not (isfinite(variance) and variance > 0 and groups > 1):
         return None

@@ -170,3 +170,8 @@ def test_findings_are_the_same_for_the_same_seed_and_holm_goes_over_verdicts_alo
     assert len(found.best) == len(found.recommendations) == 6 and len(found.curves) == 8 and found.notes == ()
     single = findings([replace(own[0], figure=drawn(means, seeds=1).figure)], draws=50)
     assert single.notes[0].startswith("one seed (a, alexnet): how much a net varies")
+
+
+def test_two_data_sets_of_one_application_say_nothing_about_another():
+    first, second = drawn(DEEPER, application="polyp"), drawn(SHALLOWER, application="polyp")
+    assert depths.findings([first, replace(second, title="polyp, other data")], "alexnet", 0) == []

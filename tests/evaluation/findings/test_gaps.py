@@ -11,7 +11,7 @@ from grid_evidence import DEEP, MM, SCRATCH, drawn, evidence, without
 from scipy.stats import t as student
 
 from pycaffe_ext.errors import UserError
-from pycaffe_ext.evaluation.contrasts import Verdict, contrast
+from pycaffe_ext.evaluation.contrasts import Estimate, Verdict, contrast
 from pycaffe_ext.evaluation.findings import gaps, grids
 from pycaffe_ext.evaluation.findings.every import claims
 from pycaffe_ext.evaluation.findings.model import Scheme
@@ -162,3 +162,22 @@ def test_the_sides_of_the_gap_are_the_deepest_tuning_and_the_published_scratch()
     assert drawn({"ft-fc8": MEANS["ft-fc8"]}).deepest is None
     chain = Scheme("gradual", None, chain=True)
     assert replace(own, schemes=(DEEP, chain, SCRATCH)).scratch == SCRATCH and not chain.scratch
+
+
+def test_two_donors_of_one_application_are_no_two_applications():
+    first, second = (drawn(MEANS, application="polyp", seed=i) for i in (0, 1))
+    second = replace(second, title="polyp, alexnet, other.caffemodel")
+    assert gaps.over_applications([first, second], "alexnet") is None
+    third = drawn(MEANS, application="imt", seed=2)
+    found = gaps.over_applications([first, second, third], "alexnet")
+    assert found.note == "without polyp, alexnet, other.caffemodel: an application counts once"
+    folders = [replace(own, application="folder", task=f"folder, {own.title}") for own in (first, second)]
+    assert gaps.over_applications(folders, "alexnet") is not None, "class folders of two data sets are two tasks"
+
+
+def test_in_folds_applications_of_one_source_err_alike():
+    """All of an estimate's error stands in one part there, cases included."""
+    folded = Estimate(0.05, 0.02, 0.0, 1, 40, 0.01, 0.01, 5, 4)
+    apart, shared = (grids.combined([folded, folded], [0.5, 0.5], of) for of in (("a", "b"), ("a", "a")))
+    assert shared.seed_error == pytest.approx(0.02) and shared.seed_freedom == 4
+    assert apart.seed_error == pytest.approx(0.02 / sqrt(2)) and apart.seed_freedom == pytest.approx(8)

@@ -88,7 +88,7 @@ def study(tmp_path_factory):
 
 def reported(root: Path, app: str, seeds: tuple[int, ...], names: tuple[str, str]):
     runs, folders, said = root / "runs", [], []
-    data, other = class_folders(root / "own", 24, 0, names), class_folders(root / "other", 14, 500, names)
+    data, other = class_folders(root / "own", 24, 0, names), class_folders(root / "other", 22, 500, names)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(class_resampling, "RESAMPLES", 40)
         patch.setattr(plotting, "DPI", 30)
@@ -148,8 +148,8 @@ def test_the_section_has_counts_thresholds_and_comparisons(study):
     folders, out, said = study
     page = (out / "report.md").read_text()
     section = page.split("## External test: other")[1]
-    assert "All 28 images of other in 14 groups" in section
-    assert "| groups (patients, videos) |" in section and "| … of class sick |" in section and "| 14 |" in section
+    assert "All 44 images of other in 22 groups" in section
+    assert "| groups (patients, videos) |" in section and "| … of class sick |" in section and "| 22 |" in section
     run = finished.load(folders[0])
     thresholds = rows(out / "external_thresholds.csv")
     own = [row["threshold"] for row in run.result.thresholds]
@@ -158,7 +158,7 @@ def test_the_section_has_counts_thresholds_and_comparisons(study):
     ]
     pairs = {(row["first"], row["second"], row["figure"]) for row in rows(out / "external_pairs.csv")}
     assert pairs == {("ft-fc8", "ft-conv1", figure) for figure in ("AUC", "balanced accuracy")}
-    assert "external test on other: 28 images in 14 groups" in said[-1] and ", fall " in said[-1]
+    assert "external test on other: 44 images in 22 groups" in said[-1] and ", fall " in said[-1]
     provenance_lab.check_page(page)
 
 
@@ -179,5 +179,5 @@ def test_the_baseline_falls_too(tmp_path):
 def test_records_of_all_runs_are_of_the_same_pictures(study):
     records = [external.read_external(next((folder / "external").iterdir())) for folder in study[0]]
     assert len({record.fingerprint for record in records}) == 1 and len({record.packed for record in records}) == 1
-    assert all(record.items == 28 and record.similar["items"] == 0 for record in records)
+    assert all(record.items == 44 and record.similar["items"] == 0 for record in records)
     assert asdict(records[0])["caffe"] == "caffe version 1.0.0 (lab)"

@@ -132,7 +132,7 @@ def test_a_study_in_folds_has_a_recommendation_and_claims(in_folds):
     assert best.leader.scheme == "ft-conv1" and best.leader.probability > 0.9
     text = model.markdown([answer.recommendations(Material("mine", "", (in_folds,), found, 12))])
     assert "In folds every group is tested once" in text and "| ft-conv1 | all data |" in text
-    assert "12 folds" not in text and "(1 seed of 4 folds, 15 effective test groups)" in model.markdown(
+    assert "12 folds" not in text and "(1 seed of 4 folds, 46 effective test groups)" in model.markdown(
         [answer.answer(Material("mine", "", (in_folds,), found, 12))]
     )
 
