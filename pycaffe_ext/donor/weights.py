@@ -56,6 +56,7 @@ class Source:
         )
 
 
+FULL_WIDTH = {"fc6": 4096, "conv2": 256}  # outputs of AlexNet's layers, by which its width is told
 ILSVRC_MEAN = (104.00699, 116.66877, 122.67891)  # of B, G, R in BVLC's imagenet_mean.binaryproto
 RESNET_MEAN = (103.06262, 115.90288, 123.15163)  # of B, G, R in the authors' ResNet_mean.binaryproto
 CAFFE_MODELS = "https://github.com/BVLC/caffe/tree/master/models"
@@ -278,13 +279,18 @@ def _text(shapes: Sequence[tuple[int, ...]]) -> str:
 
 
 def donor_width(donor: Blobs) -> Fraction:
-    """Width multiplier of an AlexNet donor, from its fc6 (4096 outputs at width 1).
+    """Width multiplier of an AlexNet donor, from its fc6 (4096 outputs at width 1), or from its conv2 (256).
 
-    UserError if it has none or more than 4096; whether all other layers agree, `check_transfer` proves.
+    A donor of the first layers only has no fc6.
+
+    UserError if it has neither, or more outputs; whether all other layers agree, `check_transfer` proves.
     """
-    if not donor.get("fc6"):
-        raise UserError(f"the donor is no AlexNet: it has no weights of a layer fc6 (layers: {listed(list(donor))})")
-    outputs = donor["fc6"][-1].size  # the bias has one value per output
-    if not 0 < outputs <= 4096:
-        raise UserError(f"the donor's fc6 has {outputs} outputs; AlexNet's has 1 to 4096")
-    return Fraction(outputs, 4096)
+    name = next((name for name in FULL_WIDTH if donor.get(name)), None)
+    if name is None:
+        raise UserError(
+            f"the donor is no AlexNet: it has no weights of a layer fc6 or conv2 (layers: {listed(list(donor))})"
+        )
+    outputs, most = donor[name][-1].size, FULL_WIDTH[name]  # the bias has one value per output
+    if not 0 < outputs <= most:
+        raise UserError(f"the donor's {name} has {outputs} outputs; AlexNet's has 1 to {most}")
+    return Fraction(outputs, most)

@@ -121,7 +121,7 @@ def learn_as_new(made: Sequence[Layer], names: Collection[str]) -> None:
         if one.name not in names:
             continue
         if one.type == "BatchNorm":
-            one.ClearField("batch_norm_param")
+            one.batch_norm_param.ClearField("use_global_stats")
             continue
         for param, (lr_mult, decay_mult) in zip(one.param, schemes.NEW_HEAD, strict=False):
             param.lr_mult, param.decay_mult = lr_mult, decay_mult

@@ -64,11 +64,14 @@ def before_training(caffe: Caffe, donor: Checked, database: Path, folder: Path) 
     return _named(donor, found)
 
 
-def after_the_first_epoch(donor: Checked, weights: Path) -> list[str]:
-    """The warning that a layer moved too far, from the weights of the first snapshot."""
+def after_the_first_epoch(donor: Checked, weights: Path, start: Path | None = None) -> list[str]:
+    """The warning that a layer moved too far, from the weights of the first snapshot.
+
+    start : what the training began with, None = the donor
+    """
     hidden = set(donor.layers)
     trained = {name: blobs for name, blobs in own_blobs(weights).items() if name in hidden}
-    return _named(donor, [scale.moved(donor.blobs, trained)])
+    return _named(donor, [scale.moved(own_blobs(start) if start else donor.blobs, trained)])
 
 
 def _named(donor: Checked, found: Sequence[str | None]) -> list[str]:

@@ -11,7 +11,7 @@ from pycaffe_ext import nets
 from pycaffe_ext.runs import board, costs, donor_checks, links, records
 from pycaffe_ext.runs.job import Run, Say
 from pycaffe_ext.runs.prototxts import SCORE_BATCH
-from pycaffe_ext.training import resumes
+from pycaffe_ext.training import early_stopping, resumes
 from pycaffe_ext.training.chain import ChainResult, Hooks, Plan, fit_chain
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.fit import Validation
@@ -83,9 +83,18 @@ def _show_row(job: Run, number: int, row: Row, best: bool, say: Say) -> None:
     if board.installed():
         board.write_events(job.folder, job.links)
     if job.checked and row.epoch <= 1:
-        prefix = job.links[number].folder / "snapshots" / job.settings.job
-        (first,) = (snapshot for snapshot in listing(prefix) if snapshot.iteration == row.iteration)
-        _warn(job, donor_checks.after_the_first_epoch(job.checked, first.weights), say)
+        first, start = _weights(job, number, row.iteration), None
+        if number:
+            rows = job.links[number - 1].rows
+            start = _weights(job, number - 1, early_stopping.best({one.iteration: one.auc for one in rows}))
+        _warn(job, donor_checks.after_the_first_epoch(job.checked, first, start), say)
+
+
+def _weights(job: Run, number: int, iteration: int) -> Path:
+    """Of a link's snapshot."""
+    prefix = job.links[number].folder / "snapshots" / job.settings.job
+    (found,) = (snapshot for snapshot in listing(prefix) if snapshot.iteration == iteration)
+    return found.weights
 
 
 def _warn(job: Run, found: Sequence[str], say: Say) -> None:

@@ -118,7 +118,8 @@ def probabilities(run: RunFiles, items: Sequence[Any], samples: Samples, machine
     for start in bar(range(0, len(samples), step), "predicting", unit="slice", progress=len(samples) > step):
         rows = np.arange(start, min(start + step, len(samples)))
         chosen = take_all(samples.label[rows], len(application.views), views)
-        pack.pack(material, replace(chosen, sample=chosen.sample + start), work, "test", size=size, progress=False)
+        part, encoding = replace(chosen, sample=chosen.sample + start), run.settings.request.encoding
+        pack.pack(material, part, work, "test", encoding=encoding, size=size, progress=False)
         read = ScoreNet(net, len(chosen), BATCH, rescoring.head(run), classes)
         got, _ = score(caffe, read, weights, progress=True)
         np.add.at(total, start + chosen.sample, got[pack.order_of_keys(len(chosen), 0)])

@@ -57,17 +57,25 @@ def write_record(job: Run, runs: Path, caffe_version: str, saved: RunRecord | No
         damaged=list(job.data.damaged),
         left_out=[asdict(one) for one in job.data.left_out],
         inputs=inputs,
-        versions={
-            "pycaffe_ext": __version__,
-            "caffe": caffe_version,
-            "python": platform.python_version(),
-            **{name: version(name) for name in DISTRIBUTIONS},
-        },
+        versions=_versions(job, caffe_version, saved),
         resumes=saved.resumes if saved else [],
         warnings=saved.warnings if saved else [],
         cost=saved.cost if saved else {},
     )
     records.write_run(job.folder, record)
+
+
+def _versions(job: Run, caffe_version: str, saved: RunRecord | None) -> dict[str, str]:
+    """Those that the training began with; a caffe that goes on with it is in `resumes`, one that tests only is here."""
+    if saved and job.links[0].begun:
+        tested = {"caffe_of_test": caffe_version} if caffe_version != saved.versions["caffe"] else {}
+        return {name: own for name, own in saved.versions.items() if name != "caffe_of_test"} | tested
+    return {
+        "pycaffe_ext": __version__,
+        "caffe": caffe_version,
+        "python": platform.python_version(),
+        **{name: version(name) for name in DISTRIBUTIONS},
+    }
 
 
 def _inputs(job: Run, runs: Path) -> dict[str, str]:

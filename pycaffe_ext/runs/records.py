@@ -26,7 +26,8 @@ class RunRecord:
     the identity.
     resolved : width, batch, the absolute paths of the packed data and the donor, what the input is (Transform.record),
     and which layers were transferred.   inputs : name -> sha256.
-    versions : of the caffe that ran and of the libraries.   resumes : see training.resumes.
+    versions : of the caffe with which the training began, "caffe_of_test" where another one only tested, and of the
+    libraries.   resumes : see training.resumes.
     warnings : of the donor, see donor_checks; those of the first epoch are added when it is over.
     cost : seconds spent on "prepare", "train" (with the scoring of snapshots) and "test" so far, what was spent before
     an interruption included unless the process was killed; of a finished run also "scored", the patches scored in the

@@ -18,6 +18,7 @@ from pycaffe_ext.proto import read_net, write_text
 from pycaffe_ext.runs import dense
 from pycaffe_ext.runs.dense import DenseNet
 from pycaffe_ext.runs.finished import RunFiles
+from pycaffe_ext.schemes import links
 from pycaffe_ext.strings import portable
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.scoring import ScoreNet, score
@@ -61,7 +62,8 @@ def of_validation(run: RunFiles, caffe: Caffe) -> tuple[Floats, Ints, NDArray[np
 def head(run: RunFiles) -> str:
     """The blob of the head's raw values."""
     training = run.settings.training
-    spec = NetSpec(run.settings.app, run.settings.scheme, len(run.packed.classes), arch=training.arch)
+    scheme = links(training.scheme, training.arch)[-1]  # the links of a chain have one head
+    spec = NetSpec(run.settings.app, scheme, len(run.packed.classes), arch=training.arch)
     return architecture(training.arch).output(spec)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.fit import FitResult, Validation, keep_best, score_snapshot
 from pycaffe_ext.training.score_model import describe, entries, from_train_val
 from pycaffe_ext.training.table import Row, print_row, write_rows
+
+# layers with weights, where they have one bottom: with two, Scale and Bias have none
+LEARNING = {"BatchNorm", "Bias", "Convolution", "Deconvolution", "Embed", "InnerProduct", "PReLU", "Scale"}
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,10 @@ def score_folder(
     With `patience`, snapshots beyond the point where the training would have stopped are not scored.
     """
     found = snapshots.listing(_prefix(folder, name))
-    validation, layer = _validation(patches, scratch)
-    _check_head(found[0].weights, layer)
+    validation, learning = _validation(patches, scratch)
     rows: list[Row] = []
     for snapshot in found:
+        _check_layers(snapshot.weights, learning)
         rows.append(score_snapshot(caffe, snapshot, validation, epoch))
         aucs = {row.iteration: row.auc for row in rows}
         best = early_stopping.best(aucs)
@@ -71,8 +75,8 @@ def _prefix(folder: Path, name: str | None) -> str:
     return str(folder / known(name or names[0], names, "snapshot name"))
 
 
-def _validation(patches: Patches, scratch: Path) -> tuple[Validation, str]:
-    """What snapshots are scored on, its net written to `scratch`, and the layer that learns the class values."""
+def _validation(patches: Patches, scratch: Path) -> tuple[Validation, list[str]]:
+    """What snapshots are scored on, its net written to `scratch`, and the layers that have weights."""
     net, count = read_net(patches.model), patches.count
     net = from_train_val(net, patches.lmdb or Path(_test_source(net, patches.model)), patches.head)
     about = describe(net, patches.head)
@@ -81,7 +85,7 @@ def _validation(patches: Patches, scratch: Path) -> tuple[Validation, str]:
         raise UserError(f"--count {count}: {about.source} holds {available} patches")
     write_text(scratch / "score.prototxt", net)
     scored = Validation(scratch / "score.prototxt", count or available, about.batch_size, about.head, about.classes)
-    return scored, about.layer
+    return scored, [layer.name for layer in net.layer if layer.type in LEARNING and len(layer.bottom) == 1]
 
 
 def _test_source(net: caffe_pb2.NetParameter, model: Path) -> str:
@@ -91,7 +95,9 @@ def _test_source(net: caffe_pb2.NetParameter, model: Path) -> str:
     return sources[-1]
 
 
-def _check_head(weights: Path, head: str) -> None:
+def _check_layers(weights: Path, learning: Sequence[str]) -> None:
     """Caffe leaves a layer that the file does not have at random, and says nothing."""
-    if head not in (blobs := read_blobs(weights)):
-        raise UserError(f"{weights} has no layer {head} (it has {', '.join(blobs)}); is this its net?")
+    blobs = read_blobs(weights)
+    if missing := [name for name in learning if name not in blobs]:
+        layers = f"layer{'s' * (len(missing) > 1)} {', '.join(missing)}"
+        raise UserError(f"{weights} has no {layers} (it has {', '.join(blobs)}); is this its net?")

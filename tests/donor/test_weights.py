@@ -63,9 +63,16 @@ def test_a_donor_that_is_not_finite_is_refused(value):
 
 def test_a_donors_width_is_read_from_fc6():
     assert weights.donor_width(donor()) == SPEC.width
-    for blobs in (donor(fc6=None), donor(fc6=[])):
+    for blobs in (donor(fc6=None, conv2=None), donor(fc6=[], conv2=[])):
         with pytest.raises(UserError, match="no AlexNet: it has no weights of a layer fc6"):
             weights.donor_width(blobs)
+
+
+def test_the_width_of_a_donor_without_fc6_is_read_from_conv2():
+    first = {name: blobs for name, blobs in donor().items() if name.startswith("conv")}
+    assert weights.donor_width(first) == SPEC.width
+    with pytest.raises(UserError, match="weights of a layer fc6 or conv2"):
+        weights.donor_width({name: blobs for name, blobs in first.items() if name != "conv2"})
 
 
 def test_donor_and_net_meet_as_files(tmp_path):

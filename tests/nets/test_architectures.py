@@ -485,6 +485,13 @@ def test_a_fresh_batch_norm_normalises_by_its_batch_and_never_learns():
     assert layers["bn2a_branch2a"].batch_norm_param.use_global_stats
 
 
+def test_a_fresh_batch_norm_keeps_the_epsilon_that_it_is_tested_with():
+    spec = spec_of("googlenet_torch", "ft-classifier", fresh=frozenset({"conv1/7x7_s2/bn"}))
+    nets_of = nets.train_val(spec), nets.score_net(spec, "x", 3), nets.deploy(spec)
+    norms = [layer for net in nets_of for layer in net.layer if layer.name == "conv1/7x7_s2/bn"]
+    assert len(norms) == 3 and {round(norm.batch_norm_param.eps, 6) for norm in norms} == {0.001}
+
+
 def test_mean_values_and_a_scale_of_the_spec_stand_in_every_data_layer():
     spec = spec_of("lenet", mean_file="m", mean_value=(104, 117, 123.68), scale=0.5)
     layers = [layer for net in (nets.train_val(spec), nets.score_net(spec, "x", 3)) for layer in net.layer]

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from programs import run_tool
 from training_lab import SMALL
 
+from pycaffe_ext.data import pack
 from pycaffe_ext.proto import read_blobs
-from pycaffe_ext.runs import costs, finished
+from pycaffe_ext.runs import costs, finished, recording
+from pycaffe_ext.runs.predict import predict
+from pycaffe_ext.runs.settings import Machine
 
 FEW = (*SMALL, "--epochs", "2")
 COMPARED = ("auc.csv", "scores.csv", "scores_val.csv")
@@ -88,6 +93,32 @@ def test_links_that_a_finished_run_has_trained_are_taken_and_give_the_same(lp_ft
     assert 0 <= cost[costs.link_stage("1-ft-fc8")] - before["train"] < 5, "what looking at the copy takes is its own"
     assert costs.spent(cost) == pytest.approx(costs.seconds(cost) - before["train"])
     assert read(again, "result.json") == read(lp_ft, "result.json")
+
+
+def test_a_chain_predicts_what_its_test_says(lp_ft, miniature, tmp_path, monkeypatch):
+    packed, encodings = pack.pack, []
+
+    def noted(*arguments, **options):
+        encodings.append(options["encoding"])
+        return packed(*arguments, **options)
+
+    monkeypatch.setattr(pack, "pack", noted)
+    out = predict(lp_ft, miniature / "images", tmp_path / "out", Machine(), say=lambda line: None)
+    assert encodings and set(encodings) == {finished.load(lp_ft).settings.request.encoding}
+    with (out / "predictions.csv").open(newline="") as one, (lp_ft / "scores.csv").open(newline="") as other:
+        rows = {(row["frame"], row["candidate"]): row for row in csv.DictReader(one)}
+        scores = list(csv.DictReader(other))
+    found = [float(rows[row["frame"], row["candidate"]]["probability of polyp"]) for row in scores]
+    np.testing.assert_allclose(found, [float(row["probability"]) for row in scores], atol=1e-4)
+
+
+def test_the_caffe_that_trained_is_kept_and_one_that_only_tests_stands_beside_it(lp_ft):
+    saved = finished.load(lp_ft).record
+    begun, fresh = (SimpleNamespace(links=[SimpleNamespace(begun=own)]) for own in (True, False))
+    own = saved.versions["caffe"]
+    assert recording._versions(begun, own, saved) == saved.versions
+    assert recording._versions(begun, "another", saved) == {**saved.versions, "caffe_of_test": "another"}
+    assert recording._versions(fresh, "another", saved)["caffe"] == "another", "nothing was trained before"
 
 
 @pytest.mark.genuine

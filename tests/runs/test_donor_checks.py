@@ -140,6 +140,8 @@ def test_the_first_snapshot_is_compared_with_the_donor(tmp_path):
     (found,) = donor_checks.after_the_first_epoch(donor, tmp_path / "moved.caffemodel")
     assert found.startswith(f"donor {DONOR.name}: the first epoch moved the weights of conv2 by 50 % of their norm")
     assert "(the other layers: 0.1 %)" in found
+    start = tmp_path / "moved.caffemodel"  # a later link of a chain begins where the one before ended
+    assert donor_checks.after_the_first_epoch(donor, tmp_path / "moved.caffemodel", start) == []
 
 
 @pytest.mark.genuine

@@ -12,9 +12,18 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.deepening import Scored, chosen
 from pycaffe_ext.evaluation.metrics.detection import Detection
 from pycaffe_ext.runs import costs, rescoring
+from pycaffe_ext.runs.settings import Settings
 from pycaffe_ext.schemes import FINE_TUNING, depths, links, unfreezing
 from pycaffe_ext.studies import deepen
 from pycaffe_ext.training.command import Caffe
+
+
+def test_the_head_of_a_chain_is_that_of_its_links():
+    packed = SimpleNamespace(classes=("no polyp", "polyp"))
+    for scheme in ("ft-conv1", "lp-ft", "gradual", "gradual-fc6"):
+        run = SimpleNamespace(settings=Settings.of("polyp", scheme), packed=packed)
+        assert rescoring.head(run) == "fc8_polyp"
+
 
 SKILL = {"ft-fc8": 0.2, "ft-fc7": 0.9, "ft-fc6": 2.0, "ft-conv5": 2.0, "ft-conv4": 2.0, "ft-conv3": 4.0}
 

@@ -21,7 +21,7 @@ from pycaffe_ext.proto import caffe_pb2, read_net, to_text, write_text, write_we
 from pycaffe_ext.runs import summary
 from pycaffe_ext.runs.records import Best, ResultRecord
 from pycaffe_ext.runs.settings import Settings
-from pycaffe_ext.training import early_stopping, snapshots
+from pycaffe_ext.training import afterwards, early_stopping, snapshots
 from pycaffe_ext.training.command import EMBEDDED, Caffe, stop
 from pycaffe_ext.training.resumes import resume
 from pycaffe_ext.training.score_model import describe, entries, from_train_val
@@ -396,3 +396,12 @@ def test_score_nets_print_as_prototxt(tmp_path):
     lab.write_net(tmp_path)
     net = from_train_val(read_net(tmp_path / "net.prototxt"), tmp_path / "val")
     assert "TRAIN" not in to_text(net) and "SoftmaxWithLoss" not in to_text(net)
+
+
+def test_snapshots_that_lack_a_hidden_layer_are_refused(tmp_path):
+    """Caffe would leave that layer at random, and its AUC would mean nothing."""
+    weights = tmp_path / "x_iter_1.caffemodel.h5"
+    write_weights_h5(weights, {"conv1": [np.zeros((2, 1, 3, 3))], "fc8": [np.zeros((2, 8))]})
+    afterwards._check_layers(weights, ["conv1", "fc8"])
+    with pytest.raises(UserError, match=r"has no layers fc6, fc7 \(it has conv1, fc8\); is this its net"):
+        afterwards._check_layers(weights, ["conv1", "fc6", "fc7", "fc8"])
