@@ -9,6 +9,7 @@ from typing import Any
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.proto.forks import known_type
+from pycaffe_ext.windows import pooled_size
 
 Shape = tuple[int, ...]
 Shapes = list[Shape]
@@ -71,7 +72,8 @@ def _convolution(layer: Any, bottoms: Shapes, _image: Shape) -> tuple[Shapes, Sh
     if p.num_output % p.group or channels % p.group:
         raise UserError(f"layer {layer.name!r}: {channels} -> {p.num_output} channels do not fit {p.group} groups")
     kernel, stride, pad = window(layer, p)
-    reach = [(k - 1) * (p.dilation[-1] if p.dilation else 1) + 1 for k in kernel]
+    dilation = list(p.dilation) or [1]
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, (dilation[0], dilation[-1]), strict=True)]
     out = [(x + 2 * b - k) // s + 1 for x, k, s, b in zip(size, reach, stride, pad, strict=True)]
     weight = (p.num_output, channels // p.group, *kernel)
     return [(n, p.num_output, *out)], [weight] + [(p.num_output,)] * p.bias_term
@@ -82,13 +84,8 @@ def _pooling(layer: Any, bottoms: Shapes, _image: Shape) -> tuple[Shapes, Shapes
     if p.global_pooling:
         return [(n, channels, 1, 1)], []
     kernel, stride, pad = window(layer, p)
-    return [(n, channels, *map(_pooled, size, kernel, stride, pad))], []
-
-
-def _pooled(size: int, kernel: int, stride: int, pad: int) -> int:
-    """Rounded up; then a last window that would begin beyond the image and its padding is dropped."""
-    out = math.ceil((size + 2 * pad - kernel) / stride) + 1
-    return out - 1 if pad and (out - 1) * stride >= size + pad else out
+    floor = p.round_mode == caffe_pb2.PoolingParameter.FLOOR
+    return [(n, channels, *pooled_size(size, kernel, stride, pad, floor=floor))], []
 
 
 def window(layer: Any, p: Any) -> list[tuple[int, int]]:

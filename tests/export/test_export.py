@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import subprocess
 import sys
@@ -44,6 +45,11 @@ def layer(kind: str, parameters: str = "", bottoms: int = 1, tops: int = 1) -> s
 
 
 WINDOWS = ((2, 2, 0), (3, 2, 0), (3, 2, 1), (3, 1, 1), (5, 3, 2), (3, 3, 0), (4, 3, 3), (2, 2, 1))
+PADDED_ROWS = (
+    (1, 2, (7, 4)),
+    (1, 4, (7, 4)),
+    (2, 5, (7, 10)),
+)  # kernel_w, stride_w, size: a column less than rounded up
 
 
 def windows() -> Nets:
@@ -61,6 +67,9 @@ def windows() -> Nets:
         "pool: AVE kernel_size: 3 stride: 2 pad: 1 round_mode: FLOOR",
     ):
         yield f"pool {text}", ((2, 3, 8, 9),), layer("Pooling", f"pooling_param {{ {text} }}")
+    for kind, (kernel, stride, size) in itertools.product(("MAX", "AVE"), PADDED_ROWS):
+        text = f"pool: {kind} kernel_h: 3 kernel_w: {kernel} stride_h: 2 stride_w: {stride} pad_h: 1 pad_w: 0"
+        yield f"pool {size} {text}", ((2, 3, *size),), layer("Pooling", f"pooling_param {{ {text} }}")
 
 
 def weighted() -> Nets:

@@ -230,13 +230,25 @@ OLDER = (
         ("", "shapes differ", inputs(x="4 3", t="4 2"), "x t"),
         ("loss_weight: 1", "must be as many", inputs(x="4 3", t="3 4"), "x t"),
     )
-    | rows("SigmoidCrossEntropyLoss", "", ("", "shapes differ", inputs(x="4 3", t="4 2"), "x t"))
+    | rows(
+        "SigmoidCrossEntropyLoss",
+        "",
+        ("", "shapes differ", inputs(x="4 3", t="4 2"), "x t"),
+        ("loss_weight: 1 loss_weight: 0", "takes 1 top", inputs(x="4 3", t="4 3"), "x t", "y p"),
+    )
     | rows("HingeLoss", "", ("", "must be as many", inputs(x="4 3", t="3"), "x t"))
     | rows("PReLU", "", ("", "at least 2 axes", inputs(x="4")))
     | rows("Exp", "exp_param", ("base: -2", "base must be positive"), ("base: 0", "base must be positive"))
     | rows("Log", "log_param", ("base: -2", "base must be positive"), ("base: 1", "and not 1"))
     | rows("AbsVal", "", ("", "can't work in place", X, "x", "x"))
-    | rows("BatchNorm", "", ("param { lr_mult: 1 }", "set lr_mult 0"))
+    | rows(
+        "BatchNorm",
+        "",
+        ("param { lr_mult: 1 }", "set lr_mult 0"),
+        ("param {}", "set lr_mult 0"),
+        ("param { lr_mult: 0 } param { decay_mult: 0 }", "set lr_mult 0"),
+        ("param { lr_mult: 0 } " * 3 + "param { lr_mult: 0 }", "has 3 parameter .* but 4 param blocks"),
+    )
     | rows(
         "Scale",
         "scale_param",

@@ -97,6 +97,12 @@ class TestGenuine:
         assert found["blobs"] == {name: list(shape) for name, shape in ours.items()}
         assert set(found["outputs"]) == ({"loss"} if phase == "TRAIN" else {"loss", "accuracy"})
 
+    def test_its_shapes_of_odd_windows_are_ours(self, tmp_path):
+        proto.write_text(tmp_path / "net.prototxt", odd_windows())
+        found = genuine_shapes(tmp_path / "net.prototxt")["blobs"]
+        ours = {name: list(shape) for name, shape in blob_shapes(odd_windows()).items()}
+        assert {name: shape for name, shape in found.items() if "_split_" not in name} == ours
+
     def test_it_trains_from_the_solver_and_scores_what_it_trained(self, small, tmp_path):
         proto.write_text(tmp_path / "net.prototxt", train_val(small))
         made = solver(
@@ -121,6 +127,39 @@ class TestGenuine:
         done = subprocess.run([root.command("caffe"), *arguments], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stderr
+
+
+ODD_WINDOWS = {
+    "Pooling": (
+        "kernel_h: 3 kernel_w: 1 stride_h: 2 stride_w: 2 pad_h: 1 pad_w: 0",  # the columns lose their last window too
+        "kernel_h: 3 kernel_w: 1 stride_h: 2 stride_w: 3 pad_h: 1 pad_w: 0",
+        "kernel_h: 3 kernel_w: 1 stride_h: 2 stride_w: 3",
+        "kernel_size: 3 stride: 4 pad: 2",
+        "kernel_size: 2 stride: 2 round_mode: FLOOR",
+        "kernel_size: 3 stride: 2 pad: 1 round_mode: FLOOR",
+    ),
+    "Convolution": (
+        "num_output: 2 kernel_size: 3 dilation: 1 dilation: 2",
+        "num_output: 2 kernel_size: 2 dilation: 3 dilation: 1 pad: 1",
+        "num_output: 2 kernel_size: 2 dilation: 3",
+        "num_output: 2 kernel_h: 3 kernel_w: 1 dilation: 2 dilation: 3",
+    ),
+}
+
+
+def odd_windows():
+    """One net of all ODD_WINDOWS over an image of 7 x 10."""
+    net = caffe_pb2.NetParameter(name="odd windows")
+    net.layer.add(name="x", type="Input", top=["x"]).input_param.shape.add(dim=(1, 2, 7, 10))
+    for kind, texts in ODD_WINDOWS.items():
+        for i, text in enumerate(texts):
+            made = net.layer.add(name=f"{kind}{i}", type=kind, bottom=["x"], top=[f"{kind}{i}"])
+            proto.parse(text, getattr(made, f"{kind.lower()}_param"))
+    return net
+
+
+def test_embedded_shapes_of_odd_windows_are_ours():
+    assert embedded_shapes(odd_windows(), caffe_pb2.TEST) == blob_shapes(odd_windows())
 
 
 def embedded_shapes(net, phase):

@@ -54,6 +54,7 @@ ITEM_BY_ITEM = frozenset(
         "Tile",
     )
 )
+ALONG_AN_AXIS = ("Scale", "Bias")  # a second bottom lies along `axis`, even if that is as long as the batch
 SAME_MEMORY = ("Flatten", "Reshape", "Split")
 AXES = ("axis", "concat_dim", "slice_dim")
 
@@ -124,6 +125,8 @@ def _is_item_by_item(net: Net, i: int) -> bool:
     layer, items = net.layers[i], net.bottoms[i][0].shape[:1]
     blobs = [*net.bottoms[i], *net.tops[i]]
     if layer.type not in ITEM_BY_ITEM or _varies(layer) or any(blob.shape[:1] != items for blob in blobs):
+        return False
+    if layer.type in ALONG_AN_AXIS and len(net.bottoms[i]) > 1:
         return False
     settings = [value for kind, value in layer.param.ListFields() if kind.message_type and not kind.is_repeated]
     axes = [getattr(value, name) for value in settings for name in AXES if hasattr(value, name)]

@@ -46,6 +46,8 @@ def blob_digests(net: Net, layers: Sequence[int], computed: Mapping[int, bytes])
 
 def _digest(layer: Layer) -> bytes:
     whole = hashlib.blake2b(_settings(layer.param), digest_size=SIZE)
+    if layer.type == "Slice":  # without slice points, its number of tops decides where it cuts
+        whole.update(len(layer.top_names).to_bytes(4, "little"))
     for blob in layer.blobs:
         whole.update(repr(tuple(blob.shape)).encode())
         whole.update(blob.data.detach().cpu().contiguous().numpy().data)

@@ -72,6 +72,6 @@ def _bilinear(tensor: torch.Tensor, _filler: caffe_pb2.FillerParameter) -> None:
         raise UserError(f"the bilinear filler needs a square kernel, not a blob of shape {tuple(tensor.shape)}")
     size = tensor.shape[3]
     factor = math.ceil(size / 2)
-    centre = (2 * factor - 1 - factor % 2) / (2 * factor)
+    centre = (size - 1) / (2 * factor)
     ramp = 1 - (torch.arange(size, dtype=torch.float32) / factor - centre).abs()
     tensor.copy_(torch.outer(ramp, ramp).expand_as(tensor))

@@ -26,13 +26,11 @@ class BatchNorm(Layer):
             self.add_blob(shape)
         for spec in self.param.param:
             self.check(
-                spec.lr_mult == 0 or not spec.HasField("lr_mult"),
-                "its statistics can't learn: set lr_mult 0 in its param blocks",
+                spec.lr_mult == 0,
+                "its statistics can't learn: set lr_mult 0 in each of its param blocks, or give none",
             )
         while len(self.param.param) < 3:
-            self.param.param.add()
-        for spec in self.param.param:
-            spec.lr_mult = 0
+            self.param.param.add(lr_mult=0)
 
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         shape = bottom[0].shape

@@ -18,7 +18,7 @@ class _Loss(AutogradLayer):
     """Two bottoms, predictions and targets; one number."""
 
     exact_bottoms = 2
-    exact_tops: int | None = 1
+    exact_tops = 1
     auto_top_blobs = True
     is_loss = True
 
@@ -57,15 +57,9 @@ class EuclideanLoss(_Loss):
 class SigmoidCrossEntropyLoss(_Loss):
     """Cross entropy of sigmoid(x) and targets in 0..1, over the batch unless normalization says otherwise."""
 
-    max_tops = 2
-    exact_tops = None
-    min_tops = 1
-
     def reshape(self, bottom: list[Blob], top: list[Blob]) -> None:
         super().reshape(bottom, top)
         self.check(bottom[0].count == bottom[1].count, f"shapes differ: {bottom[0].shape}, {bottom[1].shape}")
-        if len(top) > 1:
-            top[1].reshape(bottom[0].shape)
 
     def compute(self, bottoms: Tensors, params: Tensors) -> Tensors:
         loss, x = self.param.loss_param, bottoms[0]
@@ -80,8 +74,7 @@ class SigmoidCrossEntropyLoss(_Loss):
         if valid is not None:
             losses = losses.where(valid, 0)
         outer = x.shape[0]
-        total = losses.sum() / normalizer(mode, outer, x.numel() // outer, valid)
-        return [total, torch.sigmoid(x)][: max(1, len(self.param.top))]
+        return [losses.sum() / normalizer(mode, outer, x.numel() // outer, valid)]
 
 
 @register("HingeLoss")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import reduce
 
 import torch
@@ -12,20 +11,12 @@ from pycaffe_ext.engine.core.blob import Blob
 from pycaffe_ext.engine.layers.base import Layer
 from pycaffe_ext.engine.parallel import for_each_item
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.windows import pooled_size
 
 POOL = caffe_pb2.PoolingParameter
 aten = torch.ops.aten
 LOWEST = torch.finfo(torch.float32).min
 SMALL = 9  # windows of up to this many values are faster slice by slice than in torch's own pooling, on a CPU
-
-
-def output_size(size: int, kernel: int, stride: int, padding: int, floor: bool = False) -> int:
-    """Number of windows along an axis: rounded up, less a last one that would start behind image and padding."""
-    steps = (size + 2 * padding - kernel) / stride
-    windows = (math.floor(steps) if floor else math.ceil(steps)) + 1
-    if padding and (windows - 1) * stride >= size + padding:
-        windows -= 1
-    return windows
 
 
 def taps(x: torch.Tensor, axis: int, kernel: int, stride: int, windows: int) -> list[torch.Tensor]:
@@ -72,9 +63,7 @@ class Pooling(Layer):
         if param.global_pooling:
             self._kernel = (shape[2], shape[3])
         floor = param.round_mode == POOL.FLOOR
-        self._out = tuple(
-            output_size(shape[2 + i], self._kernel[i], self._stride[i], self._pad[i], floor) for i in range(2)
-        )
+        self._out = pooled_size(shape[2:], self._kernel, self._stride, self._pad, floor=floor)
         self.check(min(self._out) > 0, f"kernel {self._kernel} is larger than the bottom of shape {shape}")
         # how far the windows reach beyond the image, at each side: left, right, top, bottom
         reach = [

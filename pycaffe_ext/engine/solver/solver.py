@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from functools import partial
@@ -285,7 +286,10 @@ class Solver:
 
     @torch.no_grad()
     def test(self, index: int = 0) -> list[tuple[str, float, float]]:
-        """Log the means over test_iter batches of each value of each output, and return (name, mean, loss weight)."""
+        """Log the means over test_iter batches of each value of each output, and return (name, mean, loss weight).
+
+        With a test_iter of 0 there are no means, and the loss that test_compute_loss asks for is NaN, as in Caffe.
+        """
         glog.info("solver.cpp:347", f"Iteration {self.iter}, Testing net (#{index})")
         net, count = self.test_nets[index], self.param.test_iter[index]
         net.share_trained_layers_with(self.net)
@@ -297,13 +301,11 @@ class Solver:
             scores.take(net.forward_losses())
         loss, sums = scores.totals()
         if self.param.test_compute_loss:
-            glog.info("solver.cpp:389", f"Test loss: {glog.number(loss / count)}")
-        means = [
-            (name, float(total) / count, weight) for (name, weight), total in zip(output_names(net), sums, strict=True)
-        ]
-        named, values = output_names(net), [mean for _, mean, _ in means]
+            glog.info("solver.cpp:389", f"Test loss: {glog.number(loss / count if count else math.nan)}")
+        named = output_names(net) if len(sums) else []
+        values = [float(total) / count for total in sums]
         glog.info("solver.cpp:414", *_score_lines("Test", named, values))
-        return means
+        return [(name, mean, weight) for (name, weight), mean in zip(named, values, strict=True)]
 
     def _stop_while_testing(self) -> bool:
         while request := self._take_request():

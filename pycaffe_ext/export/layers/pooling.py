@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from pycaffe_ext.export.graph import Graph, Shape, Value
 from pycaffe_ext.export.layers.registry import emits, refuse
 from pycaffe_ext.export.source import LayerParameter
 from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.windows import pooled_size
 
 P = caffe_pb2.PoolingParameter
 
@@ -35,7 +34,9 @@ def _windows(graph: Graph, layer: LayerParameter, bottom: Value, kind: str) -> V
     """
     kernel, stride, pad = (_pair(layer, name) for name in ("kernel", "stride", "pad"))
     size = bottom.shape[2:]
-    out = [_pooled(layer, *each) for each in zip(size, kernel, stride, pad, strict=True)]
+    out = pooled_size(size, kernel, stride, pad, floor=layer.pooling_param.round_mode == P.FLOOR)
+    for each in zip(size, kernel, stride, pad, out, strict=True):
+        _check_inside(layer, *each)
     end = [max((o - 1) * s + k - n - b, 0) for n, k, s, b, o in zip(size, kernel, stride, pad, out, strict=True)]
     begin, more = list(pad), {}
     if kind == "Average":
@@ -71,13 +72,10 @@ def _pair(layer: LayerParameter, name: str) -> list[int]:
     return [value, value]
 
 
-def _pooled(layer: LayerParameter, size: int, kernel: int, stride: int, pad: int) -> int:
-    whole = (size + 2 * pad - kernel) / stride
-    out = (math.floor if layer.pooling_param.round_mode == P.FLOOR else math.ceil)(whole) + 1
-    out -= bool(pad and (out - 1) * stride >= size + pad)
+def _check_inside(layer: LayerParameter, size: int, kernel: int, stride: int, pad: int, out: int) -> None:
+    """Refuse windows along one axis that have no value of the image."""
     if pad >= kernel or (out - 1) * stride - pad >= size or out < 1:
         raise refuse(layer, f"a window of {kernel}, stride {stride}, pad {pad} lies outside an image of {size}")
-    return out
 
 
 @emits("LRN")

@@ -120,6 +120,14 @@ BOUNDARIES = {
         ],
         {"c1", "label"},
     ),
+    "factors along the channels, of which there are as many as items": (
+        [conv("c1", "data"), inner("f7", "c1", FROZEN, 7), simple("Scale", "f7 label", "n"), inner("fc", "n"), LOSS],
+        {"f7", "label"},
+    ),
+    "summands along the channels, of which there are as many as items": (
+        [conv("c1", "data"), inner("f7", "c1", FROZEN, 7), simple("Bias", "f7 label", "n"), inner("fc", "n"), LOSS],
+        {"f7", "label"},
+    ),
     "an output that is logged": (
         [conv("c1", "data"), inner("seen", "c1", FROZEN), inner("fc", "data"), LOSS],
         {"seen", "data", "label"},

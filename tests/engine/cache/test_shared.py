@@ -360,6 +360,22 @@ def test_threads_and_precision_are_part_of_the_key(monkeypatch):
     assert len(keys) == 3
 
 
+CUT = """layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 2 dim: 12 } } }
+layer { name: "cut" type: "Slice" bottom: "x" %s slice_param { axis: 1 %s } }"""
+
+
+def first_of(cut: str, points: str = "") -> bytes:
+    """The digest of the first top of a Slice with these tops, whose bottom holds the records as they are."""
+    net = Net(parse(CUT % (" ".join(f'top: "{name}"' for name in cut), points), caffe_pb2.NetParameter()), 1)
+    computed = content.layer_digests(net, [0, 1])
+    return content.blob_digests(net, [0, 1], computed)[id(net.blobs[cut[0]])]
+
+
+def test_a_slice_into_more_parts_has_other_contents():
+    assert len({first_of("ab"), first_of("abcd"), first_of("ab", "slice_point: 3")}) == 3
+    assert first_of("ab") == first_of("yz"), "names don't count"
+
+
 def test_no_more_than_half_of_the_disk_is_taken(tmp_path, monkeypatch):
     monkeypatch.setattr(shared, "_free", lambda folder: 181)
     assert open_rows(tmp_path, b"large", 10000) is None

@@ -100,6 +100,24 @@ def test_two_test_nets_with_states_and_stages(tmp_path):
     assert_same_messages(ours, theirs, rtol=1e-3)
 
 
+@pytest.mark.genuine
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"test_iter": 0},
+        {"test_iter": 0, "test_compute_loss": "true"},
+        {"test_iter": -1, "test_compute_loss": "true"},
+        {"test_iter": [0, 2], "test_state": ["{}", "{}"]},
+    ],
+    ids=str,
+)
+def test_without_test_batches_training_goes_on(settings, tmp_path):
+    folder = prepare(tmp_path / "a", test_interval=2, max_iter=4, **settings)
+    ours, theirs = run_ours(folder, *TRAIN), run_genuine(folder, *TRAIN)
+    assert "Iteration 4, Testing net (#0)" in ours
+    assert_same_messages(ours, theirs.replace("Test loss: -nan", "Test loss: nan"), rtol=1e-3)
+
+
 @pytest.mark.parametrize("settings", refusals.SOLVERS.values(), ids=refusals.SOLVERS)
 def test_what_caffe_refuses_is_refused_in_one_line(settings, tmp_path):
     folder = prepare(tmp_path / "a")

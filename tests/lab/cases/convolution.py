@@ -109,4 +109,13 @@ def odd_inner_products() -> list[Case]:
     return cases
 
 
-CASES = [*convolutions(), *odd_convolutions(), *inner_products(), *odd_inner_products()]
+def interpolations() -> list[Case]:
+    """Kernels that the bilinear filler makes: the only filler beside constant that draws nothing."""
+    text = "num_output: 2 group: 2 bias_term: false kernel_size: {} weight_filler {{ type: 'bilinear' }}"
+    return [
+        one("Deconvolution", f"convolution_param {{ {text.format(size)} }}", (1, 2, 3, 3), filled=True)
+        for size in (1, 2, 3, 4, 5, 6, 7, 8, 10, 11)
+    ]
+
+
+CASES = [*convolutions(), *odd_convolutions(), *inner_products(), *odd_inner_products(), *interpolations()]

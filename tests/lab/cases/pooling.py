@@ -42,4 +42,17 @@ def edges() -> list[Case]:
     ]
 
 
-CASES = [*poolings(), *edges()]
+def padded_on_one_axis() -> list[Case]:
+    """Padding of the rows alone, where the last column of windows would begin beyond the image: it is dropped too."""
+    windows = (
+        ("kernel_h: 3 kernel_w: 1 stride_h: 2 stride_w: 2", (1, 1, 7, 4)),
+        ("kernel_h: 3 kernel_w: 1 stride_h: 2 stride_w: 4", (1, 1, 7, 4)),
+        ("kernel_h: 3 kernel_w: 2 stride_h: 2 stride_w: 5", (1, 2, 7, 10)),
+    )
+    return [
+        one("Pooling", f"pooling_param {{ pool: {pool} {text} pad_h: 1 pad_w: 0 }}", shape)
+        for pool, (text, shape) in itertools.product(("MAX", "AVE"), windows)
+    ]
+
+
+CASES = [*poolings(), *edges(), *padded_on_one_axis()]

@@ -24,8 +24,8 @@ CANNOT_BE_MEANT = {
     "SPP without pyramid_height": "SPP: no height",
 }
 WITHOUT_ROW = {  # nothing to compare with: the genuine engine dies, draws other numbers, or has no CPU version
-    "Everything random": "fillers, dropout, crops, mirrors, shuffles and window draws come from other generators; their"
-    " distributions are tested, and random_seed makes them repeat",
+    "Everything random": "fillers that draw, dropout, crops, mirrors, shuffles and window draws come from other"
+    " generators; their distributions are tested, and random_seed makes them repeat",
     "Filter that selects nothing": "the genuine engine divides by zero in its backward pass; here the gradient is zero",
     "STOCHASTIC pooling": "the genuine engine has it on a GPU only; here it runs on a CPU too, outside training"
     " with the true gradient of the weighted mean",

@@ -202,6 +202,10 @@ COMMANDS = [
 
 SOUND = [  # without anything wrong, so that a refusal means what it says
     Row("a net", net=f'{INPUT}layer {{ name: "l" {FC} }}'),
+    Row(
+        "BatchNorm with three param blocks, whose rates a file's upgrade sets to 0",
+        net=f'{INPUT}layer {{ name: "l" type: "BatchNorm" bottom: "x" top: "y" {"param {} " * 3} }}',
+    ),
     Row("a net that reads", net=f'layer {{ name: "l" {DATA} {{}} }}'),
     Row("a training", TRAIN),
     Row("a test", (*TEST, WEIGHTS)),
