@@ -86,7 +86,7 @@ def test_the_headline_is_the_endpoint():
     result = Detection().result(evaluation(), 0)
     headline, alone = Detection().headline(result), Detection().headline(result, of_baseline=True)
     (point,) = (p for p in result["network"]["lesion"] if p["at_most_false_positives_per_frame"] == 1)
-    assert (headline.value, headline.low, headline.high) == (point["sensitivity"], *point["exact_95"])
+    assert (headline.value, headline.low, headline.high) == (point["sensitivity"], *point["group_bootstrap_95"])
     assert headline.name == "sensitivity at 1 false positive a frame" and alone.value != headline.value
 
 

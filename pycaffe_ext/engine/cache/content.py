@@ -40,7 +40,7 @@ def blob_digests(net: Net, layers: Sequence[int], computed: Mapping[int, bytes])
             found |= {id(blob): bottoms[0] for blob in net.tops[i]}
             continue
         whole = hashlib.blake2b(computed[i] + b"".join(bottoms), digest_size=SIZE).digest()
-        found |= {id(blob): whole + bytes([number]) for number, blob in enumerate(net.tops[i])}
+        found |= {id(blob): whole + number.to_bytes(2, "little") for number, blob in enumerate(net.tops[i])}
     return found
 
 

@@ -115,7 +115,7 @@ class Detection(Metric[Evaluation]):
     def headline(self, result: Mapping[str, Any], of_baseline: bool = False) -> Headline:
         points = result["detector" if of_baseline else "network"]["lesion"]
         point = next(p for p in points if p[self._at_most] == ENDPOINT_RATE)
-        low, high = point["exact_95"]
+        low, high = point.get("group_bootstrap_95") or point["exact_95"]  # by group where there are enough
         return Headline(self.words.endpoint, point["sensitivity"], low, high)
 
     @property
