@@ -50,23 +50,29 @@ def run(
     """
     application = registry.load(settings.app)
     folder = runs.absolute() / (name or settings.name())
-    saved = records.read_run(folder) if (folder / records.RUN).exists() else None
-    if saved and (differing := settings.differences(saved.parsed_settings())):
-        raise UserError(
-            f"{folder} holds a run of other settings ({'; '.join(differing)}); choose another RUN= or remove it"
-        )
+    _saved(settings, folder)
     if (folder / records.RESULT).exists():
         say(f"{folder} is finished; remove it to run again")
         if outside:
             outside.check(settings.request)
     else:
         with at_most(machine.threads):
-            _carry_out(settings, machine, runs.absolute(), folder, application, saved, say, outside)
+            _carry_out(settings, machine, runs.absolute(), folder, application, say, outside)
     result = records.read_result(folder)
     say(summary.text(result, folder, application.metric.text(result.test)))
     if outside:
         _test_outside(folder, outside, machine, say)
     return folder
+
+
+def _saved(settings: Settings, folder: Path) -> RunRecord | None:
+    """What run.json says of the run so far.  Raises UserError for a run of other settings."""
+    saved = records.read_run(folder) if (folder / records.RUN).exists() else None
+    if saved and (differing := settings.differences(saved.parsed_settings())):
+        raise UserError(
+            f"{folder} holds a run of other settings ({'; '.join(differing)}); choose another RUN= or remove it"
+        )
+    return saved
 
 
 def _test_outside(folder: Path, outside: Outside, machine: Machine, say: Say) -> None:
@@ -106,7 +112,6 @@ def _carry_out(
     runs: Path,
     folder: Path,
     application: Application[Any, Any],
-    saved: RunRecord | None,
     say: Say,
     outside: Outside | None = None,
 ) -> None:
@@ -136,7 +141,8 @@ def _carry_out(
     spec = net_spec(settings, data, donor, transfer, transform, folder)
     job = Run(settings, machine, folder, application, prepared, donor, transfer, transform, spec)
     emit(job)
-    write_record(job, runs, caffe_version, saved)
+    # read only now: while this process waited for the data, the same command elsewhere may have written it
+    write_record(job, runs, caffe_version, _saved(settings, folder))
     costs.add(folder, preparing, "prepare")
     if not job.links[0].begun:
         check_donor(job, caffe, say)

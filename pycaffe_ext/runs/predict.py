@@ -1,6 +1,6 @@
 """A finished run applied to pictures or videos without labels: probabilities as a table, and drawn on the pictures.
 
-The run's own model proposes the samples, its own mean and scale prepare the patches, and its own caffe command line
+The run's own model proposes the samples, its own mean and scale prepare the patches, and a caffe command line
 scores them, as in its test: predictions for test items are the scores of the test.
 """
 
