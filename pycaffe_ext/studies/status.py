@@ -89,11 +89,12 @@ def _group(cell: Cell) -> tuple[str, str, str]:
 
 
 def best_so_far(found: Progress) -> list[tuple[str, ...]]:
-    """Of each application and fraction the finished run with the highest validation AUC, with its test number."""
-    best: dict[tuple[str, str], int] = {}
+    """Of each application, data set and fraction the finished run with the highest validation AUC, with its test
+    number."""
+    best: dict[tuple[str | None, ...], int] = {}
     for i in found.of(FINISHED):
         own, result = found.grid.cells[i].settings, found.results[i]
-        key = own.app, own.request.fraction
+        key = own.app, own.request.data, own.request.dataset, own.request.fraction
         held = found.results[best[key]] if key in best else None
         if result and (held is None or result.best.validation_auc > held.best.validation_auc):
             best[key] = i
@@ -104,7 +105,15 @@ def _best_row(cell: Cell, result: ResultRecord | None) -> tuple[str, ...]:
     assert result is not None
     own, headline = cell.settings, load(cell.settings.app).metric.headline(result.test)
     auc = f"{result.best.validation_auc:.4f}"
-    return own.app, own.request.fraction, own.title, str(own.trial), auc, f"{headline} ({headline.name})"
+    return (
+        own.app,
+        own.request.source,
+        own.request.fraction,
+        own.title,
+        str(own.trial),
+        auc,
+        f"{headline} ({headline.name})",
+    )
 
 
 def text(found: Progress, runs: Path, now: float | None = None) -> str:
@@ -120,7 +129,7 @@ def text(found: Progress, runs: Path, now: float | None = None) -> str:
         if state:
             lines.append(f"{state.state}: {found.grid.cells[i].title}: {state.last or 'it printed nothing'}")
     if best := best_so_far(found):
-        header = ("best so far", "fraction", "run", "seed", "validation AUC", "test")
+        header = ("best so far", "data", "fraction", "run", "seed", "validation AUC", "test")
         lines += ["", layout(header, best)]
     return "\n".join(lines)
 

@@ -122,7 +122,8 @@ def write_finished(root: Path, app: str, merit: Merit, scheme: str, fraction: st
     write_run(folder, record)
     write_result(folder, result)
     run = RunFiles(settings, folder, result, record)
-    run.__dict__["application"] = application(app, merit)
+    run.__dict__.update(application=application(app, merit), evaluation=None, test=TEST)
+    run.__dict__["packed"] = SimpleNamespace(facts=result.data, tuning={}, share=share)
     return run
 
 
@@ -144,6 +145,7 @@ def _facts(fraction: str) -> dict[str, object]:
     return {part: {"groups": n, "images": {"informative": 3 * n, "not": 2 * n}} for part, n in groups.items()}
 
 
+TEST = SimpleNamespace(group=np.array([f"group {i}" for i in range(24)]), items=[f"picture {i}" for i in range(24)])
 DATA = {"frames": "semi-synthetic frames", "imt": "an ultrasound phantom"}
 
 
@@ -153,7 +155,7 @@ def application(app: str, merit: Merit) -> SimpleNamespace:
         return Headline(merit.name, value, value - 0.05, value + 0.05, merit.higher_is_better)
 
     return SimpleNamespace(
-        metric=SimpleNamespace(unit="the image", headline=headline, baseline=None),
+        metric=SimpleNamespace(unit="the image", headline=headline, baseline=None, merit=lambda evaluation: merit),
         words=("image", "sample"),
         views=range(9),
         test_views=1,
@@ -235,4 +237,8 @@ def _curve(own: Evidence) -> LearningCurve:
         points.append(Point(fraction, groups, SeedInterval(shown(value), *ends, 2)))
     drawn = tuple((share, shown(middle[0] + 0.01 * np.log2(share))) for share in (0.05, 0.25, 0.5, 1.0, 2.0))
     doubling = Doubling(shown(middle[0]), shown(middle[0] + 0.01), 0.01, -0.005, 0.025)
-    return LearningCurve(own.title, "ft-conv3", own.merit.unit, tuple(points), "inverse power law", {}, drawn, doubling)
+    shares = tuple(own.share(fraction) / own.share(own.fractions[0]) for fraction in own.fractions)
+    return LearningCurve(
+        own.title, "ft-conv3", own.merit.unit, tuple(points), "inverse power law", {}, drawn, doubling,
+        base=own.fractions[0], shares=shares,
+    )  # fmt: skip

@@ -197,6 +197,18 @@ def test_the_status_counts_tells_the_time_left_and_the_best(tmp_path):
     assert "0.9000" in text and "0.7000" not in text and "0.500 [0.250, 0.750]" in text
 
 
+def test_the_best_of_each_data_set_is_its_own(tmp_path):
+    sets = [grid((0, 1), data=data, fraction=part) for data in ("a/kvasir", "b/clinic", None) for part in ("1", "1/4")]
+    own = replace(sets[0], cells=tuple(cell for part in sets for cell in part.cells))
+    for i, cell in enumerate(own.cells):
+        write_result(cell.folder(tmp_path), result(0.5 + 0.01 * i))
+    found = status.progress(own, tmp_path)
+    best = [("polyp", data, part) for data in ("kvasir", "clinic", "synthetic") for part in ("1", "1/4")]
+    assert [row[:3] for row in status.best_so_far(found)] == best
+    assert [row[5] for row in status.best_so_far(found)] == [f"{0.5 + 0.01 * i:.4f}" for i in range(3, 24, 4)]
+    assert "best so far  data" in status.text(found, tmp_path, time())
+
+
 def test_the_time_left_is_not_guessed_from_nothing(tmp_path):
     own = grid()
     assert "time left: unknown before the first run is finished" in status.text(

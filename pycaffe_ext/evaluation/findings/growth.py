@@ -101,6 +101,7 @@ def curve(evidence: Evidence, scheme: str, rng: np.random.Generator, draws: int 
         return replace(plain, reason="no seed has a finished run at every fraction")
     values = evidence.figure.values[np.ix_(rows, columns)].mean(axis=0)
     share = shares(evidence, there)
+    plain = replace(plain, base=there[0], shares=tuple(share.tolist()))
     if len(there) < LEAST_FRACTIONS:
         return _line(plain, evidence, scheme, there, share, values)
     return _law(plain, evidence, columns, share, values, rng, draws)
@@ -177,13 +178,13 @@ def _line(
     room = merit.best - float(values[0])  # no more can be gained
     places = (share.min(), 1.0) if slope > room else (share.min(), 1.0, 2.0)
     drawn = tuple((float(x), merit.shown(float(values[0] + slope * np.log2(x)))) for x in places)
-    parameters = {"at_all": merit.shown(float(values[0])), "per_doubling": slope}
+    parameters = {"at_base": merit.shown(float(values[0])), "per_doubling": slope}
     made = replace(plain, form=LINE, parameters=parameters, drawn=drawn, reason=reason)
     if slope > room:
         return replace(made, reason=f"with twice the data {PASSES}")
     high = None if high is None else min(high, room)
     return replace(
-        made, doubling=Doubling(parameters["at_all"], merit.shown(float(values[0]) + slope), slope, low, high)
+        made, doubling=Doubling(parameters["at_base"], merit.shown(float(values[0]) + slope), slope, low, high)
     )
 
 

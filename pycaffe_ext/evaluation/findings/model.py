@@ -312,7 +312,7 @@ class Point(NamedTuple):
 
 
 class Doubling(NamedTuple):
-    """What twice the data would bring.  now, then : the curve at all data and at twice, as readers know the figure
+    """What twice the data would bring.  now, then : the curve at its base and at twice that, as readers know the figure
     gain : of twice the data, more is better, with its 95 % interval (None for one seed)."""
 
     now: float
@@ -328,8 +328,11 @@ class LearningCurve:
 
     form : "inverse power law", "straight line in log n" (two fractions), or "" where none is fitted, for `reason`
     parameters : of the power law error = floor + span * share ** -rate, with the error's distance from a perfect net;
-    of the line value = at_all + per_doubling * log2(share)
-    drawn : (share of the data at the largest fraction, value as readers know it) along the curve, up to twice the data
+    of the line value = at_base + per_doubling * log2(share)
+    base : the largest fraction with a finished run, which every share and the doubling count from; "" without a curve
+    shares : (points,) as they were fitted, the base's is 1
+    drawn : (share, value as readers know it) along the curve, up to twice the base
+    missing : fractions without a finished run
     """
 
     about: str
@@ -342,6 +345,13 @@ class LearningCurve:
     doubling: Doubling | None = None
     reason: str = ""
     missing: tuple[str, ...] = ()
+    base: str = ""
+    shares: tuple[float, ...] = ()
+
+    @property
+    def base_share(self) -> float:
+        """Of all training groups, as the base is called; 1 without a curve."""
+        return float(Fraction(self.base or 1))
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
+from pycaffe_ext.data.fractions import ALL
 from pycaffe_ext.evaluation.contrasts import Estimate, Verdict
 from pycaffe_ext.evaluation.findings import every
-from pycaffe_ext.evaluation.findings.model import Best, Doubling, Finding, Heterogeneity, LearningCurve, Recommendation
+from pycaffe_ext.evaluation.findings.model import (
+    Best,
+    Chance,
+    Doubling,
+    Finding,
+    Heterogeneity,
+    LearningCurve,
+    Recommendation,
+)
 from pycaffe_ext.report.claims_table import details, effect_text, p_text
+from pycaffe_ext.report.grid.cautions import cautions
 from pycaffe_ext.report.grid.material import Material, Panel, capital, data_text, scheme_text
 from pycaffe_ext.report.model import Block, Bullets, Folded, Lead, Mark, Note, Section, Table
 
@@ -23,9 +33,9 @@ DONOR = (
     " net that has"
 )
 NON_INFERIOR = (
-    "Recommended is the shallowest scheme that is shown to be not worse than the best by the margin, which was fixed"
-    " before the results (MARGIN: in the study file): its simultaneous lower bound to every other scheme lies above"
-    " minus the margin. A difference that is merely not significant shows nothing."
+    "Recommended is the shallowest scheme that is shown to be not worse than the best by the margin: its simultaneous"
+    " lower bound to every other scheme lies above minus the margin. A difference that is merely not significant shows"
+    " nothing. The margin must be fixed before the results are known; the program cannot check that it was."
 )
 CLAIMS = (
     "A verdict goes by Holm's p over all claims tested here, below 0.05. Effects are “more is better” throughout, also"
@@ -43,8 +53,9 @@ FOLDS = (
     " variance of Nadeau and Bengio allows for; it falls with more groups, not with more seeds."
 )
 TWICE = (
-    "A curve through the results at each amount of data, and where it leads at twice the data. It is a guess beyond the"
-    " data; its interval allows for other trainings and other test groups, not for a curve of another form."
+    "A curve through the results at each amount of data, and where it leads at twice the largest of them that has"
+    " finished runs. It is a guess beyond the data; its interval allows for other trainings and other test groups, not"
+    " for a curve of another form."
 )
 
 
@@ -71,6 +82,8 @@ def notes(material: Material) -> Iterator[str]:
     if material.unfinished:
         yield f"Incomplete: {len(material.unfinished)} of {material.cells} runs are not finished, see Runs"
     yield from material.findings.notes
+    for panel in material.panels:
+        yield from cautions(panel)
 
 
 def advice_of(material: Material, panel: Panel) -> Recommendation | None:
@@ -82,25 +95,31 @@ def advice_of(material: Material, panel: Panel) -> Recommendation | None:
 
 def _advice(panel: Panel, found: Recommendation) -> str:
     about = f"{panel.title} with {data_text(found.fraction)}"
+    left_out = _after(panel.not_compared(found.missing, found.fraction))
     if not found.scheme:
-        return f"No scheme can be recommended yet for {about}: {found.needs or found.reason}."
+        return f"No scheme can be recommended yet for {about}: {found.needs or found.reason}{left_out}."
     value = panel.value(found.scheme, found.fraction)
     alone = f"; {panel.alone}: {panel.baseline.text}" if panel.baseline else ""
     numbers = f" {capital(panel.evidence.merit.name)}: {value.text}{alone}, by {value.basis}." if value else ""
     return (
         f"Recommended for {about}: {scheme_text(found.scheme, panel.evidence.net)}. It is shown to be not worse than"
-        f" the best scheme by more than {found.margin:g} {found.unit}.{numbers}"
+        f" the best scheme by more than {found.margin:g} {found.unit}{left_out}.{numbers}"
     )
+
+
+def _after(text: str) -> str:
+    """A text as the last part of a sentence."""
+    return f"; {text}" if text else ""
 
 
 def _sentence(found: Finding) -> str:
     """A claim with its verdict, its effect and what that is by."""
     head = f"{capital(found.outcome)}: {found.statement} ({found.about})"
     if found.test is None:
-        return f"{head}; {found.reason}."
+        return f"{head}; {found.reason}{_after(found.note)}."
     more = "".join(f" ({text})" for text in details(found))
     effect = f"{effect} for {found.contrast}{more}, " if (effect := _effect_of(found)) != "-" else ""
-    return f"{head}. {effect}Holm's p {_equal(found.p_holm or 0.0)}{_basis(found.estimate)}."
+    return f"{head}. {effect}Holm's p {_equal(found.p_holm or 0.0)}{_basis(found.estimate)}{_after(found.note)}."
 
 
 def _equal(p: float) -> str:
@@ -116,13 +135,18 @@ def _twice(material: Material) -> Iterator[str]:
         name = found.scheme if found and found.scheme else deepest.name if deepest else ""
         for curve in material.findings.curves:
             if (curve.about, curve.scheme) == (panel.evidence.title, name) and curve.doubling:
-                yield f"Twice the data, {panel.title}, {name}: {_gain(curve)}, by {panel.basis}."
+                yield f"Twice {_whole(curve)}, {panel.title}, {name}: {_gain(curve)}, by {panel.basis}."
 
 
 def _gain(curve: LearningCurve) -> str:
     own = curve.doubling
     assert own is not None
-    return f"about {own.then:.3f} instead of {own.now:.3f} {curve.unit}, a gain of {gain_text(own)}"
+    base = data_text(curve.base)
+    return f"about {own.then:.3f} instead of {own.now:.3f} {curve.unit} with {base}, a gain of {gain_text(own)}"
+
+
+def _whole(curve: LearningCurve) -> str:
+    return "the data" if curve.base == ALL else data_text(curve.base)
 
 
 def gain_text(found: Doubling) -> str:
@@ -142,7 +166,8 @@ def recommendations(material: Material) -> Section:
         table = Table(header, rows, made_by=MADE_BY)
         details = Folded("Every scheme against its strongest rival", [_candidates(found)])
         chances = Folded("The probability that each scheme is the best", [_chances(panel, list(best.values()))])
-        blocks.append(Section(panel.title, [table, *([details] if _tested(found) else []), chances]))
+        margin = f"Margin: {panel.margin_text}."
+        blocks.append(Section(panel.title, [margin, table, *([details] if _tested(found) else []), chances]))
     return Section("Recommendation at each amount of data", blocks)
 
 
@@ -152,6 +177,7 @@ def _recommendation_row(panel: Panel, found: Recommendation, best: Best | None) 
     chance = f"{leader.scheme} ({leader.probability:.2f})" if leader and leader.probability is not None else "-"
     why = f"not worse by more than {found.margin:g} {found.unit}" if found.scheme else found.needs or found.reason
     scheme = Mark(found.scheme, "good") if found.scheme else Mark("none shown", "open")
+    why += _after(panel.not_compared(found.missing, found.fraction))
     return data_text(found.fraction), scheme, value.text if value else "-", chance, why
 
 
@@ -186,20 +212,30 @@ def _candidates(found: Sequence[Recommendation]) -> Table:
 
 
 def _chances(panel: Panel, found: Sequence[Best]) -> Table:
-    rows = [
-        (
-            row.scheme,
-            data_text(own.fraction),
-            f"{row.mean:.3f}",
-            row.seeds,
-            "-" if row.probability is None else f"{row.probability:.2f}",
-            own.reason,
-        )
-        for own in found
-        for row in own.rows
-    ]
     header = ("scheme", "training data", "mean", f"{panel.trial}s", "probability", "note")
-    return Table(header, rows, made_by=MADE_BY)
+    return Table(header, [row for best in found for row in _chance_rows(panel, best)], made_by=MADE_BY)
+
+
+def _chance_rows(panel: Panel, best: Best) -> Iterator[tuple[object, ...]]:
+    """Of each scheme at a fraction, those without a finished run last."""
+    where = data_text(best.fraction)
+    for row in best.rows:
+        chance = "-" if row.probability is None else f"{row.probability:.2f}"
+        yield row.scheme, where, f"{row.mean:.3f}", row.seeds, chance, best.reason or _chance_note(panel, best, row)
+    for name in best.missing:
+        yield name, where, "-", 0, "-", f"not compared: {panel.finished_text(name, best.fraction)}"
+
+
+def _chance_note(panel: Panel, best: Best, row: Chance) -> str:
+    """What tells a scheme's mean from what its probability is by."""
+    if row.probability is None:
+        return f"not compared: {panel.finished_text(row.scheme, best.fraction)}"
+    if row.seeds == best.seeds:
+        return ""
+    return (
+        f"the mean is over all {row.seeds} {panel.trial}s of this scheme, the probability over the {best.seeds} that"
+        " all schemes compared have finished"
+    )
 
 
 def claims(material: Material) -> Section:

@@ -104,7 +104,9 @@ def by_fraction(folder: Path, panel: Panel, number: int) -> Figure | None:
         ]
         _points(axes, points, i, name, "-")
     _baseline(axes, panel)
-    _share_axis(axes, panel)
+    _share_axis(
+        axes, panel, zip(map(evidence.share, evidence.fractions), evidence.fractions, evidence.trained, strict=True)
+    )
     path = _save(figure, axes, folder / f"fraction-{number}.svg")
     return Figure(
         path,
@@ -118,18 +120,19 @@ def by_fraction(folder: Path, panel: Panel, number: int) -> Figure | None:
 def learning(
     folder: Path, panel: Panel, curve: LearningCurve, number: int, made_by: Sequence[Callable[..., Any]]
 ) -> Figure:
-    """What twice the data would bring to one scheme: the fitted curve, drawn beyond what was measured."""
+    """What twice the data would bring to one scheme: the fitted curve, drawn beyond what was measured.
+
+    Points and curve stand at the shares that were fitted.  curve : one with a doubling
+    """
     figure, axes = _canvas()
-    points = [
-        (panel.evidence.share(point.fraction), Value(point.over.mean, point.over.low, point.over.high, ""))
-        for point in curve.points
-    ]
-    _points(axes, points, 0, f"{curve.scheme}, measured", "")
-    if curve.drawn:
-        at, value = (np.array(part) for part in zip(*curve.drawn, strict=True))
-        axes.plot(at[at <= 1], value[at <= 1], color=COLOURS[1], lw=1.6, label=curve.form)
-        axes.plot(at[at >= 1], value[at >= 1], color=COLOURS[1], lw=1.6, ls="--", label="beyond the data")
-    _share_axis(axes, panel, beyond=bool(curve.drawn))
+    places = [curve.base_share * share for share in curve.shares]
+    values = [Value(point.over.mean, point.over.low, point.over.high, "") for point in curve.points]
+    _points(axes, zip(places, values, strict=True), 0, f"{curve.scheme}, measured", "")
+    at, value = (np.array(part) for part in zip(*curve.drawn, strict=True))
+    for part, line, label in ((at <= 1, "-", curve.form), (at >= 1, "--", "beyond the data")):
+        axes.plot(curve.base_share * at[part], value[part], color=COLOURS[1], lw=1.6, ls=line, label=label)
+    ticks = [(at, point.fraction, point.groups) for at, point in zip(places, curve.points, strict=True)]
+    _share_axis(axes, panel, ticks, beyond=curve.base_share)
     path = _save(figure, axes, folder / f"learning-{number}.svg")
     header = ("fraction", "training groups", "mean", "low", "high", "seeds")
     rows = [
@@ -139,7 +142,7 @@ def learning(
         path,
         f"What more data would bring, {panel.title}, {curve.scheme}. {capital(panel.evidence.merit.name)}"
         f"{panel.direction} at each amount of training data, with 95 % intervals, and a curve through them"
-        f"{f' ({curve.form})' if curve.form else ''}; beyond all data it is a guess.",
+        f"{f' ({curve.form})' if curve.form else ''}; beyond {data_text(curve.base)} it is a guess.",
         made_by,
         Table(header, rows),
     )
@@ -212,18 +215,20 @@ def _beside(place: int, count: int) -> float:
     return 0.09 * (place - (count - 1) / 2)
 
 
-def _share_axis(axes: Axes, panel: Panel, beyond: bool = False) -> None:
-    """Shares of the training groups on a logarithmic axis, each with how many groups it is."""
-    evidence = panel.evidence
+def _share_axis(
+    axes: Axes, panel: Panel, ticks: Iterable[tuple[float, str, float]], beyond: float | None = None
+) -> None:
+    """Shares of the training groups on a logarithmic axis.
+
+    ticks : (share, fraction, how many groups it is, nan if unknown).   beyond : the share up to which was measured
+    """
     texts = {
-        evidence.share(fraction): f"{'all' if fraction == ALL else fraction}\n{groups:.0f}"
-        if np.isfinite(groups)
-        else fraction
-        for fraction, groups in zip(evidence.fractions, evidence.trained, strict=True)
+        share: f"{'all' if fraction == ALL else fraction}\n{groups:.0f}" if np.isfinite(groups) else fraction
+        for share, fraction, groups in ticks
     }
-    if beyond:
-        texts[2.0] = "twice"
-        axes.axvline(1, color=GREY, lw=0.8, ls=":", zorder=0)
+    if beyond is not None:
+        texts[2 * beyond] = "twice"
+        axes.axvline(beyond, color=GREY, lw=0.8, ls=":", zorder=0)
     axes.set_xscale("log", base=2)
     axes.set_xticks(list(texts), list(texts.values()))
     axes.minorticks_off()

@@ -110,6 +110,11 @@ class Panel:
         """The runs at the largest fraction, as the parts of other reports take them."""
         return Study(tuple(self.at(self.largest)), self.evidence.net)
 
+    @cached_property
+    def every(self) -> Study:
+        """The runs of all amounts of data, for what does not depend on it: seeds, splits, test sets."""
+        return Study(self.runs, self.evidence.net)
+
     def at(self, fraction: str, scheme: str | None = None) -> list[RunFiles]:
         """The runs of a fraction, or of one scheme at it, from shallow to deep and seed by seed."""
         order = [own.name for own in self.evidence.schemes]
@@ -128,6 +133,26 @@ class Panel:
     def value(self, scheme: str, fraction: str) -> Value | None:
         """The figure of a scheme over its seeds; None where no run of it is finished."""
         return self._over_seeds(self.evidence.column(scheme, fraction))
+
+    def finished_text(self, scheme: str, fraction: str) -> str:
+        """How often a scheme has been trained at a fraction: "1 seed", "no finished run"."""
+        count = self.evidence.finished(scheme, fraction)
+        return f"{count} {self.trial}{'s' * (count != 1)}" if count else "no finished run"
+
+    def not_compared(self, schemes: Sequence[str], fraction: str) -> str:
+        """Schemes that were left out of a comparison, each with the reason; "" for none, and where all were, which has
+        a reason of its own."""
+        if not schemes or len(schemes) == len(self.evidence.schemes):
+            return ""
+        return f"not compared: {', '.join(f'{name} ({self.finished_text(name, fraction)})' for name in schemes)}"
+
+    @property
+    def margin_text(self) -> str:
+        """The margin of non-inferiority, and where it comes from."""
+        merit = self.evidence.merit
+        default = self.first.application.metric.merit(self.first.evaluation).margin
+        source = "the default for this figure" if merit.margin == default else "given as MARGIN in the study file"
+        return f"{merit.margin:g} {merit.unit}, {source}"
 
     @property
     def alone(self) -> str:
@@ -193,7 +218,8 @@ class Material:
 
     @property
     def runs(self) -> list[RunFiles]:
-        return [run for panel in self.panels for run in panel.runs]
+        """Each once: panels of two donors share the trainings from scratch."""
+        return list({run.folder: run for panel in self.panels for run in panel.runs}.values())
 
     def panel(self, title: str) -> Panel:
         """That of the evidence with this title."""

@@ -20,6 +20,13 @@ OTHER = (
     "Tables I and II of the paper are about AlexNet, and no run of this study has it. The nets here follow the same"
     " pattern: stages from the input are frozen or learn, and the new last one learns ten times faster."
 )
+DEPTHS = (
+    "application",
+    "best depth in the paper",
+    "most probably the best here (probability)",
+    "recommended here",
+    "note",
+)
 NOT_AT_HAND = (
     "The values of Table S1 and of the paper's figures are not in the text at hand, so nothing stands beside them. What"
     " the text says of results is in the claims above and in the table of depths below."
@@ -47,9 +54,10 @@ def _depths(material: Material) -> Table:
         leader = best.leader if best else None
         chance = f"{leader.scheme} ({leader.probability:.2f})" if leader and leader.probability is not None else "-"
         paper = APPLICATIONS[panel.evidence.application].paper_depth or "not in the paper"
-        rows.append((panel.title, paper, chance, advice[0].scheme or "none shown" if advice else "-"))
-    header = ("application", "best depth in the paper", "most probably the best here (probability)", "recommended here")
-    return Table(header, rows)
+        left_out = panel.not_compared(advice[0].missing, fraction) if advice else ""
+        recommended = advice[0].scheme or "none shown" if advice else "-"
+        rows.append((panel.title, paper, chance, recommended, left_out))
+    return Table(DEPTHS, rows)
 
 
 def table_one(run: RunFiles) -> Table:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pycaffe_ext import checkout
-from pycaffe_ext.report import study_parts
+from pycaffe_ext.report import design_part, study_parts
 from pycaffe_ext.report.grid.ledger import FILE, ledger
 from pycaffe_ext.report.grid.material import Material, Panel
 from pycaffe_ext.report.model import Block, Bullets, Folded, Section, Table, Verbatim
@@ -41,7 +41,20 @@ def _settings(panel: Panel) -> dict[str, str]:
     found = {name: " or ".join(own) for name, own in values.items() if set(own) != {"default"}}
     donors = dict.fromkeys(Path(run.result.donor).name for run in panel.runs if run.tuned)
     inputs = dict.fromkeys(run.result.input for run in panel.runs if run.result.input)
-    return {**found, "donor": "; ".join(donors) or "none", "input": "; ".join(map(_without_folders, inputs))}
+    return {
+        **found,
+        **_split_seed(panel),
+        "donor": "; ".join(donors) or "none",
+        "input": "; ".join(map(_without_folders, inputs)),
+    }
+
+
+def _split_seed(panel: Panel) -> dict[str, str]:
+    """The one split of several seeds, or of one seed with another number; nothing where each seed has its own."""
+    trials = [run.settings.trial for run in panel.runs]
+    fixed = design_part.fixed_split(panel.every)
+    splits = {trial.split for trial in trials if trial.split != trial.seed} if fixed is None else {fixed}
+    return {"SPLIT_SEED": " or ".join(map(str, sorted(splits)))} if splits else {}
 
 
 def _record(run: RunFiles) -> Iterator[tuple[str, str]]:

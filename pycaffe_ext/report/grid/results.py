@@ -52,7 +52,18 @@ def learning(folder: Path, material: Material) -> Section:
                 blocks.append(curves.learning(folder, panel, curve, number, answer.MADE_BY))
     blocks += [_doublings(material)] if number else []
     texts = [f"{title}, no curve of {', '.join(names)}: {reason}" for (title, reason), names in without.items()]
+    texts += _left_out(material)
     return Section("What more data would bring", [*blocks, *([Bullets(texts)] if texts else [])])
+
+
+def _left_out(material: Material) -> list[str]:
+    """The amounts of data without a finished run, which a curve is therefore not fitted to."""
+    return [
+        f"{curve.about}, the curve of {curve.scheme} is without {', '.join(map(data_text, curve.missing))}:"
+        " no finished run"
+        for curve in material.findings.curves
+        if curve.doubling and curve.missing
+    ]
 
 
 def _counted(material: Material, panel: Panel) -> set[str]:
@@ -63,11 +74,19 @@ def _counted(material: Material, panel: Panel) -> set[str]:
 
 
 def _doublings(material: Material) -> Table:
-    header = ("about", "scheme", "at all data", "at twice", "gain [95 %]", "curve")
+    header = ("about", "scheme", "training data", "with these", "with twice as much", "gain [95 %]", "curve")
     rows = [
-        (own.about, own.scheme, f"{found.now:.3f}", f"{found.then:.3f}", answer.gain_text(found), own.form)
-        for own in material.findings.curves
-        if (found := own.doubling)
+        (
+            curve.about,
+            curve.scheme,
+            data_text(curve.base),
+            f"{twice.now:.3f}",
+            f"{twice.then:.3f}",
+            answer.gain_text(twice),
+            curve.form,
+        )
+        for curve in material.findings.curves
+        if (twice := curve.doubling)
     ]
     return Table(header, rows, made_by=answer.MADE_BY)
 

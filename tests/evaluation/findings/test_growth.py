@@ -145,3 +145,13 @@ def test_the_amount_is_counted_in_groups_where_they_are_known():
     assert growth.shares(own, own.fractions) == pytest.approx([1, 8 / 30, 2 / 30])
     for unknown in ((30.0, float("nan"), 2.0), (3.0, 1.0, 1.0)):
         assert growth.shares(replace(own, trained=unknown), own.fractions) == pytest.approx(SHARES)
+
+
+def test_a_curve_keeps_the_fraction_and_the_shares_that_it_was_fitted_to():
+    own = replace(drawn(means()), trained=(12.0, 3.0, 1.0))
+    found = growth.curve(own, "ft-conv1", rng(), 20)
+    assert (found.base, found.base_share) == ("1", 1.0) and found.shares == pytest.approx((1, 1 / 4, 1 / 12))
+    assert found.drawn[0][0] == pytest.approx(found.shares[-1])
+    less = growth.curve(without(own, "ft-conv1", "1"), "ft-conv1", rng(), 20)
+    assert (less.base, less.base_share) == ("1/4", 0.25) and less.shares == pytest.approx((1, 1 / 3))
+    assert less.doubling.now == pytest.approx(less.points[0].over.mean)
