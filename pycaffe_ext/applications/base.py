@@ -106,6 +106,10 @@ class Application(ABC, Generic[I, E]):
         """What the data are called in titles and reports."""
         return request.source if request.data else "synthetic data"
 
+    def same_items(self, request: DataRequest) -> bool:
+        """Whether every seed has the same items; else each draws its own, of the same groups where DATA= is given."""
+        return bool(request.data)
+
     def reference(self, request: DataRequest) -> str:
         """Where the ground truth comes from, in words."""
         return "labels of the data set" if request.data else "known, as the data are synthetic"

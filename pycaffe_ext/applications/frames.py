@@ -62,6 +62,9 @@ class Frames(WholePictures[Evaluation]):
             return "semi-synthetic frames"
         return f"{request.source}, semi-synthetic" if request.option("degrade") == "1" else request.source
 
+    def same_items(self, request: DataRequest) -> bool:
+        return super().same_items(request) and request.option("degrade") != "1"
+
     def classes(self, request: DataRequest) -> tuple[str, ...]:
         return frame_sets.CLASSES
 

@@ -262,14 +262,19 @@ def _check_one_design(runs: Sequence[RunFiles]) -> None:
 
 
 def _check_one_source(runs: Sequence[RunFiles]) -> None:
-    """All are about one application and data set: the same frames, unless every seed draws its own (synthetic)."""
+    """All are about one application and data set: the same frames, unless every seed draws its own."""
     first = runs[0]
+
+    def frames(run: RunFiles) -> str:
+        same = registry.load(run.settings.app).same_items(run.settings.request)
+        return run.packed.fingerprint if same else ""
+
     for run in runs[1:]:
         kinds: tuple[tuple[str, Callable[[RunFiles], object]], ...] = (
             ("applications", lambda r: r.settings.app),
             ("data sets", lambda r: r.settings.request.source),
             ("training fractions", lambda r: r.settings.request.fraction),
-            ("frames", lambda r: r.packed.fingerprint if r.settings.request.data else ""),
+            ("frames", frames),
         )
         for kind, of in kinds:
             if of(run) != of(first):

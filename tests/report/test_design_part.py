@@ -162,3 +162,21 @@ def test_seeds_with_one_test_set_have_all_the_cases_in_common():
     found = contrast_test(Figure(values, covariance, 40), np.array([1.0, -1.0])).estimate
     assert found.case_error == pytest.approx(np.sqrt(8e-4)) and found.seeds == len(study.seeds)
     assert found.interval().high - found.value == pytest.approx(2.02 * np.sqrt(8e-4), rel=0.01)
+
+
+def test_frames_that_each_seed_degrades_in_its_own_way_are_one_study():
+    """DEGRADE=1 draws which frames are degraded, and how, by the seed; the frames and their groups are the same."""
+
+    def study(**options) -> Study:
+        runs = []
+        for seed in (0, 1):
+            own = run_of(Settings.of("frames", "scratch", data="x", seed=seed, **options), ["a", "b"])
+            own.packed.fingerprint = f"of seed {seed}"
+            runs.append(own)
+        finished._check_one_source(runs)
+        return Study(tuple(runs), "alexnet")
+
+    found = study(degrade="1")
+    assert design_part.test_groups(found) == {0: ["a", "b"], 1: ["a", "b"]}
+    with pytest.raises(UserError, match="are of different frames"):
+        study(degrade="0")
