@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pycaffe_ext.applications import candidates
 from pycaffe_ext.applications.base import Application
+from pycaffe_ext.data.fixed import fixed_splits
 from pycaffe_ext.data.items import Floats, Ints, Item, Parts, Picture, Samples
 from pycaffe_ext.evaluation.metrics.detection import Evaluation
 
@@ -53,6 +54,9 @@ class Detecting(Application[I, Evaluation]):
 
     rule: ClassVar[str]  # when a candidate is positive, and how many patches it can give; a sentence or two
     size: ClassVar[tuple[str, str]]  # of lesions: its name for a reader, and in the columns of tables
+
+    def fixed_splits(self, items: Sequence[I]) -> Mapping[str, Sequence[I]] | None:
+        return fixed_splits(items)
 
     def facts(self, items: Parts, samples: Samples, patches: Ints) -> dict[str, Any]:
         return candidates.facts(items, samples, patches, (self.words[0], self.target), len(self.views))

@@ -7,6 +7,7 @@ set of polyps, degraded likewise; both are semi-synthetic. The baseline is a for
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from pycaffe_ext.applications import polyp
 from pycaffe_ext.applications.base import Collection, check_dataset
 from pycaffe_ext.applications.whole import WholePictures, samples_of
 from pycaffe_ext.data import frame_sets, images, sources
-from pycaffe_ext.data.frames import Frame, fingerprint, map_frames
+from pycaffe_ext.data.fixed import with_splits
+from pycaffe_ext.data.frames import Frame, damaged_frames, fingerprint, map_frames
 from pycaffe_ext.data.images import Image
 from pycaffe_ext.data.items import Floats, Samples
 from pycaffe_ext.data.reading import Reading
@@ -73,15 +75,17 @@ class Frames(WholePictures[Evaluation]):
             drawn = polyp.synthetic_frames(runs, request.seed, VIDEOS, FRAMES)
             return Collection(degraded(drawn, "synthetic", runs, request.seed))
         if request.option("degrade") == "1":
-            reading = Reading(damaged=request.option("damaged"))
-            frames = sources.find(request.data, request.dataset, runs / "data" / "videos", reading=reading)
-            left_out = sources.left_out(Path(request.data), frames)
-            return Collection(degraded(frames, request.source, runs, request.seed), left_out)
+            found = _degraded_set(request.data, request, runs)
+            home = sources.recognise(request.data, request.dataset)[1]
+            files = [image.pristine for image in found.items]
+            return replace(found, items=with_splits(found.items, files, home, Path(request.data)))
         return _labelled(request.data, request, whole=False)
 
     def whole(self, request: DataRequest, runs: Path) -> Collection:
-        if not request.data or request.option("degrade") == "1":
+        if not request.data:
             return self.items(request, runs)
+        if request.option("degrade") == "1":
+            return _degraded_set(request.data, request, runs)
         return _labelled(request.data, request, whole=True)
 
     def propose(self, parts: Mapping[str, Sequence[Image]], workspace: Path, request: DataRequest) -> Samples:
@@ -105,6 +109,14 @@ class Frames(WholePictures[Evaluation]):
         return {MODEL: digest(workspace / MODEL)}
 
 
+def _degraded_set(folder: str, request: DataRequest, runs: Path) -> Collection:
+    """The frames of a polyp data set, half of them degraded; damaged ones that are kept are named."""
+    reading = Reading(damaged=request.option("damaged"))
+    frames = sources.find(folder, request.dataset, runs / "data" / "videos", reading=reading)
+    left_out = sources.left_out(Path(folder), frames)
+    return Collection(degraded(frames, request.source, runs, request.seed), left_out, damaged_frames(frames))
+
+
 def _labelled(folder: str, request: DataRequest, whole: bool) -> Collection:
     found = frame_sets.find(folder, request.dataset, request.option("damaged") == "keep", whole)
     left_out = not_taken(Path(folder), (image.path for image in found.images))
@@ -120,7 +132,12 @@ def features_of(items: Sequence[Image]) -> Floats:
 def degraded(frames: Sequence[Frame], source: str, runs: Path, seed: int) -> list[Image]:
     """The frames with half of each group degraded, written once into `runs`/data."""
     folder = runs / "data" / f"semi-synthetic-{source}-{seed}-{fingerprint(frames)[:10]}"
-    shots = [sequences.Shot(frame.name, frame.image, frame.group) for frame in sorted(frames, key=_in_order)]
+    if any(frame.reading.keeps_damaged for frame in frames):
+        folder = folder.with_name(f"{folder.name}-kept")  # what was kept must not pass where damage is refused
+    shots = [
+        sequences.Shot(frame.name, frame.image, frame.group, frame.reading.keeps_damaged)
+        for frame in sorted(frames, key=_in_order)
+    ]
     if not folder.exists():
         sequences.write(folder, shots, seed)
     return sequences.read(folder, shots, f"semi-synthetic {source}")

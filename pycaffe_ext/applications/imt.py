@@ -23,6 +23,7 @@ from pycaffe_ext.data.boundaries import WallImage, lattice
 from pycaffe_ext.data.boundaries.folder import FOLDER
 from pycaffe_ext.data.boundaries.reading import SUFFIXES
 from pycaffe_ext.data.boundaries.spacing import spacing_of
+from pycaffe_ext.data.fixed import fixed_splits, with_splits
 from pycaffe_ext.data.frames import map_frames
 from pycaffe_ext.data.items import Floats, Ints, Parts, Picture, Samples
 from pycaffe_ext.data.sources.listing import not_taken
@@ -97,8 +98,20 @@ class Imt(Application[WallImage, Evaluation]):
         """Images of the user's data set, or of the phantom, which is made once."""
         if not request.data:
             return Collection(measured(phantom(runs, request.seed, PATIENTS, FRAMES), request))
+        found = self.whole(request, runs)
+        home = boundaries.recognise(request.data, request.dataset)[1]
+        files = [image.path for image in found.items]
+        return replace(found, items=with_splits(found.items, files, home, Path(request.data)))
+
+    def whole(self, request: DataRequest, runs: Path) -> Collection:
+        """Images of a data set, whatever its splits are."""
+        if not request.data:
+            return self.items(request, runs)
         images = measured(boundaries.find(request.data, request.dataset), request)
         return Collection(images, not_taken(Path(request.data), (image.path for image in images)))
+
+    def fixed_splits(self, items: Sequence[WallImage]) -> Mapping[str, Sequence[WallImage]] | None:
+        return fixed_splits(items)
 
     def strata(self, items: Sequence[WallImage]) -> tuple[Ints, tuple[str, ...]]:
         """One stratum: every image shows both boundaries."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pycaffe_ext.applications.base import Collection, check_dataset, length
 from pycaffe_ext.applications.detecting import Detecting, Sheet, Sight
 from pycaffe_ext.data import volumes
+from pycaffe_ext.data.fixed import with_splits
 from pycaffe_ext.data.items import Floats, Ints, Picture, Samples
 from pycaffe_ext.data.sources.listing import not_taken
 from pycaffe_ext.data.synthetic.chest import Size, write_phantom
@@ -97,6 +98,15 @@ class Pe(Detecting[Volume]):
         """Volumes of the user's data set, or of the phantom, which is drawn once."""
         if not request.data:
             return Collection(phantom(runs, request.seed, PATIENTS))
+        found = self.whole(request, runs)
+        home = volumes.recognise(request.data, request.dataset)[1]
+        files = [volume.files[0] for volume in found.items]
+        return replace(found, items=with_splits(found.items, files, home, Path(request.data)))
+
+    def whole(self, request: DataRequest, runs: Path) -> Collection:
+        """Volumes of a data set, whatever its splits are."""
+        if not request.data:
+            return self.items(request, runs)
         near = length(request, "near_mm", NEAR_MM)
         found = [replace(volume, reach=near) for volume in volumes.find(request.data, request.dataset)]
         left_out = not_taken(Path(request.data), (path for volume in found for path in volume.every_file()))

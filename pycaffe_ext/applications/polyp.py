@@ -18,6 +18,7 @@ from pycaffe_ext.applications.base import Collection, check_dataset
 from pycaffe_ext.applications.detecting import Detecting, Sight
 from pycaffe_ext.data import frames as frame_files
 from pycaffe_ext.data import sources, synthetic
+from pycaffe_ext.data.fixed import with_splits
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.items import Floats, Ints, Picture, Samples
 from pycaffe_ext.data.patches import VIEWS, BoxViews, cut_boxes
@@ -74,6 +75,15 @@ class Polyp(Detecting[Frame]):
         """Frames of the user's data set, or of the synthetic sequences, which are made once."""
         if not request.data:
             return Collection(synthetic_frames(runs, request.seed))
+        found = self.whole(request, runs)
+        home = sources.recognise(request.data, request.dataset)[1]
+        files = [frame.image for frame in found.items]
+        return replace(found, items=with_splits(found.items, files, home, Path(request.data)))
+
+    def whole(self, request: DataRequest, runs: Path) -> Collection:
+        """Frames of a data set, whatever its splits are."""
+        if not request.data:
+            return self.items(request, runs)
         videos = runs / "data" / "videos"
         frames = sources.find(request.data, request.dataset, videos, reading=reading_of(request))
         left_out = sources.left_out(Path(request.data), frames)

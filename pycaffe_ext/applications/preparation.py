@@ -39,7 +39,7 @@ from pycaffe_ext.programs import compute_image_mean
 from pycaffe_ext.runs.settings import DataRequest, short_hash
 
 SLICE = 50_000  # test patches packed at a time: 8 GB of raw AlexNet patches
-LAYOUT = 5  # of both folders; older ones are not used
+LAYOUT = 6  # of both folders; older ones are not used
 LOCK = ".lock"
 
 Say = Callable[[str], None]

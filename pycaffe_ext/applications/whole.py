@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from pycaffe_ext.applications.base import Application
 from pycaffe_ext.data.crops import CROPS, CropViews, cut
-from pycaffe_ext.data.images import Image, fixed_splits
+from pycaffe_ext.data.fixed import fixed_splits
+from pycaffe_ext.data.images import Image
 from pycaffe_ext.data.items import Floats, Ints, Parts, Picture, Samples
 from pycaffe_ext.data.reading import DAMAGED
 from pycaffe_ext.errors import known

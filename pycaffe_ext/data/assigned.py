@@ -15,7 +15,7 @@ from pycaffe_ext.data.names import check_look, identifier, some
 from pycaffe_ext.data.tables import LINE, read_table
 from pycaffe_ext.errors import UserError
 
-KEYS = ("frame", "file", "image")  # the first column, by any of these names
+KEYS = ("frame", "file", "image", "volume")  # the first column, by any of these names
 ALSO = {"training": "train", "validation": "val", "valid": "val", "dev": "val", "testing": "test"}
 Row = Mapping[str, str]
 
@@ -79,7 +79,9 @@ def _aliases(names: Mapping[str, Path]) -> dict[str, str]:
 def _check_complete(table: Path, unknown: Sequence[str], missing: Sequence[str]) -> None:
     if unknown or missing:
         wrong = [f"no line for {some(missing)}"] * bool(missing) + [f"no such picture: {some(unknown)}"] * bool(unknown)
-        raise UserError(f"{table}: {', and '.join(wrong)}; a picture is called CLASS/NAME, with or without its ending")
+        raise UserError(
+            f"{table}: {', and '.join(wrong)}; each is called as in its folder (CLASS/NAME), with or without ending"
+        )
 
 
 def _check_groups(table: Path, found: Mapping[str, Row], aliases: Mapping[str, str]) -> None:

@@ -3,30 +3,31 @@
 A picture's group is what groups.csv says (header `frame,group`); without it the sub-folder of its class folder that it
 lies in, as NORMAL/patient12/1.png, and where there is none the picture itself. A sub-folder of the same name in two
 classes is one group: the same patient. A class folder that holds nothing but one sub-folder is looked through, not
-taken for a patient. splits.csv (`frame,split`, with `group` if wanted) fixes the splits.
+taken for a patient, unless another class has a sub-folder of its name. splits.csv (`frame,split`, with `group` if
+wanted) fixes the splits.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pycaffe_ext.data.assigned import assigned, split_of
+from pycaffe_ext.data.fixed import check_every_split
 from pycaffe_ext.data.images import Image
 from pycaffe_ext.data.items import SPLITS
 from pycaffe_ext.data.names import by_identifier, check_look, identifier, some
 from pycaffe_ext.data.sources.folders import plain_name, subfolders
-from pycaffe_ext.data.sources.grouping import groups_table
+from pycaffe_ext.data.sources.grouping import SPLITS_TABLE, check_no_other_table, groups_table, splits_table
 from pycaffe_ext.data.sources.layout import check_folder
-from pycaffe_ext.data.sources.listing import ending, left_by_system, refuse_unread, walk
+from pycaffe_ext.data.sources.listing import ending, refuse_unread, walk
 from pycaffe_ext.data.sources.source import About
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.pictures.shown import SUFFIXES
 
 MOST_CLASSES = 100
-SPLITS_TABLE = "splits.csv"
 SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
 EXPECTED = "expected a sub-folder for each of 2 to 100 classes, with its pictures in it"
 
@@ -56,12 +57,12 @@ def read(folder: str | Path, keep_damaged: bool = False, whole: bool = False) ->
     classes = _class_folders(home)
     images = [
         Image(f"{name}/{stem}", group, home.resolve().name, path, label, name, keep_damaged=keep_damaged)
-        for label, (name, place) in enumerate(classes.items())
-        for stem, (path, group) in _pictures(place, name).items()
+        for label, (name, top) in enumerate(_tops(classes).items())
+        for stem, (path, group) in _pictures(top, name).items()
     ]
     images = sorted(images, key=lambda image: image.name)
     by_identifier((image.name for image in images), "picture")
-    check_no_other_table(home, images, Path(folder))
+    check_no_other_table(home, [image.path for image in images], Path(folder))
     images = with_tables(home, images, tuple(classes), whole)
     return ClassFolders(home, tuple(classes), tuple(images))
 
@@ -73,20 +74,19 @@ def with_tables(home: Path, images: Sequence[Image], classes: Sequence[str], who
     not fit, or a class with too few groups for three splits.
     """
     names = {image.name: image.path for image in images}
-    table, fixed = groups_table(home), home / SPLITS_TABLE
-    splits = assigned(fixed, ("split",), names) if fixed.exists() else {}
+    table, fixed = groups_table(home), splits_table(home)
+    splits = assigned(fixed, ("split",), names) if fixed else {}
     rows = assigned(table, ("group",), names) if table else splits
     groups = {name: row["group"] for name, row in rows.items() if row.get("group")}
     found = [replace(image, group=identifier(groups.get(image.name, image.group))) for image in images]
     check_look((image.group, f"picture {image.name}") for image in found if image.group != image.name)
     if whole:
         return found
-    if not splits:
+    if fixed is None:
         check_enough(home, classes, found)
         return found
     found = [replace(image, split=split_of(fixed, splits[image.name])) for image in found]
-    if empty := [split for split in SPLITS if split not in {image.split for image in found}]:
-        raise UserError(f"{fixed}: no picture in {empty[0]}; training, validation and test need some each")
+    check_every_split(fixed, found)
     return found
 
 
@@ -143,9 +143,8 @@ def _listed(folders: Iterable[Path]) -> str:
     return some([f"{path.name}/" for path in folders])
 
 
-def _pictures(place: Path, class_name: str) -> dict[str, tuple[Path, str]]:
-    """name -> (path, group) of the pictures of a class."""
-    top = _looked_through(place)
+def _pictures(top: Path, class_name: str) -> dict[str, tuple[Path, str]]:
+    """name -> (path, group) of the pictures of a class, whose patients are the sub-folders of `top`."""
     pictures = {}
     for name, path in named_pictures(top).items():
         folders = path.relative_to(top).parts[:-1]
@@ -171,17 +170,30 @@ def named_pictures(top: Path) -> dict[str, Path]:
     return dict(zip(names, found, strict=True))
 
 
-def _looked_through(place: Path) -> Path:
-    while len(inside := subfolders(place)) == 1 and not any(walk(place, SUFFIXES, depth=0)):
-        place = inside[0]
-    return place
+def _tops(classes: Mapping[str, Path]) -> dict[str, Path]:
+    """class -> the folder whose sub-folders are its patients: its own, or one within that holds everything.
+
+    A lone sub-folder is a patient if another class has one of its name, unless each class has it and nothing else.
+    """
+    tops = dict(classes)
+    while True:
+        names = Counter(identifier(path.name) for place in tops.values() for path in subfolders(place))
+        lone = {name: only for name, place in tops.items() if (only := _only_folder(place)) is not None}
+        alone = Counter(identifier(path.name) for path in lone.values())
+        through = {
+            name: path
+            for name, path in lone.items()
+            if names[identifier(path.name)] == 1 or alone[identifier(path.name)] == len(tops)
+        }
+        if not through:
+            return tops
+        tops.update(through)
 
 
-def check_no_other_table(home: Path, images: Sequence[Image], given: Path) -> None:
-    """Raise UserError if a groups.csv lies where it is not read."""
-    for place in dict.fromkeys([given, *sorted({image.path.parent for image in images})]):
-        if place != home and place.is_dir() and not left_by_system(place.name) and (table := groups_table(place)):
-            raise UserError(f"{table}: is not read there; move it to {home / 'groups.csv'}")
+def _only_folder(place: Path) -> Path | None:
+    """The sub-folder of a folder that holds no other, and no picture."""
+    inside = subfolders(place)
+    return inside[0] if len(inside) == 1 and not any(walk(place, SUFFIXES, depth=0)) else None
 
 
 CLASS_FOLDERS = About(

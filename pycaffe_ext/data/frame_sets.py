@@ -7,22 +7,21 @@ and not the same.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pycaffe_ext.data.assigned import KEYS, assigned
-from pycaffe_ext.data.class_folders import SPLITS_TABLE, check_no_other_table, named_pictures, with_tables
+from pycaffe_ext.data.class_folders import named_pictures, with_tables
 from pycaffe_ext.data.images import Image
 from pycaffe_ext.data.names import by_identifier, identifier
 from pycaffe_ext.data.sources import layout
 from pycaffe_ext.data.sources.folders import child, plain_name, subfolders
-from pycaffe_ext.data.sources.grouping import GROUPS
+from pycaffe_ext.data.sources.grouping import GROUPS, SPLITS_TABLE, check_no_other_table
 from pycaffe_ext.data.sources.listing import walk
 from pycaffe_ext.data.sources.source import About
-from pycaffe_ext.data.tables import LINE
+from pycaffe_ext.data.tables import LINE, columns_of
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.pictures.shown import SUFFIXES
 
@@ -64,7 +63,7 @@ def find(folder: str | Path, dataset: str | None = None, keep_damaged: bool = Fa
     source, home = recognise(folder, dataset)
     images = sorted(source.read(home, keep_damaged), key=lambda image: image.name)
     by_identifier((image.name for image in images), "frame")
-    check_no_other_table(home, images, Path(folder))
+    check_no_other_table(home, [image.path for image in images], Path(folder))
     return FrameSet(source, home, tuple(with_tables(home, images, CLASSES, whole)))
 
 
@@ -238,9 +237,7 @@ def _label_table(folder: Path) -> Path | None:
 
 
 def _has_labels(table: Path) -> bool:
-    head = table.read_bytes()[:1000].decode("utf-8-sig", errors="replace").splitlines() or [""]
-    delimiter = max(",;\t", key=head[0].count)
-    columns = {name.strip().lower() for name in next(csv.reader([head[0]], delimiter=delimiter), [])}
+    columns = columns_of(table)
     return "label" in columns and bool(columns & set(KEYS))
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from pycaffe_ext.data import masks
-from pycaffe_ext.data.items import Item
+from pycaffe_ext.data.items import Item, fixed_mark
 from pycaffe_ext.data.reading import MASKS, Reading
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import digest
@@ -44,6 +44,7 @@ class Frame:
     group : frames of one group never lie on both sides of a split.
     source : the data set's name in `data.sources`.   reading : how its files are read where that is not clear.
     videos : those that the frame and its mask were decoded from.
+    split : "train", "val" or "test" where the user fixed it, else "".
     """
 
     name: str
@@ -53,15 +54,16 @@ class Frame:
     source: str = ""
     videos: tuple[Path, ...] = ()
     reading: Reading = PLAIN
+    split: str = ""
 
     def picture(self) -> np.ndarray:
         """(H, W, 3) uint8, BGR."""
         return read_frame(self)
 
     def content(self) -> str:
-        """A line that changes with the name, the group or the bytes of the picture and its mask."""
+        """A line that changes with the name, the group, the fixed split or the bytes of the picture and its mask."""
         mask = _digest(self.mask) if self.mask else "none"
-        return f"{self.name}\0{self.group}\0{_digest(self.image)}\0{mask}\n"
+        return f"{self.name}\0{self.group}\0{_digest(self.image)}\0{mask}{fixed_mark(self.split)}\n"
 
 
 def check_sizes(frames: Sequence[Frame], progress: bool = True) -> None:

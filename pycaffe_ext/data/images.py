@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pycaffe_ext.data.items import SPLITS
 from pycaffe_ext.files import digest
 from pycaffe_ext.pictures import stored
 from pycaffe_ext.pictures.shown import shown
@@ -47,13 +46,6 @@ class Image:
     def content(self) -> str:
         """A line that changes with the name, the group, the class, the fixed split or the bytes of the file."""
         return f"{self.name}\0{self.group}\0{self.label}\0{self.split}\0{digest(self.path)}\n"
-
-
-def fixed_splits(images: Sequence[Image]) -> dict[str, list[Image]] | None:
-    """split -> its images where the user fixed the splits; None where they are to be drawn."""
-    if not any(image.split for image in images):
-        return None
-    return {split: [image for image in images if image.split == split] for split in SPLITS}
 
 
 def damaged(images: Sequence[Image]) -> list[str]:

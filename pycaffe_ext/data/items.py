@@ -19,6 +19,11 @@ Picture = NDArray[np.uint8]
 SPLITS = ("train", "val", "test")
 
 
+def fixed_mark(split: str) -> str:
+    """What a split that the user fixed adds to an item's `content`; nothing where splits are drawn."""
+    return f"\0{split}" if split else ""
+
+
 class Item(Protocol):
     """One item of a data set: a frozen dataclass, so that `replace` can give it another group."""
 

@@ -27,7 +27,8 @@ def polyps(picture: Picture, reading: Reading) -> np.ndarray:
     """(H, W) bool of a mask, True on polyps; ValueError, for `auto`, where greys do not say which.
 
     auto : `to_mask`, and nothing that the file holds may be lost.   threshold : above half of the range.
-    nonzero : above 0, or above 16 in a lossy format.   inverted : not above half.   value:N : the grey N alone.
+    nonzero : above 0, or above 16 in a lossy format.   inverted : not above half.   value:N : the grey N alone; of a
+    mask of 1 bit, whose white is 1 or 255 to whoever looks at it, ValueError for another N.
     """
     grey = over_black(picture)
     if reading.mask == "auto":
@@ -38,8 +39,16 @@ def polyps(picture: Picture, reading: Reading) -> np.ndarray:
     if reading.mask == "nonzero":
         return grey > (BLACK if picture.lossy else 0)
     if reading.value is not None:
-        return grey == reading.value
+        return _of_value(grey, reading.value)
     return (grey > _half(grey, picture.full)) != (reading.mask == "inverted")
+
+
+def _of_value(grey: np.ndarray, value: int) -> np.ndarray:
+    if grey.dtype != bool:
+        return grey == value
+    if value not in (1, 255):
+        raise ValueError(f"it has 1 bit a pixel, so that no grey is {value}")
+    return grey
 
 
 def over_black(picture: Picture) -> np.ndarray:

@@ -36,6 +36,15 @@ def read_table(table: str | Path, header: Sequence[str]) -> list[Mapping[str, st
     return [{**dict(zip(columns, row + missing, strict=False)), LINE: str(number)} for number, row in rows]
 
 
+def columns_of(table: Path) -> frozenset[str]:
+    """Names in the header of a table as `read_table` reads it, in lower case; none of a file that is no such table."""
+    try:
+        rows = _rows(_text(table))
+    except (UnicodeDecodeError, csv.Error):
+        return frozenset()
+    return frozenset(name.lower() for name in rows[0][1]) if rows else frozenset()
+
+
 def _rows(text: str) -> list[tuple[int, list[str]]]:
     """(number of its line, fields) of each line that has any."""
     start = text.removeprefix(mark.group() if (mark := re.match(r"sep=.\s*\n", text)) else "")

@@ -11,7 +11,7 @@ import pytest
 from class_folders_lab import PNG, fill
 
 from pycaffe_ext.data import class_folders
-from pycaffe_ext.data.images import fixed_splits
+from pycaffe_ext.data.fixed import fixed_splits
 from pycaffe_ext.data.sources.listing import not_taken
 from pycaffe_ext.errors import UserError
 
@@ -122,6 +122,48 @@ def test_a_table_of_groups_that_does_not_fit(change, words, tmp_path):
 def test_a_table_of_groups_elsewhere_is_refused(tmp_path):
     (make(tmp_path, "a", "b") / "a" / "groups.csv").write_text("frame,group\n")
     assert "a/groups.csv: is not read there; move it to" in refused(tmp_path)
+
+
+def test_a_lone_patient_of_another_class_is_not_looked_through(tmp_path):
+    fill(tmp_path, *(f"normal/p1/{i}.png" for i in range(3)), *(f"lesion/p{i}/1.png" for i in range(1, 4)))
+    fill(tmp_path, *(f"other/all/p{i}/1.png" for i in range(1, 4)))
+    (tmp_path / "splits.csv").write_text(
+        "frame,split\n"
+        + "".join(f"normal/p1/{i},train\n" for i in range(3))
+        + "".join(
+            f"{kind}/p{i}/1,{('train', 'val', 'test')[i - 1]}\n" for kind in ("lesion", "other") for i in (1, 2, 3)
+        )
+    )
+    found = groups(class_folders.read(tmp_path))
+    assert {name: group for name, group in found.items() if "p1" in name} == {
+        **{f"normal/p1/{i}": "p1" for i in range(3)},
+        "lesion/p1/1": "p1",
+        "other/p1/1": "p1",
+    }
+
+
+def test_a_folder_that_every_class_has_alone_is_looked_through(tmp_path):
+    fill(tmp_path, *(f"{kind}/images/{i}.png" for kind in "ab" for i in range(3)))
+    assert groups(class_folders.read(tmp_path)) == {f"{kind}/{i}": f"{kind}/{i}" for kind in "ab" for i in range(3)}
+
+
+def test_a_table_of_groups_in_a_class_of_patients_is_refused(tmp_path):
+    for kind in "ab":
+        fill(tmp_path, *(f"{kind}/video{i}/1.png" for i in range(3)))
+    (tmp_path / "a" / "groups.csv").write_text("frame,group\n")
+    assert "a/groups.csv: is not read there; move it to" in refused(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["Splits.csv", "split.csv", "splits.tsv", "splits.csv.csv", "splits.xlsx"])
+def test_a_table_of_splits_by_another_name_is_refused(name, tmp_path):
+    (make(tmp_path, "a", "b") / name).write_text("frame,split\n")
+    assert f"{name}: only splits.csv is read; save it as splits.csv" in refused(tmp_path)
+
+
+def test_a_table_of_splits_above_the_classes_is_refused(tmp_path):
+    make(tmp_path / "set", "a", "b")
+    (tmp_path / "splits.csv").write_text("frame,split\n")
+    assert "splits.csv: is not read there; move it to" in refused(tmp_path)
 
 
 def splits(folder: Path, header: str, lines: list[str]) -> None:

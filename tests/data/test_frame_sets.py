@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from class_folders_lab import fill
 
+from pycaffe_ext.data.fixed import fixed_splits
 from pycaffe_ext.data.frame_sets import SOURCES, find, label_of
-from pycaffe_ext.data.images import fixed_splits
 from pycaffe_ext.data.sources import describe
 from pycaffe_ext.errors import UserError
 from tools import data_help
@@ -79,6 +79,16 @@ def test_a_table_of_labels(tmp_path):
     without = [line.rpartition(";")[0] for line in lines]
     (tmp_path / "my labels.csv").write_text("\n".join(["frame;label", *without]))
     assert {image.group for image in find(tmp_path).images} == {"v0", "v1", "v2"}
+
+
+@pytest.mark.parametrize(("start", "encoding"), [("", "utf-16"), ("sep=;\n", "utf-8"), ("\n", "utf-8-sig")])
+def test_a_table_of_labels_beside_class_folders_as_spreadsheets_save_it(start, encoding, tmp_path):
+    """It wins over the folders' names in every form that tables are read in."""
+    names = [f"{kind}/{i}" for kind in ("informative", "uninformative") for i in range(4)]
+    fill(tmp_path, *(f"{name}.png" for name in names))
+    lines = [f"{name};{int(name[-1]) % 2};{name}" for name in names]
+    (tmp_path / "labels.csv").write_text(start + "\n".join(["frame;label;group", *lines]), encoding=encoding)
+    assert labels(find(tmp_path)) == {name: int(name[-1]) % 2 for name in names}
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,17 @@ def test_mask_says_how_greys_are_read(rule, mask, wanted, tmp_path):
     np.testing.assert_array_equal(read(tmp_path, mask, rule), wanted)
 
 
+@pytest.mark.parametrize("value", [1, 255])
+def test_white_of_one_bit_is_1_and_255(value, tmp_path):
+    np.testing.assert_array_equal(read(tmp_path, greys(255, 255) > 0, f"value:{value}"), BOTH)
+
+
+def test_another_value_of_one_bit_is_refused(tmp_path):
+    with pytest.raises(UserError, match="it has 1 bit a pixel, so that no grey is 85; write 0") as error:
+        read(tmp_path, greys(255, 255) > 0, "value:85")
+    assert "\n" not in str(error.value)
+
+
 def test_nonzero_of_a_lossy_mask_leaves_its_noise_out(tmp_path):
     mask = read(tmp_path, greys(170, 85), "nonzero", ".jpg", quality=60)
     assert (mask[ONE | OTHER]).mean() > 0.99 and not mask[:, 60:80].any()

@@ -18,7 +18,7 @@ from pycaffe_ext.data.boundaries.reading import size_of
 from pycaffe_ext.data.boundaries.source import WallSource
 from pycaffe_ext.data.sources.folders import child, plain_name, subfolders
 from pycaffe_ext.data.sources.grouping import groups_table, read_groups
-from pycaffe_ext.data.sources.listing import walk
+from pycaffe_ext.data.sources.listing import by_stem, walk
 from pycaffe_ext.errors import UserError
 
 ANALYST = "Manual-A1"  # the first expert, whom the study compares everything with
@@ -102,7 +102,7 @@ def _profiles(folder: Path, analyst: str) -> Path:
 
 def _images(folder: Path) -> dict[str, Path]:
     place = child(folder, "images")
-    found = {path.stem: path for path in walk(place, TIFF, depth=0)} if place else {}
+    found = by_stem(walk(place, TIFF, depth=0)) if place else {}
     for name in found:
         if not (CLINICAL.fullmatch(name) or TECHNICAL.fullmatch(name)):
             raise UserError(f"{found[name]}: images of CUBS are called clin_NUMBER_L, clin_NUMBER_R or tech_NUMBER")

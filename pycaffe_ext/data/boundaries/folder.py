@@ -138,7 +138,7 @@ def _check_size(table: Path, row: Mapping[str, str], size: tuple[int, int]) -> N
 
 
 def _group(name: str) -> str:
-    return name.rpartition("/")[0] or name
+    return name.partition("/")[0]
 
 
 def _look(folder: Path) -> bool:
@@ -156,7 +156,8 @@ FOLDER = WallSource(
     slug="walls",
     title="Any folder of images and boundaries",
     counts="whatever is in it; pictures in grey, or DICOM files of one frame",
-    groups="the sub-folder (a patient), or the line of the image in groups.csv; else each image by itself",
+    groups="the first folder below images/ (a patient), or the line of the image in groups.csv; else each image by"
+    " itself",
     terms="those of the data",
     where="yours; without DATA= a phantom is made in this layout",
     layout="""
@@ -164,7 +165,8 @@ FOLDER/
   images/NAME.png          or images/PATIENT/NAME.png; also .dcm
   boundaries/NAME.csv      boundary,x,y: LI (lumen-intima) or MA (media-adventitia)
   calibration.csv          frame,mm_per_pixel; * is every other frame; none for DICOM
-  groups.csv               if wanted: frame,group and a line for every image""",
+  groups.csv               if wanted: frame,group and a line for every image
+  splits.csv               if wanted: frame,split with a line for every image""",
     look=_look,
     read=find,
 )

@@ -11,7 +11,7 @@ import numpy as np
 from pycaffe_ext.data.boundaries import burned_in, reading
 from pycaffe_ext.data.boundaries.burned_in import Grey, Marks
 from pycaffe_ext.data.boundaries.curves import Curves, Points, curves_of
-from pycaffe_ext.data.items import Picture
+from pycaffe_ext.data.items import Picture, fixed_mark
 from pycaffe_ext.files import digest
 
 PATCH_MM = 2.8  # the wall, and as much of the lumen
@@ -24,7 +24,7 @@ class WallImage:
     source : the data set.   mm_per_pixel : side of a pixel, which is square.
     li, ma : points (x, y) of the two boundaries in pixels, sorted by x; empty where nothing was drawn.
     patch_mm : about the side of the patches that are cut from it.   near_mm : from a boundary within which a pixel is
-    of its class.
+    of its class.   split : "train", "val" or "test" where the user fixed it, else "".
     """
 
     name: str
@@ -36,6 +36,7 @@ class WallImage:
     ma: Points = ()
     patch_mm: float = PATCH_MM
     near_mm: float = NEAR_MM
+    split: str = ""
 
     def scan(self) -> tuple[Grey, Marks]:
         """(H, W) uint8 grey with burned-in graphics filled from around them, and where these are."""
@@ -52,5 +53,6 @@ class WallImage:
         return curves_of(self.li, self.ma) if self.li else None
 
     def content(self) -> str:
-        """A line that changes with the name, the group, the spacing, the boundaries or the bytes of the file."""
-        return f"{self.name}\0{self.group}\0{self.mm_per_pixel!r}\0{self.li!r}\0{self.ma!r}\0{digest(self.path)}\n"
+        """A line that changes with the name, the group, the spacing, the boundaries, the fixed split or the file."""
+        drawn = f"{self.mm_per_pixel!r}\0{self.li!r}\0{self.ma!r}"
+        return f"{self.name}\0{self.group}\0{drawn}\0{digest(self.path)}{fixed_mark(self.split)}\n"

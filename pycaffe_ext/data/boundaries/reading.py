@@ -97,17 +97,26 @@ def _read_dicom(path: Path) -> Scan:
     if frames > 1:
         raise Refused(f"has {frames} frames; export the one that is meant")
     try:
-        pixels = found.pixel_array
+        palette = found.PhotometricInterpretation == "PALETTE COLOR"
+        pixels = _coloured(found) if palette else found.pixel_array
     except Exception as error:  # pydicom and its plug-ins raise what they like
         raise Refused(f"its pixels cannot be decoded ({' '.join(str(error).split())[:120]})") from None
     if pixels.ndim == 3:
-        return _scan(_eight_bits(pixels, found), _spacing(found))
+        bits = 8 * pixels.itemsize if palette else int(found.BitsStored)
+        return _scan(_eight_bits(pixels, bits), _spacing(found))
     grey = _windowed(pixels, found)
     return _scan(np.repeat(grey[..., None], 3, axis=2), _spacing(found))
 
 
-def _eight_bits(pixels: NDArray[Any], found: Any) -> NDArray[np.uint8]:
-    white = 2 ** int(found.BitsStored) - 1
+def _coloured(found: Any) -> NDArray[Any]:
+    """(H, W, 3) of indices into a palette, in 8 or 16 bits as the palette has them."""
+    from pydicom.pixels.processing import apply_color_lut
+
+    return np.asarray(apply_color_lut(found.pixel_array, found))
+
+
+def _eight_bits(pixels: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    white = 2**bits - 1
     return np.rint(pixels.astype(np.float64) * (255 / white)).astype(np.uint8)
 
 

@@ -23,7 +23,7 @@ from pycaffe_ext.data.boundaries.reading import size_of
 from pycaffe_ext.data.boundaries.source import WallSource
 from pycaffe_ext.data.items import Floats
 from pycaffe_ext.data.sources.grouping import groups_table, read_groups
-from pycaffe_ext.data.sources.listing import walk
+from pycaffe_ext.data.sources.listing import by_stem, walk
 from pycaffe_ext.errors import UserError
 
 IMAGE, POINTS = ".cri", ".scl"
@@ -99,7 +99,7 @@ def _fields(path: Path) -> dict[str, Floats]:
 
 def _pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
     """name -> (.CRI, .scl)"""
-    found = {kind: {path.stem: path for path in walk(folder, (kind,), depth=0)} for kind in (IMAGE, POINTS)}
+    found = {kind: by_stem(walk(folder, (kind,), depth=0)) for kind in (IMAGE, POINTS)}
     for name in sorted(found[IMAGE].keys() ^ found[POINTS].keys()):
         lacks = POINTS if name in found[IMAGE] else IMAGE
         raise UserError(f"{folder / name}{lacks}: missing beside {name}{IMAGE if lacks == POINTS else POINTS}")

@@ -5,25 +5,39 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.names import by_identifier, check_look, identifier, some
+from pycaffe_ext.data.sources.listing import left_by_system
 from pycaffe_ext.data.tables import LINE, read_table
 from pycaffe_ext.errors import UserError
 
-GROUPS = "groups.csv"
+GROUPS, SPLITS_TABLE = "groups.csv", "splits.csv"
 UNDECODED = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8, see os.fsdecode
-MEANT = re.compile(r"groups?(\.csv)?\.(csv|tsv|txt|tab|xlsx?|xlsm|ods|numbers)", re.IGNORECASE)
+TABLES = {  # name of a table -> what seems to be meant for it
+    name: re.compile(rf"{kind}s?(\.csv)?\.(csv|tsv|txt|tab|xlsx?|xlsm|ods|numbers)", re.IGNORECASE)
+    for name, kind in ((GROUPS, "group"), (SPLITS_TABLE, "split"))
+}
 
 
 def groups_table(folder: Path) -> Path | None:
     """groups.csv in `folder`; raises UserError if only something is there that seems to be meant for it."""
-    table = folder / GROUPS
-    meant = [path for path in sorted(folder.iterdir()) if MEANT.fullmatch(path.name) and path != table]
+    return _table(folder, GROUPS)
+
+
+def splits_table(folder: Path) -> Path | None:
+    """splits.csv in `folder`, as `groups_table`."""
+    return _table(folder, SPLITS_TABLE)
+
+
+def _table(folder: Path, name: str) -> Path | None:
+    table = folder / name
+    meant = [path for path in sorted(folder.iterdir()) if TABLES[name].fullmatch(path.name) and path != table]
     if meant:
-        remedy = "keep one of the two" if table.exists() else f"save it as {GROUPS}, a CSV file in UTF-8"
-        raise UserError(f"{meant[0]}: only {GROUPS} is read; {remedy}")
+        remedy = "keep one of the two" if table.exists() else f"save it as {name}, a CSV file in UTF-8"
+        raise UserError(f"{meant[0]}: only {name} is read; {remedy}")
     return table if table.exists() else None
 
 
@@ -47,12 +61,16 @@ def with_identifiers(frames: Sequence[Frame]) -> list[Frame]:
     return found
 
 
-def check_no_other_table(folder: Path, frames: Iterable[Frame], *above: Path) -> None:
-    """Raise UserError if a groups.csv lies where it is not read: `above`, or among pictures below `folder`."""
-    places = {path.parent for frame in frames for path in (frame.image, frame.mask) if path}
-    for place in [*above, *sorted(place for place in places if place.is_relative_to(folder))]:
-        if place != folder and (table := groups_table(place)):
-            raise UserError(f"{table}: is not read there; move it to {folder / GROUPS}")
+def check_no_other_table(home: Path, files: Iterable[Path], given: Path) -> None:
+    """Raise UserError if a groups.csv or splits.csv lies where it is not read: in `given`, the folder that DATA= names,
+    or anywhere between `home` and one of `files`."""
+    folders = {path.parent for path in files}
+    below = {place for folder in folders for place in (folder, *folder.parents) if place.is_relative_to(home)}
+    for place, name in product([given, *sorted(below)], TABLES):
+        if place == home or not place.is_dir() or left_by_system(place.name):
+            continue
+        if table := _table(place, name):
+            raise UserError(f"{table}: is not read there; move it to {home / name}")
 
 
 def read_groups(table: str | Path, names: Iterable[str], kind: str = "frame") -> dict[str, str]:

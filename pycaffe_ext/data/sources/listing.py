@@ -210,6 +210,15 @@ def images(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> dict[str, Path]:
     return found
 
 
+def by_stem(paths: Iterable[Path]) -> dict[str, Path]:
+    """name without ending -> file; raises UserError for two of one name."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        if (first := found.setdefault(path.stem, path)) != path:
+            raise UserError(f"{path}: same name as {first.name}; keep one of the two")
+    return found
+
+
 def refuse_unread(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
     """Raise UserError unless the file is certainly neither a picture nor a video, by its ending or, without one, by
     its first bytes."""

@@ -1,8 +1,8 @@
 """The layout that any data set can be brought into: images/ and masks/ with names that pair (see `pairing`).
 
 Every frame has a mask; an all-black mask marks a frame without polyps. Frames of one video or patient form a group:
-they lie in images/GROUP/ (mirrored in masks/GROUP/), or groups.csv (header `frame,group`) says so; otherwise a frame
-is a group of its own.
+they lie in images/GROUP/ (mirrored in masks/GROUP/), also in folders below it, or groups.csv (header `frame,group`)
+says so; otherwise a frame is a group of its own.
 """
 
 from __future__ import annotations
@@ -47,14 +47,15 @@ def read(folder: Path, _cache: Path | None, _progress: bool) -> list[Frame]:
 
 
 def _group(name: str) -> str:
-    return name.rpartition("/")[0] or name
+    return name.partition("/")[0]
 
 
 PLAIN = Source(
     slug="plain",
     title="Any folder of images and masks",
     counts="whatever is in it; a frame without polyps has an all-black mask",
-    groups="the sub-folder (a video, a patient), or the line of the frame in groups.csv; else each frame by itself",
+    groups="the first folder below images/ (a patient, a video), or the line of the frame in groups.csv; else each"
+    " frame by itself",
     terms="those of the data",
     where="yours; `make polyp` without DATA= draws a synthetic one",
     layout="""
@@ -62,7 +63,8 @@ FOLDER/
   images/NAME.png          or images/GROUP/NAME.png; png, jpg, bmp, tif, webp or gif
   masks/NAME.png           or masks/GROUP/NAME.png; also NAME_mask, gt-NAME ...;
                            or in GT/, Ground Truth/, segmentations/, labels/, annotations/
-  groups.csv               if wanted: frame,group and a line for every frame""",
+  groups.csv               if wanted: frame,group and a line for every frame
+  splits.csv               if wanted: frame,split with a line for every frame""",
     look=look,
     read=read,
 )

@@ -42,7 +42,7 @@ def find(
     source, home = recognise(folder, dataset)
     found = with_identifiers(sorted(source.read(home, cache, progress), key=lambda frame: frame.name))
     frames = [replace(frame, reading=reading or Reading()) for frame in found]
-    check_no_other_table(home, frames, Path(folder))
+    check_no_other_table(home, [path for one in frames for path in (one.image, one.mask) if path], Path(folder))
     check_sizes([frame for frame in frames if not _decoded(frame, cache)], progress)
     _check_rule(frames, cache)
     _check_polyps(frames)

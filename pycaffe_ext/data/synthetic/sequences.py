@@ -29,11 +29,13 @@ TRACES, BAD = (0.0, LIMIT - 0.1), (LIMIT + 0.1, 1.0)  # severities of informativ
 
 @dataclass(frozen=True)
 class Shot:
-    """A sharp frame.  name : unique.   path : its picture.   group : its video; its shots are given in their order."""
+    """A sharp frame.  name : unique.   path : its picture.   group : its video; its shots are given in their order.
+    keep_damaged : take what is left of a damaged JPEG."""
 
     name: str
     path: Path
     group: str
+    keep_damaged: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,16 @@ def read(folder: Path, shots: Sequence[Shot], source: str) -> list[Image]:
     """The frames that `write` left in `folder` for the same `shots`, sorted by name; `source` names the data set."""
     labels = {row["frame"]: LABELS.index(row["label"]) for row in read_table(folder / TABLE, HEADER)}
     images = [
-        Image(shot.name, shot.group, source, folder / f"{shot.name}.png", label, LABELS[label], pristine=shot.path)
+        Image(
+            shot.name,
+            shot.group,
+            source,
+            folder / f"{shot.name}.png",
+            label,
+            LABELS[label],
+            keep_damaged=shot.keep_damaged,
+            pristine=shot.path,
+        )
         for shot in shots
         for label in (labels[identifier(shot.name)],)
     ]
@@ -126,7 +137,7 @@ def _run(length: int, span: tuple[float, float], rng: np.random.Generator) -> li
 
 def _write_one(folder: Path, seed: int, job: tuple[Shot, Fate, int]) -> None:
     shot, fate, number = job
-    image: NDArray[np.uint8] = shown(shot.path)
+    image: NDArray[np.uint8] = shown(shot.path, shot.keep_damaged)
     rng = np.random.default_rng([seed, number])
     picture = degrade(image, fate.kind, fate.severity, rng)
     path = folder / f"{shot.name}.png"

@@ -1,7 +1,8 @@
 """CT series as DICOM folders: which files are the slices of one volume, in which order, and their Hounsfield units.
 
 Headers are read by pydicom, pixels by SimpleITK, which decodes every compression that scanners use and applies each
-slice's own rescale slope and intercept.
+slice's own rescale slope and intercept.  Masks are read without these: many are made by putting pixels into copies of
+the CT's slices, whose header still says -1024.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 
 from pycaffe_ext.data.sources.listing import walk
 from pycaffe_ext.data.volumes.geometry import Geometry, Hounsfield, Three
-from pycaffe_ext.data.volumes.image_files import in_hounsfield, naming
+from pycaffe_ext.data.volumes.image_files import check_air, in_hounsfield, naming, whole_numbers
 from pycaffe_ext.errors import UserError
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -25,6 +27,7 @@ GAP = 1.5  # of the usual distance between slices: from here on one is missing
 UNEVEN = 0.1  # of the mean distance, by which a slice may lie off an even row; positions are rounded
 PARALLEL = 1e-3  # by which directions of slices in one volume may differ
 TILT = 0.02  # part of a step to the next slice that may lie across the slices' normal
+RESCALE = {"RescaleSlope": 1, "RescaleIntercept": 0}  # tag -> what changes nothing
 TAGS = (
     "SeriesInstanceUID", "SOPInstanceUID", "SeriesNumber", "Modality", "ImageType", "Rows", "Columns", "PixelSpacing",
     "ImagePositionPatient", "ImageOrientationPatient", "SamplesPerPixel", "BitsAllocated", "NumberOfFrames",
@@ -74,21 +77,53 @@ def read_series(folder: Path, mask: bool = False) -> Series:
 
 
 def hounsfield(files: Sequence[Path], size: tuple[int, int, int]) -> Hounsfield:
-    """(z, y, x) int16 of `Series.files`, read slice by slice."""
+    """(z, y, x) int16 of `Series.files`, read slice by slice; raises UserError if no value of all is below -200."""
     values = np.empty(size, np.int16)
     for number, path in enumerate(files):
-        with naming(path):
-            values[number] = in_hounsfield(_pixels(path))
+        values[number] = slice_hounsfield(path)
+    with naming(files[0].parent):
+        check_air(values)
     return values
+
+
+def slice_hounsfield(path: Path) -> Hounsfield:
+    """(y, x) int16 of one slice, which may be without air."""
+    with naming(path):
+        return in_hounsfield(_pixels(path))
 
 
 def mask_values(files: Sequence[Path], size: tuple[int, int, int]) -> NDArray[np.int32]:
-    """(z, y, x) int32 of a mask's `Series.files`."""
+    """(z, y, x) int32 of a mask's `Series.files`: stored values, whatever rescale slope and intercept say.
+
+    Raises UserError for values below 0, and if no voxel is 0, the background.
+    """
     values = np.empty(size, np.int32)
     for number, path in enumerate(files):
         with naming(path):
-            values[number] = _pixels(path)
+            values[number] = whole_numbers(_stored(path))
+    if values.all():
+        raise UserError(
+            f"{files[0].parent}: no stored value of the mask is 0 (the least is {values.min()}); store 0 where no clot"
+            " is, without rescale"
+        )
     return values
+
+
+def _stored(path: Path) -> NDArray[Any]:
+    """(y, x) stored values; a copy without slope and intercept is read, for SimpleITK cannot leave them out."""
+    import pydicom
+
+    rescaled = _pixels(path)  # in any case: a file that is cut off would be copied with anything at its end
+    header = pydicom.dcmread(path)
+    tags = [tag for tag in RESCALE if tag in header]
+    if all(header[tag].value == usual for tag, usual in RESCALE.items() if tag in tags):
+        return rescaled
+    for tag in tags:
+        delattr(header, tag)
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "slice.dcm"
+        header.save_as(copy)
+        return _pixels(copy)
 
 
 def _pixels(path: Path) -> NDArray[Any]:

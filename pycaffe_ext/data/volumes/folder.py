@@ -183,7 +183,8 @@ FOLDER/
   volumes/NAME.nii.gz      or volumes/PATIENT/NAME.nii.gz; .nrrd, .mha; or NAME/ of slices
   masks/NAME.nii.gz        0 = no clot; one other value: each part a clot; else each value
   positions.csv            instead of masks/: volume,x,y,z, a point in each clot, mm
-  groups.csv               if wanted: volume,group and a line for every volume""",
+  groups.csv               if wanted: volume,group and a line for every volume
+  splits.csv               if wanted: volume,split with a line for every volume""",
     look=_look,
     read=find,
 )

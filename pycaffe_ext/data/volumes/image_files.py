@@ -39,22 +39,31 @@ def hounsfield(path: Path) -> Hounsfield:
     """
     with naming(path):
         values = in_hounsfield(_array(path))
-        if (least := int(values.min())) > SOME_AIR:
-            raise ValueError(
-                f"has no value below {SOME_AIR} (the least is {least}), so it is not in Hounsfield units, in which air"
-                " is -1000; add its offset, often -1024"
-            )
+        check_air(values)
         return values
 
 
 def labels(path: Path) -> NDArray[np.int32]:
     """(z, y, x) int32 of a mask, whatever its type; raises UserError for values that are not whole numbers from 0."""
     with naming(path):
-        values = _array(path)
-        whole = values.astype(np.int32, casting="unsafe") if np.isfinite(values).all() else None
-        if whole is None or not np.array_equal(whole, values) or (whole.size and whole.min() < 0):
-            raise ValueError("is not a mask: it has values other than 0, 1, 2, ...")
-        return whole
+        return whole_numbers(_array(path))
+
+
+def whole_numbers(values: NDArray[Any]) -> NDArray[np.int32]:
+    """int32 of a mask's values; ValueError for values that are not finite, not whole or below 0."""
+    whole = values.astype(np.int32, casting="unsafe") if np.isfinite(values).all() else None
+    if whole is None or not np.array_equal(whole, values) or (whole.size and whole.min() < 0):
+        raise ValueError("is not a mask: it has values other than 0, 1, 2, ...")
+    return whole
+
+
+def check_air(values: Hounsfield) -> None:
+    """Raise ValueError for a whole volume without a value below -200."""
+    if (least := int(values.min())) > SOME_AIR:
+        raise ValueError(
+            f"has no value below {SOME_AIR} (the least is {least}), so it is not in Hounsfield units, in which air"
+            " is -1000; add its offset, often -1024"
+        )
 
 
 def in_hounsfield(values: NDArray[Any]) -> Hounsfield:

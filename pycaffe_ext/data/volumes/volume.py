@@ -9,10 +9,10 @@ from threading import Lock
 
 import numpy as np
 
-from pycaffe_ext.data.items import Floats, Ints, Picture
+from pycaffe_ext.data.items import Floats, Ints, Picture, fixed_mark
 from pycaffe_ext.data.volumes import clots, dicom, image_files
 from pycaffe_ext.data.volumes.clots import Labels
-from pycaffe_ext.data.volumes.geometry import Geometry, Hounsfield, Three
+from pycaffe_ext.data.volumes.geometry import Geometry, Hounsfield, Three, Upright
 from pycaffe_ext.data.volumes.window import MEDIASTINUM, windowed
 from pycaffe_ext.files import digest
 
@@ -27,6 +27,7 @@ class Volume:
     positions : (x, y, z) of each clot in mm, in the patient; empty with a mask, and for a volume without clots.
     same_grid : whether the mask belongs to the volume voxel by voxel, whatever its header states.
     reach : mm around a position within which a point hits its clot.
+    split : "train", "val" or "test" where the user fixed it, else "".
     notes : what was left out or chosen while the folder was read, for a person.
     Only the header is read until voxels are asked for; no array is kept.
     """
@@ -41,6 +42,7 @@ class Volume:
     same_grid: bool = False
     notes: tuple[str, ...] = ()
     reach: float = clots.REACH
+    split: str = ""
 
     def hounsfield(self) -> Hounsfield:
         """(z, y, x) int16; not below -1024."""
@@ -65,15 +67,20 @@ class Volume:
         return clots.clot_at_positions(np.array(self.positions), points, self.reach), len(self.positions)
 
     def picture(self) -> Picture:
-        """(H, W, 3) uint8 BGR: the middle slice in the window of the mediastinum, three equal channels."""
-        depth, height, width = self.geometry.size
-        if len(self.files) > 1:
-            middle = dicom.hounsfield([self.files[depth // 2]], (1, height, width))[0]
-        else:
-            with _whole:
-                middle = self.hounsfield()[depth // 2].copy()
-        grey = windowed(middle, MEDIASTINUM)
+        """(H, W, 3) uint8 BGR: the middle slice along the patient's axis in the window of the mediastinum, three equal
+        channels; rows run to the patient's back and columns to the left, however the file has them."""
+        grey = windowed(self._middle(), MEDIASTINUM)
         return np.repeat(grey[..., None], 3, axis=2)
+
+    def _middle(self) -> Hounsfield:
+        """(y, x) of the upright volume; of a series, which is axial, one file is read."""
+        upright = Upright.of(self.geometry)
+        middle = upright.size[0] // 2
+        if len(self.files) > 1:
+            number = int(upright.voxels((middle, 0, 0))[0])
+            return upright.view(dicom.slice_hounsfield(self.files[number])[None])[0]
+        with _whole:
+            return upright.view(self.hounsfield())[middle].copy()
 
     @property
     def clots(self) -> int:
@@ -82,11 +89,11 @@ class Volume:
         return len(self.positions) if labels is None else int(labels.max(initial=0))
 
     def content(self) -> str:
-        """A line that changes with the name, the group, the positions or the bytes of any file."""
+        """A line that changes with the name, the group, the positions, the fixed split or the bytes of any file."""
         total = hashlib.sha256()
         for path in self.every_file():
             total.update(f"{path.name}\0{digest(path)}\n".encode(errors="surrogateescape"))
-        return f"{self.name}\0{self.group}\0{self.positions!r}\0{total.hexdigest()}\n"
+        return f"{self.name}\0{self.group}\0{self.positions!r}\0{total.hexdigest()}{fixed_mark(self.split)}\n"
 
     def every_file(self) -> list[Path]:
         """Of the voxels and the mask."""

@@ -66,6 +66,22 @@ def test_any_folder(plain):
     assert found[0].picture().shape == (*SIZE, 3)
 
 
+def test_a_patients_folders_are_one_group(plain):
+    """images/PATIENT/SIDE/NAME: the patient, not the side, must not be on two sides of a split."""
+    for home in ("images", "boundaries"):
+        (plain / home / "a").rename(plain / home / "left")
+        (plain / home / "b").rename(plain / home / "right")
+        (plain / home / "p").mkdir()
+        for side in ("left", "right"):
+            (plain / home / side).rename(plain / home / "p" / side)
+    (plain / "calibration.csv").write_text("frame,mm_per_pixel\n*,0.06\n")
+    assert [(image.name, image.group) for image in boundaries.find(plain, progress=False)] == [
+        ("p/left/1", "p"),
+        ("p/left/2", "p"),
+        ("p/right/1", "p"),
+    ]
+
+
 def test_a_changed_boundary_or_spacing_changes_the_content(plain):
     first = [image.content() for image in boundaries.find(plain, progress=False)]
     (plain / "calibration.csv").write_text("frame,mm_per_pixel\n*,0.06\n")
@@ -221,6 +237,27 @@ def test_dicom_files_without_a_spacing_that_can_be_used(tmp_path, tags, words):
     assert str(error.value).startswith(str(tmp_path / "1.dcm"))
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_palettes_are_looked_up(tmp_path, bits):
+    """Index i stands for the grey 255 - 4 i; a coloured palette is colour Doppler."""
+    index = picture() % 64
+    kind, scale = (np.uint8, 1) if bits == 8 else (np.uint16, 257)
+    lut = np.zeros(256, kind)
+    lut[:64] = (255 - 4 * np.arange(64)) * scale
+
+    def write(name, red):
+        tags = {"PhotometricInterpretation": "PALETTE COLOR"}
+        for colour, values in (("Red", red), ("Green", lut), ("Blue", lut)):
+            tags[f"{colour}PaletteColorLookupTableDescriptor"] = [256, 0, bits]
+            tags[f"{colour}PaletteColorLookupTableData"] = values.tobytes()
+        dicom(tmp_path / name, index, **tags)
+        return tmp_path / name
+
+    assert np.array_equal(reading.read(write("grey.dcm", lut)).grey, 255 - 4 * index)
+    with pytest.raises(UserError, match="% of its pixels are coloured, as in colour Doppler"):
+        reading.read(write("colour.dcm", np.zeros(256, kind)))
+
+
 def test_dicom_pixels_by_window_and_by_range(tmp_path):
     deep = picture().astype(np.uint16) * 100
     dicom(tmp_path / "range.dcm", deep, PixelSpacing=[0.06, 0.06])
@@ -315,6 +352,16 @@ def test_ucy_files_that_are_missing_or_no_matlab(tmp_path):
         boundaries.find(tmp_path, progress=False)
 
 
+@pytest.mark.parametrize("names", [("AAAAA.CRI", "AAAAA.cri"), ("AAAAA.scl", "AAAAA.SCL")])
+def test_two_ucy_files_of_one_name(tmp_path, names):
+    write_ucy(tmp_path, "AAAAA")
+    (tmp_path / names[1]).write_bytes((tmp_path / names[0]).read_bytes())
+    with pytest.raises(
+        UserError, match=f"same name as AAAAA{names[0][5:]}|same name as {names[1]}; keep one of the two"
+    ):
+        ucy.find(tmp_path)
+
+
 @pytest.mark.skipif(not SHARED.exists(), reason="the IMT database is not beside the checkout")
 def test_the_real_database():
     every = ucy.find(SHARED, keep_stale=True)
@@ -356,6 +403,13 @@ def test_cubs_clinical(tmp_path):
     for image in found:
         assert np.allclose(image.ma, np.column_stack([X, MA]), atol=1e-4)
         assert image.mm_per_pixel == 0.0605
+
+
+def test_two_cubs_images_of_one_name(tmp_path):
+    write_cubs(tmp_path, "clin_0001_L")
+    write_picture(tmp_path / "IMAGES/clin_0001_L.tif", picture(1))
+    with pytest.raises(UserError, match="same name as clin_0001_L.tiff?; keep one of the two"):
+        cubs.find(tmp_path)
 
 
 def test_cubs_technical(tmp_path):

@@ -251,6 +251,16 @@ def test_anything_with_images_and_masks_is_plain(tmp_path):
     assert [(f.name, f.group, f.source) for f in frames] == [("v1/5", "v1", "plain"), ("v1/6", "v1", "plain")]
 
 
+def test_a_patients_videos_are_one_group(tmp_path):
+    for number, video in enumerate(("p1/v1", "p1/v2", "p2/v1/a")):
+        pairs(tmp_path, f"images/{video}/{{}}.png", f"masks/{video}/{{}}.png", [number + 5])
+    assert [(f.name, f.group) for f in sources.find(tmp_path)] == [
+        ("p1/v1/5", "p1"),
+        ("p1/v2/6", "p1"),
+        ("p2/v1/a/7", "p2"),
+    ]
+
+
 def test_the_folder_above_will_do_if_it_holds_one_data_set(tmp_path):
     clinicdb(tmp_path / "deep/CVC-ClinicDB")
     (tmp_path / "deep/papers").mkdir()

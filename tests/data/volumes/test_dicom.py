@@ -190,3 +190,58 @@ def test_files_that_are_cut_off(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no CT slices in it"):
         read_series(tmp_path / "empty")
+
+
+def test_a_series_without_air_is_not_in_hounsfield_units(tmp_path):
+    """A slice may be without air, as one in the heart; a chest is not."""
+
+    def change(one, i):
+        del one.RescaleSlope, one.RescaleIntercept
+
+    volume = values()
+    volume[3] = np.maximum(volume[3], 0)
+    write_slices(tmp_path / "right", volume)
+    assert np.array_equal(read(tmp_path / "right")[0], volume)
+    write_slices(tmp_path / "stored", volume, signed=False, change=change)
+    with pytest.raises(
+        UserError, match=r"/stored: has no value below -200 \(the least is 24\).*add its offset"
+    ) as error:
+        read(tmp_path / "stored")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("slope", "offset"), [("1", "-1024"), ("0.0039215686", "0"), ("2", "7")])
+@pytest.mark.parametrize("value", [1, 255])
+def test_a_masks_stored_values_count_whatever_its_rescale(tmp_path, slope, offset, value):
+    """PixelData is put into copies of the CT's slices, whose slope and intercept stay."""
+
+    def change(one, i):
+        one.RescaleSlope, one.RescaleIntercept = slope, offset
+
+    mask = np.zeros(SIZE, np.int16)
+    mask[2, 3:5, 4] = value
+    write_slices(tmp_path, mask, offset=0, change=change)
+    series = read_series(tmp_path, mask=True)
+    assert np.array_equal(dicom.mask_values(series.files, SIZE), mask)
+
+
+def test_masks_whose_stored_values_are_no_numbers_of_clots(tmp_path):
+    mask = np.zeros(SIZE, np.int16)
+    mask[2, 3, 4] = -1
+    write_slices(tmp_path / "below", mask, offset=0)
+    series = read_series(tmp_path / "below", mask=True)
+    with pytest.raises(UserError, match=r"D0003.dcm: is not a mask: it has values other than 0, 1, 2"):
+        dicom.mask_values(series.files, SIZE)
+    write_slices(tmp_path / "raised", np.abs(mask), offset=-1024)  # 1024 where no clot is
+    series = read_series(tmp_path / "raised", mask=True)
+    with pytest.raises(UserError, match=r"/raised: no stored value of the mask is 0 \(the least is 1024\); store 0"):
+        dicom.mask_values(series.files, SIZE)
+
+
+def test_a_mask_that_is_cut_off(tmp_path):
+    write_slices(tmp_path, np.zeros(SIZE, np.int16), offset=0)
+    cut = tmp_path / "D0003.dcm"
+    cut.write_bytes(cut.read_bytes()[:-40])
+    series = read_series(tmp_path, mask=True)
+    with pytest.raises(UserError, match=r"D0003.dcm: cannot be read as a volume, or is cut off"):
+        dicom.mask_values(series.files, SIZE)

@@ -11,11 +11,12 @@ from scipy.io import savemat
 
 from pycaffe_ext.data import volumes
 from pycaffe_ext.data.volumes import clots, image_files
-from pycaffe_ext.data.volumes.geometry import Geometry
+from pycaffe_ext.data.volumes.geometry import Geometry, oriented
 from pycaffe_ext.data.volumes.window import EMBOLISM, Window, windowed
 from pycaffe_ext.errors import UserError
 
 GRID = Geometry(SIZE, (0.7, 0.8, 1.25), (-10.0, -20.0, 30.0))
+GRID_OF_FIVE = Geometry((5, 7, 8), GRID.spacing, GRID.origin)
 TURNED = Geometry(SIZE, (0.7, 0.8, 1.25), (5.0, 6.0, 7.0), tuple((rotation(25) @ np.diag([-1, -1, 1])).ravel()))
 
 
@@ -358,3 +359,33 @@ def test_rsna_is_recognised_and_answered(tmp_path):
         "StudyInstanceUID,SeriesInstanceUID,SOPInstanceUID,pe_present_on_image\n1,2,3,0\n"
     )
     refused(tmp_path, "says which slices show an embolism .* not where; .* with `folder`")
+
+
+# --- the same scan in two files -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("axes", ["LPS", "LAS", "RAS", "RPI"])
+def test_a_scan_looks_the_same_whatever_the_order_of_its_voxels(tmp_path, axes):
+    """dcm2niix stores rows from the back to the front; near-duplicates are recognised by the picture."""
+    volume = values(size=(5, 7, 8))  # an odd number of slices has one in the middle
+    write_slices(tmp_path / "volumes/series", volume)
+    stored = oriented(Geometry(volume.shape, (0.7, 0.8, 1.25), (-10.0, -20.0, 30.0)), axes)
+    flip = tuple(slice(None, None, -1 if letter in "IAR" else 1) for letter in axes[::-1])
+    write(tmp_path / "volumes/file.nii.gz", volume[flip], stored)
+    for name in ("series", "file"):
+        write(tmp_path / f"masks/{name}.nii.gz", drawn(size=volume.shape), stored if name == "file" else GRID_OF_FIVE)
+    file, series = volumes.find(tmp_path)
+    assert (file.name, series.name) == ("file", "series")
+    assert np.array_equal(file.picture(), series.picture())
+
+
+def test_a_mask_in_copies_of_the_scans_slices(tmp_path):
+    """Their rescale intercept is still the scan's; the background is no clot."""
+
+    def change(one, i):
+        one.RescaleIntercept = -1024
+
+    write_slices(tmp_path / "volumes/p1", values())
+    write_slices(tmp_path / "masks/p1", drawn((2, 3, 4)), offset=0, change=change)
+    (volume,) = volumes.find(tmp_path)
+    assert np.array_equal(volume.labels(), drawn((2, 3, 4)))
