@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pycaffe_ext.data.fixed import with_splits
 from pycaffe_ext.data.frames import SUFFIXES
 from pycaffe_ext.data.items import Floats, Ints, Item, Parts, Picture, Samples, Views
 from pycaffe_ext.data.sources import left_out_text, listing
@@ -49,6 +50,12 @@ def say_about(collection: Collection, say: Callable[[str], None]) -> None:
         say(f"and {more} more notes of this kind")
     if collection.left_out:
         say(left_out_text(list(collection.left_out)))
+
+
+def as_split(found: Collection, home: Path, file: Callable[[Any], Path], request: DataRequest) -> Collection:
+    """With the splits that splits.csv in `home` fixes (`data.fixed`); file : of an item, by which it may be called."""
+    files = [file(item) for item in found.items]
+    return replace(found, items=with_splits(found.items, files, home, Path(request.data or "")))
 
 
 def check_dataset(request: DataRequest, sources: Iterable[str]) -> None:

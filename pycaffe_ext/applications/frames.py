@@ -7,16 +7,14 @@ set of polyps, degraded likewise; both are semi-synthetic. The baseline is a for
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from pycaffe_ext.applications import polyp
-from pycaffe_ext.applications.base import Collection, check_dataset
+from pycaffe_ext.applications.base import Collection, as_split, check_dataset
 from pycaffe_ext.applications.whole import WholePictures, samples_of
 from pycaffe_ext.data import frame_sets, images, sources
-from pycaffe_ext.data.fixed import with_splits
 from pycaffe_ext.data.frames import Frame, damaged_frames, fingerprint, map_frames
 from pycaffe_ext.data.images import Image
 from pycaffe_ext.data.items import Floats, Samples
@@ -75,10 +73,8 @@ class Frames(WholePictures[Evaluation]):
             drawn = polyp.synthetic_frames(runs, request.seed, VIDEOS, FRAMES)
             return Collection(degraded(drawn, "synthetic", runs, request.seed))
         if request.option("degrade") == "1":
-            found = _degraded_set(request.data, request, runs)
             home = sources.recognise(request.data, request.dataset)[1]
-            files = [image.pristine for image in found.items]
-            return replace(found, items=with_splits(found.items, files, home, Path(request.data)))
+            return as_split(_degraded_set(request.data, request, runs), home, lambda image: image.pristine, request)
         return _labelled(request.data, request, whole=False)
 
     def whole(self, request: DataRequest, runs: Path) -> Collection:

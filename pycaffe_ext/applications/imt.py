@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pycaffe_ext.applications.base import Application, Collection, check_dataset, length
+from pycaffe_ext.applications.base import Application, Collection, as_split, check_dataset, length
 from pycaffe_ext.applications.wall_curves import WallBoundaries
 from pycaffe_ext.data import boundaries
 from pycaffe_ext.data.boundaries import WallImage, lattice
 from pycaffe_ext.data.boundaries.folder import FOLDER
 from pycaffe_ext.data.boundaries.reading import SUFFIXES
 from pycaffe_ext.data.boundaries.spacing import spacing_of
-from pycaffe_ext.data.fixed import fixed_splits, with_splits
+from pycaffe_ext.data.fixed import fixed_splits
 from pycaffe_ext.data.frames import map_frames
 from pycaffe_ext.data.items import Floats, Ints, Parts, Picture, Samples
 from pycaffe_ext.data.sources.listing import not_taken
@@ -98,10 +98,8 @@ class Imt(Application[WallImage, Evaluation]):
         """Images of the user's data set, or of the phantom, which is made once."""
         if not request.data:
             return Collection(measured(phantom(runs, request.seed, PATIENTS, FRAMES), request))
-        found = self.whole(request, runs)
         home = boundaries.recognise(request.data, request.dataset)[1]
-        files = [image.path for image in found.items]
-        return replace(found, items=with_splits(found.items, files, home, Path(request.data)))
+        return as_split(self.whole(request, runs), home, lambda image: image.path, request)
 
     def whole(self, request: DataRequest, runs: Path) -> Collection:
         """Images of a data set, whatever its splits are."""

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pycaffe_ext.applications.base import Collection, check_dataset, length
+from pycaffe_ext.applications.base import Collection, as_split, check_dataset, length
 from pycaffe_ext.applications.detecting import Detecting, Sheet, Sight
 from pycaffe_ext.data import volumes
-from pycaffe_ext.data.fixed import with_splits
 from pycaffe_ext.data.items import Floats, Ints, Picture, Samples
 from pycaffe_ext.data.sources.listing import not_taken
 from pycaffe_ext.data.synthetic.chest import Size, write_phantom
@@ -98,10 +97,8 @@ class Pe(Detecting[Volume]):
         """Volumes of the user's data set, or of the phantom, which is drawn once."""
         if not request.data:
             return Collection(phantom(runs, request.seed, PATIENTS))
-        found = self.whole(request, runs)
         home = volumes.recognise(request.data, request.dataset)[1]
-        files = [volume.files[0] for volume in found.items]
-        return replace(found, items=with_splits(found.items, files, home, Path(request.data)))
+        return as_split(self.whole(request, runs), home, lambda volume: volume.files[0], request)
 
     def whole(self, request: DataRequest, runs: Path) -> Collection:
         """Volumes of a data set, whatever its splits are."""

@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycaffe_ext import detector
-from pycaffe_ext.applications.base import Collection, check_dataset
+from pycaffe_ext.applications.base import Collection, as_split, check_dataset
 from pycaffe_ext.applications.detecting import Detecting, Sight
 from pycaffe_ext.data import frames as frame_files
 from pycaffe_ext.data import sources, synthetic
-from pycaffe_ext.data.fixed import with_splits
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.items import Floats, Ints, Picture, Samples
 from pycaffe_ext.data.patches import VIEWS, BoxViews, cut_boxes
@@ -75,10 +74,8 @@ class Polyp(Detecting[Frame]):
         """Frames of the user's data set, or of the synthetic sequences, which are made once."""
         if not request.data:
             return Collection(synthetic_frames(runs, request.seed))
-        found = self.whole(request, runs)
         home = sources.recognise(request.data, request.dataset)[1]
-        files = [frame.image for frame in found.items]
-        return replace(found, items=with_splits(found.items, files, home, Path(request.data)))
+        return as_split(self.whole(request, runs), home, lambda frame: frame.image, request)
 
     def whole(self, request: DataRequest, runs: Path) -> Collection:
         """Frames of a data set, whatever its splits are."""
