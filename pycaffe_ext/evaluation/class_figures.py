@@ -9,7 +9,7 @@ import numpy as np
 from pycaffe_ext.evaluation import classes
 from pycaffe_ext.evaluation.class_intervals import auc_contributions
 from pycaffe_ext.evaluation.classes import Floats, Images
-from pycaffe_ext.evaluation.contrasts import Figure
+from pycaffe_ext.evaluation.contrasts import Figure, covariance_by_group
 from pycaffe_ext.evaluation.folds import fewest, in_folds
 from pycaffe_ext.evaluation.intervals import effective_groups
 
@@ -84,8 +84,7 @@ def _figure(
     sizes = {key: _group_sizes(carrying(next(iter(images[key].values()))), member[key]) for key in trials}
     groups = fewest({key: min(own.size for own in sets) for key, sets in sizes.items()})
     effective = fewest({key: min(map(effective_groups, sets)) for key, sets in sizes.items()})
-    flat = influence.reshape(len(numbers), -1) * np.sqrt(effective / (effective - 1) if effective > 1 else np.nan)
-    covariance = (flat.T @ flat).reshape(*values.shape, *values.shape)
+    covariance = covariance_by_group(influence, effective)
     return Figure(values, covariance, round(groups), trials if in_folds(trials) else (), effective)
 
 

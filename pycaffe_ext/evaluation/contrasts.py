@@ -239,6 +239,18 @@ class Figure:
         return fold_estimate(values, covariance, groups, [self.trials[row] for row in rows.tolist()])
 
 
+def covariance_of(deviation: np.ndarray) -> np.ndarray:
+    """(seeds, schemes, seeds, schemes), as `Figure` has it, from (draws or groups, seeds, schemes)."""
+    flat = deviation.reshape(len(deviation), -1)
+    covariance: np.ndarray = (flat.T @ flat).reshape(*deviation.shape[1:], *deviation.shape[1:])
+    return covariance
+
+
+def covariance_by_group(influence: np.ndarray, groups: float) -> np.ndarray:
+    """`covariance_of` influence values by group, with the factor groups / (groups - 1); nan for a single group."""
+    return covariance_of(influence * np.sqrt(groups / (groups - 1) if groups > 1 else nan))
+
+
 @dataclass(frozen=True)
 class Test:
     """The test of a claim about one contrast, or about every one of several.

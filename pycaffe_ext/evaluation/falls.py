@@ -134,10 +134,8 @@ def _fold_estimate(values: np.ndarray, other: np.ndarray, groups: float, trials:
 
 def _side(figure: Figure, scheme: int, overlap: float, limits: Limits) -> SeedInterval:
     """One test's mean and interval; that for other groups alone where no seed differs."""
-    found, rows = (
-        scheme_interval(figure, scheme, overlap, limits),
-        np.flatnonzero(np.isfinite(figure.values[:, scheme])),
-    )
+    found = scheme_interval(figure, scheme, overlap, limits)
+    rows = np.flatnonzero(np.isfinite(figure.values[:, scheme]))
     variance, groups = float(_of(figure, scheme, rows).mean()), figure.effective_groups
     varied = bool(figure.trials) or np.ptp(figure.values[rows, scheme]) >= ALIKE
     if varied or not isfinite(variance) or not groups > 1:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pycaffe_ext.evaluation import froc, roc
-from pycaffe_ext.evaluation.contrasts import Figure
+from pycaffe_ext.evaluation.contrasts import Figure, covariance_of
 from pycaffe_ext.evaluation.folds import fewest, in_folds
 from pycaffe_ext.progress import bar
 
@@ -72,10 +72,10 @@ def study_figures(
     trials = seeds if in_folds(seeds) else ()
     spread = _deviations(drawn, effective)
     figures = {
-        rate: Figure(sensitivity[..., k], _covariance(spread[..., k]), with_lesion, trials, effective)
+        rate: Figure(sensitivity[..., k], covariance_of(spread[..., k]), with_lesion, trials, effective)
         for k, rate in enumerate(rates)
     }
-    mean = Figure(sensitivity.mean(axis=-1), _covariance(spread.mean(axis=-1)), with_lesion, trials, effective)
+    mean = Figure(sensitivity.mean(axis=-1), covariance_of(spread.mean(axis=-1)), with_lesion, trials, effective)
     return StudyFigures(seeds, schemes, figures, mean, auc_figure(cases, group, schemes, by))
 
 
@@ -102,7 +102,7 @@ def auc_figure(
     with_lesion, effective = _carrying(cases, member, by)
     scale = np.sqrt(effective / max(effective - 1, 1))
     trials = tuple(cases) if in_folds(tuple(cases)) else ()
-    return Figure(area, _covariance(scale * influence), with_lesion, trials, effective)
+    return Figure(area, covariance_of(scale * influence), with_lesion, trials, effective)
 
 
 def _carrying(
@@ -189,10 +189,3 @@ def _deviations(drawn: np.ndarray, groups: float) -> np.ndarray:
     drawn = drawn[defined]
     deviation: np.ndarray = (drawn - drawn.mean(axis=0)) * np.sqrt(groups / (groups - 1) / (len(drawn) - 1))
     return deviation
-
-
-def _covariance(deviation: np.ndarray) -> np.ndarray:
-    """(seeds, schemes, seeds, schemes) from (draws, seeds, schemes)."""
-    flat = deviation.reshape(len(deviation), -1)
-    covariance: np.ndarray = (flat.T @ flat).reshape(*deviation.shape[1:], *deviation.shape[1:])
-    return covariance

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
-from pycaffe_ext.evaluation.contrasts import Figure
+from pycaffe_ext.evaluation.contrasts import Figure, covariance_by_group
 from pycaffe_ext.evaluation.folds import fewest, in_folds
 from pycaffe_ext.evaluation.intervals import effective_groups
 from pycaffe_ext.evaluation.walls import Walls
@@ -38,6 +38,5 @@ def accuracy_figure(
     sizes = {key: list(Counter(own).values()) for key, own in judged.items()}
     groups = fewest({key: len(own) for key, own in sizes.items()})
     effective = fewest({key: effective_groups(own) for key, own in sizes.items()})
-    flat = influence.reshape(len(numbers), -1) * np.sqrt(effective / (effective - 1) if effective > 1 else np.nan)
-    covariance = (flat.T @ flat).reshape(*values.shape, *values.shape)
+    covariance = covariance_by_group(influence, effective)
     return Figure(values, covariance, round(groups), trials if in_folds(trials) else (), effective)
