@@ -221,12 +221,14 @@ def _find(
 def _fraction_of(found: Found, classes: Sequence[str]) -> Found:
     """What FRACTION= leaves of the training groups; UserError if a class has none left."""
     request, every = found.request, len({item.group for item in found.parts["train"]})
+    patches = len(_for_training(replace(found, request=request.whole), "train", len(classes)))
     parts, samples = found.parts, found.samples
     if request.fraction != fractions.ALL:
         seed = fractions.fold_seed(request.seed, request.of_folds)
         parts, samples = fractions.reduced(parts, samples, Fraction(request.fraction), classes, seed)
     left = len({item.group for item in parts["train"]})
-    return replace(found, parts=parts, samples=samples, share={"share": request.fraction, "groups": left, "of": every})
+    share = {"share": request.fraction, "groups": left, "of": every, "patches": patches}
+    return replace(found, parts=parts, samples=samples, share=share)
 
 
 def _split(

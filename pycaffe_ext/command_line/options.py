@@ -200,7 +200,7 @@ SETTINGS = (  # of a run: what run.json records
         "training batch",
         "n",
         "int",
-        unset="the net's own (AlexNet: 256), halved until an epoch has 50 iterations",
+        unset="the net's own (AlexNet: 256), halved, but not below 16, until an epoch has 50 iterations",
         group="training",
     ),
     Option("epochs", "epochs at most", "n", "int", default=15, group="training"),

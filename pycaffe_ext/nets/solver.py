@@ -18,7 +18,8 @@ MODES = {"cpu": caffe_pb2.SolverParameter.CPU, "gpu": caffe_pb2.SolverParameter.
 class Schedule:
     """How long a net is trained and how often it is looked at; all numbers are at least 1.
 
-    train_count, val_count : patches        display : iterations between two lines of the log
+    train_count, val_count : patches of an epoch and of the validation
+    display : iterations between two lines of the log
     """
 
     train_count: int

@@ -29,7 +29,7 @@ def train(job: Run, caffe: Caffe, caffe_version: str, say: Say) -> ChainResult:
         job.spec.classes,
         job.application.metric.validation,
     )
-    epoch = nets.iterations(job.data.patches["train"], job.spec.batch_size)
+    epoch = nets.iterations(job.data.epoch_patches, job.spec.batch_size)
     plan = Plan(job.donor.file if job.fine_tunes else None, epoch, job.settings.training.patience)
     hooks = Hooks(
         around=lambda number: _counted(job, number, say),

@@ -34,7 +34,7 @@ def net_spec(
     training = settings.training
     return replace(
         net_of(settings, donor, len(data.classes)),
-        batch_size=training.batch or batch_size(data.patches["train"], training.arch),
+        batch_size=training.batch or batch_size(data.epoch_patches, training.arch),
         val_batch_size=SCORE_BATCH,
         train_source=str(data.lmdb("train")),
         val_source=str(data.lmdb("val")),
@@ -45,10 +45,10 @@ def net_spec(
     )
 
 
-def batch_size(train_count: int, arch: str) -> int:
+def batch_size(epoch_patches: int, arch: str) -> int:
     """The net's own batch (AlexNet's: 256), halved until an epoch has EPOCH_ITERATIONS iterations, but not below 16."""
     size = nets.architecture(arch).batch_size
-    while size > 16 and nets.iterations(train_count, size) < EPOCH_ITERATIONS:
+    while size > 16 and nets.iterations(epoch_patches, size) < EPOCH_ITERATIONS:
         size //= 2
     return size
 
@@ -69,7 +69,7 @@ def _emit_link(job: Run, link: Link) -> None:
     write_text(net, nets.train_val(spec))
     parameters = nets.solver(
         spec,
-        nets.Schedule(job.data.patches["train"], job.data.patches["val"], job.settings.training.epochs),
+        nets.Schedule(job.data.epoch_patches, job.data.patches["val"], job.settings.training.epochs),
         net=str(net),
         mode="gpu" if job.machine.gpu else "cpu",
         snapshot_prefix=str(link.folder / "snapshots" / job.settings.job),

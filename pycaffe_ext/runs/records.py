@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pycaffe_ext.data.fractions import ALL
 from pycaffe_ext.engine.options import FAITHFUL
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import read_json, write_json
@@ -164,7 +165,14 @@ def read_run(folder: Path) -> RunRecord:
 
 def read_result(folder: Path) -> ResultRecord:
     """result.json of a finished run; UserError as from `read_run`."""
-    return _read(folder, RESULT, ResultRecord)
+    record = _read(folder, RESULT, ResultRecord)
+    if record.share.get("share", ALL) != ALL and "patches" not in record.share:  # its epochs were shorter: see Packed
+        raise _other_version(folder)
+    return record
+
+
+def _other_version(folder: Path) -> UserError:
+    return UserError(f"{folder}: was run by another version of pycaffe_ext; choose another RUN= or remove it")
 
 
 def _read(folder: Path, name: str, kind: type[R]) -> R:
@@ -174,7 +182,7 @@ def _read(folder: Path, name: str, kind: type[R]) -> R:
     except (OSError, ValueError, TypeError, AttributeError):
         raise _damaged(folder, name) from None
     if layout != LAYOUT:
-        raise UserError(f"{folder}: was run by another version of pycaffe_ext; choose another RUN= or remove it")
+        raise _other_version(folder)
     try:
         return _made(kind, content)
     except (KeyError, TypeError):

@@ -126,7 +126,7 @@ class Training:
     arch : the net, one of nets.ARCHITECTURES; it decides the patches' size and which schemes there are.
     weights : the donor, None = the embedded one.   seed : of fillers, dropout and Caffe's other random numbers.
     width : share of AlexNet's channels as a fraction in text ("1/8"); None = the donor's.
-    batch : training batch; None = the net's own (AlexNet: 256), halved until an epoch has 50 iterations.
+    batch : training batch; None = the net's own (AlexNet: 256), halved, not below 16, until an epoch has 50 iterations.
     epochs : the most; a snapshot is taken after each.   patience : stop after this number of snapshots without a
     better validation AUC.   base_lr : learning rate of a layer with lr_mult 1; Table II's, for AlexNet, unless another
     net needs another.   precision : of the embedded engine's products; "bf16" is faster and not faithful to Caffe.

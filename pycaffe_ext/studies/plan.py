@@ -88,7 +88,7 @@ def _estimate(cells: Sequence[Cell], runs: Path, rates: Rates, packed: set[objec
             unknown["the speed of some nets"] = None
         else:
             sources[speed.source] = None
-            epoch = counts["train"] * speed.train + counts["val"] * speed.score
+            epoch = counts["epoch"] * speed.train + counts["val"] * speed.score
             seconds += settings.epochs * epoch + counts["test"] * speed.score
         for key, patches in _new_patches(settings, counts, packed):
             packed.add(key)

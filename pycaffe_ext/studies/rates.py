@@ -1,6 +1,6 @@
 """How fast this machine is: from what its finished runs cost, else from a short probe of each net, kept in a file.
 
-A run's time is modelled as links * epochs * (training patches * train + validation patches * score) + test patches *
+A run's time is modelled as links * epochs * (patches of an epoch * train + validation patches * score) + test patches *
 score, plus the preparation of its data, which the runs of one data set share.
 """
 
@@ -71,7 +71,7 @@ def speed_of(run: RunFiles) -> Speed | None:
     score = cost["test"] / cost["scored"]
     scoring = run.result.snapshots * patches["val"] * score
     training = max(cost["train"] - scoring, LEAST * cost["train"])
-    return Speed(training / (run.result.snapshots * patches["train"]), score, "finished runs")
+    return Speed(training / (run.result.snapshots * _epoch(run)), score, "finished runs")
 
 
 @dataclass
@@ -138,18 +138,20 @@ class Rates:
         return train, score
 
     def counts(self, settings: Settings) -> dict[str, int]:
-        """Patches of "train" and "val", at most, and "test" where a run of the same data tells."""
+        """Patches of "train", "val" and an "epoch", at most, and of "test" where a run of the same data tells."""
         exact, whole = self._counted
         if settings.request in exact:
             return exact[settings.request]
-        return {**preparation.limits(settings.request), "test": whole.get(_whole(settings.request), 0)}
+        epoch = preparation.limits(settings.request.whole)["train"]
+        test = whole.get(_whole(settings.request), 0)
+        return {**preparation.limits(settings.request), "epoch": epoch, "test": test}
 
     @cached_property
     def _counted(self) -> tuple[dict[DataRequest, dict[str, int]], dict[DataRequest, int]]:
         """request -> patches of its finished runs; request at every fraction and seed -> the most patches scored."""
         exact, whole = {}, dict[DataRequest, int]()
         for run in self.finished:
-            exact[run.settings.request] = {**run.result.patches, "test": _scored(run)}
+            exact[run.settings.request] = {**run.result.patches, "epoch": _epoch(run), "test": _scored(run)}
             key = _whole(run.settings.request)
             whole[key] = max(_scored(run), whole.get(key, 0))
         return exact, whole
@@ -180,6 +182,10 @@ class Rates:
             r.record.cost.get("memory", 0) for r in self.mine if (r.settings.app, r.settings.training.arch) in kinds
         ]
         return float(max(held, default=0))
+
+
+def _epoch(run: RunFiles) -> int:
+    return int(run.result.share.get("patches", run.result.patches["train"]))
 
 
 def _scored(run: RunFiles) -> int:

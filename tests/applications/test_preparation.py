@@ -131,7 +131,9 @@ def test_fractions_lie_within_each_other_and_share_all_but_the_training_patches(
     for fraction, own in done.items():
         every = first.packed.share["of"]
         wanted = fractions.count(every, Fraction(fraction))
-        assert own.packed.share == {"share": fraction, "groups": wanted, "of": every}
+        epoch = first.packed.patches["train"]
+        assert own.packed.share == {"share": fraction, "groups": wanted, "of": every, "patches": epoch}
+        assert own.packed.epoch_patches == epoch
         assert len(groups[fraction]) == wanted == own.packed.facts["train"]["groups"]
         assert own.packed.found == first.packed.found
         for split in ("val", "test"):

@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from google.protobuf import text_format
 from programs import run_tool
 from training_lab import SMALL
 
 from pycaffe_ext.command_line import study_file
+from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.runs.records import read_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +48,9 @@ def test_a_study_makes_the_runs_that_make_makes(miniature, tmp_path):
     assert {"prepare", "train", "test", "scored", "memory"} == set(cost) and min(cost.values()) > 0
     assert half["share"]["groups"] < half["share"]["of"] == whole["share"]["groups"]
     assert half["patches"]["test"] == whole["patches"]["test"] and half["patches"]["train"] < whole["patches"]["train"]
+    schedules = [_schedule(tmp_path, number) for number in (0, 1)]
+    assert schedules[0] == schedules[1]  # few data are learnt from in as many iterations as all
+    assert half["snapshots"] == whole["snapshots"] == 2
     with (tmp_path / "runs" / "studies" / "mine" / "study.csv").open(newline="") as file:
         assert [row["fraction"] for row in csv.DictReader(file)] == ["1", "1/2"]
     page = tmp_path / "runs" / "studies" / "mine" / "report" / "report.html"
@@ -60,6 +65,12 @@ def test_a_study_makes_the_runs_that_make_makes(miniature, tmp_path):
 def _folder(place: Path, number: int) -> Path:
     with contextlib.chdir(place):
         return place / study_file.read("mine.yaml").cells[number].folder(Path("runs"))
+
+
+def _schedule(place: Path, number: int) -> tuple[int, int, int, int]:
+    solver = caffe_pb2.SolverParameter()
+    text_format.Parse((_folder(place, number) / "solver.prototxt").read_text(), solver)
+    return solver.max_iter, solver.test_interval, solver.stepsize, solver.snapshot
 
 
 def _result(place: Path, number: int) -> dict:

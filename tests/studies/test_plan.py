@@ -12,7 +12,7 @@ from grid_lab import grid, result
 
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.runs import probe
-from pycaffe_ext.runs.records import Best, RunRecord, write_result, write_run
+from pycaffe_ext.runs.records import Best, RunRecord, read_result, write_result, write_run
 from pycaffe_ext.runs.settings import Machine, Settings, TestSet
 from pycaffe_ext.studies import plan as plans
 from pycaffe_ext.studies.grid import Cell, Grid
@@ -72,11 +72,11 @@ def test_between_the_last_layer_and_all_a_probe_is_interpolated(tmp_path):
     assert [one.train for one in speeds if one] == pytest.approx([1, 1 + 1 / 7, 1 + 6 / 7, 2])
 
 
-def test_fractions_share_validation_and_test_on_disk_and_in_time(tmp_path):
+def test_fractions_share_validation_and_test_on_disk_and_take_the_time_of_the_whole(tmp_path):
     whole, quarter = (planned(grid((0,), ("scratch",), patches=1000, fraction=f), tmp_path) for f in ("1", "1/4"))
     cells = [cell for f in ("1", "1/4") for cell in grid((0,), ("scratch",), patches=1000, fraction=f).cells]
     both = planned(Grid("mine", Path("mine.yaml"), tuple(cells)), tmp_path)
-    assert quarter.seconds == 15 * (200 * 2.0 + 200 * 0.5)
+    assert quarter.seconds == 15 * (800 * 2.0 + 200 * 0.5) == whole.seconds  # as many iterations
     assert both.seconds == whole.seconds + quarter.seconds
     assert both.size == whole.size + 200 * (3 * SIZE**2 + PAGE) + KEPT * 4 * PARAMETERS
 
@@ -105,9 +105,30 @@ def test_a_run_of_the_same_data_tells_their_patches_and_that_they_are_there(tmp_
     own = grid(schemes=("scratch", "ft-fc8"))
     finish(own.cells[0], tmp_path)
     rates = Rates(tmp_path, Machine(), probing=False)
-    assert rates.counts(own.cells[1].settings) == {"train": 1000, "val": 100, "test": 400}
+    assert rates.counts(own.cells[1].settings) == {"train": 1000, "val": 100, "epoch": 1000, "test": 400}
     assert rates.prepared(own.cells[1].settings) and rates.memory([own.cells[1].settings]) == 3e9
     assert not rates.prepared(grid(seeds=(1,)).cells[0].settings)
+
+
+def test_a_run_on_a_share_of_the_data_tells_the_rate_of_all_patches_that_it_went_through(tmp_path):
+    own = grid(schemes=("scratch",), fraction="1/4")
+    share = {"share": "1/4", "groups": 2, "of": 8, "patches": 1000}
+    finish(own.cells[0], tmp_path, share=share, patches={"train": 250, "val": 100, "test": 300})
+    rates = Rates(tmp_path, Machine(), probing=False)
+    speed = rates.speed(own.cells[0].settings)
+    assert speed is not None and speed.train == pytest.approx((420 - 2 * 100 * 0.1) / (2 * 1000))
+    assert rates.counts(own.cells[0].settings) == {"train": 250, "val": 100, "epoch": 1000, "test": 400}
+
+
+def test_a_run_on_a_share_whose_epochs_were_shorter_is_of_another_version(tmp_path):
+    own = grid(schemes=("scratch",), fraction="1/4")
+    finish(own.cells[0], tmp_path, share={"share": "1/4", "groups": 2, "of": 8})
+    with pytest.raises(UserError, match="another version of pycaffe_ext"):
+        read_result(own.cells[0].folder(tmp_path))
+    assert Rates(tmp_path, Machine()).finished == []
+    whole = grid(schemes=("scratch",)).cells[0]
+    finish(whole, tmp_path, share={"share": "1", "groups": 8, "of": 8})  # as long as ever
+    assert read_result(whole.folder(tmp_path)).share["groups"] == 8
 
 
 def test_what_was_interrupted_or_is_of_another_machine_or_version_tells_nothing(tmp_path):
