@@ -183,6 +183,7 @@ def test_walls_are_compared_by_their_error_with_less_as_more():
     assert found.values[0].tolist() == pytest.approx([-one.network.absolute.mean() for one in own[0].values()])
     assert found.values[0, 0] > found.values[0, 1] and merit.best == 0 and not merit.higher_is_better
     assert (merit.unit, merit.margin, merit.shown(-0.3)) == ("mm", MARGINS.millimetres, 0.3)
+    assert f"{merit.shown(0.0):.3f}" == "0.000"
 
 
 def test_a_chain_is_no_depth_and_no_training_from_scratch():

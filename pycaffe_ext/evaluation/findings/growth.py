@@ -128,8 +128,8 @@ def _point(evidence: Evidence, scheme: str, fraction: str) -> Point:
 def _as_shown(merit: Merit, found: SeedInterval) -> SeedInterval:
     if merit.higher_is_better:
         return found
-    low, high = (None if end is None else -end for end in (found.high, found.low))
-    return SeedInterval(-found.mean, low, high, found.seeds)
+    low, high = (None if end is None else merit.shown(end) for end in (found.high, found.low))
+    return SeedInterval(merit.shown(found.mean), low, high, found.seeds)
 
 
 def _law(

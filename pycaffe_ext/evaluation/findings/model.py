@@ -72,7 +72,7 @@ class Merit:
 
     def shown(self, value: float) -> float:
         """A value as readers know the figure."""
-        return value if self.higher_is_better else -value
+        return value if self.higher_is_better else 0.0 - value  # an interval's end of 0 does not become -0
 
 
 @dataclass(frozen=True)
