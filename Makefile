@@ -45,7 +45,7 @@ define NEWLINE
 endef
 $(foreach v,$(ARGUMENTS),$(if $(findstring $(NEWLINE),$(value $(v))),$(error $(v)= holds a line break; give one line)))
 
-.PHONY: help setup $(JOBS) $(OTHERS) $(APPS) $(TABLES) $(DEEPENS) $(PROBES) prototxt tables weights caffe donor test quick-test lint clean
+.PHONY: help setup $(JOBS) $(OTHERS) $(APPS) $(TABLES) $(DEEPENS) $(PROBES) prototxt tables weights caffe donor test quick-test thorough-test lint clean
 help:
 	@$(PYTHON) tools/make_help.py
 
@@ -160,10 +160,13 @@ donor: $(READY)
 # Two processes with a thread each: most tests are too small to share. A file's tests, and so its fixtures, stay together.
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest tests -n 2 --dist loadfile --no-loadscope-reorder
 test: $(READY)
-	@$(PYTEST)
+	@$(PYTEST) -m 'not thorough'
+
+thorough-test: $(READY)
+	@$(PYTEST) -m thorough
 
 quick-test: $(READY)
-	@$(PYTEST) -m 'not slow'
+	@$(PYTEST) -m 'not slow and not thorough'
 
 .PHONY: detector-curve
 detector-curve: $(READY)

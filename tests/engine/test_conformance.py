@@ -15,9 +15,15 @@ from pycaffe_ext.errors import UserError
 GROUPS = [group for group in suite.all_groups() if group.chapter != "Layers"]  # test_engine_layers runs them all
 
 
+def _row(group: Group):
+    """Whole nets take minutes; tests/nets trains and tests each of them in both engines too."""
+    marks = [pytest.mark.thorough] if group.chapter == "Whole nets" else []
+    return pytest.param(group, id=f"{group.chapter}: {group.name}", marks=marks)
+
+
 @pytest.mark.slow
 @pytest.mark.genuine
-@pytest.mark.parametrize("group", GROUPS, ids=[f"{group.chapter}: {group.name}" for group in GROUPS])
+@pytest.mark.parametrize("group", [_row(group) for group in GROUPS])
 def test_this_engine_conforms(group, tmp_path):
     if not group.rows:
         pytest.skip("its files are not beside the checkout")
@@ -33,7 +39,9 @@ def test_what_has_nothing_wrong_is_accepted_by_both(row, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", solvers.TYPES)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.thorough] if kind != "SGD" else []) for kind in solvers.TYPES]
+)
 def test_every_setting_of_a_solver_row_changes_the_training(kind, tmp_path):
     """Else the row would compare what another row compares already."""
     rows = solvers.rows_of(kind)

@@ -113,7 +113,7 @@ def write_finished(root: Path, app: str, merit: Merit, scheme: str, fraction: st
     cost = {"prepare": 3.0, "train": 60.0, "test": 6.0}
     record = RunRecord(settings.record(), {}, resolved, {}, [], [], inputs, VERSIONS, cost=cost, weights="cd" * 32)
     donor = "the embedded donor, pre-trained on procedural images; it is NOT ImageNet" if tuned else "none"
-    share = {"share": fraction, "groups": GROUPS * float(Fraction(fraction)), "of": GROUPS}
+    share = {"share": fraction, "groups": GROUPS * float(Fraction(fraction)), "of": GROUPS, "patches": 320}
     best = BestSnapshot(20, 2.0, 0.5 + 2 * rise)
     result = ResultRecord(
         settings.title, donor, best, 3, "patience", _facts(fraction), {}, [], {"value": merit.shown(value)}, [],

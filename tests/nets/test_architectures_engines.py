@@ -132,8 +132,14 @@ def test_embedded_shapes_are_ours(arch, tmp_path):
         assert params == parameter_shapes(net, phase, found.input)
 
 
+LARGE = [pytest.param("vgg16", marks=pytest.mark.thorough)]  # a minute, for layers that the smaller nets have too
+
+
 @pytest.mark.parametrize("caffe", ENGINES)
-@pytest.mark.parametrize("arch", [name for name in OTHERS if name != "resnet50"])  # whose statistics are tested below
+@pytest.mark.parametrize(
+    "arch",
+    [*(name for name in OTHERS if name not in ("vgg16", "resnet50")), *LARGE],  # resnet50's statistics: below
+)
 def test_one_iteration_and_a_test(arch, caffe, tmp_path):
     path = write_solver(spec_of(arch, tmp_path), tmp_path, snapshot_after_train=False, snapshot=0)
     log = caffe(tmp_path, "train", f"--solver={path}")

@@ -18,6 +18,7 @@ from pycaffe_ext.studies.evidence import questions
 from pycaffe_ext.studies.grid import Cell, Grid
 from pycaffe_ext.studies.states import FAILED, Place, State
 
+SHARE = {"groups": 3, "of": 12, "patches": 120}
 FILES = ("run.json", "result.json", "auc.csv", "scores.csv", "*.prototxt")
 
 
@@ -36,7 +37,7 @@ def study(miniature_run, tmp_path_factory) -> tuple[Grid, Path]:
         for path in (path for pattern in FILES for path in first.glob(pattern)):
             shutil.copy(path, folder)
         write_run(folder, replace(read_run(first), settings=cell.settings.record()))
-        write_result(folder, replace(read_result(first), share={"share": cell.settings.request.fraction, "groups": 3}))
+        write_result(folder, replace(read_result(first), share={**SHARE, "share": cell.settings.request.fraction}))
     file = runs / "mine.yaml"
     file.write_text("# my own study\nAPP: polyp\n")
     grid = Grid("mine", file, tuple(cells))
