@@ -29,8 +29,8 @@ PHOTOGRAPHS = SHARED / "data" / "kvasir-seg" / "images"
 DONORS_MEAN = np.array([103.53, 116.28, 123.675], np.float32)  # B, G, R
 BATCH, CLASSES, FORWARD, STEP, PROBABILITY = 2, 10, 1e-4, 1e-3, 1e-4
 # How far the step itself may differ: where rounding decides a pooling window or a ReLU, a gradient moves elsewhere.
-# ResNet-50's batch statistics amplify that: against float64 each engine's step is about 2e-2 away.
-CHANGE, CHANGES = 1e-2, {"resnet50": 5e-2, "resnet50_torch": 5e-2}
+# Batch statistics amplify that: the genuine step itself is about 2e-2 away from float64 (test_step_precision).
+CHANGE, CHANGES = 1e-2, dict.fromkeys(("resnet50", "resnet50_torch", "googlenet_torch"), 5e-2)
 STEP_SETTINGS = {"type": "SGD", "base_lr": 0.001, "lr_policy": "fixed", "momentum": 0.9, "weight_decay": 0.0005}
 STILL = 1e-8  # of a blob's norm: a smaller step is the rounding of a gradient that is zero
 
@@ -52,7 +52,7 @@ def groups() -> list[Group]:
     photographs = sorted(PHOTOGRAPHS.glob("*.jpg"))[:3] if DONOR.exists() else []
     donor = [Row("squeezenet", f"the ImageNet donor on {path.name}", path) for path in photographs]
     largest, probability = "largest difference over the blob's largest value", "largest difference of a probability"
-    norm = "norm of the difference over the blob's norm (the step alone: within 1e-2, ResNet-50's 5e-2)"
+    norm = "norm of the difference over the blob's norm (the step alone: within 1e-2, with batch norms 5e-2)"
     return [
         Group("Whole nets", "forward", forward, run_forward, largest, FORWARD, 4),
         Group("Whole nets", "one training step", step, run_step, norm, STEP, 4),
