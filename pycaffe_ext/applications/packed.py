@@ -60,12 +60,7 @@ class Packed:
 
     @property
     def epoch_patches(self) -> int:
-        """The patches of an epoch: those of all training groups.
-
-        A share of them is gone through several times, so that nets learn in as many iterations from few data as from
-        all.  Otherwise less data would mean less training too, and the two could not be told apart.
-        """
-        return int(self.share.get("patches", self.patches["train"]))
+        return epoch_patches(self.patches, self.share)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -83,6 +78,15 @@ class Packed:
         record = asdict(self)
         del record["folder"], record["left_out"]
         write_json(self.folder / RECORD, record)
+
+
+def epoch_patches(patches: Mapping[str, int], share: Mapping[str, Any]) -> int:
+    """The patches of an epoch: those of all training groups.   patches, share : as in Packed.
+
+    A share of them is gone through several times, so that nets learn in as many iterations from few data as from all.
+    Otherwise less data would mean less training too, and the two could not be told apart.
+    """
+    return int(share.get("patches", patches["train"]))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import mean, median
 
 from pycaffe_ext.applications import preparation
+from pycaffe_ext.applications.packed import epoch_patches
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import read_json, write_json
 from pycaffe_ext.runs import probe
@@ -185,7 +186,7 @@ class Rates:
 
 
 def _epoch(run: RunFiles) -> int:
-    return int(run.result.share.get("patches", run.result.patches["train"]))
+    return epoch_patches(run.result.patches, run.result.share)
 
 
 def _scored(run: RunFiles) -> int:

@@ -10,12 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from google.protobuf import text_format
 from programs import run_tool
 from training_lab import SMALL
 
 from pycaffe_ext.command_line import study_file
-from pycaffe_ext.proto import caffe_pb2
+from pycaffe_ext.proto import read_solver
 from pycaffe_ext.runs.records import read_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,8 +67,7 @@ def _folder(place: Path, number: int) -> Path:
 
 
 def _schedule(place: Path, number: int) -> tuple[int, int, int, int]:
-    solver = caffe_pb2.SolverParameter()
-    text_format.Parse((_folder(place, number) / "solver.prototxt").read_text(), solver)
+    solver = read_solver(_folder(place, number) / "solver.prototxt")
     return solver.max_iter, solver.test_interval, solver.stepsize, solver.snapshot
 
 

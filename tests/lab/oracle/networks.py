@@ -17,7 +17,7 @@ import torch
 from engine_cases import relative_error
 
 from oracle import Group, Outcome, exceeding, outcome
-from oracle.training import norm_errors, params, solver_param, train_genuine, train_ours
+from oracle.training import Params, norm_errors, params, solver_param, train_genuine, train_ours
 from pycaffe_ext.engine.core.net import Net
 from pycaffe_ext.nets import ARCHITECTURES, NetSpec
 from pycaffe_ext.proto import caffe_pb2, read_net, write_text, write_weights
@@ -179,11 +179,15 @@ def _step_errors(folder: Path, arch: str) -> dict[str, float]:
     ours, theirs = train_ours(folder, 1), dict(np.load(folder / "out.npz"))
     found = norm_errors(ours, theirs)
     steps = [{name: values[name] - start[name] for name in start} for values in (ours, theirs)]
-    moving = [name for name in start if np.linalg.norm(steps[1][name]) > STILL * np.linalg.norm(start[name])]
-    moved = norm_errors(*({name: step[name] for name in moving} for step in steps))
-    if wrong := list(exceeding(moved, CHANGES.get(arch, CHANGE))):
+    if wrong := list(exceeding(step_errors(*steps, start), CHANGES.get(arch, CHANGE))):
         raise AssertionError(f"the change by the step differs: {', '.join(wrong)}")
     return found
+
+
+def step_errors(step: Params, wanted: Params, start: Params) -> dict[str, float]:
+    """Parameter that moves -> norm of the difference of two steps over that of the wanted one."""
+    moving = [name for name in wanted if np.linalg.norm(wanted[name]) > STILL * np.linalg.norm(start[name])]
+    return norm_errors(*({name: values[name] for name in moving} for values in (step, wanted)))
 
 
 # ---- a real donor
