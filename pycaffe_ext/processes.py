@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
@@ -47,10 +48,20 @@ def map_processes(
     with _pool(workers, work) as pool:
         try:
             with deaf():  # an interrupt between the start of a worker and that of the pool's thread would not be caught
-                results = pool.map(_do, jobs, chunksize=chunk)
-            yield from shown(results)
+                sent = deque(pool.submit(_do, jobs[at : at + chunk]) for at in range(0, len(jobs), chunk))
+            yield from shown(_results(sent))
         except BrokenProcessPool:
             raise UserError(f"{title}: a process was killed, perhaps for want of memory; use fewer") from None
+
+
+def _results(sent: deque[Future[list[Any]]]) -> Iterator[Any]:
+    """In order, each chunk forgotten once it is read.
+
+    Unlike the pool's own map, it cancels nothing when it is left: Python's pool reports the death of its processes to
+    each job, and one that is cancelled by then ends the pool's thread with a traceback.
+    """
+    while sent:
+        yield from sent.popleft().result()
 
 
 @contextmanager
@@ -106,6 +117,6 @@ def _begin(work: Callable[[Any], Any]) -> None:
     cv2.setNumThreads(1)
 
 
-def _do(job: Any) -> Any:
+def _do(jobs: Sequence[Any]) -> list[Any]:
     assert _work is not None, "a worker begins with _begin"
-    return _work(job)
+    return [_work(job) for job in jobs]

@@ -22,11 +22,19 @@ STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}
 SLEEPERS = f"""
 import sys, time
 sys.path[:0] = {[str(ROOT), str(ROOT / "tests" / "lab")]!r}
+from concurrent.futures import ProcessPoolExecutor
 from tests import test_interrupts
 from pycaffe_ext.errors import run_cli
 from pycaffe_ext.processes import map_processes
+
+class Late(ProcessPoolExecutor):  # the pool's thread sees the death of its processes before it is told to end
+    def shutdown(self, *args, **options):
+        time.sleep(0.5)
+        super().shutdown(*args, **options)
+
 if __name__ == "__main__":
-    run_cli(lambda: list(map_processes(test_interrupts.sleep, [sys.argv[1]] * 4, "sleep", 2, chunk=1)) and 0)
+    map_processes.__globals__["ProcessPoolExecutor"] = Late
+    run_cli(lambda: list(map_processes(test_interrupts.sleep, [sys.argv[1]] * 9, "sleep", 2, chunk=1)) and 0)
 """
 
 
