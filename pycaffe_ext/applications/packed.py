@@ -28,8 +28,9 @@ class Packed:
     several are packed by each run, one after the other (see TestSlices); 0 where none is needed.  fitted : model file
     -> digest.
     tuning : what is for training only: "share", as asked for, and the "groups" and "items" that it comes to.
-    share : of the training groups (FRACTION=): "share" as a fraction in text, how many "groups" are left "of" all, and
-    the training "patches" that all groups would give; empty in a folder of an earlier version, which has all.
+    share : of the training groups (FRACTION=): "share" as a fraction in text, how many "groups" are left "of" all, from
+    how many of them patches are "drawn", and the training "patches" that all groups would give; empty in a folder of an
+    earlier version, which has all.
     cost : seconds spent on the "find" of items and samples (0 if they were there) and on the "pack" of "written" new
     patches, by the machine "host"; empty in a folder of an earlier version.
     damaged : names of the damaged items that DAMAGED=keep took.  classes : their names.

@@ -184,7 +184,7 @@ def packed_folder(found: Found, size: int) -> Path:
 def _packed_folder(found: Found, size: int, fraction: str) -> Path:
     request = found.request
     key: tuple[Any, ...] = (request.patches, found.test_views, request.encoding, size, SLICE)
-    key += (fraction,) * (fraction != fractions.ALL)
+    key += (fraction, "patches by groups") * (fraction != fractions.ALL)  # they went by FRACTION= itself once
     return found.folder / f"packed-{short_hash(key)}"
 
 
@@ -221,14 +221,21 @@ def _find(
 def _fraction_of(found: Found, classes: Sequence[str]) -> Found:
     """What FRACTION= leaves of the training groups; UserError if a class has none left."""
     request, every = found.request, len({item.group for item in found.parts["train"]})
-    patches = len(_for_training(replace(found, request=request.whole), "train", len(classes)))
+    patches = len(_for_training(found, "train", len(classes)))
     parts, samples = found.parts, found.samples
     if request.fraction != fractions.ALL:
         seed = fractions.fold_seed(request.seed, request.of_folds)
         parts, samples = fractions.reduced(parts, samples, Fraction(request.fraction), classes, seed)
     left = len({item.group for item in parts["train"]})
     share = {"share": request.fraction, "groups": left, "of": every, "patches": patches}
-    return replace(found, parts=parts, samples=samples, share=share)
+    kept = replace(found, parts=parts, samples=samples, share=share)
+    return replace(kept, share={**share, "drawn": _groups_drawn(kept, _for_training(kept, "train", len(classes)))})
+
+
+def _groups_drawn(found: Found, chosen: Selection) -> int:
+    """How many groups the chosen patches come from: where PATCHES= leaves few, not all of them."""
+    items = [item for part in found.parts.values() for item in part]
+    return len({items[i].group for i in np.unique(found.samples.item[chosen.sample])})
 
 
 def _split(
@@ -364,19 +371,23 @@ def check_classes(found: Found, classes: Sequence[str]) -> None:
             )
 
 
-def limits(request: DataRequest) -> dict[str, int]:
-    """Patches of "train" and "val" at most."""
+def limits(request: DataRequest, kept: Fraction = Fraction(1)) -> dict[str, int]:
+    """Patches of "train" and "val" at most.   kept : how much of the training groups is left.
+
+    As many a group as from all data: a twentieth of ten groups is one of them, and gives a tenth of the patches.
+    """
     train, val = emission.split(request.patches)
-    return {"train": int(train * Fraction(request.fraction)), "val": val}
+    return {"train": int(train * kept + Fraction(1, 2)), "val": val}
 
 
 def _for_training(found: Found, split: str, classes: int) -> Selection:
     """The patches of training or validation, chosen before any is cut; as many of each class, if balanced."""
-    members, request = found.rows(split), found.request
+    members, request, share = found.rows(split), found.request, found.share
+    kept = Fraction(share["groups"], share["of"]) if share else Fraction(1)
     chosen = choose(
         found.samples.label[members],
         len(found.application.views),
-        limits(request)[split],
+        limits(request, kept)[split],
         request.seed,
         classes,
         found.application.balanced(request),

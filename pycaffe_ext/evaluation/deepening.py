@@ -1,10 +1,11 @@
 """The paper's own procedure (section 5): start with the last layer, include more of them until it no longer helps.
 
-**The rule.**  A step grows if its validation figure exceeds the best one so far by more than one standard error of
-their difference, which is paired: both nets score the same validation patches, and whole groups (videos, patients) are
-drawn with replacement.  After `STEPS` steps in a row that do not grow, the procedure ends, and the depth is that of the
-last step that grew.  One standard error, as in the one-standard-error rule of Breiman et al. (1984), is a rule of
-choice and no test: a difference that is truly none grows in about one of six steps.
+**The rule.**  A step grows if its validation figure exceeds that of the last step that grew, the depth which would be
+chosen so far, by more than one standard error of their difference, which is paired: both nets score the same validation
+patches, and whole groups (videos, patients) are drawn with replacement.  After `STEPS` steps in a row that do not grow,
+the procedure ends, and the depth is that of the last step that grew.  One
+standard error, as in the one-standard-error rule of Breiman et al. (1984), is a rule of choice and no test: a
+difference that is truly none grows in about one of six steps.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Step:
-    """A depth that was tried.  value : validation figure.   growth : over the best so far; None for the first."""
+    """A depth that was tried.  value : validation figure.   growth : over the last that grew; the first has none."""
 
     name: str
     value: float

@@ -162,8 +162,8 @@ def share_text(study: Study) -> str:
         return "all (FRACTION=1)"
     counts = [" of ".join(map(str, pair)) for pair in sorted({(one["groups"], one["of"]) for one in shares})]
     return (
-        f"{' or '.join(counts)} (FRACTION={shares[0]['share']}), drawn by the split's seed, the smaller fractions"
-        " within the larger; candidates, validation and test are those of all"
+        f"{' or '.join(counts)} (FRACTION={shares[0]['share']}), drawn by the split's seed, those of smaller fractions"
+        " within those of the larger; candidates, validation and test are those of all"
     )
 
 

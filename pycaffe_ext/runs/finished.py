@@ -220,7 +220,7 @@ def study(runs: Sequence[RunFiles]) -> Study:
     """Order runs and check that they may stand in one figure.
 
     Raises UserError if there is none, if two are of one scheme, net and seed, if they are of different applications,
-    data sets or numbers of folds, or if runs of one seed were tested on different data.
+    data sets or numbers of folds, if runs of one seed were tested on different data, or as `check_donors`.
     """
     if not runs:
         raise UserError("no finished run to report on")
@@ -231,6 +231,7 @@ def study(runs: Sequence[RunFiles]) -> Study:
     _check_one_design(runs)
     for _, same in groupby(sorted(runs, key=lambda run: run.settings.trial), key=lambda run: run.settings.trial):
         _check_one_test(list(same))
+    check_donors(runs)
     return ordered
 
 
@@ -293,6 +294,41 @@ def _check_one_test(runs: Sequence[RunFiles]) -> None:
         if not _same_samples(first.test, run.test):
             raise UserError(f"{first.folder} and {run.folder}: were tested on different samples; run them again")
         _ = run.evaluation  # UserError if its scores are of other samples
+
+
+def check_fractions(runs: Sequence[RunFiles]) -> None:
+    """Runs of one seed at different fractions are tested on the same data; UserError where these were not."""
+    first = runs[0]
+    for run in runs[1:]:
+        if run.packed.fingerprint != first.packed.fingerprint or not _same_samples(first.test, run.test):
+            raise UserError(
+                f"{first.folder} and {run.folder} have seed {run.settings.trial}, but were tested on different data"
+                f" (FRACTION={first.settings.request.fraction}, {run.settings.request.fraction}), so the data or their"
+                " labels were changed between them; remove the older and run it again"
+            )
+
+
+def check_donors(runs: Sequence[RunFiles]) -> None:
+    """Raise UserError if a donor of the same name was another file, or its card said another scale, in another run."""
+    seen: dict[tuple[object, ...], RunFiles] = {}
+    for run in runs:
+        own = run.settings.training
+        first = seen.setdefault((own.arch, own.width, own.weights, own.mean, own.scale, run.tuned), run)
+        for what, of in (("donor", _donor_of), ("mean or scale of the input", _input_of)):
+            if of(run) != of(first):
+                raise UserError(
+                    f"{first.folder} and {run.folder} have the same settings, but another {what}: the file, or its"
+                    " card, was changed between them; remove the older and run it again"
+                )
+
+
+def _donor_of(run: RunFiles) -> object:
+    return run.record.inputs.get("donor")
+
+
+def _input_of(run: RunFiles) -> object:
+    own = run.record.resolved.get("input", {})
+    return own.get("mean"), own.get("scale")
 
 
 def _same_test(first: RunFiles, other: RunFiles) -> bool:

@@ -66,12 +66,14 @@ def run(
 
 
 def _saved(settings: Settings, folder: Path) -> RunRecord | None:
-    """What run.json says of the run so far.  Raises UserError for a run of other settings."""
+    """What run.json says of the run so far.  Raises UserError for a run of other settings or other data."""
     saved = records.read_run(folder) if (folder / records.RUN).exists() else None
     if saved and (differing := settings.differences(saved.parsed_settings())):
         raise UserError(
             f"{folder} holds a run of other settings ({'; '.join(differing)}); choose another RUN= or remove it"
         )
+    if saved:
+        saved.check_source(settings.request.data, folder)
     return saved
 
 

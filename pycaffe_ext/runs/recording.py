@@ -49,6 +49,7 @@ def write_record(job: Run, runs: Path, caffe_version: str, saved: RunRecord | No
             "width": str(job.spec.width),
             "batch": job.spec.batch_size,
             "data": str(job.data.folder),
+            "source": os.path.abspath(source) if (source := job.settings.request.data) else None,
             "donor": os.path.abspath(job.donor.file) if job.fine_tunes and job.donor.file else None,
             "input": job.transform.record(),
             **(asdict(job.transfer) if job.transfer else {}),

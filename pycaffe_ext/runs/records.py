@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -25,8 +26,8 @@ class RunRecord:
 
     settings : see Settings.record.   machine : command, GPU, threads, host and cores of the latest start; no part of
     the identity.
-    resolved : width, batch, the absolute paths of the packed data and the donor, what the input is (Transform.record),
-    and which layers were transferred.   inputs : name -> sha256.
+    resolved : width, batch, the absolute paths of the packed data, of their source (DATA=, from later versions) and the
+    donor, what the input is (Transform.record), and which layers were transferred.   inputs : name -> sha256.
     versions : of the caffe with which the training began, "caffe_of_test" where another one only tested, and of the
     libraries.   resumes : see training.resumes.
     warnings : of the donor, see donor_checks; those of the first epoch are added when it is over.
@@ -52,6 +53,17 @@ class RunRecord:
 
     def parsed_settings(self) -> Settings:
         return Settings.from_record(self.settings)
+
+    def check_source(self, data: str | None, folder: Path) -> None:
+        """Raise UserError if the run in `folder` was on another data set than `data`, which has the same path from
+        another working folder.  One that was moved, so that it is no longer where it was, is the same."""
+        source = self.resolved.get("source")
+        both = source and data and os.path.exists(source) and os.path.exists(data)
+        if source and data and both and not os.path.samefile(source, data):
+            raise UserError(
+                f"{folder} holds a run of DATA={source}, not of {os.path.abspath(data)}; choose another RUNS=, or name"
+                " the data by their whole path"
+            )
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,8 @@ class DataRequest:
     test_views : patches scored per test sample; None = the application's default.   encoding : of the LMDBs.
     folds, fold : test on fold 1 .. folds of a partition of the groups, which the seed decides; None = on one half.
     tuning : share of the groups that are for training only; None = what the data set's adapter says.
-    fraction : share of the training groups that is learnt from, as a fraction in text; the smaller lie within the
-    larger, and validation and test are the same at all.
+    fraction : share of the training groups that is learnt from, as a fraction in text; the groups of the smaller are
+    among those of the larger, and validation and test are the same at all.
     options : the application's own settings that are not its defaults, sorted by name.
     """
 

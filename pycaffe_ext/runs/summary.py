@@ -35,7 +35,9 @@ def share_text(share: Mapping[str, Any]) -> str:
     """The training groups that were learnt from; share : see Packed."""
     if not share:
         return "training groups: all (FRACTION=1)"
-    return f"training groups: {share['groups']} of {share['of']} (FRACTION={share['share']})"
+    drawn = share.get("drawn", share["groups"])  # not in a run of an earlier version
+    few = f", patches from {drawn} of them (PATCHES=)" if drawn < share["groups"] else ""
+    return f"training groups: {share['groups']} of {share['of']} (FRACTION={share['share']}){few}"
 
 
 def link_text(link: Mapping[str, Any], chosen: str) -> str:

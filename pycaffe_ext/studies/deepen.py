@@ -59,31 +59,29 @@ def deepen(
     """
     steps: list[Step] = []
     runs: list[RunFiles] = []
-    best: Scored | None = None
+    grown: tuple[str, Scored] | None = None  # the depth that would be chosen so far
     for scheme in schemes:
         made = run(scheme)
         metric = made.application.metric
         scored = Scored(*rescoring.of_validation(made, caffe))
-        gain = growth(metric.validation, best, scored, made.settings.request.seed) if best else None
+        gain = growth(metric.validation, grown[1], scored, made.settings.request.seed) if grown else None
         step = Step(scheme, made.result.best.validation_auc, gain)
         steps.append(step)
         runs.append(made)
-        best = scored if step.grew or best is None else best
-        say(step_text(step))
+        say(step_text(step, grown[0] if grown else ""))
+        grown = (scheme, scored) if step.grew or grown is None else grown
         if ended(steps):
             break
     return Course(tuple(steps), tuple(runs), len(schemes), start)
 
 
-def step_text(step: Step) -> str:
-    """A line for the terminal."""
+def step_text(step: Step, grown: str = "") -> str:
+    """A line for the terminal.   grown : the last depth that grew before it."""
     if step.growth is None:
         return f"{step.name}: validation AUC {step.value:.4f}"
     error = step.growth.value - step.growth.low
     verdict = "grew" if step.grew else "did not grow"
-    return (
-        f"{step.name}: validation AUC {step.value:.4f}, {step.growth.value:+.4f} ± {error:.4f} to the best: {verdict}"
-    )
+    return f"{step.name}: validation AUC {step.value:.4f}, {step.growth.value:+.4f} ± {error:.4f} to {grown}: {verdict}"
 
 
 def rows(course: Course) -> list[tuple[object, ...]]:

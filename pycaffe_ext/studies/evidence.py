@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.findings.model import Evidence, Scheme
 from pycaffe_ext.report import design_part
 from pycaffe_ext.report.claims import Method, roles
@@ -50,7 +49,8 @@ class Question:
 def questions(cells: Sequence[Cell]) -> list[Question]:
     """The cells by application, data, net, width and donor; nets from scratch go with each donor of their net.
 
-    Cells of different blocks that would otherwise be the same scheme, fraction and seed are questions of their own.
+    Cells of different blocks that would otherwise be the same scheme, fraction and seed are questions of their own, and
+    so are those that train a scheme with other settings: a curve over fractions would else be one of settings too.
     """
     by_key: dict[tuple[object, ...], list[Cell]] = {}
     for cell in cells:
@@ -70,7 +70,8 @@ def _by_donor(cells: Sequence[Cell]) -> list[list[Cell]]:
 def _distinct(cells: list[Cell]) -> list[list[Cell]]:
     """The cells together, or block by block where some are the same but for settings of the training."""
     keys = {(cell.settings.scheme, cell.settings.request.fraction, cell.settings.trial) for cell in cells}
-    if len(keys) == len(cells):
+    trainings = {replace(cell.settings.training, seed=0) for cell in cells}
+    if len(keys) == len(cells) and len(trainings) == len({one.scheme for one in trainings}):
         return [cells]
     return [[cell for cell in cells if cell.line == line] for line in dict.fromkeys(cell.line for cell in cells)]
 
@@ -93,15 +94,22 @@ def _title(own: tuple[str, ...], every: Sequence[tuple[str, ...]]) -> str:
 
 
 def load(cells: Iterable[Cell], runs: Path) -> dict[str, RunFiles]:
-    """Name of its folder -> each finished run of these cells, its files read once."""
-    names = dict.fromkeys(cell.settings.name() for cell in cells)
-    return {name: run for name in names if (run := finished.load(runs / name))}
+    """Name of its folder -> each finished run of these cells, its files read once.
+
+    Raises UserError for one on another data set that had the same path when it was run.
+    """
+    named = {cell.settings.name(): cell.settings for cell in cells}
+    found = {name: run for name in named if (run := finished.load(runs / name))}
+    for name, run in found.items():
+        run.record.check_source(named[name].request.data, run.folder)
+    return found
 
 
 def evidence(cells: Sequence[Cell], runs: Path) -> tuple[Evidence, ...]:
     """What the finished runs of these cells say; nothing of a question without one.
 
-    Raises UserError as `runs.finished.study` where runs that are compared were not tested on the same samples.
+    Raises UserError as `runs.finished.study` where runs that are compared were not tested on the same samples, at one
+    fraction or over all, or were tuned from donors that differ in more than their names.
     """
     return tuple(own for own, _ in answered(cells, load(cells, runs)))
 
@@ -120,6 +128,7 @@ def answered(cells: Sequence[Cell], loaded: Mapping[str, RunFiles]) -> Iterator[
 def _evidence(question: Question, loaded: Sequence[RunFiles]) -> Evidence:
     schemes, fractions = question.schemes, question.fractions
     names = [_name(scheme.name, fraction) for scheme in schemes for fraction in fractions]
+    finished.check_donors(loaded)
     first, group = loaded[0], _groups(loaded)
     metric = first.application.metric
     evaluations: dict[int, dict[str, Any]] = {}
@@ -150,17 +159,17 @@ def _name(scheme: str, fraction: str) -> str:
 def _groups(loaded: Sequence[RunFiles]) -> Mapping[int, list[str]]:
     """seed -> group of each test item, which is the same at all fractions.  Raises UserError where it is not."""
     found: dict[int, list[str]] = {}
+    of_seed: dict[int, list[RunFiles]] = {}
     of_fraction: dict[str, list[RunFiles]] = {}
     for run in loaded:
         of_fraction.setdefault(run.settings.request.fraction, []).append(run)
     for own in of_fraction.values():
         study = finished.study(own)
         for seed, groups in design_part.test_groups(study).items():
-            if found.setdefault(seed, groups) != groups:
-                raise UserError(
-                    f"{study.first(seed).folder}: tested on other items than runs of seed {seed} with other fractions;"
-                    " remove it and run it again"
-                )
+            of_seed.setdefault(seed, []).append(study.first(seed))
+            found.setdefault(seed, groups)
+    for same in of_seed.values():
+        finished.check_fractions(same)
     return {seed: found[seed] for seed in sorted(found)}
 
 

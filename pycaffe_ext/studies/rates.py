@@ -11,6 +11,7 @@ import platform
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from statistics import mean, median
@@ -145,7 +146,8 @@ class Rates:
             return exact[settings.request]
         epoch = preparation.limits(settings.request.whole)["train"]
         test = whole.get(_whole(settings.request), 0)
-        return {**preparation.limits(settings.request), "epoch": epoch, "test": test}
+        share = Fraction(settings.request.fraction)
+        return {**preparation.limits(settings.request, share), "epoch": epoch, "test": test}
 
     @cached_property
     def _counted(self) -> tuple[dict[DataRequest, dict[str, int]], dict[DataRequest, int]]:

@@ -43,6 +43,7 @@ def _row(cell: Cell, run: RunFiles) -> Row:
         "scheme": own.scheme,
         "fraction": own.request.fraction,
         "groups": result.share.get("groups"),
+        "groups_with_patches": result.share.get("drawn"),
         "seed": own.seed,
         "fold": own.request.fold,
         "run": run.folder.name,

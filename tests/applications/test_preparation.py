@@ -16,6 +16,7 @@ from pycaffe_ext.applications.folder import APPLICATION, Folder
 from pycaffe_ext.applications.preparation import LOCK, prepare
 from pycaffe_ext.data import fractions, pack, splits
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.runs import summary
 from pycaffe_ext.runs.settings import DataRequest
 from pycaffe_ext.studies import study
 
@@ -132,7 +133,8 @@ def test_fractions_lie_within_each_other_and_share_all_but_the_training_patches(
         every = first.packed.share["of"]
         wanted = fractions.count(every, Fraction(fraction))
         epoch = first.packed.patches["train"]
-        assert own.packed.share == {"share": fraction, "groups": wanted, "of": every, "patches": epoch}
+        share = {"share": fraction, "groups": wanted, "of": every, "patches": epoch, "drawn": len(groups[fraction])}
+        assert own.packed.share == share
         assert own.packed.epoch_patches == epoch
         assert len(groups[fraction]) == wanted == own.packed.facts["train"]["groups"]
         assert own.packed.found == first.packed.found
@@ -146,10 +148,25 @@ def test_fractions_lie_within_each_other_and_share_all_but_the_training_patches(
     assert len({own.packed.folder for own in done.values()}) == 3
 
 
-def test_the_patches_are_fewer_by_the_fraction_and_balanced(data, tmp_path):
+def test_there_are_as_many_patches_a_group_as_from_all_data_and_as_many_of_each_class(data, tmp_path):
     patches = {f: prepare(APPLICATION, request(data, fraction=f), SIZE, tmp_path / "runs") for f in FRACTIONS}
-    counts = {f: own.packed.facts["train"]["patches"] for f, own in patches.items()}
-    assert counts == {f: dict.fromkeys(("class0", "class1"), int(32 * Fraction(f)) // 2) for f in FRACTIONS}
+    for own in patches.values():
+        share = own.packed.share
+        wanted = round(32 * share["groups"] / share["of"]) // 2
+        assert own.packed.facts["train"]["patches"] == {"class0": wanted, "class1": wanted}
+    assert {f: own.packed.share["groups"] for f, own in patches.items()} == {"1/4": 2, "1/2": 3, "1": 6}
+    assert {f: own.packed.patches["train"] for f, own in patches.items()} == {"1/4": 10, "1/2": 16, "1": 32}
+
+
+def test_the_groups_from_which_few_patches_are_drawn_are_counted(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(preparation, "limits", lambda *_: {"train": 4, "val": 4})
+    own = prepare(APPLICATION, request(data), SIZE, tmp_path / "runs").packed
+    groups = {row["group"] for row in pack.read_index(own.index("train"))}
+    assert len(groups) == own.share["drawn"] < own.share["groups"]
+    said = summary.share_text(own.share)
+    assert said.endswith(f"(FRACTION=1), patches from {len(groups)} of them (PATCHES=)")
+    old = {name: value for name, value in own.share.items() if name != "drawn"}
+    assert summary.share_text(old).endswith("(FRACTION=1)")
 
 
 def test_a_fraction_packed_after_the_whole_has_the_same_bytes(data, tmp_path):

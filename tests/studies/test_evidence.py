@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from dataclasses import replace
 from types import SimpleNamespace
@@ -17,6 +18,9 @@ from pycaffe_ext.evaluation import roc, walls
 from pycaffe_ext.evaluation.findings.every import findings
 from pycaffe_ext.evaluation.margins import MARGINS
 from pycaffe_ext.evaluation.metrics.boundaries import Evaluation
+from pycaffe_ext.files import read_json, write_json
+from pycaffe_ext.runs import finished as finished_runs
+from pycaffe_ext.runs import pipeline
 from pycaffe_ext.runs.records import read_result, read_run, write_result, write_run
 from pycaffe_ext.runs.settings import Settings
 from pycaffe_ext.studies.evidence import Question, evidence, questions
@@ -102,21 +106,85 @@ def test_nothing_finished_is_no_evidence(finished, tmp_path):
     assert evidence(finished[0], tmp_path) == ()
 
 
-def test_runs_of_one_seed_with_other_test_items_are_refused(finished, tmp_path, monkeypatch):
-    from pycaffe_ext.report import design_part
+def changed(folder, **resolved):
+    """The run in `folder` with other facts under "resolved", or of the other donor; it is put back afterwards."""
+    record = read_run(folder)
+    donor = {"donor": resolved.pop("donor")} if "donor" in resolved else {}
+    write_run(folder, replace(record, resolved=record.resolved | resolved, inputs=record.inputs | donor))
+    return record
 
+
+def same(found, packed):
+    pass
+
+
+def other_items(found, packed):
+    write_json(packed / "data.json", read_json(packed / "data.json") | {"fingerprint": "of other labels"})
+
+
+def other_scores(found, packed):
+    table = found / "samples.csv"
+    table.write_text(re.sub(r",[0-9.]+$", ",0.5", table.read_text(), flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("change", [same, other_items, other_scores])
+def test_runs_on_data_that_were_changed_between_two_fractions_are_refused(finished, tmp_path, change):
     cells, runs = finished
-    real = design_part.test_groups
-    changed = iter(["a", "b"])
+    folders = [own.folder(runs) for own in cells[:-1] if own.settings.request.fraction == "1/4"]
+    before = finished_runs.load(folders[0]).packed
+    shutil.copytree(before.found, tmp_path / "found")
+    packed = tmp_path / "found" / before.folder.name
+    change(tmp_path / "found", packed)
+    records = [changed(folder, data=str(packed)) for folder in folders]
+    try:
+        if change is same:
+            assert len(evidence(cells, runs)) == 1
+        else:
+            with pytest.raises(UserError, match=r"different data \(FRACTION=1, 1/4\), so the data or their labels"):
+                evidence(cells, runs)
+    finally:
+        for folder, record in zip(folders, records, strict=True):
+            write_run(folder, record)
 
-    def other(study):
-        return {
-            seed: [f"{next(changed)} {name}" for name in groups[:1]] for seed, groups in list(real(study).items())[:1]
-        }
 
-    monkeypatch.setattr(design_part, "test_groups", other)
-    with pytest.raises(UserError, match="tested on other items than runs of seed 0 with other fractions"):
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"donor": "another file"}, "but another donor: the file, or its card, was changed"),
+        ({"input": {"mean": "data", "scale": 0.5}}, "but another mean or scale of the input: the file, or its card"),
+    ],
+)
+def test_a_donor_that_was_changed_between_two_runs_is_named(finished, facts, said):
+    cells, runs = finished
+    for own in (cells[6], cells[9]):  # at all data, and at a quarter of them
+        record = changed(own.folder(runs), **facts)
+        with pytest.raises(UserError, match=said):
+            evidence(cells, runs)
+        write_run(own.folder(runs), record)
+    assert len(evidence(cells, runs)) == 1
+
+
+def test_data_of_the_same_path_from_another_working_folder_are_told_apart(finished, tmp_path):
+    cells, runs = finished
+    own = cells[0].settings
+    record = changed(cells[0].folder(runs), source=str(tmp_path))
+    with pytest.raises(UserError, match=f"holds a run of DATA={tmp_path}, not of .*; choose another RUNS="):
         evidence(cells, runs)
+    with pytest.raises(UserError, match=f"holds a run of DATA={tmp_path}"):
+        pipeline.run(own, runs)
+    changed(cells[0].folder(runs), source=str(tmp_path / "moved"))
+    assert len(evidence(cells, runs)) == 1
+    write_run(cells[0].folder(runs), record)
+
+
+def test_fractions_that_are_trained_with_other_settings_are_questions_of_their_own():
+    def of(fraction, line, epochs=8, scheme="ft-conv1"):
+        return Cell(Settings.of("polyp", scheme, fraction=fraction, epochs=epochs), line=line)
+
+    assert len(questions([of("1", 1), of("1/4", 5)])) == 1
+    assert len(questions([of("1", 1), of("1/4", 1), of("1", 1, 20, "scratch"), of("1/4", 1, 20, "scratch")])) == 1
+    first, second = questions([of("1", 1), of("1/4", 5, epochs=30)])
+    assert (first.fractions, second.fractions) == (("1",), ("1/4",)) and first.title != second.title
 
 
 def test_questions_are_apart_by_application_data_net_and_donor():

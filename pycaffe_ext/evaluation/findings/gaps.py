@@ -1,9 +1,9 @@
 """Claim 2: the gap between deep fine-tuning and training from scratch grows as the training data shrink.
 
 The gap is that of the deepest fine-tuning to the training from scratch with the published filler.  The claim is one
-contrast of one application: the rise of the straight line of the gap over log2 of the fraction, from all data to the
-fewest; an interaction of scheme and amount.  With two fractions it is the plain interaction, gap at few minus gap at
-all, which otherwise stands beside it.  Over applications it is the mean of these contrasts, each in parts of the
+contrast of one application: the rise of the straight line of the gap over log2 of the training groups, from all data
+to the fewest; an interaction of scheme and amount.  With two fractions it is the plain interaction, gap at few minus
+gap at all, which otherwise stands beside it.  Over applications it is the mean of these contrasts, each in parts of the
 error that its training from scratch makes on all data: fixed weights, so that the sign within an application stays.
 """
 
@@ -77,7 +77,7 @@ def _finding(evidence: Evidence, fractions: Sequence[str], note: str) -> Finding
     elif len(fractions) == 2:
         contrast = f"({sides}) at {fractions[-1]} minus the same at {fractions[0]}"
     else:
-        contrast = f"rise of ({sides}) from {fractions[0]} to {fractions[-1]}, straight line over log2 of the fraction"
+        contrast = f"rise of ({sides}) from {fractions[0]} to {fractions[-1]}, straight line over log2 of the groups"
     found = Finding(2, STATEMENT, evidence.title, contrast, evidence.merit.name, note=note)
     return _tested(found, lambda: _growth(evidence, fractions))
 
@@ -101,7 +101,7 @@ def _growth(evidence: Evidence, fractions: Sequence[str]) -> Estimate:
         raise UserError("one fraction of the data in the study; a gap that grows needs two or more (FRACTION:)")
     if len(fractions) < 2:
         raise UserError("fewer than two fractions at which two seeds or more have both runs")
-    weights = rise(np.array([-np.log2(evidence.share(fraction)) for fraction in fractions]))
+    weights = rise(-np.log2(evidence.shares(fractions)))
     pairs = zip(fractions, weights.tolist(), strict=True)
     cells = {(one.name, fraction): sign * w for fraction, w in pairs for one, sign in ((deep, 1), (scratch, -1))}
     return grids.estimate(evidence, cells)

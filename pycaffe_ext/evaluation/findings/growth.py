@@ -100,23 +100,11 @@ def curve(evidence: Evidence, scheme: str, rng: np.random.Generator, draws: int 
     if not rows.any():
         return replace(plain, reason="no seed has a finished run at every fraction")
     values = evidence.figure.values[np.ix_(rows, columns)].mean(axis=0)
-    share = shares(evidence, there)
+    share = evidence.shares(there)
     plain = replace(plain, base=there[0], shares=tuple(share.tolist()))
     if len(there) < LEAST_FRACTIONS:
         return _line(plain, evidence, scheme, there, share, values)
     return _law(plain, evidence, columns, share, values, rng, draws)
-
-
-def shares(evidence: Evidence, fractions: Sequence[str]) -> np.ndarray:
-    """(fractions,) of the data at the largest of them: by training groups where all are known, else as they are called.
-
-    A twentieth of 30 groups is one or two of them, not 1.5.
-    """
-    groups = np.array([evidence.trained[evidence.fractions.index(fraction)] for fraction in fractions])
-    named = np.array([evidence.share(fraction) for fraction in fractions])
-    found = groups if np.isfinite(groups).all() and np.unique(groups).size == groups.size else named
-    of_largest: np.ndarray = found / found.max()
-    return of_largest
 
 
 def _point(evidence: Evidence, scheme: str, fraction: str) -> Point:

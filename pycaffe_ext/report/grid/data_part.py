@@ -15,8 +15,9 @@ from pycaffe_ext.runs.settings import DataRequest
 PARTS = {"val": "validation", "test": "test"}
 SOURCES = "sources, "  # counts of each data set of several
 TEXT = (
-    "Counts at each stage. No group (patient, video) is in two parts. Smaller amounts of training data lie within the"
-    " larger; validation and test are the same at all. Where seeds differ, the least and the most are given."
+    "Counts at each stage. No group (patient, video) is in two parts. The groups of a smaller amount of training data"
+    " are among those of the larger; where PATCHES= leaves fewer patches than there are, each amount has its own drawn,"
+    " as many a group. Validation and test are the same at all. Where seeds differ, the least and the most are given."
 )
 Counts = Mapping[str, Mapping[str, float]]
 

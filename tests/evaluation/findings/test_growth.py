@@ -142,9 +142,9 @@ def test_an_error_in_mm_falls_and_its_ends_are_in_order():
 
 def test_the_amount_is_counted_in_groups_where_they_are_known():
     own = replace(drawn(means()), trained=(30.0, 8.0, 2.0))
-    assert growth.shares(own, own.fractions) == pytest.approx([1, 8 / 30, 2 / 30])
+    assert own.shares(own.fractions) == pytest.approx([1, 8 / 30, 2 / 30])
     for unknown in ((30.0, float("nan"), 2.0), (3.0, 1.0, 1.0)):
-        assert growth.shares(replace(own, trained=unknown), own.fractions) == pytest.approx(SHARES)
+        assert replace(own, trained=unknown).shares(own.fractions) == pytest.approx(SHARES)
 
 
 def test_a_curve_keeps_the_fraction_and_the_shares_that_it_was_fitted_to():
