@@ -101,7 +101,7 @@ def curve(evidence: Evidence, scheme: str, rng: np.random.Generator, draws: int 
         return replace(plain, reason="no seed has a finished run at every fraction")
     values = evidence.figure.values[np.ix_(rows, columns)].mean(axis=0)
     share = evidence.shares(there)
-    plain = replace(plain, base=there[0], shares=tuple(share.tolist()))
+    plain = replace(plain, base=there[0], shares=tuple(share.tolist()), trials=int(rows.sum()))
     if len(there) < LEAST_FRACTIONS:
         return _line(plain, evidence, scheme, there, share, values)
     return _law(plain, evidence, columns, share, values, rng, draws)

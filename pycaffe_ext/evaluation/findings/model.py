@@ -346,6 +346,7 @@ class LearningCurve:
     shares : (points,) as they were fitted, the base's is 1
     drawn : (share, value as readers know it) along the curve, up to twice the base
     missing : fractions without a finished run
+    trials : seeds, or folds of seeds, with a finished run at every other fraction: those it is fitted to
     """
 
     about: str
@@ -360,6 +361,7 @@ class LearningCurve:
     missing: tuple[str, ...] = ()
     base: str = ""
     shares: tuple[float, ...] = ()
+    trials: int = 0
 
     @property
     def base_share(self) -> float:

@@ -54,8 +54,8 @@ FOLDS = (
 )
 TWICE = (
     "A curve through the results at each amount of data, and where it leads at twice the largest of them that has"
-    " finished runs. It is a guess beyond the data; its interval allows for other trainings and other test groups, not"
-    " for a curve of another form."
+    " finished runs; what it starts from is the curve's value there, not the mean of the runs. It is a guess beyond the"
+    " data; its interval allows for other trainings and other test groups, not for a curve of another form."
 )
 
 
@@ -135,7 +135,8 @@ def _twice(material: Material) -> Iterator[str]:
         name = found.scheme if found and found.scheme else deepest.name if deepest else ""
         for curve in material.findings.curves:
             if (curve.about, curve.scheme) == (panel.evidence.title, name) and curve.doubling:
-                yield f"Twice {_whole(curve)}, {panel.title}, {name}: {_gain(curve)}, by {panel.basis}."
+                basis = panel.basis_of(curve.trials)
+                yield f"Twice {_whole(curve)}, {panel.title}, {name}: {_gain(curve)}, by {basis}."
 
 
 def _gain(curve: LearningCurve) -> str:

@@ -75,10 +75,10 @@ class Panel:
     @property
     def basis(self) -> str:
         """What the figures of all runs together are by, in words."""
-        return self._basis(self.evidence.seeds)
+        return self.basis_of(self.evidence.seeds)
 
-    def _basis(self, trials: int) -> str:
-        """trials : seeds, or folds of seeds"""
+    def basis_of(self, trials: int) -> str:
+        """The same of some of them; trials : seeds, or folds of seeds"""
         return f"{trials} {self.trial}{'s' * (trials != 1)}, {self.evidence.figure.groups} test groups"
 
     @property
@@ -174,7 +174,7 @@ class Panel:
         rows = np.flatnonzero(np.isfinite(figure.values[:, column]))
         if not rows.size:
             return None
-        mean, basis = float(figure.values[rows, column].mean()), self._basis(rows.size)
+        mean, basis = float(figure.values[rows, column].mean()), self.basis_of(rows.size)
         covariance = figure.covariance[:, column, :, column][np.ix_(rows, rows)]
         if rows.size == 1:
             return self._once(column, int(rows[0]), basis)

@@ -86,3 +86,12 @@ def test_with_all_data_it_is_twice_the_data(panels, tmp_path):
     sentence = f"about {twice.then:.3f} instead of {twice.now:.3f} AUC with all data, a gain of"
     assert "Twice the data, frames, alexnet" in page and sentence in page
     assert "is without" not in page
+
+
+def test_twice_the_data_names_the_seeds_that_the_curve_is_fitted_to(panels, tmp_path):
+    some = lawful(panels[0], (40.0, 10.0, 2.0))
+    values = some.evidence.figure.values.copy()
+    values[1:, some.evidence.column(SCHEME, "1/20")] = np.nan
+    made = of(Panel(replace(some.evidence, figure=replace(some.evidence.figure, values=values)), some.runs))
+    (said,) = [line for line in answer._twice(made) if SCHEME in line]
+    assert len(values) > 1 and ", by 1 seed, " in said
