@@ -17,6 +17,7 @@ from pycaffe_ext.applications.packed import Packed
 from pycaffe_ext.applications.preparation import data_of
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.metrics.base import TestData
+from pycaffe_ext.files import digest
 from pycaffe_ext.runs.records import (
     RESULT,
     VALIDATION_SCORES,
@@ -97,12 +98,17 @@ class RunFiles:
             return self.packed.mean_file
         return self.folder / mean if isinstance(mean, str) else None
 
-    @property
+    @cached_property
     def weights(self) -> Path:
-        """The chosen snapshot's weights, in the format that Caffe wrote; UserError if they are gone."""
-        for name in ("best.caffemodel", "best.caffemodel.h5"):
-            if (self.folder / name).exists():
-                return self.folder / name
+        """The chosen snapshot's weights, in the format that Caffe wrote; UserError if they are gone or were changed."""
+        for file in (self.folder / "best.caffemodel", self.folder / "best.caffemodel.h5"):
+            if file.exists():
+                if self.record.weights and digest(file) != self.record.weights:
+                    raise UserError(
+                        f"{file} is not what was tested (its sha256 is another than run.json's): it was changed or"
+                        " damaged; remove the run and run it again"
+                    )
+                return file
         raise UserError(f"{self.folder}: best.caffemodel is missing; remove the run and run it again")
 
     @property

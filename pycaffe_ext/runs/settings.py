@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
@@ -25,6 +26,7 @@ from pycaffe_ext.schemes import BASE_LR, STAGES, check, is_fine_tuning, links
 
 LARGEST_SEED = 2**31 - 1
 DONOR_MEAN, DATA_MEAN = "donor", "data"  # words that MEAN= takes
+PATHS = ("data", "weights", "mean")  # settings that are one, or may be
 
 
 @dataclass(frozen=True)
@@ -285,12 +287,22 @@ class Settings:
         return replace(self, request=replace(self.request, **changes))
 
     def flat(self) -> dict[str, Any]:
-        """name -> value of all settings; a seed of the data alone counts only where it is another."""
+        """name -> value of all settings, by which runs are told apart: a seed of the data alone counts only where it is
+        another, and a path in one spelling, however it was given."""
         data, training = asdict(self.request), asdict(self.training)
         seeds = {"seed": training.pop("seed"), "split_seed": None}
         if (split_seed := data.pop("seed")) != seeds["seed"]:
             seeds["split_seed"] = split_seed
-        return {**data, "options": dict(self.request.options), **training, **seeds}
+        found = {**data, "options": dict(self.request.options), **training, **seeds}
+        return found | {name: _spelled(found[name]) for name in PATHS}
+
+
+def _spelled(path: str | None) -> str | None:
+    """From the working folder, without needless dots and slashes: `../d/`, `./../d` and `/home/me/d` are one folder.
+
+    Names and values that are no paths stay as they are.
+    """
+    return os.path.relpath(path) if path and os.sep in path else path
 
 
 def _fields(record: type) -> list[str]:

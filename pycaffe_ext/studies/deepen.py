@@ -11,8 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pycaffe_ext.errors import known
+import numpy as np
+
+from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.evaluation.deepening import STEPS, Scored, Step, chosen, ended, growth
+from pycaffe_ext.evaluation.intervals import Difference
 from pycaffe_ext.report.tables import layout
 from pycaffe_ext.runs import rescoring
 from pycaffe_ext.runs.costs import spent
@@ -21,7 +24,7 @@ from pycaffe_ext.schemes import depths, unfreezing
 from pycaffe_ext.studies.status import duration
 from pycaffe_ext.training.command import Caffe
 
-HEADER = ("depth", "validation AUC", "growth over the best", "one standard error", "grew", "time")
+HEADER = ("depth", "validation AUC", "growth over the last that grew", "one standard error", "grew", "time")
 TABLE = ("scheme", "validation_auc", "growth", "growth_low", "growth_high", "grew", "seconds")
 STARTS = {  # FROM= -> the schemes of a net, shallow to deep, and what they start from
     "donor": (depths, "from the donor"),
@@ -62,9 +65,8 @@ def deepen(
     grown: tuple[str, Scored] | None = None  # the depth that would be chosen so far
     for scheme in schemes:
         made = run(scheme)
-        metric = made.application.metric
         scored = Scored(*rescoring.of_validation(made, caffe))
-        gain = growth(metric.validation, grown[1], scored, made.settings.request.seed) if grown else None
+        gain = _gain(made, grown[1], scored) if grown else None
         step = Step(scheme, made.result.best.validation_auc, gain)
         steps.append(step)
         runs.append(made)
@@ -73,6 +75,18 @@ def deepen(
         if ended(steps):
             break
     return Course(tuple(steps), tuple(runs), len(schemes), start)
+
+
+def _gain(made: RunFiles, before: Scored, after: Scored) -> Difference:
+    """UserError where the validation groups are too few to tell whether it grew."""
+    try:
+        return growth(made.application.metric.validation, before, after, made.settings.request.seed)
+    except UserError as error:
+        groups = np.unique(after.group).size
+        raise UserError(
+            f"{made.folder}: whether validation grew cannot be told from its {groups} groups ({error}); add groups, or"
+            f" compare all depths with make {made.settings.app}"
+        ) from None
 
 
 def step_text(step: Step, grown: str = "") -> str:

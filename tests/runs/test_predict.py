@@ -101,8 +101,13 @@ def test_wrong_input_is_one_line_and_leaves_nothing(run, tmp_path):
     with pytest.raises(UserError, match="is there already"):
         predict(run, tmp_path / "empty", tmp_path, Machine(), say=lambda line: None)
     shutil.copytree(run, tmp_path / "copy")
-    (tmp_path / "copy" / "best.caffemodel").unlink()
     cv2.imwrite(str(tmp_path / "empty" / "noise.png"), np.random.default_rng(0).integers(0, 255, (144, 176, 3)))
+    damaged = bytearray((run / "best.caffemodel").read_bytes())
+    damaged[len(damaged) // 2] ^= 1  # one bit
+    (tmp_path / "copy" / "best.caffemodel").write_bytes(damaged)
+    with pytest.raises(UserError, match=r"best.caffemodel is not what was tested \(its sha256 is another"):
+        predict(tmp_path / "copy", tmp_path / "empty" / "noise.png", tmp_path / "out", Machine(), say=lambda line: None)
+    (tmp_path / "copy" / "best.caffemodel").unlink()
     with pytest.raises(UserError, match="best.caffemodel is missing"):
         predict(tmp_path / "copy", tmp_path / "empty" / "noise.png", tmp_path / "out", Machine(), say=lambda line: None)
 

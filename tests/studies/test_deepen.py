@@ -47,11 +47,12 @@ def run(monkeypatch):
         make.made.append(scheme)
         scored = net(scheme)
         auc = Detection().validation(scored.probability, scored.label)
-        settings = SimpleNamespace(request=SimpleNamespace(seed=0), scheme=scheme)
+        settings = SimpleNamespace(request=SimpleNamespace(seed=0), scheme=scheme, app="polyp")
         result = SimpleNamespace(best=SimpleNamespace(validation_auc=auc))
         record = SimpleNamespace(cost={"prepare": 1.0, "train": 8.0, "test": 1.0})
         application = SimpleNamespace(metric=Detection())
-        return SimpleNamespace(application=application, settings=settings, result=result, record=record, net=scored)
+        facts = {"settings": settings, "result": result, "record": record, "folder": f"runs/{scheme}"}
+        return SimpleNamespace(application=application, net=scored, **facts)
 
     make.made = []
     return make
@@ -67,6 +68,30 @@ def test_the_depths_are_tried_from_the_last_layer_on_until_two_do_not_help(run):
     table = deepen.rows(course)
     assert [row[5] for row in table] == [1, 1, 1, 0, 0] and len(table[0]) == len(deepen.TABLE)
     assert table[0][2:5] == ("", "", "") and table[1][3] < table[1][2] < table[1][4]
+
+
+def test_a_step_is_compared_with_the_last_that_grew_and_says_so(run, monkeypatch):
+    """A small step does not count by itself; with the next one, which is small too, it does."""
+    for scheme, skill in zip(depths("alexnet")[:3], (0.2, 0.32, 0.5), strict=True):
+        monkeypatch.setitem(SKILL, scheme, skill)
+    monkeypatch.setattr(deepen, "ended", lambda steps: len(steps) == 3)
+    grew = iter([False, True])
+    real = deepen.growth
+    monkeypatch.setattr(deepen, "growth", lambda *given: real(*given)._replace(low=0.001 if next(grew) else -0.001))
+    said: list[str] = []
+    course = deepen.deepen(depths("alexnet"), run, Caffe(), said.append)
+    assert said[1].endswith("to ft-fc8: did not grow") and said[2].endswith("to ft-fc8: grew")
+    values = [step.value for step in course.steps]
+    assert course.steps[2].growth.value == pytest.approx(values[2] - values[0]) != values[2] - values[1]
+
+
+def test_too_few_validation_groups_are_named_with_what_to_do(run, monkeypatch):
+    def of_few(made, caffe):
+        return made.net.probability[:6], made.net.label[:6], made.net.group[:6]
+
+    monkeypatch.setattr(rescoring, "of_validation", of_few)
+    with pytest.raises(UserError, match=r"cannot be told from its 1 groups \(.*\); add groups, or .* make polyp"):
+        deepen.deepen(depths("alexnet"), run, Caffe(), lambda line: None)
 
 
 def test_the_text_compares_with_the_grid_where_that_is_finished(run):

@@ -95,6 +95,25 @@ def test_another_precision_is_another_run():
     assert fast.differences(settings) == ["precision: fp32 -> bf16"] and fast.name() != settings.name()
 
 
+@pytest.mark.parametrize("name", ["data", "weights", "mean"])
+def test_one_path_is_one_run_however_it_is_spelt(name, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    spelt = ["../d/two", "../d/two/", "./../d/./two", "../d//two", str(tmp_path / "d" / "two")]
+    made = [Settings.of("polyp", "ft-fc8", **{name: text}) for text in spelt]
+    assert len({own.name() for own in made}) == 1 and made[1].differences(made[-1]) == []
+    assert Settings.of("polyp", "ft-fc8", **{name: "../d/three"}).name() != made[0].name()
+
+
+def test_names_of_donors_and_values_are_no_paths(tmp_path, monkeypatch):
+    names = []
+    for folder in (tmp_path / "a", tmp_path / "a" / "b"):
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        names.append(Settings.of("polyp", "ft-fc8", weights="bvlc_alexnet", mean="104,117,123").name())
+    assert names[0] == names[1]
+
+
 def test_a_command_that_is_not_there(tmp_path):
     for command in ("no-such-caffe", str(tmp_path)):
         with pytest.raises(UserError, match="cannot be started .*leave CAFFE unset"):
