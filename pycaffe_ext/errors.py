@@ -44,9 +44,9 @@ def explain(error: OSError) -> str:
     """One line for an operating system's error: which file, what happened, what to do."""
     where = error.filename or "the disk"
     remedy = {
-        errno.ENOSPC: "free some space or choose another folder with RUNS=",
-        errno.EDQUOT: "free some space or choose another folder with RUNS=",
-        errno.EACCES: "check its permissions or choose another folder with RUNS=",
+        errno.ENOSPC: "free some space or choose another folder (RUNS=, OUT=)",
+        errno.EDQUOT: "free some space or choose another folder (RUNS=, OUT=)",
+        errno.EACCES: "check its permissions or choose another folder (RUNS=, OUT=)",
         errno.EROFS: "choose a folder that can be written",
         errno.ENOENT: "check the path",
     }.get(error.errno or 0)

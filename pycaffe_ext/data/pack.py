@@ -23,7 +23,7 @@ from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.files import copy, reading, write_csv, writing_folder
 from pycaffe_ext.progress import bar
 from pycaffe_ext.records import ENCODINGS
-from pycaffe_ext.records.datum import QUALITY, to_bytes
+from pycaffe_ext.records.datum import QUALITY, REPACK, to_bytes
 from pycaffe_ext.sizes import check_space
 from pycaffe_ext.threads import cores, in_order, one_thread_each
 
@@ -131,7 +131,7 @@ def read_index(index: str | Path) -> Iterator[dict[str, str]]:
     with reading(index) as file:
         rows = csv.DictReader(file)
         if not set(FIXED) <= set(rows.fieldnames or ()):
-            raise UserError(f"{index}: needs the columns {', '.join(FIXED)}; pack the patches again")
+            raise UserError(f"{index}: needs the columns {', '.join(FIXED)}; {REPACK}")
         yield from rows
 
 

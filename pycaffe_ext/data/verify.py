@@ -15,7 +15,7 @@ from pycaffe_ext.data.pack import cut_rows, read_index
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.records import Value
 from pycaffe_ext.records.database import window
-from pycaffe_ext.records.datum import open_database, parse, to_bytes
+from pycaffe_ext.records.datum import REPACK, open_database, parse, to_bytes
 from pycaffe_ext.records.raw_datums import RawDatums
 
 SAMPLE = 50  # patches of a database that are cut again
@@ -32,7 +32,7 @@ def verify(database: str | Path, index: str | Path) -> int:
         if found != wanted:
             raise UserError(
                 f"{database}: patch {count} is {found or 'missing'}, {index} says {wanted or 'nothing'} (key, label);"
-                " pack the patches again"
+                f" {REPACK}"
             )
         count += 1
     return count

@@ -17,7 +17,7 @@ from pycaffe_ext.progress import bar
 from pycaffe_ext.records import Value
 from pycaffe_ext.records.cursor import datum_image
 from pycaffe_ext.records.database import Record, window
-from pycaffe_ext.records.datum import parse
+from pycaffe_ext.records.datum import AGAIN, parse
 from pycaffe_ext.records.raw_datums import RawDatums
 from pycaffe_ext.threads import cores, one_thread_each
 
@@ -175,7 +175,7 @@ class _Pixels:
         try:
             image = datum_image(datum)
         except ValueError as error:
-            raise UserError(f"a Datum {error}; pack the database again") from None
+            raise UserError(f"a Datum {error}; {AGAIN}") from None
         self.shape = self.shape or image.shape
         if image.shape != self.shape:
             raise UserError(f"images of shape {self.shape} and {image.shape}: a mean needs one shape")

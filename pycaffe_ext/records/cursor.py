@@ -18,6 +18,7 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.pictures import opencv
 from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.records import Value
+from pycaffe_ext.records.datum import AGAIN
 
 LEVELDB = caffe_pb2.DataParameter.LEVELDB
 
@@ -168,7 +169,7 @@ def parse_datum(source: str, key: Value, value: Value) -> caffe_pb2.Datum:
 
 def bad_record(source: str, key: Value, what: str) -> UserError:
     """The error for one record of a database."""
-    return UserError(f"{source}: record {os.fsdecode(bytes(key))} {what}; pack the database again")
+    return UserError(f"{source}: record {os.fsdecode(bytes(key))} {what}; {AGAIN}")
 
 
 def datum_image(datum: caffe_pb2.Datum, color: bool | None = None) -> np.ndarray:

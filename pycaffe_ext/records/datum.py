@@ -18,6 +18,8 @@ from pycaffe_ext.proto.caffe_pb2 import Datum
 from pycaffe_ext.records import ENCODINGS, Value
 
 QUALITY = 95
+AGAIN = "remove the database and make it again"
+REPACK = "remove its folder to have the patches packed again"
 
 
 def to_bytes(patch: np.ndarray, label: int, encoding: str = "raw", quality: int = QUALITY) -> bytes:
@@ -44,11 +46,11 @@ def from_bytes(content: Value) -> tuple[np.ndarray, int]:
     if datum.encoded:
         image = opencv.decode(datum.data, cv2.IMREAD_COLOR)
         if image is None:
-            raise UserError("a Datum's encoded picture can't be decoded; pack the database again")
+            raise UserError(f"a Datum's encoded picture can't be decoded; {AGAIN}")
         return np.ascontiguousarray(image.transpose(2, 0, 1)), datum.label
     shape = (datum.channels, datum.height, datum.width)
     if not datum.data or len(datum.data) != np.prod(shape):
-        raise UserError(f"a Datum of shape {shape} holds {len(datum.data)} bytes; pack the database again")
+        raise UserError(f"a Datum of shape {shape} holds {len(datum.data)} bytes; {AGAIN}")
     return np.frombuffer(datum.data, np.uint8).reshape(shape), datum.label
 
 
@@ -57,7 +59,7 @@ def parse(content: Value) -> Datum:
     try:
         return Datum.FromString(content)  # type: ignore[arg-type]  # its stubs know no views, protobuf does
     except DecodeError:
-        raise UserError("a value of the database is not a Datum; pack the database again") from None
+        raise UserError(f"a value of the database is not a Datum; {AGAIN}") from None
 
 
 @contextmanager
@@ -76,11 +78,11 @@ def open_database(folder: str | Path, buffers: bool = False) -> Iterator[lmdb.Tr
             pages = database.info()["last_pgno"] + 1
             needed = pages * database.stat()["psize"]
             if file.stat().st_size < needed:
-                raise UserError(f"cut off at {file.stat().st_size} of {needed} bytes; pack the patches again")
+                raise UserError(f"cut off at {file.stat().st_size} of {needed} bytes; {REPACK}")
             with database.begin(buffers=True) if buffers else database.begin() as transaction:
                 yield transaction
     except lmdb.Error as error:
-        raise UserError(f"{folder}: not a readable LMDB ({error}); pack the patches again") from None
+        raise UserError(f"{folder}: not a readable LMDB ({error}); {REPACK}") from None
     except UserError as error:
         raise UserError(f"{folder}: {error}") from None
 

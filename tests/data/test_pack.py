@@ -245,7 +245,7 @@ def test_a_database_that_is_missing_cut_off_or_garbled_is_named(packed, tmp_path
     "content", [b"\xff\xff", b"", datum.to_bytes(np.zeros((3, 4, 4), np.uint8), 0)[:40], b"\x22\x01a\x38\x01"]
 )
 def test_a_value_that_is_no_datum_is_refused(content):
-    with pytest.raises(UserError, match="pack the database again"):
+    with pytest.raises(UserError, match="remove the database and make it again"):
         datum.from_bytes(content)
 
 

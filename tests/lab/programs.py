@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,8 @@ def run_tool(name: str, *arguments: object, cwd: Path = ROOT) -> subprocess.Comp
     tool = importlib.import_module(f"tools.{name}")
     argv, out, err = [f"tools/{name}.py", *map(str, arguments)], io.StringIO(), io.StringIO()
     streams = (contextlib.redirect_stdout(out), contextlib.redirect_stderr(err))
-    with contextlib.chdir(cwd), mock.patch.object(sys, "argv", argv), streams[0], streams[1]:
+    no_handlers = mock.patch.object(logging.root, "handlers", [])  # pytest's keep warnings from the error stream
+    with contextlib.chdir(cwd), mock.patch.object(sys, "argv", argv), streams[0], streams[1], no_handlers:
         try:
             run_cli(tool.main)
         except SystemExit as end:

@@ -237,7 +237,7 @@ def test_another_detector_is_noticed(copied, frames):
 
 
 @pytest.mark.parametrize(
-    ("column", "says"), [("label", "says .*pack the patches again"), ("frame", "is packed for train; splits.csv")]
+    ("column", "says"), [("label", "says .*patches packed again"), ("frame", "is packed for train; splits.csv")]
 )
 def test_an_edited_index_is_noticed(copied, frames, column, says):
     index = copied.index("train")
