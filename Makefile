@@ -38,12 +38,21 @@ lower    = $(patsubst $(1)=%,%,$(filter $(1)=%,$(NAMES)))
 quote    = '$(subst ','\'',$(1))'
 quoted   = $(call quote,$(value $(1)))
 options  = $(foreach v,$(1),$(if $(value $(v)),--$(call lower,$(v))=$(call quoted,$(v))))
-handed   = $(foreach v,$(OPTIONS),$(if $(value $(v)),$(v)=$(call quoted,$(v))))
+handed   = HANDED_ON=yes $(foreach v,$(OPTIONS),$(if $(value $(v)),$(v)=$(call quoted,$(v))))
 define NEWLINE
 
 
 endef
 $(foreach v,$(ARGUMENTS),$(if $(findstring $(NEWLINE),$(value $(v))),$(error $(v)= holds a line break; give one line)))
+
+# What stands on make's command line must be taken by a target that is asked for, or steer this file; what comes from the
+# environment need not. Targets below that call make hand everything on, for one or the other to take: HANDED_ON=yes.
+override GIVEN    := $(if $(MAKEOVERRIDES),$(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $(v))),$(v))))
+override STEERING := PYTHON PY VENV BIN TORCH PYTEST V SHELL MAKE MAKEFLAGS
+override GIVEN    := $(if $(filter HANDED_ON,$(GIVEN)),,$(filter-out $(STEERING),$(GIVEN)))
+override CHECK     = tools/check_variables.py $(foreach word,$(MAKECMDGOALS) -- $(GIVEN),$(call quote,$(word)))
+override REFUSED  := $(if $(GIVEN),$(shell $(PYTHON) $(CHECK) 2>/dev/null || if test -x $(PY); then $(PY) $(CHECK); fi))
+$(if $(REFUSED),$(error error: $(REFUSED)))
 
 .PHONY: help setup $(JOBS) $(OTHERS) $(APPS) $(TABLES) $(DEEPENS) $(PROBES) prototxt tables weights caffe donor test quick-test thorough-test lint clean
 help:

@@ -11,11 +11,15 @@ import pytest
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
 
+from pycaffe_ext.command_line.variables import refusal
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 MAKE = re.compile(r"(?:^ {4}|`|\$\()make (?:-s )?([a-z][\w-]*)((?: +[A-Z_]+=)?)", re.M)
 VARIABLE = re.compile(r"\b([A-Z][A-Z_]+)=")
+GIVEN = re.compile(r"(?<![^\s(`])([A-Za-z_-]+)=")  # by a word of a command line, not within a value: a=b:c=d
+STEERING = {"PYTHON", "VENV", "TORCH"}
 JOB = re.compile(r"([a-z]+)-(?:ft-\w+|lp-ft|gradual(?:-\w+)?|scratch(?:-xavier|-msra)?|tables|deepen|probe)$")
 
 
@@ -85,6 +89,40 @@ def test_commands_name_targets_and_variables_that_exist(page):
     assert jobs <= apps, "the Makefile has no such application"
     lines = [line for line in text.splitlines() if re.search(r"\bmake [a-z]", line)]
     assert {name for line in lines for name in VARIABLE.findall(line)} <= variables | {"PYTHONPATH"}
+
+
+def calls_of_make(text: str) -> list[tuple[list[str], list[str]]]:
+    """(targets, variables) of each call in a page's code; variables that a comment beside it names count too."""
+    text = re.sub(r" *\\\n +", " ", text)
+    lines = re.findall(r"^ {4}(?:\$ )?(make\s.*)$", text, re.M) + re.findall(r"`(make\s[^`]*)`", text)
+    calls = []
+    for line in lines:
+        line = re.sub(r"\$\([^)]*\)", "X", line)
+        words = re.sub(r"=(?:\"[^\"]*\"|'[^']*')", "=X", line.partition("#")[0]).split()[1:]
+        calls.append(([word for word in words if "=" not in word and word[0] != "-"], GIVEN.findall(line)))
+    return calls
+
+
+def refused(text: str) -> list[str]:
+    found = [refusal(goals, set(names) - STEERING) for goals, names in calls_of_make(text)]
+    return [line for line in found if line]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_give_their_targets_only_what_these_take(page):
+    assert not refused(page.read_text(encoding="utf-8"))
+
+
+def test_a_command_with_a_variable_that_its_target_does_not_take_is_found():
+    text = """`make polyp SEED=1` and `make
+predict DATA=a`, make it SEED=1
+
+    make polyp SCHEMES="ft-fc8 scratch:base_lr=0.1" WEIGHTS=squeezenet=a:googlenet=b CAFFE=$(make -s where-caffe) \\
+        EPOCH=3
+    make board         # RUNS= and PORT= choose others, BOARD= none
+"""
+    assert [line.partition("=")[0] for line in refused(text)] == ["EPOCH", "BOARD", "SEED"]
+    assert sum(len(names) for page in PAGES for _, names in calls_of_make(page.read_text(encoding="utf-8"))) > 100
 
 
 def test_the_readme_is_short():

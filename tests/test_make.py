@@ -88,6 +88,53 @@ def test_what_make_cannot_hand_on_is_told_in_one_line(stub, words):
     assert any(part in lines[0] for part in ("line break", "blanks", "no'such"))
 
 
+REFUSED = [
+    ("folder SEED=3", "SEED= is not taken by make folder; did you mean SEEDS=?"),
+    ("folder-ft-fc8 SEEDS=0,1,2", "SEEDS= is not taken by make folder-ft-fc8; did you mean SEED=?"),
+    ("study STUDY=a.yaml PATCHES=40", "PATCHES= is not taken by make study; it takes: STUDY, "),
+    ("kvasir DATA=a WEIGHTS=b EPOCHS=3", "EPOCHS= is not taken by make kvasir; it takes: DATA, "),
+    ("polyp-ft-conv3 EPOCH:=1", "EPOCH= is no option; did you mean EPOCHS=?"),
+    ("polyp-ft-conv3 patches=", "patches= is no option; did you mean PATCHES=?"),
+    ("-n polyp o'`id`=1", "o'`id`= is no option; it takes: SCHEMES, "),
+    ("polyp CHECK=1 GIVEN= STEERING=1 REFUSED=", "CHECK= is no option"),  # names of the Makefile's own
+    ("-k -i SEED=1", "SEED= is not taken by make help"),
+]
+
+
+@pytest.mark.parametrize(("words", "expected"), REFUSED, ids=[words for words, _ in REFUSED])
+def test_a_variable_that_no_target_takes_is_refused_before_anything_runs(stub, words, expected):
+    done = subprocess.run([*stub[0], *words.split()], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and not done.stdout and not stub[1].exists()
+    (line,) = done.stderr.splitlines()
+    assert re.match(r"Makefile:\d+: \*\*\* error: ", line) and expected in line
+
+
+def test_a_variable_must_be_taken_by_one_of_the_targets(stub):
+    said = arguments(stub, "polyp-ft-conv3", "polyp-tables", "SEED=3", "SEEDS=3,4")
+    assert [word for word in said if "seed" in word] == ["--seed=3", "--seeds=3,4"]
+
+
+def test_what_steers_make_and_what_the_environment_has_is_not_refused(stub):
+    assert arguments(stub, "tables", "V=1", "PYTEST=none", "TORCH=", SEED="3", EPOCH="1") == ["tools/print_tables.py"]
+    assert "--seeds=" not in " ".join(arguments(stub, "polyp", SEED="3"))
+
+
+def test_the_readmes_studies_hand_each_variable_to_what_takes_it(stub):
+    said = arguments(stub, "chest-xray", "DATA=a", "WEIGHTS=b", "MARGIN=0.1", "FRACTION=1/2", SEED="3")
+    assert said.count("--fraction=1/2") == 2 and said.count("--margin=0.1") == 1 and "--seed=3" not in said
+    assert said.count("--seeds=0,1,2") == 2
+
+
+def test_variables_are_checked_by_the_environment_where_python_is_too_old(tmp_path):
+    make_venv(tmp_path / "venv")
+    (tmp_path / "venv" / ".ready").touch()
+    order = ["make", "-n", "-C", str(ROOT), f"VENV={tmp_path / 'venv'}", "PYTHON=false", "folder", "SEED=3"]
+    done = subprocess.run(order, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "SEED= is not taken by make folder" in done.stderr
+    done = subprocess.run([*order, f"VENV={tmp_path / 'none'}"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and not done.stderr  # setup then says what is wrong with that Python
+
+
 @pytest.fixture
 def setup(tmp_path, monkeypatch):
     """Calls tools/setup_venv.py on VENV in `tmp_path`, the two commands replaced; returns what was run."""

@@ -35,6 +35,8 @@ class Command:
     target : make's target, "" if there is none.    example : what `make help` shows in its place.
     tool : the program in tools/ of a command without a module: it needs the checkout.
     caffes : takes its flags in the way of Caffe's own programs; they stand in its module.
+    sets : of a target that makes a study and its report, make's variables that it sets itself; it takes all others of
+    these two.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Command:
     example: str = ""
     tool: str = ""
     caffes: bool = False
+    sets: tuple[str, ...] = ()
 
     @property
     def shown(self) -> str:
@@ -499,6 +502,16 @@ CHECKS = (
         tool="conformance",
     ),
 )
+README_SETS = (  # what both of the README's studies set themselves
+    "ARCH",
+    "BASE_LR",
+    "PATCHES",
+    "TEST_VIEWS",
+    "EPOCHS",
+    "SEEDS",
+    "SCHEMES",
+    "OUT",
+)
 MAKE_ONLY = (
     Command("", "this list", target="help"),
     Command(
@@ -515,11 +528,13 @@ MAKE_ONLY = (
         "",
         "the README's study of Kvasir-SEG: DATA=its folder WEIGHTS=squeezenet=file:googlenet=file; some hours",
         target="kvasir",
+        sets=(*README_SETS, "PATIENCE", "SPLIT_SEED"),
     ),
     Command(
         "",
         "the README's study of chest radiographs: DATA=their class folders WEIGHTS=squeezenet_v1.1's caffemodel",
         target="chest-xray",
+        sets=README_SETS,
     ),
     Command("", "everything that proves the promises, on two cores, in less than 9 minutes", target="test"),
     Command("", "the proofs that make test shows in a smaller form: more cases, larger nets", target="thorough-test"),

@@ -84,7 +84,9 @@ def reference() -> str:
         "<!-- Written by tools/write_reference.py from pycaffe_ext/command_line; do not edit. -->",
         "",
         "`make TARGET NAME=value` in a checkout and `pycaffe-ext COMMAND --name=value` anywhere do the same.",
-        "What holds if an option is not given stands in brackets.",
+        "What holds if an option is not given stands in brackets. An option that a command does not take is an error,",
+        "before anything runs. Of several targets in one call of make, one must take it. What stands only in make's",
+        "environment is used by the targets that take it.",
         "",
         "## Options of a run",
     ]
@@ -99,6 +101,9 @@ def reference() -> str:
         if not command.name:
             lines += [f"- `make {command.target}`: {command.summary}"]
             lines += [f"    - `{row.assignment}`: {row.text}" for row in command.options]
+            if command.sets:
+                names = ", ".join(f"`{name}=`" for name in command.sets)
+                lines += [f"    - takes what `make APP` and `make APP-tables` take but {names}, which it sets itself"]
     return "\n".join(lines) + "\n"
 
 

@@ -93,6 +93,15 @@ def test_the_makefile_has_the_targets_of_the_table() -> None:
     assert {command.target for command in MAKE_ONLY} >= {"help", "setup", "test", "lint", "clean"}
 
 
+@pytest.mark.parametrize(("variable", "target"), [("KVASIR", "kvasir"), ("CHEST", "chest-xray")])
+def test_the_readmes_studies_set_what_their_rows_say(variable: str, target: str) -> None:
+    block = re.search(rf"^{variable} := ((?:.*\\\n)*.*)$", MAKEFILE, re.MULTILINE)
+    recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
+    assert block and recipe
+    names = {*re.findall(r"\b([A-Z_]+)=", block[1]), *re.findall(r"\$\([A-Z]+\) ([A-Z_]+)=", recipe[1])}
+    assert names == {*next(command.sets for command in MAKE_ONLY if command.target == target)}
+
+
 @pytest.fixture(scope="module")
 def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment whose Python writes its arguments down."""
@@ -109,9 +118,12 @@ def test_make_hands_each_command_its_variables_and_no_others(command: Command, v
     variables = {row.variable for other in COMMANDS.values() for row in other.options if row.variable}
     order = ["make", "-s", "-C", str(ROOT), f"VENV={venv}", TARGETS.get(command.name, command.target)]
     file = venv / "arguments"
-    environment = {**os.environ, "ARGUMENTS_FILE": str(file)}
-    subprocess.run([*order, *(f"{name}=given{name}" for name in variables)], env=environment, check=True)
+    given = {name: f"given{name}" for name in variables}
+    subprocess.run(order, env={**os.environ, **given, "ARGUMENTS_FILE": str(file)}, check=True)
     program, *words = file.read_text().splitlines()
+    taken = [f"{row.variable}=given{row.variable}" for row in command.options if row.variable]
+    subprocess.run([*order, *taken], env={**os.environ, "ARGUMENTS_FILE": str(file)}, check=True)
+    assert file.read_text().splitlines() == [program, *words]
     expected = []
     for row in command.options:
         value = f"given{row.variable}"
