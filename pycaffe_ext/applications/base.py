@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pycaffe_ext.data.doubles import Said
 from pycaffe_ext.data.fixed import with_splits
 from pycaffe_ext.data.frames import SUFFIXES
 from pycaffe_ext.data.items import Floats, Ints, Item, Parts, Picture, Samples, Views
@@ -24,6 +25,7 @@ from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.evaluation.metrics.base import Metric, Table
 
 if TYPE_CHECKING:
+    from pycaffe_ext.data.groups import Hashed
     from pycaffe_ext.data.sources import LeftOut
     from pycaffe_ext.runs.settings import DataRequest
 
@@ -131,6 +133,10 @@ class Application(ABC, Generic[I, E]):
 
         Raises UserError that names the file at fault.
         """
+
+    def doubles(self, items: Sequence[I], hashed: Hashed) -> Said:
+        """What is to be said of near-duplicates among the items; hashed : as `groups.hash_frames` gives it."""
+        return Said()
 
     def whole(self, request: DataRequest, runs: Path) -> Collection:
         """The items of a data set that is tested on as a whole: it is not split, so it may be smaller than others."""

@@ -22,7 +22,8 @@ BALANCE = ("1", "0")
 
 
 class Folder(WholePictures[Evaluation]):
-    """Options: RESIZE, how an image is made square; BALANCE, as many training patches of each class or as there are."""
+    """Options: POSITIVE, which of two classes is class 1; RESIZE, how an image is made square; BALANCE, as many
+    training patches of each class or as there are."""
 
     slug = "folder"
     any_task = True
@@ -37,7 +38,7 @@ class Folder(WholePictures[Evaluation]):
         self.classes(request)
 
     def classes(self, request: DataRequest) -> tuple[str, ...]:
-        return class_folders.class_names(folder_of(request))
+        return class_folders.class_names(folder_of(request), request.option("positive"))
 
     def items(self, request: DataRequest, runs: Path) -> Collection:
         return self._collection(request, whole=False)
@@ -46,10 +47,12 @@ class Folder(WholePictures[Evaluation]):
         return self._collection(request, whole=True)
 
     def _collection(self, request: DataRequest, whole: bool) -> Collection:
-        found = class_folders.read(folder_of(request), request.option("damaged") == "keep", whole)
+        keep, positive = request.option("damaged") == "keep", request.option("positive")
+        found = class_folders.read(folder_of(request), keep, whole, positive)
         left_out = not_taken(Path(folder_of(request)), (image.path for image in found.images))
         resized = [replace(image, resize=self.resize(request)) for image in found.images]
-        return Collection(resized, left_out, images.damaged(resized))
+        text = "" if whole else class_folders.positive_text(found.classes, positive)
+        return Collection(resized, left_out, images.damaged(resized), [text] if text else [])
 
     def resize(self, request: DataRequest) -> str:
         return request.option("resize")

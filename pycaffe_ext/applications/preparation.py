@@ -32,6 +32,7 @@ from pycaffe_ext.data import fractions, groups, pack, splits, verify
 from pycaffe_ext.data.balance import Selection, choose, take_all
 from pycaffe_ext.data.frames import fingerprint
 from pycaffe_ext.data.items import SPLITS, Material, Samples
+from pycaffe_ext.data.sources.grouping import SPLITS_TABLE
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.metrics.base import TestData
 from pycaffe_ext.nets import emission
@@ -41,6 +42,7 @@ from pycaffe_ext.runs.settings import DataRequest, short_hash
 SLICE = 50_000  # test patches packed at a time: 8 GB of raw AlexNet patches
 LAYOUT = 6  # of both folders; older ones are not used
 LOCK = ".lock"
+FIX = f"give the two of each pair one split in the {SPLITS_TABLE} of the data set"  # where that one fixes the splits
 
 Say = Callable[[str], None]
 
@@ -50,6 +52,7 @@ class Found:
     """What was found in a data set.  items : of all parts, in their order.   split : (items,) str.
 
     tuning : see Packed.   share : of the training groups, see Packed; parts and samples are what is left of them.
+    warnings : of the items' labels, for whoever reads the results.
     """
 
     application: Application[Any, Any]
@@ -61,6 +64,7 @@ class Found:
     collection: Collection
     tuning: Mapping[str, float] = field(default_factory=dict)
     share: Mapping[str, Any] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
 
     @cached_property
     def items(self) -> list[Any]:
@@ -152,7 +156,7 @@ def prepare(
     with alone(folder, say):
         classes, began = application.classes(request), monotonic()
         known = (folder / sample_tables.SAMPLES).exists()
-        found = _fraction_of(_find(application, request, folder, mark, collection), classes)
+        found = _fraction_of(_find(application, request, folder, mark, collection, say), classes)
         target = packed_folder(found, size)
         spent = 0.0 if known else monotonic() - began
         done = packed.load(target) or _pack(found, target, size, classes, spent)
@@ -200,12 +204,24 @@ def alone(folder: Path, say: Say) -> Iterator[None]:
         yield
 
 
+def say_of_doubles(
+    application: Application[Any, Any], items: Sequence[Any], hashed: groups.Hashed, say: Say
+) -> tuple[str, ...]:
+    """Say what there is to say of near-duplicates; returns the warnings, which the records of runs keep."""
+    found = application.doubles(items, hashed)
+    for line in found.lines:
+        say(line)
+    return found.warnings
+
+
 def _find(
-    application: Application[Any, Any], request: DataRequest, folder: Path, mark: str, collection: Collection
+    application: Application[Any, Any], request: DataRequest, folder: Path, mark: str, collection: Collection, say: Say
 ) -> Found:
     hashed = groups.hash_frames(collection.items)
+    warnings = say_of_doubles(application, collection.items, hashed, say)
     parts = _split(application, request, collection.items, folder, hashed)
-    _check_duplicates(collection.items, parts, hashed)
+    fixed = application.fixed_splits(collection.items) is not None
+    _check_duplicates(collection.items, parts, hashed, FIX if fixed else groups.REMEDY)
     items = [item for part in parts.values() for item in part]
     split = np.repeat(list(parts), [len(part) for part in parts.values()])
     table = folder / sample_tables.SAMPLES
@@ -215,7 +231,7 @@ def _find(
     else:
         samples = sample_tables.read(folder, items, split, application.columns, application.measures)
     own = _tuning(application, request, items)
-    return Found(application, request, folder, mark, parts, samples, collection, own)
+    return Found(application, request, folder, mark, parts, samples, collection, own, warnings=warnings)
 
 
 def _fraction_of(found: Found, classes: Sequence[str]) -> Found:
@@ -283,13 +299,13 @@ def _check_drawn(request: DataRequest) -> None:
             )
 
 
-def _check_duplicates(items: Sequence[Any], parts: splits.Splits, hashed: groups.Hashed) -> None:
-    """Near-duplicates in two splits are refused; hashed : of `items`, in their order."""
+def _check_duplicates(items: Sequence[Any], parts: splits.Splits, hashed: groups.Hashed, remedy: str) -> None:
+    """Near-duplicates in two splits are refused; hashed : of `items`, in their order.   remedy : what to do then."""
     shown, hashes = hashed
     place = {item.name: i for i, item in enumerate(item for part in parts.values() for item in part)}
     moved = np.array([place[items[i].name] for i in shown], np.int64)
     order = np.argsort(moved, kind="stable")
-    groups.check_near_duplicates(parts, (moved[order], hashes[order]))
+    groups.check_near_duplicates(parts, (moved[order], hashes[order]), remedy=remedy)
 
 
 def _pack(found: Found, folder: Path, size: int, classes: tuple[str, ...], finding: float) -> Packed:

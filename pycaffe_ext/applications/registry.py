@@ -72,7 +72,7 @@ APPLICATIONS = {
             "any folder with a sub-folder for each class",
             None,
             None,
-            {"resize": "squash", "balance": "1", "damaged": "refuse"},
+            {"positive": "", "resize": "squash", "balance": "1", "damaged": "refuse"},
         ),
     )
 }

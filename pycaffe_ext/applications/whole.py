@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycaffe_ext.applications.base import Application
+from pycaffe_ext.data.class_folders import named_pictures
 from pycaffe_ext.data.crops import CROPS, CropViews, cut
+from pycaffe_ext.data.doubles import Said, said
 from pycaffe_ext.data.fixed import fixed_splits
+from pycaffe_ext.data.groups import Hashed
 from pycaffe_ext.data.images import Image
 from pycaffe_ext.data.items import Floats, Ints, Parts, Picture, Samples
 from pycaffe_ext.data.reading import DAMAGED
-from pycaffe_ext.errors import known
+from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.pictures.shown import SUFFIXES
 from pycaffe_ext.report.overlay import with_caption
 from pycaffe_ext.runs.settings import DataRequest
@@ -40,11 +43,21 @@ class WholePictures(Application[Image, E]):
         kinds = dict(sorted((item.label, item.kind) for item in items))
         return np.array([item.label for item in items], np.int64), tuple(kinds.values())
 
+    def doubles(self, items: Sequence[Image], hashed: Hashed) -> Said:
+        return said(items, hashed, self.words[0])
+
     def fixed_splits(self, items: Sequence[Image]) -> Mapping[str, Sequence[Image]] | None:
         return fixed_splits(items)
 
     def propose(self, parts: Mapping[str, Sequence[Image]], workspace: Path, request: DataRequest) -> Samples:
         return samples_of([item for part in parts.values() for item in part])
+
+    def pictures(self, folder: Path, cache: Path) -> Mapping[str, Path]:
+        """By the names that they have as items of a class: two that differ in their endings keep theirs."""
+        found = named_pictures(folder)
+        if not found:
+            raise UserError(f"{folder}: no image in it ({', '.join(ending[1:] for ending in self.endings)})")
+        return found
 
     def unlabelled(self, pictures: Sequence[tuple[str, Path]], request: DataRequest) -> list[Image]:
         keep, resize = request.option("damaged") == "keep", self.resize(request)

@@ -80,12 +80,12 @@ class Option:
         return self.help + only + (" [" + self.otherwise + "]" if self.otherwise else "")
 
 
-def _of_applications(name: str, help: str, hint: str, kind: str = "text") -> Option:
-    """A setting that applications declare in the registry, which has their defaults."""
+def _of_applications(name: str, help: str, hint: str, unset: str = "") -> Option:
+    """A setting that applications declare in the registry, which has their defaults; unset : what "" stands for."""
     defaults = {slug: entry.options[name] for slug, entry in APPLICATIONS.items() if name in entry.options}
     common = next(iter(defaults.values())) if len(set(defaults.values())) == 1 else None
-    unset = "" if common else ", ".join(f"{slug}: {default}" for slug, default in defaults.items())
-    return Option(name, help, hint, kind, default=common, unset=unset, group="data", applications=tuple(defaults))
+    unset = unset if common is not None else ", ".join(f"{slug}: {default}" for slug, default in defaults.items())
+    return Option(name, help, hint, default=common, unset=unset, group="data", applications=tuple(defaults))
 
 
 SETTINGS = (  # of a run: what run.json records
@@ -108,6 +108,12 @@ SETTINGS = (  # of a run: what run.json records
         "damaged",
         "damaged JPEG frames: refuse (an error names the file) or keep (use what can be decoded, counted and named)",
         "refuse|keep",
+    ),
+    _of_applications(
+        "positive",
+        "of two classes the one that is looked for: sensitivity is its share found; class 1 of the net",
+        "class",
+        "the second by alphabet",
     ),
     _of_applications(
         "resize",

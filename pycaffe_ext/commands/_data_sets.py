@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pycaffe_ext.data import boundaries, class_folders, frame_sets, images, sources, volumes
+from pycaffe_ext.data import boundaries, class_folders, doubles, frame_sets, groups, images, sources, volumes
 from pycaffe_ext.data.frames import damaged_frames
 from pycaffe_ext.data.reading import Reading
 from pycaffe_ext.data.sources.listing import not_taken
@@ -70,23 +70,32 @@ def say_of_frames(options: Options) -> None:
     found = frame_sets.find(Path(options["data"]), options["dataset"], options["damaged"] == "keep")
     print(sources.describe(found.source))
     print(f"\n{found.folder} is {found.source.slug}:")
-    say_of_images(options, found.images, frame_sets.CLASSES)
+    say_of_images(options, found.images, frame_sets.CLASSES, "frame")
 
 
 def say_of_class_folders(options: Options) -> None:
     found = class_folders.read(Path(options["data"]), options["damaged"] == "keep")
     print(sources.describe(class_folders.CLASS_FOLDERS))
     print(f"\n{found.folder} is {class_folders.CLASS_FOLDERS.slug}:")
-    say_of_images(options, found.images, found.classes)
+    positive = class_folders.positive_text(found.classes)
+    say_of_images(options, found.images, found.classes, more=[positive] if positive else [])
 
 
-def say_of_images(options: Options, found: Sequence[images.Image], classes: Sequence[str]) -> None:
+def say_of_images(
+    options: Options,
+    found: Sequence[images.Image],
+    classes: Sequence[str],
+    word: str = "image",
+    more: Sequence[str] = (),
+) -> None:
     count = np.bincount([image.label for image in found], minlength=len(classes))
     counts = ", ".join(f"{n} {name}" for n, name in zip(count, classes, strict=True))
-    print(f"{len(found)} pictures, {counts}; {len({image.group for image in found})} groups")
+    print(f"{len(found)} pictures, {counts}; {len({image.group for image in found})} groups", *more, sep="\n")
     print(sources.left_out_text(not_taken(Path(options["data"]), [image.path for image in found])))
     if damaged := images.damaged(found):
         print(damage_text(damaged))
+    for line in doubles.said(found, groups.hash_frames(found), word).lines:
+        print(line)
 
 
 def say_of_walls(options: Options) -> None:

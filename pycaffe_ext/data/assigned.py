@@ -25,10 +25,11 @@ def rows(table: Path, wanted: Sequence[str]) -> list[tuple[str, Row]]:
 
     Raises UserError that names the table, and the line if a field is empty.
     """
-    lines = read_table(table, wanted)
+    whole = f"the header `{','.join((KEYS[0], *wanted))}`, and a line for every picture"
+    lines = read_table(table, wanted, whole)
     key = next((name for name in KEYS if name in lines[0]), None)
     if key is None:
-        raise UserError(f"{table}: needs the header `{','.join((KEYS[0], *wanted))}`, and a line for every picture")
+        raise UserError(f"{table}: needs {whole}")
     for line in lines:
         if empty := [name for name in (key, *wanted) if not line[name]]:
             raise UserError(f"{table}: line {line[LINE]} lacks its {empty[0]}")

@@ -9,20 +9,21 @@ wanted) fixes the splits.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pycaffe_ext.data.assigned import assigned, split_of
-from pycaffe_ext.data.fixed import check_every_split
+from pycaffe_ext.data.fixed import check_every_split, check_one_split
 from pycaffe_ext.data.images import Image
 from pycaffe_ext.data.items import SPLITS
 from pycaffe_ext.data.names import by_identifier, check_look, identifier, some
 from pycaffe_ext.data.sources.folders import plain_name, subfolders
 from pycaffe_ext.data.sources.grouping import SPLITS_TABLE, check_no_other_table, groups_table, splits_table
 from pycaffe_ext.data.sources.layout import check_folder
-from pycaffe_ext.data.sources.listing import ending, refuse_unread, walk
+from pycaffe_ext.data.sources.listing import ending, left_by_system, linked_folders, refuse_broken, refuse_unread, walk
 from pycaffe_ext.data.sources.source import About
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.pictures.shown import SUFFIXES
@@ -34,27 +35,42 @@ EXPECTED = "expected a sub-folder for each of 2 to 100 classes, with its picture
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """folder : the one whose sub-folders are the classes.   classes : their names, sorted.   images : by name."""
+    """folder : the one whose sub-folders are the classes.   classes : their names, see `class_names`.
+
+    images : sorted by name.
+    """
 
     folder: Path
     classes: tuple[str, ...]
     images: tuple[Image, ...]
 
 
-def class_names(folder: str | Path) -> tuple[str, ...]:
-    """Names of the classes, sorted, in one Unicode form; raises UserError as `read` does for another folder."""
-    return tuple(_class_folders(_home(Path(folder))))
+def class_names(folder: str | Path, positive: str = "") -> tuple[str, ...]:
+    """Names of the classes, in one Unicode form: sorted, but for the `positive` one of two, which comes last.
+
+    Raises UserError as `read` does for another folder.
+    """
+    return tuple(_class_folders(_home(Path(folder)), positive))
 
 
-def read(folder: str | Path, keep_damaged: bool = False, whole: bool = False) -> ClassFolders:
+def positive_text(classes: Sequence[str], positive: str = "") -> str:
+    """Which of two classes is the positive one, for a reader; "" where there are more."""
+    if len(classes) != 2:
+        return ""
+    return f"positive: {classes[1]} ({'POSITIVE=' if positive else 'the second by alphabet; POSITIVE= chooses'})"
+
+
+def read(folder: str | Path, keep_damaged: bool = False, whole: bool = False, positive: str = "") -> ClassFolders:
     """The pictures of `folder`, or of its only sub-folder where that one holds the classes.
 
     whole : the set is tested on as a whole: it needs no groups for three splits, and its own splits do not count.
+    positive : as in `class_names`; it is class 1.
     Raises UserError in one line: what was expected and what was found, files that can't be read, classes that look
     alike, a table that does not fit, and a class with too few pictures or groups for three splits.
     """
     home = _home(Path(folder))
-    classes = _class_folders(home)
+    classes = _class_folders(home, positive)
+    check_links(classes.values())
     images = [
         Image(f"{name}/{stem}", group, home.resolve().name, path, label, name, keep_damaged=keep_damaged)
         for label, (name, top) in enumerate(_tops(classes).items())
@@ -87,6 +103,7 @@ def with_tables(home: Path, images: Sequence[Image], classes: Sequence[str], who
         return found
     found = [replace(image, split=split_of(fixed, splits[image.name])) for image in found]
     check_every_split(fixed, found)
+    check_one_split(fixed, found)
     return found
 
 
@@ -104,14 +121,23 @@ def check_enough(place: Path, classes: Sequence[str], images: Sequence[Image]) -
 
 def _home(folder: Path) -> Path:
     check_folder(folder, "a folder with a sub-folder for each class")
+    _check_broken(folder)
     inside = subfolders(folder)
     if len(inside) == 1 and len(subfolders(inside[0])) > 1 and not any(walk(folder, SUFFIXES, depth=0)):
+        _check_broken(inside[0])
         return inside[0]
     return folder
 
 
-def _class_folders(home: Path) -> dict[str, Path]:
-    """name -> folder of each class, sorted by name."""
+def _check_broken(home: Path) -> None:
+    """Raise UserError for a link to nothing that may be a class."""
+    for path in sorted(home.iterdir()):
+        if not left_by_system(path.name) and ending(path) not in SUFFIXES:
+            refuse_broken(path)
+
+
+def _class_folders(home: Path, positive: str = "") -> dict[str, Path]:
+    """name -> folder of each class, in the order of `class_names`."""
     inside = subfolders(home)
     _check_layout(home, inside)
     names = by_identifier((path.name for path in inside), "class folder")
@@ -121,7 +147,18 @@ def _class_folders(home: Path) -> dict[str, Path]:
             raise UserError(
                 f"{path}: no picture in it; every folder in {home} is a class: fill it, or move it elsewhere"
             )
-    return {name: home / names[name] for name in sorted(names)}
+    return {name: home / names[name] for name in _ordered(home, sorted(names), positive)}
+
+
+def _ordered(home: Path, names: list[str], positive: str) -> list[str]:
+    if not positive:
+        return names
+    last = identifier(positive)
+    if last not in names:
+        raise UserError(f"POSITIVE={positive}: no class of {home}; its classes: {some(names, 5)}")
+    if len(names) != 2:
+        raise UserError(f"POSITIVE={positive}: of two classes only; {home} has {len(names)}: {some(names, 5)}")
+    return [*(name for name in names if name != last), last]
 
 
 def _check_layout(home: Path, inside: Sequence[Path]) -> None:
@@ -137,6 +174,30 @@ def _check_layout(home: Path, inside: Sequence[Path]) -> None:
         loose = sum(1 for _ in walk(home, SUFFIXES, depth=0))
         found = f"{len(inside)} sub-folders" if len(inside) != 1 else f"one sub-folder, {inside[0].name}/,"
         raise UserError(f"{home}: {EXPECTED}; found {found} and {loose} pictures beside")
+
+
+def check_links(folders: Iterable[Path]) -> None:
+    """Raise UserError for a link in one of the class folders that brings pictures of another in, or leads in a circle.
+
+    A class folder, or one in it, may be a link to any other place.
+    """
+    real = {place: Path(os.path.realpath(place)) for place in folders}
+    for place, own in real.items():
+        for link in linked_folders(place):
+            target = Path(os.path.realpath(link))
+            for other, there in real.items():
+                if other != place and (there.is_relative_to(target) or target.is_relative_to(there)):
+                    what = "is in" if target.is_relative_to(there) and target != there else "is or holds"
+                    raise UserError(
+                        f"{link}: a symbolic link to {target}, which {what} the class folder {other.name}/; its"
+                        f" pictures would be of class {place.name} too: remove the link"
+                    )
+            if link != place and (own.is_relative_to(target) or _parent(link).is_relative_to(target)):
+                raise UserError(f"{link}: a symbolic link to {target}, a folder that it lies in; remove the link")
+
+
+def _parent(path: Path) -> Path:
+    return Path(os.path.realpath(path.parent))
 
 
 def _listed(folders: Iterable[Path]) -> str:
@@ -155,18 +216,22 @@ def _pictures(top: Path, class_name: str) -> dict[str, tuple[Path, str]]:
 def named_pictures(top: Path) -> dict[str, Path]:
     """The pictures below `top` by their path in it, without ending; two of one name keep theirs.
 
-    Raises UserError for a file that may be a picture and is not read.
+    Raises UserError for a file that may be a picture and is not read, and for two names that look the same.
     """
     found = []
     for path in walk(top, None):
+        refuse_broken(path)
         if ending(path) in SUFFIXES:
             found.append(path)
         else:
             refuse_unread(path, SUFFIXES)
     inside = [path.relative_to(top) for path in found]
-    bare = [identifier(path.with_suffix("").as_posix()) for path in inside]
-    count = Counter(bare)
-    names = (name if count[name] == 1 else identifier(path.as_posix()) for name, path in zip(bare, inside, strict=True))
+    whole = list(by_identifier((path.as_posix() for path in inside), "picture"))
+    names = [identifier(path.with_suffix("").as_posix()) for path in inside]
+    before: list[str] = []
+    while names != before:  # again: a.png, which kept its ending for a.tif, may be another one's name without it
+        before, count = names, Counter(names)
+        names = [name if count[name] == 1 else full for name, full in zip(names, whole, strict=True)]
     return dict(zip(names, found, strict=True))
 
 

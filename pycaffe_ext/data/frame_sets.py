@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pycaffe_ext.data.assigned import KEYS, assigned
-from pycaffe_ext.data.class_folders import named_pictures, with_tables
+from pycaffe_ext.data.class_folders import check_links, named_pictures, with_tables
 from pycaffe_ext.data.images import Image
 from pycaffe_ext.data.names import by_identifier, identifier
 from pycaffe_ext.data.sources import layout
@@ -88,6 +88,7 @@ def label_of(word: str, where: str) -> int:
 
 def _of_folders(folders: dict[Path, int], slug: str, keep_damaged: bool) -> list[Image]:
     """The images of class folders; a sub-folder in one is a group."""
+    check_links(folders)
     images = []
     for place, label in folders.items():
         for inside, path in named_pictures(place).items():
@@ -152,6 +153,7 @@ def _is_nerthus(folder: Path) -> bool:
 
 
 def _read_nerthus(folder: Path, keep_damaged: bool) -> list[Image]:
+    check_links(_scores(folder))
     images = []
     for place, label in _scores(folder).items():
         for name, path in named_pictures(place).items():

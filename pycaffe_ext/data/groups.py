@@ -10,7 +10,7 @@ two splits; nothing of a scene can be learned from them by heart.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import cv2
@@ -22,6 +22,7 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.threads import one_thread_each
 
 NEAR = 10  # of 256 bits
+REMEDY = "remove the folder of packed data to split again"
 BLANK = 2.0  # grey levels; below this spread the 16 x 17 thumbnail shows nothing that could be repeated
 FILTER = 1  # the 64 bits that are compared first: rows 4 to 7 of 16, where there is no dark corner
 Hashed = tuple[np.ndarray, np.ndarray]
@@ -90,24 +91,49 @@ def join_near_duplicates(frames: Sequence[I], hashed: Hashed | None = None, near
     return [replace(frame, group=group) for frame, group in zip(frames, joined, strict=True)]
 
 
-def check_near_duplicates(parts: Parts, hashed: Hashed | None = None, near: int = NEAR) -> None:
-    """Look at the pictures of all items, split -> its items; UserError naming two near-duplicates in two splits.
+def check_near_duplicates(parts: Parts, hashed: Hashed | None = None, near: int = NEAR, remedy: str = REMEDY) -> None:
+    """Look at the pictures of all items, split -> its items; UserError naming two near-duplicates in two splits, how
+    many such pairs there are, and what to do, the `remedy`.
 
     Nothing that was stored about the items is trusted: hashes are computed from the pictures, by this call or, as
     `hashed`, by `hash_frames` of the same items in the same order.
     """
     frames = [frame for part in parts.values() for frame in part]
     split = np.repeat(np.arange(len(parts)), [len(part) for part in parts.values()])
+    found, places = apart(frames, split, hashed, near), list(parts)
+    if found.pairs:
+        one, other = found.first
+        raise UserError(
+            f"near-duplicates in two splits, {found.pairs} pair{'s' * (found.pairs > 1)}, the first: {frames[one].name}"
+            f" in {places[split[one]]} and {frames[other].name} in {places[split[other]]}; {remedy}"
+        )
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Near-duplicates that are told apart.  pairs : how many.   first : indices i < j of the least of them, (-1, -1)
+    without one.   items : (n,) bool, which items are in one of them."""
+
+    pairs: int
+    first: tuple[int, int]
+    items: np.ndarray
+
+
+def apart(frames: Sequence[Item], code: np.ndarray, hashed: Hashed | None = None, near: int = NEAR) -> Apart:
+    """The near-duplicates whose codes differ.
+
+    code : (n,) of the items, such as their splits.   hashed : as in `check_near_duplicates`.
+    """
     shown, hashes = hashed or hash_frames(frames)
+    count, first, items = 0, (len(frames), len(frames)), np.zeros(len(frames), bool)
     for pairs in near_pairs(hashes, near):
-        pairs = shown[pairs]
-        if len(apart := pairs[split[pairs[:, 0]] != split[pairs[:, 1]]]):
-            one, other = apart[0]
-            names, places = (frames[one].name, frames[other].name), list(parts)
-            raise UserError(
-                f"near-duplicate frames in two splits: {names[0]} in {places[split[one]]} and {names[1]} in"
-                f" {places[split[other]]}; remove the folder of packed data to split again"
-            )
+        pairs = np.sort(shown[pairs], axis=1)
+        if len(told := pairs[code[pairs[:, 0]] != code[pairs[:, 1]]]):
+            count += len(told)
+            one, other = told[np.lexsort(told.T[::-1])[0]].tolist()
+            first = min(first, (one, other))
+            items[told] = True
+    return Apart(count, first if count else (-1, -1), items)
 
 
 def hash_frames(frames: Sequence[Item], progress: bool = True) -> Hashed:

@@ -14,9 +14,10 @@ from pycaffe_ext.errors import UserError
 LINE = "line"  # in a row of `read_table`: where it stands
 
 
-def read_table(table: str | Path, header: Sequence[str]) -> list[Mapping[str, str]]:
+def read_table(table: str | Path, header: Sequence[str], whole: str = "") -> list[Mapping[str, str]]:
     """Lines of a CSV file with at least the columns of `header`; raises UserError if it is not such a file.
 
+    whole : what the table should be like, for that error, where the columns alone do not say it.
     As spreadsheets write it: comma, semicolon or tabulator between the fields, any line ends, UTF-8 or, with its mark,
     UTF-16; the header in any case, blank lines anywhere. Bytes that are not UTF-8 stay as `os.fsdecode` gives them in
     names of files. Every field is an `identifier`; the number of a row's line is in its "line".
@@ -26,8 +27,9 @@ def read_table(table: str | Path, header: Sequence[str]) -> list[Mapping[str, st
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{table}: not a CSV file ({error}); save it as CSV UTF-8") from None
     columns = [name.lower() for name in columns]
+    whole = whole or f"the header `{','.join(header)}` and a line for every {header[0]}"
     if not rows or any(columns.count(name) != 1 for name in header):
-        raise UserError(f"{table}: needs the header `{','.join(header)}` and a line for every {header[0]}")
+        raise UserError(f"{table}: needs {whole}")
     if long := [number for number, row in rows if any(row[len(columns) :])]:
         raise UserError(
             f"{table}: line {long[0]} has more fields than the header; names with commas in them need quotation marks"

@@ -109,7 +109,10 @@ def _record(
         test=metric.result(evaluation, seed),
         thresholds=[] if validation is None else metric.thresholds(validation, evaluation, seed),
         files=files,
-        warnings=warnings(similar, items, run.application.words[0], outside.request.source),
+        warnings=[
+            *(f"{outside.request.source}: {text}" for text in prepared.found.warnings),
+            *warnings(similar, items, run.application.words[0], outside.request.source),
+        ],
     )
 
 

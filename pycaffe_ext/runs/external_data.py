@@ -122,7 +122,7 @@ def prepare(
     folder.mkdir(exist_ok=True)
     with preparation.alone(folder, say):
         resembling = _similar(outside, trained, request, folder)
-        found = _find(outside, trained, folder)
+        found = _find(outside, trained, folder, say)
         target = preparation.packed_folder(found, size)
         done = packed.load(target) or _pack(found, trained, target, size)
         preparation.check(found, done, size, trained.found)
@@ -130,9 +130,10 @@ def prepare(
     return Prepared(found, done, size), resembling
 
 
-def _find(outside: Outside, trained: Packed, folder: Path) -> Found:
+def _find(outside: Outside, trained: Packed, folder: Path, say: Say) -> Found:
     """Items with near-duplicates in one group, and the samples in them."""
     application = outside.application
+    warnings = preparation.say_of_doubles(application, outside.collection.items, outside.hashed, say)
     items = groups.join_near_duplicates(outside.collection.items, outside.hashed)
     split = np.full(len(items), "test")
     if (folder / sample_tables.SAMPLES).exists():
@@ -141,7 +142,8 @@ def _find(outside: Outside, trained: Packed, folder: Path) -> Found:
         samples = application.apply_labelled(items, trained.found)
         sample_tables.write(folder, items, split, samples, application.columns, application.measures)
     parts = {"test": items}
-    return Found(application, outside.request, folder, outside.fingerprint, parts, samples, outside.collection)
+    collection, mark = outside.collection, outside.fingerprint
+    return Found(application, outside.request, folder, mark, parts, samples, collection, warnings=warnings)
 
 
 def _similar(outside: Outside, trained: Packed, request: DataRequest, folder: Path) -> list[Similar]:

@@ -60,7 +60,7 @@ def write_record(job: Run, runs: Path, caffe_version: str, saved: RunRecord | No
         inputs=inputs,
         versions=_versions(job, caffe_version, saved),
         resumes=saved.resumes if saved else [],
-        warnings=saved.warnings if saved else [],
+        warnings=list(dict.fromkeys([*job.prepared.found.warnings, *(saved.warnings if saved else [])])),
         cost=saved.cost if saved else {},
     )
     records.write_run(job.folder, record)

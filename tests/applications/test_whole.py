@@ -134,8 +134,49 @@ def test_near_duplicates_are_joined_or_refused_across_fixed_splits(tmp_path):
     assert groups["a/copy"] == groups["a/0"]
     lines = [f"{kind}/{i},{('train', 'val', 'test')[i % 3]}" for kind in "ab" for i in range(6)]
     (data / "splits.csv").write_text("\n".join(["frame,split", *lines, "a/copy,test"]))
-    with pytest.raises(UserError, match="near-duplicate"):
+    with pytest.raises(UserError, match="1 pair, the first: a/0 in train and a/copy in test; give .* the splits.csv"):
         prepared("folder", data, tmp_path / "runs")
+
+
+@pytest.mark.parametrize(("app", "names"), [("folder", ("lesion", "normal")), ("frames", ("bad", "good"))])
+def test_labels_that_contradict_each_other_are_said_and_kept_of_found_data_too(app, names, tmp_path):
+    data = class_folders(tmp_path / "data", {names[0]: 12, names[1]: 12})
+    write(data / names[1] / "copy.png", noise(0))
+    text = f"1 pair of near-duplicates has different classes: {names[0]}/0.png = {names[1]}/copy.png; check the labels"
+    for _ in range(2):
+        said: list[str] = []
+        done = preparation.prepare(registry.load(app), request(app, data), SIZE, tmp_path / "runs", said.append)
+        assert said.count(f"warning: {text}") == 1 and list(done.found.warnings) == [text]
+        assert sum("2 of 25" in line and "near-duplicates of others" in line for line in said) == 1
+
+
+def test_the_positive_class_is_class_1_and_said_and_names_stay_without_it(tmp_path):
+    data = class_folders(tmp_path / "data", {"lesion": 8, "normal": 8})
+    found, texts = {}, {}
+    for positive in ("", "lesion"):
+        wanted, said = request("folder", data, positive=positive), []
+        found[positive] = preparation.prepare(registry.load("folder"), wanted, SIZE, tmp_path / "runs", said.append)
+        texts[positive] = [line for line in said if line.startswith("positive: ")]
+    assert texts == {
+        "": ["positive: normal (the second by alphabet; POSITIVE= chooses)"],
+        "lesion": ["positive: lesion (POSITIVE=)"],
+    }
+    assert request("folder", data, positive="") == request("folder", data), "so runs and folders keep their names"
+    assert found["lesion"].found.folder != found[""].found.folder
+    assert found["lesion"].packed.classes == found["lesion"].test.classes == ("normal", "lesion")
+    labels = {(image.kind, image.label) for image in found["lesion"].found.items}
+    assert labels == {("normal", 0), ("lesion", 1)}
+
+
+def test_pictures_to_predict_for_are_named_as_those_of_a_class(tmp_path):
+    for name in ("g16.png", "g16.tif", "p1/b.png"):
+        write(tmp_path / "a" / name, noise(1))
+        write(tmp_path / "b" / name, noise(2))
+    for app in ("folder", "frames"):
+        assert set(registry.load(app).pictures(tmp_path / "a", tmp_path)) == {"g16.png", "g16.tif", "p1/b"}
+    (tmp_path / "none").mkdir()
+    with pytest.raises(UserError, match="none: no image in it .*png"):
+        registry.load("folder").pictures(tmp_path / "none", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -143,6 +184,7 @@ def test_near_duplicates_are_joined_or_refused_across_fixed_splits(tmp_path):
     [
         ("folder", {}, "folder needs your images"),
         ("folder", {"resize": "sqash"}, "did you mean 'squash'"),
+        ("frames", {"positive": "informative"}, "POSITIVE= is no setting of frames"),
         ("folder", {"balance": "2"}, "unknown BALANCE '2'"),
         ("folder", {"damaged": "kep"}, "did you mean 'keep'"),
         ("frames", {"degrade": "1"}, "DEGRADE=1 degrades the frames of DATA="),

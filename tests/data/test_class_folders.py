@@ -62,6 +62,68 @@ def test_pictures_of_one_name_keep_their_endings(tmp_path):
     assert {"a/0.png", "a/0.jpg", "a/1"} <= groups(class_folders.read(tmp_path)).keys()
 
 
+def test_two_pictures_never_share_a_name(tmp_path):
+    fill(make(tmp_path, "a", "b"), "a/0.tif", "a/0.png.png", "a/sub/0.png", "a/sub/1.png", "a/2.png.jpg")
+    found = class_folders.named_pictures(tmp_path / "a")
+    assert set(found) == {"0.png", "0.tif", "0.png.png", "1", "2", "2.png", "sub/0", "sub/1"}
+    fill(tmp_path, "b/\u00e4.png", "b/a\u0308.png")
+    assert "differ only in what can't be seen" in refused(tmp_path)
+
+
+@pytest.mark.parametrize(("positive", "last"), [("", "normal"), ("lesion", "lesion"), ("normal", "normal")])
+def test_the_positive_class_of_two_is_the_last(positive, last, tmp_path):
+    make(tmp_path, "lesion", "normal")
+    found = class_folders.read(tmp_path, positive=positive)
+    assert found.classes == class_folders.class_names(tmp_path, positive) and found.classes[1] == last
+    assert {image.kind for image in found.images if image.label == 1} == {last}
+    assert [image.name for image in found.images] == sorted(image.name for image in found.images)
+    why = "POSITIVE=" if positive else "the second by alphabet; POSITIVE= chooses"
+    assert class_folders.positive_text(found.classes, positive) == f"positive: {last} ({why})"
+
+
+def test_a_positive_class_is_one_of_two(tmp_path):
+    make(tmp_path, "lesion", "normal")
+    with pytest.raises(UserError, match="^POSITIVE=lesoin: no class of .*; its classes: lesion, normal$"):
+        class_folders.class_names(tmp_path, "lesoin")
+    make(tmp_path, "other")
+    with pytest.raises(UserError, match="^POSITIVE=other: of two classes only; .* has 3: lesion, normal, other$"):
+        class_folders.read(tmp_path, positive="other")
+    assert class_folders.positive_text(class_folders.class_names(tmp_path)) == ""
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "words"),
+    [
+        ("pos/loop", "..", "which is or holds the class folder neg/; its pictures would be of class pos too"),
+        ("pos/more", "../neg", "which is or holds the class folder neg/"),
+        ("pos/more", "../neg/p1", "which is in the class folder neg/"),
+        ("pos/away/back", "../set/neg", "which is or holds the class folder neg/"),
+        ("pos/p1/loop", "..", "a folder that it lies in"),
+        ("pos/away/loop", ".", "a folder that it lies in"),
+        ("third", "neg", "which is or holds the class folder"),
+    ],
+)
+def test_links_that_lead_in_a_circle_or_to_another_class_are_refused(link, target, words, tmp_path):
+    home = fill(tmp_path / "set", *(f"{kind}/p{i}/1.png" for kind in ("neg", "pos") for i in range(1, 4)))
+    fill(tmp_path, "away/1.png")
+    (home / "pos" / "away").symlink_to(tmp_path / "away")
+    assert len(class_folders.read(home).images) == 7, "a link to any other place is taken"
+    (home / link).symlink_to(target)
+    assert words in refused(home) and "a symbolic link to /" in refused(home)
+
+
+def test_a_class_folder_may_be_a_link(tmp_path):
+    home = make(tmp_path / "set", "neg")
+    (home / "pos").symlink_to(make(tmp_path / "disk", "pos") / "pos")
+    assert class_folders.read(home).classes == ("neg", "pos")
+
+
+@pytest.mark.parametrize("link", ["pos", "a/9.png", "a/patient", "groups.csv", "splits.csv"])
+def test_links_to_nothing_are_called_that(link, tmp_path):
+    (make(tmp_path, "a", "b") / link).symlink_to(tmp_path / "gone")
+    assert f"{link}: a symbolic link whose target, {tmp_path}/gone, is missing" in refused(tmp_path)
+
+
 def test_what_systems_leave_is_passed_over_and_counted(tmp_path):
     fill(make(tmp_path, "a", "b"), ".cache/1.png", "@eaDir/x.png", "a/.thumb.png", "a/thumbnails/1.png", "loose.png")
     (tmp_path / "a" / "Thumbs.db").write_text("")
@@ -117,6 +179,13 @@ def test_a_table_of_groups_that_does_not_fit(change, words, tmp_path):
     (make(tmp_path, "a", "b") / "groups.csv").write_text("\n".join(["frame,group", *change(lines)]))
     with pytest.raises(UserError, match=words):
         class_folders.read(tmp_path)
+
+
+@pytest.mark.parametrize(("kind", "header"), [("groups", "picture,patient"), ("groups", "name,group"), ("splits", "a")])
+def test_tables_with_another_header_are_told_the_whole_one(kind, header, tmp_path):
+    (make(tmp_path, "a", "b") / f"{kind}.csv").write_text(f"{header}\na/0,p\n")
+    wanted = f"needs the header `frame,{kind[:-1]}`, and a line for every picture"
+    assert refused(tmp_path) == f"{tmp_path}/{kind}.csv: {wanted}"
 
 
 def test_a_table_of_groups_elsewhere_is_refused(tmp_path):
@@ -193,6 +262,19 @@ def test_splits_that_do_not_do(word, words, tmp_path):
     splits(make(tmp_path, "a", "b"), "frame,split", [*lines[:-1], f"b/2,{word}"])
     with pytest.raises(UserError, match=words):
         class_folders.read(tmp_path)
+
+
+def test_a_group_in_two_splits_names_the_tables(tmp_path):
+    names = [f"{kind}/{i}" for kind in "ab" for i in range(3)]
+    words = ("train", "val", "test")
+    splits(make(tmp_path, "a", "b"), "frame,split", [f"{name},{words[int(name[-1])]}" for name in names])
+    (tmp_path / "groups.csv").write_text(
+        "\n".join(["frame,group", *(f"{name},g{max(1, int(name[-1]))}" for name in names)])
+    )
+    assert refused(tmp_path) == (
+        f"{tmp_path}/splits.csv: group 'g1' is both in train (a/0) and in val (a/1); give all of it one split there, or"
+        " other groups in groups.csv"
+    )
 
 
 def test_without_a_table_no_split_is_fixed(tmp_path):

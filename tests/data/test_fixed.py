@@ -91,8 +91,11 @@ def test_splits_of_any_data_set_are_fixed_by_its_table(kind, tmp_path):
     }
     assert [item.group for item in found] == ["p1", "p1", "p2", "p3", "p4"]
     assert all(a.content() != b.content() for a, b in zip(drawn, found, strict=True))
+    (home / "splits.csv").write_text(table([f"{word},g{word[:2].lower()}" for word in WORDS], "frame,split,group"))
+    assert [item.group for item in items(kind, home)] == ["gtr", "gtr", "gva", "gte", "gte"]
     (home / "splits.csv").write_text(table([f"{word},g{word[0].lower()}" for word in WORDS], "frame,split,group"))
-    assert [item.group for item in items(kind, home)] == ["gt", "gt", "gv", "gt", "gt"]
+    with pytest.raises(UserError, match=r"splits.csv: group 'gt' is both in train .* in test .* in groups.csv"):
+        items(kind, home)
 
 
 def test_a_set_that_is_tested_as_a_whole_is_not_split(kind, tmp_path):

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from class_folders_lab import fill
+from class_folders_lab import draw, fill
 
 from pycaffe_ext.data.fixed import fixed_splits
 from pycaffe_ext.data.frame_sets import SOURCES, find, label_of
@@ -152,6 +152,13 @@ def test_labels_in_words():
     ]
 
 
+def test_links_from_one_class_to_another_are_refused(tmp_path):
+    fill(tmp_path, *(f"{name}/{i}.png" for name in ("good", "bad") for i in range(3)))
+    (tmp_path / "good" / "loop").symlink_to("..")
+    with pytest.raises(UserError, match="good/loop: a symbolic link to .* class folder bad/"):
+        find(tmp_path)
+
+
 def test_every_source_is_described():
     for slug, source in SOURCES.items():
         lines = describe(source).splitlines()
@@ -168,3 +175,9 @@ def test_data_help_says_which_classes_a_folder_holds(folder, kind, tmp_path, cap
     assert text.startswith(f"{kind}: ")
     assert f"{kind} is {kind}:\n6 pictures, 3 " in text
     assert text.endswith("left out of pictures and videos: 1 in the folder itself (loose.png)\n")
+    assert ("positive: bad (the second" in text) == (kind == "class-folders")
+    for name in (folder, "bad"):
+        draw(tmp_path / kind / f"{name}/7.png")
+    data_help.main()
+    pair = " = ".join(f"{name}/7.png" for name in sorted((folder, "bad")))
+    assert f"different classes: {pair}; check the labels" in capsys.readouterr().out

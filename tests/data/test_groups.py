@@ -93,8 +93,13 @@ def test_near_duplicates_in_two_splits_are_named(tmp_path):
     check_near_duplicates(parts)
     copy = cv2.resize(cv2.imread(str(tmp_path / "b.png")), (320, 240))
     cv2.imwrite(str(tmp_path / "d.png"), copy, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    with pytest.raises(UserError, match="near-duplicate frames in two splits: b in train and d in test"):
+    with pytest.raises(UserError, match="two splits, 1 pair, the first: b in train and d in test; remove the folder"):
         check_near_duplicates(parts)
+    alone = (tmp_path / "c.png").read_bytes()
+    cv2.imwrite(str(tmp_path / "c.png"), copy)
+    with pytest.raises(UserError, match="3 pairs, the first: b in train and c in val; see splits.csv$"):
+        check_near_duplicates(parts, remedy="see splits.csv")
+    (tmp_path / "c.png").write_bytes(alone)
     cv2.imwrite(str(tmp_path / "d.png"), copy[:, ::-1])  # a mirrored copy is not found: see the module
     check_near_duplicates(parts)
 

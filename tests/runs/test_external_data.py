@@ -167,6 +167,20 @@ def test_other_classes_and_the_same_folder_are_refused(tmp_path):
         Outside(registry.load("folder"), TestSet(str(tmp_path / "a-c"), "x").request(request), tmp_path).check(request)
 
 
+def test_the_positive_class_is_that_of_the_nets_and_contradicting_labels_are_said(tmp_path):
+    own = class_folders(tmp_path / "own", {"lesion": 8, "normal": 8})
+    request = DataRequest("folder", str(own), patches=40, options=(("positive", "lesion"),))
+    other = class_folders(tmp_path / "other", {"lesion": 2, "normal": 2}, start=100)
+    write(other / "normal" / "copy.png", noise(100))
+    done, _ = packed(asked(request, other, tmp_path / "runs"), trained(request, tmp_path / "runs"), request)
+    labels = dict(zip(done.test.items, done.test.samples.label.tolist(), strict=True))
+    assert labels["lesion/0"] == 1 and labels["normal/0"] == 0 and done.packed.classes == ("normal", "lesion")
+    (warning,) = done.found.warnings
+    assert "lesion/0.png = normal/copy.png" in warning
+    with pytest.raises(UserError, match="^POSITIVE=lesion: no class of .*third"):
+        asked(request, class_folders(tmp_path / "third", {"a": 2, "b": 2}), tmp_path / "runs")
+
+
 def test_errors_speak_of_the_settings_that_were_given():
     text = "x: may be two (a, b); say which with DATASET=; DATA= is it; `make data-help DATASET=a` shows TEST_DATA=y"
     with pytest.raises(UserError) as error, as_test_data():

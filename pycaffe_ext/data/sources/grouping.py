@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pycaffe_ext.data.frames import Frame
 from pycaffe_ext.data.names import by_identifier, check_look, identifier, some
-from pycaffe_ext.data.sources.listing import left_by_system
+from pycaffe_ext.data.sources.listing import broken, left_by_system
 from pycaffe_ext.data.tables import LINE, read_table
 from pycaffe_ext.errors import UserError
 
@@ -38,6 +38,8 @@ def _table(folder: Path, name: str) -> Path | None:
     if meant:
         remedy = "keep one of the two" if table.exists() else f"save it as {name}, a CSV file in UTF-8"
         raise UserError(f"{meant[0]}: only {name} is read; {remedy}")
+    if table.is_symlink() and not table.exists():
+        raise UserError(broken(table))
     return table if table.exists() else None
 
 

@@ -195,6 +195,7 @@ def files(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> dict[str, Path]:
         if ending(path) not in suffixes:
             refuse_unread(path, suffixes)
             continue
+        refuse_broken(path)
         name = unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix())
         if name in found:
             raise UserError(f"{path}: same name as {found[name].name}; keep one of the two")
@@ -227,6 +228,17 @@ def refuse_unread(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
         return
     what = f"files ending in {known} are" if known else "a picture without an ending is"
     raise UserError(f"{path}: {what} not read here; convert it ({', '.join(suffixes)}) or move it elsewhere")
+
+
+def refuse_broken(path: Path) -> None:
+    """Raise UserError for a symbolic link to nothing, unless its name is that of neither a picture nor a folder."""
+    if path.is_symlink() and ending(path) not in OTHERS and not path.exists():
+        raise UserError(broken(path))
+
+
+def broken(link: Path) -> str:
+    """What is wrong with a symbolic link to nothing."""
+    return f"{link}: a symbolic link whose target, {os.readlink(link)}, is missing; restore the target or remove it"
 
 
 def left_out(folder: Path, frames: Sequence[Frame]) -> list[LeftOut]:
@@ -272,6 +284,22 @@ def _every_file(folder: Path, depth: int = DEEP, systems: bool = False) -> Itera
         yield from (path for path in inside if path not in folders)
         for path in sorted(folders, reverse=True) if below else []:
             (waiting.append if path.is_symlink() else waiting.appendleft)((path, below - 1))
+
+
+def linked_folders(folder: Path) -> Iterator[Path]:
+    """Symbolic links to folders that `walk` would follow: `folder` itself, those below it and in what they lead to."""
+    seen: set[str] = set()
+    waiting = deque([folder])
+    if folder.is_symlink():
+        yield folder
+    while waiting:
+        for here, inside, _ in os.walk(waiting.popleft()):
+            real = os.path.realpath(here)
+            inside[:] = [] if real in seen else sorted(name for name in inside if not left_by_system(name))
+            seen.add(real)
+            links = [Path(here, name) for name in inside if os.path.islink(os.path.join(here, name))]
+            yield from links
+            waiting.extend(links)
 
 
 def _inside(folder: Path, or_nothing: bool) -> list[Path]:
