@@ -33,6 +33,8 @@ class Packed:
     earlier version, which has all.
     cost : seconds spent on the "find" of items and samples (0 if they were there) and on the "pack" of "written" new
     patches, by the machine "host"; empty in a folder of an earlier version.
+    depth : a `data.depths.Depth`, with how many bits the items' pictures are stored; empty in a folder of an earlier
+    version, where it is not known.
     damaged : names of the damaged items that DAMAGED=keep took.  classes : their names.
     left_out : of the pictures and videos in the data set's folder; of this run, so it is not in the folder's record.
     """
@@ -48,6 +50,7 @@ class Packed:
     tuning: Mapping[str, float] = field(default_factory=dict)
     share: Mapping[str, Any] = field(default_factory=dict)
     cost: Mapping[str, Any] = field(default_factory=dict)
+    depth: Mapping[str, Any] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
 
     @property

@@ -28,8 +28,9 @@ from pycaffe_ext import __version__
 from pycaffe_ext.applications import packed, sample_tables
 from pycaffe_ext.applications.base import Application, Collection, say_about
 from pycaffe_ext.applications.packed import Packed, TestSlices
-from pycaffe_ext.data import fractions, groups, pack, splits, verify
+from pycaffe_ext.data import depths, fractions, groups, pack, splits, verify
 from pycaffe_ext.data.balance import Selection, choose, take_all
+from pycaffe_ext.data.depths import Depth
 from pycaffe_ext.data.frames import fingerprint
 from pycaffe_ext.data.items import SPLITS, Material, Samples
 from pycaffe_ext.data.sources.grouping import SPLITS_TABLE
@@ -53,6 +54,7 @@ class Found:
 
     tuning : see Packed.   share : of the training groups, see Packed; parts and samples are what is left of them.
     warnings : of the items' labels, for whoever reads the results.
+    depth : of the pictures of all items.
     """
 
     application: Application[Any, Any]
@@ -65,6 +67,7 @@ class Found:
     tuning: Mapping[str, float] = field(default_factory=dict)
     share: Mapping[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    depth: Depth = depths.PLAIN
 
     @cached_property
     def items(self) -> list[Any]:
@@ -145,8 +148,8 @@ def prepare(
     """Pack the patches that `request` asks for, unless they are packed already, check them and hand all of it on.
 
     size : rows and columns of a patch, the net's input.   `say` gets the pictures that no item was made from.
-    Raises UserError for unusable data, and if what lies in the folder is not what belongs there: LMDB and index, index
-    and splits, pixels and items, near-duplicates or groups in two splits.
+    Raises UserError for unusable data (pictures of two scales too: `data.depths`), and if what lies in the folder is
+    not what belongs there: LMDB and index, index and splits, pixels and items, near-duplicates or groups in two splits.
     """
     collection = application.items(request, runs)
     say_about(collection, say)
@@ -160,6 +163,9 @@ def prepare(
         target = packed_folder(found, size)
         spent = 0.0 if known else monotonic() - began
         done = packed.load(target) or _pack(found, target, size, classes, spent)
+        if not done.depth:  # packed by an earlier version
+            done = replace(done, depth=found.depth.record())
+            done.save()
         check(found, done, size, folder)
     return Prepared(found, replace(done, left_out=tuple(collection.left_out), share=found.share), size)
 
@@ -217,6 +223,7 @@ def say_of_doubles(
 def _find(
     application: Application[Any, Any], request: DataRequest, folder: Path, mark: str, collection: Collection, say: Say
 ) -> Found:
+    depth = depths.of(collection.items, f"DATA={request.data}")
     hashed = groups.hash_frames(collection.items)
     warnings = say_of_doubles(application, collection.items, hashed, say)
     parts = _split(application, request, collection.items, folder, hashed)
@@ -231,7 +238,7 @@ def _find(
     else:
         samples = sample_tables.read(folder, items, split, application.columns, application.measures)
     own = _tuning(application, request, items)
-    return Found(application, request, folder, mark, parts, samples, collection, own, warnings=warnings)
+    return Found(application, request, folder, mark, parts, samples, collection, own, warnings=warnings, depth=depth)
 
 
 def _fraction_of(found: Found, classes: Sequence[str]) -> Found:
@@ -356,6 +363,7 @@ def _pack(found: Found, folder: Path, size: int, classes: tuple[str, ...], findi
         found.tuning,
         found.share,
         {"find": finding, "pack": monotonic() - began, "written": written, "host": platform.node()},
+        found.depth.record(),
     )
     done.save()
     return done

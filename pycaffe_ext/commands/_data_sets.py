@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pycaffe_ext.data import boundaries, class_folders, doubles, frame_sets, groups, images, sources, volumes
+from pycaffe_ext.data import boundaries, class_folders, depths, doubles, frame_sets, groups, images, sources, volumes
 from pycaffe_ext.data.frames import damaged_frames
+from pycaffe_ext.data.items import Item
 from pycaffe_ext.data.reading import Reading
 from pycaffe_ext.data.sources.listing import not_taken
 from pycaffe_ext.errors import UserError, known
@@ -96,6 +97,16 @@ def say_of_images(
         print(damage_text(damaged))
     for line in doubles.said(found, groups.hash_frames(found), word).lines:
         print(line)
+    say_of_depth(options, found)
+
+
+def say_of_depth(options: Options, items: Sequence[Item]) -> None:
+    """Of pictures stored with 16 bits, how many of them are used; UserError where that differs."""
+    data = f"DATA={options['data']}"
+    if (found := depths.of(items, data)).pictures:
+        print(f"{found.pictures} pictures are stored with 16 bits and shown as {found.bits}: {found.white} is white")
+    for warning in depths.warnings(found, data):
+        print(f"warning: {warning}")
 
 
 def say_of_walls(options: Options) -> None:
@@ -110,6 +121,7 @@ def say_of_walls(options: Options) -> None:
         f" {len({image.group for image in found})} groups"
     )
     print(sources.left_out_text(not_taken(folder, [image.path for image in found])))
+    say_of_depth(options, found)
 
 
 def say_of_volumes(options: Options) -> None:
@@ -146,3 +158,4 @@ def say_of_polyps(options: Options) -> None:
     print(sources.left_out_text(sources.left_out(folder, frames)))
     if damaged := damaged_frames(frames):
         print(damage_text(damaged))
+    say_of_depth(options, frames)

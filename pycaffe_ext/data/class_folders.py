@@ -264,7 +264,7 @@ def _only_folder(place: Path) -> Path | None:
 CLASS_FOLDERS = About(
     slug="class-folders",
     title="Any folder with a sub-folder for each class",
-    counts="whatever is in it: every picture that OpenCV or Pillow reads",
+    counts="whatever is in it: every picture that OpenCV or Pillow reads; those with 16 bits all of 12 or all of 16",
     groups="the sub-folder in a class folder (a patient), or the line of the picture in groups.csv; else each picture"
     " by itself",
     terms="those of the data",

@@ -23,7 +23,7 @@ from pycaffe_ext.data.items import Item, fixed_mark
 from pycaffe_ext.data.reading import MASKS, Reading
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.files import digest
-from pycaffe_ext.pictures import stored
+from pycaffe_ext.pictures import shown, stored
 from pycaffe_ext.progress import bar
 from pycaffe_ext.threads import in_order
 
@@ -59,6 +59,10 @@ class Frame:
     def picture(self) -> np.ndarray:
         """(H, W, 3) uint8, BGR."""
         return read_frame(self)
+
+    def highest(self) -> int | None:
+        """Of a picture stored with 16 bits a channel, None of any other."""
+        return shown.highest(self.image, self.reading.keeps_damaged)
 
     def content(self) -> str:
         """A line that changes with the name, the group, the fixed split or the bytes of the picture and its mask."""

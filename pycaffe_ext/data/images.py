@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycaffe_ext.files import digest
-from pycaffe_ext.pictures import stored
-from pycaffe_ext.pictures.shown import shown
+from pycaffe_ext.pictures import shown, stored
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,15 @@ class Image:
 
     def picture(self) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 BGR, by which near-duplicates are recognised."""
-        return shown(self.pristine or self.path, self.keep_damaged)
+        return shown.shown(self.pristine or self.path, self.keep_damaged)
 
     def pixels(self) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 BGR, from which patches are cut."""
-        return shown(self.path, self.keep_damaged)
+        return shown.shown(self.path, self.keep_damaged)
+
+    def highest(self) -> int | None:
+        """Of a picture stored with 16 bits a channel; that of `pristine`, as the made ones have 8."""
+        return shown.highest(self.pristine or self.path, self.keep_damaged)
 
     def content(self) -> str:
         """A line that changes with the name, the group, the class, the fixed split or the bytes of the file."""

@@ -42,6 +42,9 @@ class Item(Protocol):
     def picture(self) -> Picture:
         """(H, W, 3) uint8, BGR: what near-duplicates are recognised by."""
 
+    def highest(self) -> int | None:
+        """The highest value of a picture stored with 16 bits a channel, see `data.depths`; None of any other."""
+
     def content(self) -> str:
         """A line that changes with the name, the group or the bytes of any file of the item."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -39,6 +40,12 @@ def header(content: bytes, first: bool = False) -> tuple[int, int, int]:
         if not first and image.format in ("GIF", "WEBP") and getattr(image, "n_frames", 1) > 1:
             raise Refused("has several pictures in it; store each as a file of its own")
         return image.height, image.width, 1 if image.format == "PNG" else _orientation(image)
+
+
+def sixteen_bits(path: Path) -> bool:
+    """Whether `decode` gives more than 8 bits, without decoding."""
+    with Image.open(path) as image:
+        return image.mode.startswith("I")
 
 
 def _orientation(image: Image.Image) -> int:

@@ -13,6 +13,7 @@ from pycaffe_ext.pictures import opencv, pillow
 from pycaffe_ext.pictures.picture import Damaged, Picture, Refused
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
+BITS = 24  # where the file says how many bits a sample has
 PALETTE = 3  # colour type
 
 

@@ -3,7 +3,8 @@
 Rules where viewers differ, the same for every file:
 
 - More than 8 bits: the format's full range becomes 0 to 255. A picture in 16 bits that stays below 4096 is taken for
-  one of 12 bits, as X-ray and ultrasound machines write them; by the full range it would be nearly black.
+  one of 12 bits, as X-ray and ultrasound machines write them; by the full range it would be nearly black. No file says
+  which it is, so a data set that has both kinds is refused: see `data.depths`.
 - Floats are taken where they lie within 0 to 1; signed numbers are refused, because no white is stored with them.
 - Transparency: over black, like the border of an endoscope's picture.
 - The first picture of an animation (GIF, WebP, PNG). A TIFF of several pages is refused: its pages are different
@@ -52,6 +53,20 @@ def as_shown(picture: Picture) -> NDArray[np.uint8]:
     return np.ascontiguousarray(light if light.ndim == 3 else light[..., None].repeat(3, axis=2))
 
 
+def highest(path: Path, keep_damaged: bool = False) -> int | None:
+    """The highest value of a picture that is stored with 16 bits a channel, which says its white (`bits_of`); None of
+    any other, of which only the header is read.  Raises UserError as `shown`."""
+    if not stored.sixteen_bits(path):
+        return None
+    picture = stored.read(path, keep_damaged, first=True)
+    return int(picture.pixels.max(initial=0)) if picture.full == stored.DEEP else None
+
+
+def bits_of(highest: int) -> int:
+    """12 or 16: how many of its 16 bits a picture with this highest value is taken to use."""
+    return 12 if highest <= TWELVE_BITS else 16
+
+
 def _white(picture: Picture) -> float:
     """The value that becomes 255."""
     pixels = picture.pixels
@@ -63,7 +78,7 @@ def _white(picture: Picture) -> float:
         raise Refused(
             f"has {pixels.dtype} pixels, and no white is stored with signed numbers; save it with 8 or 16 bits"
         )
-    twelve = picture.full == stored.DEEP and int(pixels.max(initial=0)) <= TWELVE_BITS
+    twelve = picture.full == stored.DEEP and bits_of(int(pixels.max(initial=0))) == 12
     return TWELVE_BITS if twelve else picture.full
 
 

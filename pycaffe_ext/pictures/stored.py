@@ -42,6 +42,20 @@ def header(path: Path) -> Header:
         return _header(path.read_bytes())
 
 
+def sixteen_bits(path: Path) -> bool:
+    """Whether a picture is stored with 16 bits a channel, as its header says; False for what is no picture."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(png.BITS + 1)
+        if start.startswith(png.MAGIC):
+            return start[png.BITS] == 16
+        if start.startswith(tiff.MAGIC):
+            return tiff.sixteen_bits(path)
+        return not start.startswith(jpeg.MAGIC) and pillow.sixteen_bits(path)
+    except Exception:  # whoever decodes it says what is wrong with it
+        return False
+
+
 def read(path: Path, keep_damaged: bool = False, first: bool = False) -> Picture:
     """The picture in a file, upright.  Raises UserError, naming the file, if it is not a picture, truncated or damaged.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,6 +49,14 @@ def header(content: bytes) -> tuple[int, int, int]:
         page = _page(file)
         tag = page.tags.get(pillow.ORIENTATION)
         return page.imagelength, page.imagewidth, int(tag.value) if tag else 1
+
+
+def sixteen_bits(path: Path) -> bool:
+    """Whether a sample has 16 bits, without decoding."""
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        return bool(_page(file).bitspersample == 16)
 
 
 def _page(file: tifffile.TiffFile) -> Any:

@@ -23,7 +23,8 @@ from pycaffe_ext.applications import packed, preparation, registry, sample_table
 from pycaffe_ext.applications.base import Application, Collection, say_about
 from pycaffe_ext.applications.packed import Packed
 from pycaffe_ext.applications.preparation import Found, Prepared, Say
-from pycaffe_ext.data import groups, pack, similar
+from pycaffe_ext.data import depths, groups, pack, similar
+from pycaffe_ext.data.depths import Depth
 from pycaffe_ext.data.frames import fingerprint
 from pycaffe_ext.data.similar import Similar
 from pycaffe_ext.errors import UserError
@@ -72,14 +73,24 @@ class Outside:
         return groups.hash_frames(self.collection.items)
 
     @cached_property
+    def depth(self) -> Depth:
+        return depths.of(self.collection.items, f"TEST_DATA={self.source}")
+
+    def check_depth(self, trained: Packed) -> None:
+        """Raise UserError for pictures with 16 bits that are on another scale than those of `trained`."""
+        depths.check_same(Depth.read(trained.depth), self.depth, f"TEST_DATA={self.source}")
+
+    @cached_property
     def name(self) -> str:
         """Of the folders with its results: what it is called, and a digest of its items."""
         return f"{self.request.source}-{short_hash(self.fingerprint)}"
 
     def read(self) -> None:
-        """Raise UserError, before anything is trained, for items or labels that can't be read."""
+        """Raise UserError, before anything is trained, for items or labels that can't be read, and for pictures of two
+        scales."""
         with as_test_data():
             self.application.strata(self.collection.items)
+        _ = self.depth
 
 
 def outside(request: DataRequest, asked: TestSet | None, runs: Path) -> Outside | None:
@@ -117,6 +128,7 @@ def prepare(
     What is packed is one split, called "test".  Raises UserError for unusable data, and where what lies in the folders
     is not what belongs there.
     """
+    outside.check_depth(trained)
     say_about(outside.collection, say)
     folder = trained.found / f"{PREFIX}{outside.name}"
     folder.mkdir(exist_ok=True)
@@ -143,7 +155,8 @@ def _find(outside: Outside, trained: Packed, folder: Path, say: Say) -> Found:
         sample_tables.write(folder, items, split, samples, application.columns, application.measures)
     parts = {"test": items}
     collection, mark = outside.collection, outside.fingerprint
-    return Found(application, outside.request, folder, mark, parts, samples, collection, warnings=warnings)
+    found = Found(application, outside.request, folder, mark, parts, samples, collection, warnings=warnings)
+    return replace(found, depth=outside.depth)
 
 
 def _similar(outside: Outside, trained: Packed, request: DataRequest, folder: Path) -> list[Similar]:
@@ -183,6 +196,7 @@ def _pack(found: Found, trained: Packed, folder: Path, size: int) -> Packed:
         dict(found.application.fitted(trained.found)),
         trained.classes,
         tuple(found.collection.damaged),
+        depth=found.depth.record(),
     )
     done.save()
     return done

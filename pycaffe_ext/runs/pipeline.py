@@ -15,12 +15,13 @@ from pycaffe_ext import nets
 from pycaffe_ext.applications import registry
 from pycaffe_ext.applications.base import Application
 from pycaffe_ext.applications.preparation import prepare
+from pycaffe_ext.data import depths
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.parts import sweep_all
 from pycaffe_ext.runs import costs, dense, external, finished, preflight, records, summary, transforms
 from pycaffe_ext.runs.donors import find_donor, prove_transfer
 from pycaffe_ext.runs.external_data import Outside
-from pycaffe_ext.runs.fitting import check_donor, take_links, train
+from pycaffe_ext.runs.fitting import check_donor, take_links, train, warn
 from pycaffe_ext.runs.job import Run, Say
 from pycaffe_ext.runs.outcome import finish
 from pycaffe_ext.runs.prototxts import emit, net_spec, transform_of
@@ -136,6 +137,8 @@ def _carry_out(
     prepared = prepare(application, settings.request, nets.architecture(arch).input[-1], runs, say)
     preparing = monotonic() - began
     data = prepared.packed
+    if outside:
+        outside.check_depth(data)
     say("\n".join(application.data_text(data.facts, data.patches)))
     say(summary.share_text(data.share))
     if data.damaged:
@@ -146,6 +149,7 @@ def _carry_out(
     # read only now: while this process waited for the data, the same command elsewhere may have written it
     write_record(job, runs, caffe_version, _saved(settings, folder))
     costs.add(folder, preparing, "prepare")
+    warn(job, depths.warnings(prepared.found.depth, f"DATA={settings.request.data}"), say)
     if not job.links[0].begun:
         check_donor(job, caffe, say)
         take_links(job, runs, say)

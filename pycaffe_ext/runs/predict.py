@@ -17,8 +17,9 @@ import cv2
 import numpy as np
 
 from pycaffe_ext.applications.base import Application
-from pycaffe_ext.data import pack
+from pycaffe_ext.data import depths, pack
 from pycaffe_ext.data.balance import take_all
+from pycaffe_ext.data.depths import Depth
 from pycaffe_ext.data.frames import SUFFIXES
 from pycaffe_ext.data.items import Floats, Material, Picture, Samples
 from pycaffe_ext.data.sources import decode
@@ -55,8 +56,8 @@ def predict(
     """Apply the finished run in `folder` to `data`, a picture, a folder of pictures, or a video; returns `out`.
 
     out : a new folder; gets predictions.csv and, with `overlays`, overlays/NAME.png or overlays/VIDEO.mp4.
-    Raises UserError if the run is not finished or its files are gone, if `data` is not of the application's kind, or
-    if `out` exists.
+    Raises UserError if the run is not finished or its files are gone, if `data` is not of the application's kind, has
+    pictures on another scale than the run's own (`data.depths`), or if `out` exists.
     """
     if (run := finished.load(folder)) is None:
         raise UserError(f"{folder}: no finished run (result.json is missing); give RUN= the folder of one")
@@ -66,6 +67,10 @@ def predict(
         application = run.application
         source = sources_of(data, Path(work), application)
         items = application.unlabelled(source.pictures, run.settings.request)
+        depth = depths.of(items, f"DATA={data}")
+        depths.check_same(Depth.read(run.packed.depth), depth, f"DATA={data}")
+        for warning in depths.warnings(depth, f"DATA={data}"):
+            say(f"warning: {warning}")
         samples = application.apply(items, run.packed.found)
         if not len(samples):
             raise UserError(f"{data}: no {application.words[1]} in {len(items)} {application.words[0]}s")

@@ -30,8 +30,8 @@ class RunRecord:
     donor, what the input is (Transform.record), and which layers were transferred.   inputs : name -> sha256.
     versions : of the caffe with which the training began, "caffe_of_test" where another one only tested, and of the
     libraries.   resumes : see training.resumes.
-    warnings : of the data's labels (`data.doubles`) and of the donor, see donor_checks; those of the first epoch are
-    added when it is over.
+    warnings : of the data (`data.depths`, `data.doubles`) and of the donor, see donor_checks; those of the first epoch
+    are added when it is over.
     cost : seconds spent on "prepare", "train" (with the scoring of snapshots) and "test" so far, what was spent before
     an interruption included unless the process was killed; of a finished run also "scored", the patches scored in the
     test, and "memory", the most bytes that the run and its Caffe held.  Empty in a run of an earlier version.  A chain

@@ -48,6 +48,10 @@ class WallImage:
         """(H, W, 3) uint8 BGR, three equal channels, with burned-in graphics filled from around them."""
         return np.asarray(cv2.cvtColor(self.scan()[0], cv2.COLOR_GRAY2BGR), np.uint8)
 
+    def highest(self) -> int | None:
+        """Of a picture stored with 16 bits a channel, None of any other and of DICOM, which has rules of its own."""
+        return reading.highest(self.path)
+
     def curves(self) -> Curves | None:
         """The boundaries, a depth a column; None where nothing was drawn."""
         return curves_of(self.li, self.ma) if self.li else None

@@ -1,7 +1,7 @@
 """Grey pixels of an ultrasound image, from a picture or a DICOM file, and the spacing that a DICOM file states.
 
 More than 8 bits: DICOM's own window where there is one, else the full range of its bits; pictures as
-`pictures.shown` says (16 bits by their full range, those that stay below 4096 as 12 bits).
+`pictures.shown` says (16 bits by their full range, those that stay below 4096 as 12 bits; of one set, all alike).
 """
 
 from __future__ import annotations
@@ -41,6 +41,11 @@ def read(path: Path) -> Scan:
         with stored.naming(path):
             return _checked(_read_dicom(path), path)
     return _checked(_scan(shown.shown(path)), path)
+
+
+def highest(path: Path) -> int | None:
+    """The highest value of a picture stored with 16 bits a channel; None of any other, and of a DICOM file."""
+    return None if path.suffix.lower() in DICOM else shown.highest(path)
 
 
 def stated_spacing(path: Path) -> float:

@@ -72,6 +72,9 @@ class Volume:
         grey = windowed(self._middle(), MEDIASTINUM)
         return np.repeat(grey[..., None], 3, axis=2)
 
+    def highest(self) -> None:
+        """Hounsfield units have a window of their own."""
+
     def _middle(self) -> Hounsfield:
         """(y, x) of the upright volume; of a series, which is axial, one file is read."""
         upright = Upright.of(self.geometry)
