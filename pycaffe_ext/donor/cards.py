@@ -36,6 +36,7 @@ ENDING = ".card.prototxt"
 WEIGHTS = (".caffemodel.h5", ".caffemodel", ".npy")  # endings that a card's name replaces
 ORDER = "BGR"  # of the channels of every patch, as in Caffe's own programs
 CHANNELS = len(ORDER)
+WHITE = 255
 
 
 @dataclass(frozen=True)
@@ -129,11 +130,11 @@ def numbers(values: Sequence[float]) -> str:
 
 
 def check_mean_values(values: Sequence[float]) -> None:
-    """UserError unless there is one finite value for all channels, or one for each."""
+    """UserError unless there is one value for all channels, or one for each, of pixels from 0 to 255."""
     if len(values) not in (1, CHANNELS):
         raise UserError(f"{len(values)} mean values; give one for all channels or {CHANNELS}, in the order B,G,R")
-    if not all(map(math.isfinite, values)):
-        raise UserError(f"mean values {numbers(values)} must be finite")
+    if not all(0 <= value <= WHITE for value in values):  # NaN is refused too
+        raise UserError(f"mean values {numbers(values)}: must be those of pixels, 0 to {WHITE}")
 
 
 def read_mean_image(path: Path) -> np.ndarray:

@@ -112,7 +112,7 @@ def test_files_and_records_say_which_mean_it_is() -> None:
             r"x.card.prototxt\) says ARCH=caffenet, not alexnet; check ARCH",
         ),
         (lambda: Training("ft-conv3", mean="1,2"), "MEAN=: 2 mean values; give one for all channels or 3"),
-        (lambda: Training("ft-conv3", mean="1,2,nan"), "MEAN=: mean values 1, 2, nan must be finite"),
+        (lambda: Training("ft-conv3", mean="1,2,nan"), "MEAN=: mean values 1, 2, nan: must be those of pixels"),
         (lambda: Training("ft-conv3", scale=0.0), "SCALE=: scale 0 must be a finite number above 0"),
         (lambda: Training("ft-conv3", scale=float("nan")), "SCALE=: scale nan must be"),
         (lambda: Training("scratch", mean="donor"), "MEAN=donor: scratch has no donor; give data, B,G,R or"),
