@@ -45,6 +45,7 @@ RUNS = 10_000
 WIDTHS = ("1/8", "1/4", "1/2", "1")
 FRACTIONS = ("1", "1/2", "1/4", "1/8", "1/20")
 GROUPS, PICTURES = 40, 3  # of the test, in each group
+COUNTS = {part: {"groups": GROUPS, "images": {"no": 60, "yes": 60}} for part in ("train", "val", "test")}
 VARIANTS = 40  # different tables of scores
 WORKERS = 2
 
@@ -91,7 +92,7 @@ class Made:
         write_csv(found / "items.csv", (self.application.columns[0], "group", "source", "split", "targets"), items)
         lines = [(item[0], 0, i % 2, 0, repr(float(rng.random()))) for i, item in enumerate(items)]
         write_csv(found / "samples.csv", (*self.application.columns, "label", "target", "score"), lines)
-        packed = Packed(found / "packed", "f" * 64, {}, {}, classes=("no", "yes"))
+        packed = Packed(found / "packed", "f" * 64, {}, COUNTS, classes=("no", "yes"))
         packed.save()
         return packed
 
@@ -100,10 +101,9 @@ class Made:
         rng, n = np.random.default_rng(1), len(test.samples)
         score = rng.random(n)
         scores = PatchScores(np.arange(n, dtype=np.int32), test.samples.label, np.stack([1 - score, score], axis=1))
-        counts = {part: {"groups": GROUPS, "images": {"no": 60, "yes": 60}} for part in ("train", "val", "test")}
-        share = {"share": fraction, "groups": float(GROUPS * Fraction(fraction)), "of": GROUPS}
+        share = {"share": fraction, "groups": float(GROUPS * Fraction(fraction)), "of": GROUPS, "patches": 256}
         found = metric.result(metric.evaluate(test, scores), 0)
-        return ResultRecord("many", "none", Best(20, 2.0, 0.8), 3, "patience", counts, {}, [], found, [], share=share)
+        return ResultRecord("many", "none", Best(20, 2.0, 0.8), 3, "patience", COUNTS, {}, [], found, [], share=share)
 
     def _shared(self, folder: Path) -> None:
         """Files that several runs have in common."""
