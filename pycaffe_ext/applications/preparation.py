@@ -53,7 +53,7 @@ class Found:
     """What was found in a data set.  items : of all parts, in their order.   split : (items,) str.
 
     tuning : see Packed.   share : of the training groups, see Packed; parts and samples are what is left of them.
-    warnings : of the items' labels, for whoever reads the results.
+    warnings : of the items' pictures and labels, for whoever reads the results.
     depth : of the pictures of all items.
     """
 
@@ -225,7 +225,10 @@ def _find(
 ) -> Found:
     depth = depths.of(collection.items, f"DATA={request.data}")
     hashed = groups.hash_frames(collection.items)
-    warnings = say_of_doubles(application, collection.items, hashed, say)
+    dark = depths.warnings(depth, f"DATA={request.data}")
+    for text in dark:
+        say(f"warning: {text}")
+    warnings = (*dark, *say_of_doubles(application, collection.items, hashed, say))
     parts = _split(application, request, collection.items, folder, hashed)
     fixed = application.fixed_splits(collection.items) is not None
     _check_duplicates(collection.items, parts, hashed, FIX if fixed else groups.REMEDY)
@@ -257,8 +260,7 @@ def _fraction_of(found: Found, classes: Sequence[str]) -> Found:
 
 def _groups_drawn(found: Found, chosen: Selection) -> int:
     """How many groups the chosen patches come from: where PATCHES= leaves few, not all of them."""
-    items = [item for part in found.parts.values() for item in part]
-    return len({items[i].group for i in np.unique(found.samples.item[chosen.sample])})
+    return len({found.items[i].group for i in np.unique(found.samples.item[chosen.sample])})
 
 
 def _split(

@@ -20,7 +20,7 @@ import numpy as np
 from pycaffe_ext.applications import packed, slices
 from pycaffe_ext.applications.packed import Packed
 from pycaffe_ext.applications.preparation import Prepared
-from pycaffe_ext.data import depths, pack
+from pycaffe_ext.data import pack
 from pycaffe_ext.data.similar import HEADER, KNOWN, Similar
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.metrics import carried
@@ -110,8 +110,7 @@ def _record(
         thresholds=[] if validation is None else metric.thresholds(validation, evaluation, seed),
         files=files,
         warnings=[
-            *(f"{outside.request.source}: {text}" for text in prepared.found.warnings),
-            *depths.warnings(outside.depth, f"TEST_DATA={outside.source}"),
+            *prepared.found.warnings,
             *warnings(similar, items, run.application.words[0], outside.request.source),
         ],
     )

@@ -145,7 +145,7 @@ def prepare(
 def _find(outside: Outside, trained: Packed, folder: Path, say: Say) -> Found:
     """Items with near-duplicates in one group, and the samples in them."""
     application = outside.application
-    warnings = preparation.say_of_doubles(application, outside.collection.items, outside.hashed, say)
+    doubles = preparation.say_of_doubles(application, outside.collection.items, outside.hashed, say)
     items = groups.join_near_duplicates(outside.collection.items, outside.hashed)
     split = np.full(len(items), "test")
     if (folder / sample_tables.SAMPLES).exists():
@@ -154,6 +154,8 @@ def _find(outside: Outside, trained: Packed, folder: Path, say: Say) -> Found:
         samples = application.apply_labelled(items, trained.found)
         sample_tables.write(folder, items, split, samples, application.columns, application.measures)
     parts = {"test": items}
+    labels = (f"{outside.request.source}: {text}" for text in doubles)
+    warnings = (*labels, *depths.warnings(outside.depth, f"TEST_DATA={outside.source}"))
     collection, mark = outside.collection, outside.fingerprint
     found = Found(application, outside.request, folder, mark, parts, samples, collection, warnings=warnings)
     return replace(found, depth=outside.depth)

@@ -1,4 +1,4 @@
-"""The training of a run: its links, what is noted of them in run.json, and warnings about its data and donor."""
+"""The training of a run: its links, what is noted of them in run.json, and the warnings about its donor."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def take_links(job: Run, runs: Path, say: Say) -> None:
     spent = links.take_links(done, job.links)
     for name, seconds in spent.items():
         costs.add(job.folder, seconds, "train", costs.TAKEN, costs.link_stage(name))
-    warn(job, done.result.warnings, say)
+    _warn(job, done.result.warnings, say)
     say(f"{done.folder.name} has trained {', '.join(spent)} already: taken")
 
 
 def check_donor(job: Run, caffe: Caffe, say: Say) -> None:
     """Warn, before training, of a donor in the wrong scale; the embedded one is known to be in the right one."""
     if job.checked and not job.donor.embedded:
-        warn(job, donor_checks.before_training(caffe, job.checked, job.data.lmdb("train"), job.folder), say)
+        _warn(job, donor_checks.before_training(caffe, job.checked, job.data.lmdb("train"), job.folder), say)
 
 
 def _note_resume(job: Run, caffe_version: str, number: int, start: Snapshot | None, say: Say) -> None:
@@ -87,7 +87,7 @@ def _show_row(job: Run, number: int, row: Row, best: bool, say: Say) -> None:
         if number:
             rows = job.links[number - 1].rows
             start = _weights(job, number - 1, early_stopping.best({one.iteration: one.auc for one in rows}))
-        warn(job, donor_checks.after_the_first_epoch(job.checked, first, start), say)
+        _warn(job, donor_checks.after_the_first_epoch(job.checked, first, start), say)
 
 
 def _weights(job: Run, number: int, iteration: int) -> Path:
@@ -97,7 +97,7 @@ def _weights(job: Run, number: int, iteration: int) -> Path:
     return found.weights
 
 
-def warn(job: Run, found: Sequence[str], say: Say) -> None:
+def _warn(job: Run, found: Sequence[str], say: Say) -> None:
     """Say what was found and write it into run.json, once."""
     record = records.read_run(job.folder)
     new = [text for text in found if text not in record.warnings]

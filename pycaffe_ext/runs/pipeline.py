@@ -15,13 +15,12 @@ from pycaffe_ext import nets
 from pycaffe_ext.applications import registry
 from pycaffe_ext.applications.base import Application
 from pycaffe_ext.applications.preparation import prepare
-from pycaffe_ext.data import depths
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.parts import sweep_all
 from pycaffe_ext.runs import costs, dense, external, finished, preflight, records, summary, transforms
 from pycaffe_ext.runs.donors import find_donor, prove_transfer
 from pycaffe_ext.runs.external_data import Outside
-from pycaffe_ext.runs.fitting import check_donor, take_links, train, warn
+from pycaffe_ext.runs.fitting import check_donor, take_links, train
 from pycaffe_ext.runs.job import Run, Say
 from pycaffe_ext.runs.outcome import finish
 from pycaffe_ext.runs.prototxts import emit, net_spec, transform_of
@@ -74,7 +73,7 @@ def _saved(settings: Settings, folder: Path) -> RunRecord | None:
             f"{folder} holds a run of other settings ({'; '.join(differing)}); choose another RUN= or remove it"
         )
     if saved:
-        saved.check_source(settings.request.data, folder)
+        saved.check_source(folder)
     return saved
 
 
@@ -149,7 +148,6 @@ def _carry_out(
     # read only now: while this process waited for the data, the same command elsewhere may have written it
     write_record(job, runs, caffe_version, _saved(settings, folder))
     costs.add(folder, preparing, "prepare")
-    warn(job, depths.warnings(prepared.found.depth, f"DATA={settings.request.data}"), say)
     if not job.links[0].begun:
         check_donor(job, caffe, say)
         take_links(job, runs, say)

@@ -55,12 +55,12 @@ class RunRecord:
     def parsed_settings(self) -> Settings:
         return Settings.from_record(self.settings)
 
-    def check_source(self, data: str | None, folder: Path) -> None:
-        """Raise UserError if the run in `folder` was on another data set than `data`, which has the same path from
-        another working folder.  One that was moved, so that it is no longer where it was, is the same."""
-        source = self.resolved.get("source")
-        both = source and data and os.path.exists(source) and os.path.exists(data)
-        if source and data and both and not os.path.samefile(source, data):
+    def check_source(self, folder: Path) -> None:
+        """Raise UserError if the run in `folder` was on another data set than its DATA= is now, from another working
+        folder.  One that was moved, so that it is no longer where it was, is the same."""
+        source, data = self.resolved.get("source"), self.settings["data"]["data"]
+        there = [place for place in (source, data) if place and os.path.exists(place)]
+        if len(there) == 2 and not os.path.samefile(*there):
             raise UserError(
                 f"{folder} holds a run of DATA={source}, not of {os.path.abspath(data)}; choose another RUNS=, or name"
                 " the data by their whole path"

@@ -98,10 +98,10 @@ def load(cells: Iterable[Cell], runs: Path) -> dict[str, RunFiles]:
 
     Raises UserError for one on another data set that had the same path when it was run.
     """
-    named = {cell.settings.name(): cell.settings for cell in cells}
-    found = {name: run for name in named if (run := finished.load(runs / name))}
-    for name, run in found.items():
-        run.record.check_source(named[name].request.data, run.folder)
+    names = dict.fromkeys(cell.settings.name() for cell in cells)
+    found = {name: run for name in names if (run := finished.load(runs / name))}
+    for run in found.values():
+        run.record.check_source(run.folder)
     return found
 
 
