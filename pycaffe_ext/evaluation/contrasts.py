@@ -293,19 +293,19 @@ def contrast_test(figure: Figure, weights: np.ndarray, null: float = 0.0) -> Tes
     return Test(found, null, found.p(null), found.value >= null, _path(contrast_test))
 
 
-def every_test(figure: Figure, weights: Mapping[str, np.ndarray]) -> Test:
-    """Whether every one of several contrasts is above 0.
+def every_test(figure: Figure, weights: Mapping[str, np.ndarray], null: float = 0.0) -> Test:
+    """Whether every one of several contrasts is above `null`.
 
     An intersection-union test (Berger 1982): the claim is shown when each contrast by itself is, so its p is the
-    largest; no adjustment is due.  One contrast that is shown to be below 0 is evidence against the claim; there
+    largest; no adjustment is due.  One contrast that is shown to be below `null` is evidence against the claim; there
     Bonferroni's factor, the number of contrasts, is due.  The p is twice the smaller of the two.
     Raises UserError if a contrast cannot be tested, see `estimate`.
     """
     found = {name: contrast(figure, own) for name, own in weights.items()}
-    above = max(own.p_above() for own in found.values())
-    below = min(1.0, len(found) * min(own.p_below() for own in found.values()))
-    weakest = min(found, key=lambda name: found[name].statistic())
-    return Test(found[weakest], 0.0, min(1.0, 2 * min(above, below)), above <= below, _path(every_test), weakest)
+    above = max(own.p_above(null) for own in found.values())
+    below = min(1.0, len(found) * min(own.p_below(null) for own in found.values()))
+    weakest = min(found, key=lambda name: found[name].statistic(null))
+    return Test(found[weakest], null, min(1.0, 2 * min(above, below)), above <= below, _path(every_test), weakest)
 
 
 def verdict(above: bool, p: float, margin: bool = False, level: float = LEVEL) -> Verdict:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
@@ -212,12 +213,14 @@ def claims(
     one_each : whether a single contrast of each of the paper's claims has a verdict, and the others stand beside it
     """
     found: list[Finding] = []
+    asked: set[tuple[str, str]] = set()
     by_family = families(methods)
     for name, own in by_family.items():
         family = Family(own, baseline, measures, courses)
-        made = [_row(row, family, one_each) for row in CLAIMS if not (row.of_curves and measures.single)]
-        if found:
-            made = [one for one in made if one.test is not None]
+        made = [_row(row, family, one_each) for row in CLAIMS if row.asked(family)]
+        if found:  # families that differ in the donor have the nets from scratch in common
+            made = [one for one in made if one.test is not None and (one.statement, one.contrast) not in asked]
+        asked.update((one.statement, one.contrast) for one in made)
         of = f" ({name})" if len(by_family) > 1 else ""
         found += [replace(one, statement=one.statement + of) for one in made]
     return adjusted(found)
@@ -361,16 +364,52 @@ def _sooner(family: Family) -> Finding:
     """The deepest tuning against training from scratch, seed by seed."""
     deepest = max((m for m in family.methods if m.learning), key=lambda m: m.learning or 0, default=None)
     first = deepest.name if deepest and deepest.name in family.who.deep else ""
-    second = next(iter(family.who.scratch), "")
+    missing = "no deeply tuned net and net from scratch of one architecture and width"
+    statement = "Deeply tuned nets converge sooner than nets from scratch"
+    return _converges_first(family, statement, first, next(iter(family.who.scratch), ""), missing)
+
+
+def _filler_sooner(filler: str) -> Callable[[Family], Finding]:
+    """Training from scratch from another filler against the one that the net was published with, seed by seed."""
+
+    def make(family: Family) -> Finding:
+        names = {m.scheme: m.name for m in reversed(family.methods)}
+        first, second = names.get(f"scratch-{filler}", ""), names.get("scratch", "")
+        missing = f"scratch and scratch-{filler} were not both run with one architecture and width"
+        statement = f"Nets from scratch converge sooner from {filler} weights than from the published ones"
+        return _converges_first(family, statement, first, second, missing)
+
+    return make
+
+
+def _converges_first(family: Family, statement: str, first: str, second: str, missing: str) -> Finding:
+    """first, second : names of nets; "" for one that was not run, which `missing` says"""
     text = f"{first} before {second}" if first and second else "-"
 
     def test() -> SignTest:
         if not first or not second:
-            raise Untested("no deeply tuned net and net from scratch of one architecture and width")
+            raise Untested(missing)
         return _paired(family.courses.get(first, {}), family.courses.get(second, {}))
 
-    statement = "Deeply tuned nets converge sooner than nets from scratch"
     return _tested(_finding(statement, text, "epochs to 99 % of the best validation AUC"), test)
+
+
+def _same_from_all_fillers(family: Family) -> Finding:
+    """Equivalence of all nets from scratch, two one-sided tests for each pair of them (Schuirmann 1987)."""
+    names, measure = family.who.scratch, family.measures.area
+    pairs = {f"{a} minus {b}": (a, b) for a, b in permutations(names, 2)}
+    text = f"each of {', '.join(names)} minus each other" if pairs else "-"
+
+    def test() -> Test:
+        _check_groups(measure.figure, family.measures)
+        if not pairs:
+            raise Untested("nets from scratch were run from one filler alone")
+        chosen = {text: [family.measures.chosen([name]) for name in pair] for text, pair in pairs.items()}
+        weights = {text: mean_difference(*pair) for text, pair in chosen.items()}
+        return every_test(measure.figure, weights, -measure.margin)
+
+    statement = f"Nets from scratch end equally good, whatever their weights start from{measure.at}"
+    return _tested(_finding(statement, text, measure.title, measure.margin), test)
 
 
 def _paired(first: Mapping[int, Course], second: Mapping[int, Course]) -> SignTest:
@@ -389,12 +428,19 @@ def _paired(first: Mapping[int, Course], second: Mapping[int, Course]) -> SignTe
 
 class Row(NamedTuple):
     """claim : its number in the paper's summary.   main : whether it is the contrast that stands for that claim
-    of_curves : whether it is tested only where a curve gives other figures than the AUC"""
+    of_curves : whether it is tested only where a curve gives other figures than the AUC
+    of_fillers : whether it is tested only where nets from scratch start from several fillers"""
 
     claim: int
     make: Callable[[Family], Finding]
     main: bool = False
     of_curves: bool = False
+    of_fillers: bool = False
+
+    def asked(self, family: Family) -> bool:
+        """Whether a study of this kind is asked for it."""
+        curves, fillers = not family.measures.single, len(family.who.scratch) > 1
+        return (curves or not self.of_curves) and (fillers or not self.of_fillers)
 
 
 CLAIMS = (
@@ -409,4 +455,7 @@ CLAIMS = (
     Row(1, _as_good_by_area, main=True),
     Row(1, _beat("Training from scratch beats tuning only the last layer", "scratch", "last")),
     Row(4, _sooner, main=True),
+    Row(4, _filler_sooner("xavier"), of_fillers=True),
+    Row(4, _filler_sooner("msra"), of_fillers=True),
+    Row(4, _same_from_all_fillers, of_fillers=True),
 )

@@ -151,10 +151,10 @@ def details(claim: Finding) -> list[str]:
     """What a reader must know of the effect: of which contrast it is, and by which bound a claim with a margin goes."""
     if not isinstance(claim.test, Test):
         return []
-    if claim.test.weakest:
-        return [f"the weakest: {claim.test.weakest}"]
-    low = claim.test.estimate.interval().low
-    return [] if claim.margin is None else [f"lower bound {low:+.3f}, margin -{claim.margin:g}"]
+    found = [f"the weakest: {claim.test.weakest}"] if claim.test.weakest else []
+    if claim.margin is not None:
+        found.append(f"lower bound {claim.test.estimate.interval().low:+.3f}, margin -{claim.margin:g}")
+    return found
 
 
 def _signs(test: SignTest) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from pycaffe_ext.evaluation.contrasts import LEVEL, Figure, Test, Verdict
 from pycaffe_ext.evaluation.convergence import Course
 from pycaffe_ext.evaluation.findings.model import Finding
+from pycaffe_ext.evaluation.margins import MARGINS
 from pycaffe_ext.evaluation.study_figures import StudyFigures
 from pycaffe_ext.evaluation.study_worlds import StudyWorld, figures_of
 from pycaffe_ext.report.claims import Method, claims, of_curves
@@ -40,6 +41,14 @@ def rising(step: float) -> dict[str, float]:
     tuned = [name for name in SCHEMES if is_depth(name)]
     deep = sorted(tuned, key=lambda name: Method(name, name).learning or 0)
     return schemes() | {name: TRUTH - 4 * step + step * i for i, name in enumerate(deep)}
+
+
+def with_fillers(loss: float, world: StudyWorld = USUAL) -> dict[str, float]:
+    """Training from scratch from three fillers, of which msra has an AUC that is `loss` below that of the others."""
+    from scipy.optimize import brentq
+
+    msra = float(brentq(lambda sensitivity: world.true_auc(TRUTH) - world.true_auc(sensitivity) - loss, 0.3, TRUTH))
+    return schemes() | {"scratch-xavier": TRUTH, "scratch-msra": msra}
 
 
 def worse_by(loss: float, world: StudyWorld = USUAL) -> dict[str, float]:
@@ -70,6 +79,10 @@ WORLDS = {
     "deep worse by the margin of 0.05, 10 seeds": StudyWorld(worse_by(0.05), seeds=10, training=0.02),
     "deep worse by 0.08, 5 seeds": StudyWorld(worse_by(0.08), seeds=5),
     "deep as good, training spread 0.02, 10 seeds": StudyWorld(schemes(), seeds=10, training=0.02),
+    "three fillers, msra worse by the margin of 0.02 AUC, 10 seeds": StudyWorld(
+        with_fillers(MARGINS.auc), seeds=10, training=0.02
+    ),
+    "three fillers, all as good, 10 seeds": StudyWorld(with_fillers(0.0), seeds=10, training=0.02),
     "the deepest net converges in half the epochs, 10 seeds": StudyWorld(
         schemes(), seeds=10, training=0.02, sooner=0.5
     ),

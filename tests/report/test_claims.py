@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from pycaffe_ext.evaluation.contrasts import Figure, Test, Verdict, contrast_test
 from pycaffe_ext.evaluation.convergence import Course
@@ -190,6 +191,50 @@ def test_sooner_is_not_tested_by_few_seeds_or_behind_a_cap():
     assert capped.reason.startswith("0 of 8 seeds decide") and "≥ 3 (not reached) and 9" in capped.reason
     other = sooner([course(3, cap=3)] * 8, [slow] * 8)
     assert other.reason == "their caps on epochs differ: 3 and 20; give both the same EPOCHS="
+
+
+SAME = "Nets from scratch end equally good, whatever their weights start from, by AUC"
+FROM_MSRA = "Nets from scratch converge sooner from msra weights than from the published ones"
+FROM_XAVIER = "Nets from scratch converge sooner from xavier weights than from the published ones"
+FILLERS = [*METHODS, c.Method("scratch-xavier", "scratch-xavier"), c.Method("scratch-msra", "scratch-msra")]
+
+
+@pytest.mark.parametrize(
+    ("xavier", "verdict"),
+    [(0.6, Verdict.SHOWN), (0.62, Verdict.INCONCLUSIVE), (0.58, Verdict.INCONCLUSIVE), (0.68, Verdict.AGAINST)],
+)
+def test_fillers_are_equal_if_every_pair_is_within_the_margin_in_both_directions(xavier, verdict):
+    values = {"ft-conv1": 0.6, "scratch": 0.6, "scratch-xavier": xavier, "scratch-msra": 0.6, "detector": 0.1}
+    claim = found(values, methods=FILLERS, training=0.004)[SAME]
+    assert claim.verdict is verdict and claim.margin == MARGINS.auc and claim.test.null == -MARGINS.auc
+    own = figures(values, training=0.004).auc.values[:, 1:4]
+    pairs = [own[:, a] - own[:, b] for a in range(3) for b in range(3) if a != b]
+    p = [stats.ttest_1samp(pair, -MARGINS.auc, alternative="greater").pvalue for pair in pairs]
+    p_below = [stats.ttest_1samp(pair, -MARGINS.auc, alternative="less").pvalue for pair in pairs]
+    assert claim.p == pytest.approx(min(1, 2 * min(max(p), 6 * min(p_below))), rel=1e-5, abs=1e-9)
+    if verdict is Verdict.AGAINST:
+        assert claim.test.weakest.endswith("minus scratch-xavier"), "the others lie beyond the margin below it"
+
+
+def test_how_fast_nets_from_scratch_converge_is_asked_of_each_filler():
+    values = {"ft-conv1": 0.6, "scratch": 0.6, "scratch-xavier": 0.6, "scratch-msra": 0.6, "detector": 0.1}
+    courses = {"scratch": dict.fromkeys(range(10), course(9)), "scratch-msra": dict.fromkeys(range(10), course(3))}
+    claims = found(values, courses, methods=FILLERS)
+    assert claims[FROM_MSRA].verdict is Verdict.SHOWN and claims[FROM_MSRA].contrast == "scratch-msra before scratch"
+    assert claims[FROM_XAVIER].verdict is Verdict.NOT_TESTED, "it has no courses"
+    only = found({name: value for name, value in values.items() if name != "scratch-xavier"}, methods=FILLERS)
+    assert "scratch-xavier were not both run" in only[FROM_XAVIER].reason
+
+
+def test_a_study_with_one_filler_is_not_asked_about_fillers():
+    assert not {SAME, FROM_MSRA, FROM_XAVIER} & set(found(RISING))
+
+
+def test_nets_from_scratch_of_two_donors_are_asked_about_once():
+    tuned = [c.Method(f"ft-conv1 {donor}", "ft-conv1", donor=donor) for donor in ("a", "b")]
+    methods = [*tuned, c.Method("scratch", "scratch"), c.Method("scratch-msra", "scratch-msra")]
+    claims = found({method.name: 0.6 for method in methods} | {"detector": 0.1}, methods=methods)
+    assert [name for name in claims if name.startswith(SAME)] == [f"{SAME} (alexnet, donor a)"]
 
 
 def test_nets_of_different_kinds_never_meet_in_a_claim():

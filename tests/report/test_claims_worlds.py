@@ -35,6 +35,20 @@ def test_truths_follow_from_the_world():
     assert set(w.truths(StudyWorld(w.rising(0.02))).values()) == {1, -1}
 
 
+SAME = "Nets from scratch end equally good, whatever their weights start from, by AUC"
+
+
+def test_truths_of_fillers_go_by_the_margin():
+    worlds = {loss: StudyWorld(w.with_fillers(loss)) for loss in (0.0, 0.02, 0.04)}
+    assert [w.truths(world)[SAME] for world in worlds.values()] == [1, 0, -1]
+
+
+def test_fillers_that_differ_by_more_than_the_margin_are_not_called_equal():
+    world = StudyWorld(w.with_fillers(0.04), seeds=5, training=0.02, groups=100, pool=200)
+    found = w.level(world, 8, RESAMPLES)
+    assert found.claims[SAME].shown == 0, found
+
+
 def test_nine_equal_schemes_give_few_false_verdicts():
     """Counted tests of single nets gave one in 97 of 100 studies like these, and chance alone allows 5."""
     world = replace(w.WORLDS["nine equal schemes, 3 seeds, 400 images"], groups=100, pool=200)
