@@ -22,7 +22,6 @@ from pycaffe_ext.data import tiles
 from pycaffe_ext.data.items import Floats, Samples
 from pycaffe_ext.data.pack import database_path
 from pycaffe_ext.data.tiles import Tile
-from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.metrics.base import PatchScores
 from pycaffe_ext.nets import dense
 from pycaffe_ext.progress import bar
@@ -45,15 +44,6 @@ class DenseNet:
     head: str
     classes: int
     image: tuple[int, int, int]
-
-
-def check_mean(mean_file: object) -> None:
-    """Raise UserError for a mean image: it has another value at each pixel of a patch, and a region has no such."""
-    if mean_file:
-        raise UserError(
-            "DENSE=1 needs one mean value for each channel: give MEAN=B,G,R, or a donor whose card has them; the mean"
-            " image of the data is for patches"
-        )
 
 
 def probabilities(
@@ -110,7 +100,6 @@ def _write(net: DenseNet, patches: caffe_pb2.NetParameter, folder: Path) -> Path
     made = dense.dense_net(patches, net.image)
     for layer in made.layer:
         if layer.type == "Data":
-            check_mean(layer.transform_param.mean_file)
             layer.data_param.source = portable(str(database_path(folder, "test")))
             layer.data_param.batch_size = 1
     write_text(folder / "score.prototxt", made)

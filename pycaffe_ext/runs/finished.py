@@ -334,7 +334,7 @@ def _donor_of(run: RunFiles) -> object:
 
 def _input_of(run: RunFiles) -> object:
     own = run.record.resolved.get("input", {})
-    return own.get("mean"), own.get("scale")
+    return "data" if own.get("of_data") else own.get("mean"), own.get("scale")
 
 
 def _same_test(first: RunFiles, other: RunFiles) -> bool:

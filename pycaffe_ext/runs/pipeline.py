@@ -17,7 +17,7 @@ from pycaffe_ext.applications.base import Application
 from pycaffe_ext.applications.preparation import prepare
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.parts import sweep_all
-from pycaffe_ext.runs import costs, dense, external, finished, preflight, records, summary, transforms
+from pycaffe_ext.runs import costs, external, finished, preflight, records, summary, transforms
 from pycaffe_ext.runs.donors import find_donor, prove_transfer
 from pycaffe_ext.runs.external_data import Outside
 from pycaffe_ext.runs.fitting import check_donor, take_links, train
@@ -127,8 +127,6 @@ def _carry_out(
         if donor.card is None and donor.file and None in (settings.training.mean, settings.training.scale):
             say(transforms.without_card(settings.training.weights or donor.file))
     say(f"input: {transform.about}")
-    if application.dense(settings.request):
-        dense.check_mean(transform.mean_file(folder, Path("mean.binaryproto")))
     if outside:
         outside.read()
     sweep_all(runs)
@@ -142,6 +140,9 @@ def _carry_out(
     say(summary.share_text(data.share))
     if data.damaged:
         say(summary.damage_text(data.damaged))
+    if application.dense(settings.request) and transform.mean_file(folder, data.mean_file):
+        transform = transforms.by_channel(transform, data.mean_file)
+        say(f"input: {transform.about}")
     spec = net_spec(settings, data, donor, transfer, transform, folder)
     job = Run(settings, machine, folder, application, prepared, donor, transfer, transform, spec)
     emit(job)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,16 +23,14 @@ class Transform:
 
     mean_value : of B, G and R, or one for all.   mean_image : or an image (3, side, side), the patches' side.
     Neither: the mean image of the training patches.   about : mean and scale and where they come from, in one line.
+    of_data : whether the mean is that of the training patches, and so another one with each seed and share of them
     """
 
     scale: float
     about: str
     mean_value: tuple[float, ...] = ()
     mean_image: np.ndarray | None = None
-
-    @property
-    def of_data(self) -> bool:
-        return not self.mean_value and self.mean_image is None
+    of_data: bool = False
 
     def mean_file(self, folder: Path, data: Path) -> Path | None:
         """The mean image that is subtracted, for a run in `folder` on packed data with the mean image `data`."""
@@ -47,9 +45,9 @@ class Transform:
             write_mean(folder / MEAN_FILE, self.mean_image)
 
     def record(self) -> dict[str, Any]:
-        """For run.json: mean is "data", a list of values, or the name of a file in the run's folder."""
-        mean: object = "data" if self.of_data else list(self.mean_value) or MEAN_FILE
-        return {"mean": mean, "scale": self.scale, "about": self.about}
+        """For run.json: mean is a list of values, "data" for its mean image, or the name of a file in the folder."""
+        mean: object = list(self.mean_value) or ("data" if self.of_data else MEAN_FILE)
+        return {"mean": mean, "of_data": self.of_data, "scale": self.scale, "about": self.about}
 
 
 def choose(training: Training, card: Card | None, whose: str, side: int, scale: float) -> Transform:
@@ -70,7 +68,25 @@ def choose(training: Training, card: Card | None, whose: str, side: int, scale: 
     if origin in (first, NETS_OWN):  # named once, at the end
         first, second = "", first
     about = f"B G R minus {mean.words}{_bracket(first)}, times {factor:.7g}{_bracket(second)}"
-    return Transform(factor, about, mean.values, mean.image)
+    return Transform(factor, about, mean.values, mean.image, not mean.values and mean.image is None)
+
+
+def by_channel(transform: Transform, data: Path) -> Transform:
+    """The same with the means of the mean image's channels in its place; data : the mean image of the training patches.
+
+    For nets that see whole regions: a mean image has another value at each pixel of a patch, and a region has no such.
+    """
+    if transform.mean_value:
+        return transform
+    image = read_mean_image(data) if transform.mean_image is None else transform.mean_image
+    values = _means(image)
+    about = f"{transform.about}; with DENSE=1 the means of its channels, {numbers(values)}"
+    return replace(transform, about=about, mean_value=values, mean_image=None)
+
+
+def _means(image: np.ndarray) -> tuple[float, ...]:
+    """Of the channels of a mean image (channels, rows, columns)."""
+    return tuple(float(f"{value:.7g}") for value in image.mean(axis=(1, 2), dtype=np.float64))
 
 
 def _bracket(origin: str) -> str:
@@ -110,19 +126,20 @@ NO_CARD = "the donor has no card that says what it was trained on"
 
 def _of_file(path: Path, origin: str, side: int) -> _Mean:
     """A mean image fitted to the patches."""
-    mean = fitted(read_mean_image(path), side)
-    if mean.ndim == 1:
-        values = tuple(float(f"{value:.7g}") for value in mean)
+    image = read_mean_image(path)
+    mean = fitted(image, side)
+    if mean is None:
+        values = _means(image)
         return _Mean(f"{numbers(values)}, the means of {path}, which is smaller than the patches", origin, values)
     return _Mean(f"the middle {side}x{side} of the mean image {path}", origin, image=mean)
 
 
-def fitted(mean: np.ndarray, side: int) -> np.ndarray:
-    """The (3, side, side) of a mean image (3, H, W) that Caffe subtracts from a centre crop; where the image is smaller
-    than the patches, which Caffe refuses, its channels' means (3,)."""
+def fitted(mean: np.ndarray, side: int) -> np.ndarray | None:
+    """The (3, side, side) of a mean image (3, H, W) that Caffe subtracts from a centre crop; None where the image is
+    smaller than the patches, which Caffe refuses."""
     _, height, width = mean.shape
     if min(height, width) < side:
-        return mean.mean(axis=(1, 2), dtype=np.float64)
+        return None
     top, left = (height - side) // 2, (width - side) // 2
     return np.ascontiguousarray(mean[:, top : top + side, left : left + side])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from pycaffe_ext.data.boundaries.spacing import spacing_of
 from pycaffe_ext.data.synthetic.artery import write_phantom
 from pycaffe_ext.detector.walls import places
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.proto import read_mean
 from pycaffe_ext.report import report
 from pycaffe_ext.runs import dense, finished, predict
 from pycaffe_ext.runs.dense import DenseNet
@@ -154,10 +156,26 @@ def test_whole_regions_give_the_probabilities_of_the_patches(done, tmp_path):
     np.testing.assert_allclose(at_once, by_patch, atol=1e-4)
 
 
-def test_a_mean_image_has_no_dense_form(data, tmp_path):
-    order = ("imt-scratch", "--data", data, *SMALL[:-2], "--dense", "1", "--run", "refused")
-    refused = run_tool("train_and_test", *order, cwd=tmp_path)
-    assert refused.returncode == 1 and "DENSE=1 needs one mean value" in refused.stderr
+@pytest.mark.slow
+def test_a_run_on_whole_regions_subtracts_the_means_of_the_datas_channels(done, data):
+    """A net from scratch has the mean image of its patches, and a region has no such."""
+    order = ("imt-scratch", "--data", data, *SMALL[:-2], "--dense", "1", "--run", "regions")
+    made = run_tool("train_and_test", *order, cwd=done)
+    assert made.returncode == 0, made.stderr
+    run = finished.load(done / "runs" / "regions")
+    means = read_mean(run.packed.mean_file).mean(axis=(1, 2))
+    texts = [(run.folder / name).read_text() for name in ("train_val.prototxt", "dense/score.prototxt")]
+    for text in texts:
+        values = re.findall(r"mean_value: ([0-9.]+)", text)
+        np.testing.assert_allclose(
+            np.array(values, float).reshape(-1, 3), means[None] + np.zeros((len(values) // 3, 1))
+        )
+        assert values and "mean_file" not in text
+    assert "with DENSE=1 the means of its channels, " in made.stdout
+    assert run.record.resolved["input"]["of_data"] and run.mean_file is None
+
+
+def test_whole_regions_are_scored_once():
     with pytest.raises(UserError, match="TEST_VIEWS=2: DENSE=1 scores every place once"):
         registry.load("imt").check(DataRequest("imt", test_views=2, options=(("dense", "1"),)))
 

@@ -17,7 +17,7 @@ from pycaffe_ext.genuine import root
 from pycaffe_ext.nets import dense
 from pycaffe_ext.nets.spec import NetSpec
 from pycaffe_ext.proto import array_to_blob, caffe_pb2, write_text, write_weights
-from pycaffe_ext.runs.dense import DenseNet, check_mean, probabilities
+from pycaffe_ext.runs.dense import DenseNet, probabilities
 from pycaffe_ext.training.command import EMBEDDED, Caffe
 
 WIDTH = {"alexnet": "1/8"}
@@ -177,8 +177,6 @@ def test_both_engines_give_a_padded_net_the_same_maps(tmp_path):
 
 
 def test_what_has_no_dense_form_is_refused():
-    with pytest.raises(UserError, match="DENSE=1 needs one mean value"):
-        check_mean("mean.binaryproto")
     net = deploy_of("lenet")
     net.layer[5].inner_product_param.axis = 2
     with pytest.raises(UserError, match="another axis"):

@@ -88,10 +88,24 @@ def test_a_cards_mean_image_smaller_than_the_patches_is_reduced_to_its_channels_
     assert found.mean_image is None and "which is smaller than the patches" in found.about
 
 
+def test_whole_regions_have_the_means_of_the_channels(tmp_path: Path) -> None:
+    write_mean(tmp_path / "data", IMAGE)
+    found = transforms.by_channel(chosen(), tmp_path / "data")
+    np.testing.assert_allclose(found.mean_value, IMAGE.mean(axis=(1, 2)), rtol=1e-6)
+    assert found.mean_file(tmp_path, tmp_path / "data") is None and found.record()["of_data"]
+    assert "the mean image of the training patches, times 1; with DENSE=1 the means of its channels, " in found.about
+
+    write_mean(tmp_path / "m", IMAGE)
+    found = transforms.by_channel(chosen(mean=str(tmp_path / "m")), tmp_path / "none")
+    np.testing.assert_allclose(found.mean_value, IMAGE[:, 2:10, 0:8].mean(axis=(1, 2)), rtol=1e-6)
+    assert not found.record()["of_data"]
+    assert transforms.by_channel(values := chosen(CARD), tmp_path / "none") is values
+
+
 def test_files_and_records_say_which_mean_it_is() -> None:
     run, data = Path("run"), Path("data/mean.binaryproto")
     for transform, file, record in (
-        (Transform(1, ""), data, "data"),
+        (Transform(1, "", of_data=True), data, "data"),
         (Transform(1, "", (1, 2, 3)), None, [1, 2, 3]),
         (Transform(1, "", (), IMAGE), run / "mean.binaryproto", "mean.binaryproto"),
     ):
