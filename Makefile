@@ -11,7 +11,9 @@ JOBS    := $(foreach app,$(APPS),$(addprefix $(app)-,$(TUNINGS)))
 TABLES  := $(addsuffix -tables,$(APPS))
 DEEPENS := $(addsuffix -deepen,$(APPS))
 PROBES  := $(addsuffix -probe,$(APPS))
-OTHERS  := $(filter-out $(JOBS) $(TABLES) $(DEEPENS) $(PROBES),$(filter $(addsuffix -%,$(APPS)),$(MAKECMDGOALS)))  # schemes of other nets, or misspelt
+OWN     := $(addsuffix -study,$(APPS))
+PLANS   := $(addsuffix -study-plan,$(APPS))
+OTHERS  := $(filter-out $(JOBS) $(TABLES) $(DEEPENS) $(PROBES) $(OWN) $(PLANS),$(filter $(addsuffix -%,$(APPS)),$(MAKECMDGOALS)))  # schemes of other nets, or misspelt
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -54,7 +56,7 @@ override CHECK     = tools/check_variables.py $(foreach word,$(MAKECMDGOALS) -- 
 override REFUSED  := $(if $(GIVEN),$(shell $(PYTHON) $(CHECK) 2>/dev/null || if test -x $(PY); then $(PY) $(CHECK); fi))
 $(if $(REFUSED),$(error error: $(REFUSED)))
 
-.PHONY: help setup $(JOBS) $(OTHERS) $(APPS) $(TABLES) $(DEEPENS) $(PROBES) prototxt tables weights caffe donor test quick-test thorough-test lint clean
+.PHONY: help setup $(JOBS) $(OTHERS) $(APPS) $(TABLES) $(DEEPENS) $(PROBES) $(OWN) $(PLANS) prototxt tables weights caffe donor test quick-test thorough-test lint clean
 help:
 	@$(PYTHON) tools/make_help.py
 
@@ -70,6 +72,12 @@ $(JOBS) $(OTHERS): $(READY)
 
 $(APPS): $(READY)
 	@$(PY) tools/run_study.py $@ $(call flags,SEED RUN OUT)
+
+$(OWN): $(READY)
+	@$(PY) tools/run_own_study.py $(@:%-study=%) $(call flags,SEED RUN OUT) $(call options,NAME MARGIN WORKERS ADDRESS)
+
+$(PLANS): $(READY)
+	@$(PY) tools/plan_own_study.py $(@:%-study-plan=%) $(call flags,SEED RUN OUT) $(call options,NAME MARGIN WORKERS)
 
 $(TABLES): $(READY)
 	@$(PY) tools/write_report.py $(@:%-tables=%) $(call flags,SEED RUN) $(call options,MARGIN AUC_MARGIN)
@@ -106,25 +114,28 @@ study-report: $(READY)
 	@echo 'error: no target' $(call quote,$@)'; a job is APP-SCHEME with APP one of: $(APPS); SCHEME one of: $(TUNINGS);' \
 	      'make help lists everything' >&2; exit 2
 
+# The README's studies: all training groups where FRACTION= says no other; MARGIN= is the report's.
+once = MARGIN= $(if $(value FRACTION),,FRACTION=1)
+
 # The README's study: SqueezeNet and GoogLeNet at ten depths, and from scratch, five trainings of each on one split.
 # Their rates are a tenth of Table II's: at that one ft-conv10 diverges. From scratch, they have Table II's own.
-KVASIR := ARCH=squeezenet BASE_LR=0.0001 PATCHES=600 TEST_VIEWS=1 EPOCHS=12 PATIENCE=3 SPLIT_SEED=0 SEEDS=0,1,2,3,4 \
+KVASIR := NAME=kvasir ARCH=squeezenet BASE_LR=0.0001 PATCHES=500 TEST_VIEWS=1 EPOCHS=12 PATIENCE=3 SPLIT_SEED=0 SEEDS=0,1,2,3,4 \
 	SCHEMES='ft-conv10 ft-fire9 ft-fire7 ft-fire4 ft-fire2 ft-conv1 scratch:base_lr=0.001 alexnet:scratch:base_lr=0.001 \
 	googlenet:ft-classifier googlenet:ft-inception_5a googlenet:ft-inception_4a googlenet:ft-conv1'
 .PHONY: kvasir
 kvasir: $(READY)
 	@test -n $(call quoted,DATA) -a -n $(call quoted,WEIGHTS) || { echo 'error: make kvasir needs DATA= and' \
 	      'WEIGHTS=squeezenet=file:googlenet=file' >&2; exit 2; }
-	@$(MAKE) --no-print-directory polyp $(handed) $(KVASIR)
+	@$(MAKE) --no-print-directory polyp-study $(once) $(handed) $(KVASIR)
 	@$(MAKE) --no-print-directory polyp-tables $(handed) $(KVASIR) OUT=reports/kvasir
 
 # The README's radiographs: SqueezeNet at four depths, three seeds. Few patches and epochs, so that it takes minutes.
-CHEST := ARCH=squeezenet BASE_LR=0.0001 PATCHES=1200 TEST_VIEWS=1 EPOCHS=3 SEEDS=0,1,2 \
+CHEST := NAME=chest-xray ARCH=squeezenet BASE_LR=0.0001 PATCHES=1200 TEST_VIEWS=1 EPOCHS=3 SEEDS=0,1,2 \
 	SCHEMES='ft-conv10 ft-fire9 ft-fire7 ft-fire4'
 .PHONY: chest-xray
 chest-xray: $(READY)
 	@test -n $(call quoted,DATA) -a -n $(call quoted,WEIGHTS) || { echo 'error: make chest-xray needs DATA= and WEIGHTS=' >&2; exit 2; }
-	@$(MAKE) --no-print-directory folder $(handed) $(CHEST)
+	@$(MAKE) --no-print-directory folder-study $(once) $(handed) $(CHEST)
 	@$(MAKE) --no-print-directory folder-tables $(handed) $(CHEST) OUT=reports/chest-xray
 
 prototxt: $(READY)

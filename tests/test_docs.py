@@ -20,7 +20,9 @@ MAKE = re.compile(r"(?:^ {4}|`|\$\()make (?:-s )?([a-z][\w-]*)((?: +[A-Z_]+=)?)"
 VARIABLE = re.compile(r"\b([A-Z][A-Z_]+)=")
 GIVEN = re.compile(r"(?<![^\s(`])([A-Za-z_-]+)=")  # by a word of a command line, not within a value: a=b:c=d
 STEERING = {"PYTHON", "VENV", "TORCH"}
-JOB = re.compile(r"([a-z]+)-(?:ft-\w+|lp-ft|gradual(?:-\w+)?|scratch(?:-xavier|-msra)?|tables|deepen|probe)$")
+JOB = re.compile(
+    r"([a-z]+)-(?:ft-\w+|lp-ft|gradual(?:-\w+)?|scratch(?:-xavier|-msra)?|tables|deepen|probe|study|study-plan)$"
+)
 
 
 def without_code(text: str) -> str:

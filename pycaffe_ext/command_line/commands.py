@@ -85,6 +85,29 @@ ADDRESS = Option(
 WORKERS = Option(
     "workers", "runs side by side, which share cores, memory and GPUs", "n", "int", default=1, group="machine"
 )
+OWN_STUDY = (  # of a study of one data set: what it compares unless the user says it
+    Option("name", "what the study is called", "name", unset="APP and the folder of DATA", group="study"),
+    replace(STUDY[0], unset="the shallowest, a middle and the deepest fine-tuning, and scratch"),
+    replace(STUDY[1], default="0,1,2,3,4"),
+    replace(
+        only("fraction")[0],
+        help="shares of the training groups to learn from",
+        hint="'1 1/4'",
+        default="1 1/4",
+        group="study",
+    ),
+    Option(
+        "margin",
+        "what a recommended scheme may be worse than the best",
+        "m",
+        "float",
+        unset="0.02 of an AUC, 0.02 mm",
+        group="study",
+    ),
+    *settings(without=("seed", "fraction")),
+    *EXTERNAL,
+    WORKERS,
+)
 FOLDER = replace(only("data")[0], unset="none: all data sets are described")
 
 RUNNING = (
@@ -108,6 +131,20 @@ RUNNING = (
         (APP, *STUDY, *settings(without=("seed",)), *EXTERNAL, *MACHINE, RUNS),
         module="study",
         example="APP",
+    ),
+    Command(
+        "own-study",
+        "how deep, with how much data, how sure: a grid on one data set, written down as a study file, and its page",
+        (APP, *OWN_STUDY, ADDRESS, *MACHINE, RUNS),
+        module="own_study",
+        example="APP-study",
+    ),
+    Command(
+        "own-study-plan",
+        "what APP-study will take before anything starts, and what it can show",
+        (APP, *OWN_STUDY, *MACHINE, RUNS),
+        module="own_study_plan",
+        example="APP-study-plan",
     ),
     Command(
         "report",
@@ -503,6 +540,7 @@ CHECKS = (
     ),
 )
 README_SETS = (  # what both of the README's studies set themselves
+    "NAME",
     "ARCH",
     "BASE_LR",
     "PATCHES",
@@ -526,7 +564,7 @@ MAKE_ONLY = (
     ),
     Command(
         "",
-        "the README's study of Kvasir-SEG: DATA=its folder WEIGHTS=squeezenet=file:googlenet=file; some hours",
+        "the README's study of Kvasir-SEG: DATA=its folder WEIGHTS=squeezenet=file:googlenet=file; hours",
         target="kvasir",
         sets=(*README_SETS, "PATIENCE", "SPLIT_SEED"),
     ),

@@ -13,6 +13,14 @@ from pycaffe_ext.command_line import texts
 from pycaffe_ext.command_line.commands import COMMANDS, Command
 from pycaffe_ext.errors import UserError, known, run_cli
 
+OF_APPLICATION = {  # APP-WORD -> command
+    "tables": "report",
+    "study": "own-study",
+    "study-plan": "own-study-plan",
+    "deepen": "deepen",
+    "probe": "probe",
+}
+
 
 def main(arguments: Sequence[str] | None = None) -> int | None:
     """Run one command; UserError for an unknown one."""
@@ -41,13 +49,11 @@ def resolve(words: Sequence[str]) -> tuple[Command, list[str]]:
         return COMMANDS[first], [*COMMANDS[first].words, *rest]
     app, _, scheme = first.partition("-")
     if app not in APPLICATIONS:
-        known(first, (*COMMANDS, *APPLICATIONS, "APP-SCHEME", "APP-tables", "APP-deepen", "APP-probe"), "command")
+        known(first, (*COMMANDS, *APPLICATIONS, "APP-SCHEME", *(f"APP-{word}" for word in OF_APPLICATION)), "command")
     if not scheme:
         return COMMANDS["study"], [app, *rest]
-    if scheme == "tables":
-        return COMMANDS["report"], [app, *rest]
-    if scheme in ("deepen", "probe"):
-        return COMMANDS[scheme], [app, *rest]
+    if scheme in OF_APPLICATION:
+        return COMMANDS[OF_APPLICATION[scheme]], [app, *rest]
     return COMMANDS["run"], [first, *rest]
 
 

@@ -63,6 +63,7 @@ def overview() -> str:
         _entry("  APP-SCHEME", "short for run, e.g. pycaffe-ext polyp-ft-conv3 --data=folder"),
         _entry("  APP", "short for study APP, e.g. pycaffe-ext polyp --seeds=0,1,2"),
         _entry("  APP-tables", "short for report APP"),
+        _entry("  APP-study", "short for own-study APP; APP-study-plan for own-study-plan APP"),
         _entry("  APP-deepen", "short for deepen APP"),
         _entry("  APP-probe", "short for probe APP"),
         "",

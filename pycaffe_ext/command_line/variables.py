@@ -43,7 +43,10 @@ def options(goal: str) -> tuple[Option, ...]:
         return ()
     rows = command.options
     if command.sets:
-        rows = tuple(dict.fromkeys((*COMMANDS["study"].options, *COMMANDS["report"].options)))
+        found: dict[str, Option] = {}
+        for row in (row for name in ("study", "report", "own-study") for row in COMMANDS[name].options):
+            found.setdefault(row.variable, row)
+        rows = tuple(found.values())
     return tuple(row for row in rows if row.variable and row.variable not in command.sets)
 
 

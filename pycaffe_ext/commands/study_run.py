@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pycaffe_ext.command_line.parsing import machine_options, parse
 
@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse("study-run", arguments)
-    from pycaffe_ext.command_line import study_file, words
+    from pycaffe_ext.command_line import study_file
+
+    carry_out(study_file.read(options["study"]), options)
+
+
+def carry_out(grid: Grid, options: Mapping[str, Any]) -> None:
+    """Every run of a grid that is not finished, then its table and page.
+
+    options : parsed ones with `runs`, `workers`, `address` and those of a machine.   Raises UserError if a run failed.
+    """
+    from pycaffe_ext.command_line import words
     from pycaffe_ext.errors import UserError
     from pycaffe_ext.runs.settings import Machine
     from pycaffe_ext.studies import cluster, plan, running, status, tidy
@@ -23,8 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from pycaffe_ext.studies.rates import Rates
     from pycaffe_ext.studies.states import FAILED, sweep
 
-    grid, runs = study_file.read(options["study"]), Path(options["runs"])
-    machine, workers = Machine(**machine_options(options)), options["workers"]
+    runs, machine, workers = Path(options["runs"]), Machine(**machine_options(options)), options["workers"]
     todo = [cell for cell in in_order(grid.cells) if not cell.finished(runs)]
     address = options["address"]
     known = Rates(runs, machine).memory(cell.settings for cell in todo) if workers > 1 or address else 0.0

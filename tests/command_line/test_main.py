@@ -23,6 +23,8 @@ from pycaffe_ext.errors import UserError
         (["study", "polyp", "--seeds=0,1"], "study", ["polyp", "--seeds=0,1"]),
         (["frames-tables", "--out=x"], "report", ["frames", "--out=x"]),
         (["imt-deepen", "--seed=1"], "deepen", ["imt", "--seed=1"]),
+        (["folder-study", "--data=x"], "own-study", ["folder", "--data=x"]),
+        (["pe-study-plan"], "own-study-plan", ["pe"]),
         (["report", "polyp"], "report", ["polyp"]),
         (["where-caffe"], "where-caffe", ["--where"]),
         (["data-help", "--data=x"], "data-help", ["--data=x"]),

@@ -1,0 +1,17 @@
+"""What the study of one data set will take, before anything starts: its study file is written and planned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pycaffe_ext.command_line.parsing import parse
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parse("own-study-plan", arguments)
+    from pycaffe_ext.command_line import own_study, study_file
+    from pycaffe_ext.commands import study_plan
+
+    file = own_study.write(options)
+    print(f"study file: {file}", flush=True)
+    study_plan.show(study_file.read(str(file)), options)
