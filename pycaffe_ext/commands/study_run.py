@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pycaffe_ext.command_line.parsing import machine_options, parse
 
 if TYPE_CHECKING:
+    from pycaffe_ext.runs.settings import Machine
     from pycaffe_ext.studies.grid import Grid
 
 
@@ -53,19 +54,21 @@ def carry_out(grid: Grid, options: Mapping[str, Any]) -> None:
     print(status.text(found, runs))
     if table := tidy.rows(grid.cells, runs):
         print("files:", *tidy.write(table, grid.folder(runs)))
-        _write_page(grid, runs)
+        _write_page(grid, runs, machine)
     if failed := [state for state in states if state.state == FAILED]:
         raise UserError(
             f"{len(failed)} of {len(grid.cells)} runs failed; what each printed: {grid.folder(runs) / 'states'}"
         )
 
 
-def _write_page(grid: Grid, runs: Path) -> None:
+def _write_page(grid: Grid, runs: Path, machine: Machine) -> None:
     """What keeps it from being written does not undo what has been run."""
     from pycaffe_ext.errors import UserError
-    from pycaffe_ext.studies import page
+    from pycaffe_ext.studies import page, validation
 
     try:
+        if scored := validation.keep(grid.cells, runs, machine):
+            print(f"scored the validation patches of {scored} runs of an earlier version", flush=True)
         print(f"page: {page.write(grid, runs)}")
     except UserError as error:
         print(f"no page: {error}")

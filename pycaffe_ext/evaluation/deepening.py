@@ -10,7 +10,7 @@ difference that is truly none grows in about one of six steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,6 +75,25 @@ def _value(value: Value, scored: Scored, rows: Ints) -> float:
         return value(scored.probability[rows], scored.label[rows])
     except UserError:
         return float("nan")
+
+
+def procedure(
+    tried: Iterable[tuple[str, float, Scored]], grew_by: Callable[[Scored, Scored], Difference]
+) -> Iterator[tuple[Step, str]]:
+    """The steps of the procedure, each with the name of the depth that it is compared with, "" of the first.
+
+    tried : name, validation figure and scores of each depth, shallow to deep; taken one by one, and none after the
+    procedure has ended.   grew_by : growth of the second over the first
+    """
+    steps: list[Step] = []
+    grown: tuple[str, Scored] | None = None
+    for name, figure, scored in tried:
+        step = Step(name, figure, grew_by(grown[1], scored) if grown else None)
+        steps.append(step)
+        yield step, grown[0] if grown else ""
+        grown = (name, scored) if step.grew or grown is None else grown
+        if ended(steps):
+            return
 
 
 def chosen(course: Sequence[Step]) -> Step:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pycaffe_ext.data import pack
-from pycaffe_ext.data.items import Floats, Ints, Samples
+from pycaffe_ext.data.items import Floats, Samples
+from pycaffe_ext.evaluation.deepening import Scored
 from pycaffe_ext.nets.architectures import architecture
 from pycaffe_ext.nets.spec import NetSpec
 from pycaffe_ext.proto import read_net, write_text
@@ -20,6 +21,7 @@ from pycaffe_ext.runs.dense import DenseNet
 from pycaffe_ext.runs.finished import RunFiles
 from pycaffe_ext.schemes import links
 from pycaffe_ext.strings import portable
+from pycaffe_ext.training import validation_scores
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.scoring import ScoreNet, score
 
@@ -47,16 +49,33 @@ def of_regions(run: RunFiles, caffe: Caffe, items: Sequence[Any], samples: Sampl
     return dense.probabilities(caffe, net, run.application, items, samples, folder)
 
 
-def of_validation(run: RunFiles, caffe: Caffe) -> tuple[Floats, Ints, NDArray[np.str_]]:
-    """(n, classes) probabilities, (n,) labels and (n,) groups of the patches that early stopping goes by, as the chosen
-    snapshot scores them."""
+def of_validation(run: RunFiles, caffe: Caffe) -> Scored:
+    """What the chosen snapshot says of the patches that early stopping goes by.
+
+    It is read where the run has kept it; else `caffe` scores them, and it is kept.
+    """
+    if found := kept_validation(run):
+        return found
     classes, count = len(run.packed.classes), run.packed.patches["val"]
     with TemporaryDirectory() as scratch:
         model = write_net(run, run.packed.lmdb("val"), Path(scratch) / NET)
         net = ScoreNet(model, count, BATCH, head(run), classes)
         probability, label = score(caffe, net, run.weights)
-    group = np.array([row["group"] for row in pack.read_index(run.packed.index("val"))])
-    return probability, label, group
+    if not run.result.best.link:
+        validation_scores.write(run.folder, run.result.best.iteration, probability, label)
+    return Scored(probability, label, _groups(run))
+
+
+def kept_validation(run: RunFiles) -> Scored | None:
+    """The same of a run of one training that has kept it, else None.   Raises UserError where the data are gone."""
+    found = validation_scores.read(run.folder, run.result.best.iteration)
+    if run.result.best.link or found is None or len(found[1]) != run.packed.patches["val"]:
+        return None
+    return Scored(*found, _groups(run))
+
+
+def _groups(run: RunFiles) -> NDArray[np.str_]:
+    return np.array([row["group"] for row in pack.read_index(run.packed.index("val"))])
 
 
 def head(run: RunFiles) -> str:

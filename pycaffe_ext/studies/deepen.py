@@ -8,13 +8,13 @@ in `evaluation.deepening`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pycaffe_ext.errors import UserError, known
-from pycaffe_ext.evaluation.deepening import STEPS, Scored, Step, chosen, ended, growth
+from pycaffe_ext.evaluation.deepening import STEPS, Scored, Step, chosen, ended, growth, procedure
 from pycaffe_ext.evaluation.intervals import Difference
 from pycaffe_ext.report.tables import layout
 from pycaffe_ext.runs import rescoring
@@ -62,18 +62,15 @@ def deepen(
     """
     steps: list[Step] = []
     runs: list[RunFiles] = []
-    grown: tuple[str, Scored] | None = None  # the depth that would be chosen so far
-    for scheme in schemes:
-        made = run(scheme)
-        scored = Scored(*rescoring.of_validation(made, caffe))
-        gain = _gain(made, grown[1], scored) if grown else None
-        step = Step(scheme, made.result.best.validation_auc, gain)
+
+    def tried() -> Iterator[tuple[str, float, Scored]]:
+        for scheme in schemes:
+            runs.append(run(scheme))
+            yield scheme, runs[-1].result.best.validation_auc, rescoring.of_validation(runs[-1], caffe)
+
+    for step, grown in procedure(tried(), lambda before, after: _gain(runs[-1], before, after)):
         steps.append(step)
-        runs.append(made)
-        say(step_text(step, grown[0] if grown else ""))
-        grown = (scheme, scored) if step.grew or grown is None else grown
-        if ended(steps):
-            break
+        say(step_text(step, grown))
     return Course(tuple(steps), tuple(runs), len(schemes), start)
 
 

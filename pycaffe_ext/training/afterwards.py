@@ -54,7 +54,7 @@ def score_folder(
     rows: list[Row] = []
     for snapshot in found:
         _check_layers(snapshot.weights, learning)
-        rows.append(score_snapshot(caffe, snapshot, validation, epoch))
+        rows.append(score_snapshot(caffe, snapshot, validation, epoch)[0])
         aucs = {row.iteration: row.auc for row in rows}
         best = early_stopping.best(aucs)
         print_row(rows[-1], best == snapshot.iteration)

@@ -15,7 +15,7 @@ from pycaffe_ext.files import copy, reading
 from pycaffe_ext.interrupts import terminated_as_interrupted
 from pycaffe_ext.proto import read_solver
 from pycaffe_ext.strings import native
-from pycaffe_ext.training import early_stopping, snapshots
+from pycaffe_ext.training import early_stopping, snapshots, validation_scores
 from pycaffe_ext.training.command import Caffe
 from pycaffe_ext.training.log import parse
 from pycaffe_ext.training.scoring import ScoreNet, cross_entropy, score
@@ -90,7 +90,8 @@ def fit(
 ) -> FitResult:
     """Train until the best validation AUC has not been beaten for `training.patience` snapshots, or to max_iter.
 
-    folder : gets train.log, auc.csv and best.caffemodel; the snapshots go where the solver's snapshot_prefix says
+    folder : gets train.log, auc.csv, validation.csv and best.caffemodel; the snapshots go where the solver's
+    snapshot_prefix says
     progress : called with each new row and whether it is the best so far; prints a line where it is None
     resumed : called before Caffe goes on with a training that was interrupted: from this snapshot, or, with None, from
     the start although it had begun
@@ -176,10 +177,13 @@ class _Run:
         return start
 
     def _score(self, snapshot: Snapshot) -> None:
-        row = score_snapshot(self.caffe, snapshot, self.validation, self.epoch, self._train_loss(snapshot.iteration))
+        loss = self._train_loss(snapshot.iteration)
+        row, probability, label = score_snapshot(self.caffe, snapshot, self.validation, self.epoch, loss)
         self.rows.append(row)
-        self._write()
         best = early_stopping.best(self.aucs())
+        if best == row.iteration:
+            validation_scores.write(self.folder, row.iteration, probability, label)
+        self._write()
         self.progress(row, best == row.iteration)
         if not self.keep_all:
             scored = [s for s in snapshots.listing(self.schedule.prefix) if s.iteration <= row.iteration]
@@ -210,16 +214,18 @@ class _Run:
 
 def score_snapshot(
     caffe: Caffe, snapshot: Snapshot, validation: Validation, epoch: float, train_loss: float | None = None
-) -> Row:
-    """Score one snapshot on the validation patches; `epoch` is iterations per epoch."""
+) -> tuple[Row, np.ndarray, np.ndarray]:
+    """Score one snapshot on the validation patches, whose probabilities and labels are returned too; `epoch` is
+    iterations per epoch."""
     probabilities, labels = score(caffe, validation, snapshot.weights)
-    return Row(
+    row = Row(
         snapshot.iteration,
         snapshot.iteration / epoch,
         train_loss,
         cross_entropy(probabilities, labels),
         validation.value(probabilities, labels),
     )
+    return row, probabilities, labels
 
 
 def keep_best(found: Sequence[Snapshot], best: int, folder: Path) -> Path:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 
 from pycaffe_ext.data import pack
 from pycaffe_ext.errors import UserError
+from pycaffe_ext.evaluation import deepening
 from pycaffe_ext.evaluation.deepening import Scored, chosen
 from pycaffe_ext.evaluation.metrics.detection import Detection
 from pycaffe_ext.runs import costs, rescoring
@@ -39,9 +43,7 @@ def net(scheme: str) -> Scored:
 @pytest.fixture
 def run(monkeypatch):
     """Stands in for runs; `.made` are those that were made."""
-    monkeypatch.setattr(
-        rescoring, "of_validation", lambda run, caffe: (run.net.probability, run.net.label, run.net.group)
-    )
+    monkeypatch.setattr(rescoring, "of_validation", lambda run, caffe: run.net)
 
     def make(scheme: str):
         make.made.append(scheme)
@@ -74,7 +76,7 @@ def test_a_step_is_compared_with_the_last_that_grew_and_says_so(run, monkeypatch
     """A small step does not count by itself; with the next one, which is small too, it does."""
     for scheme, skill in zip(depths("alexnet")[:3], (0.2, 0.32, 0.5), strict=True):
         monkeypatch.setitem(SKILL, scheme, skill)
-    monkeypatch.setattr(deepen, "ended", lambda steps: len(steps) == 3)
+    monkeypatch.setattr(deepening, "ended", lambda steps: len(steps) == 3)
     grew = iter([False, True])
     real = deepen.growth
     monkeypatch.setattr(deepen, "growth", lambda *given: real(*given)._replace(low=0.001 if next(grew) else -0.001))
@@ -87,7 +89,7 @@ def test_a_step_is_compared_with_the_last_that_grew_and_says_so(run, monkeypatch
 
 def test_too_few_validation_groups_are_named_with_what_to_do(run, monkeypatch):
     def of_few(made, caffe):
-        return made.net.probability[:6], made.net.label[:6], made.net.group[:6]
+        return Scored(made.net.probability[:6], made.net.label[:6], made.net.group[:6])
 
     monkeypatch.setattr(rescoring, "of_validation", of_few)
     with pytest.raises(UserError, match=r"cannot be told from its 1 groups \(.*\); add groups, or .* make polyp"):
@@ -138,14 +140,27 @@ def test_a_start_that_is_none_is_refused():
         deepen.schemes_of("alexnet", "lost")
 
 
-def test_the_patches_are_scored_by_the_chosen_snapshot_as_early_stopping_did(miniature_run):
+def test_the_patches_are_scored_by_the_chosen_snapshot_as_early_stopping_did(miniature_run, tmp_path):
     """The AUC of the patches is what the run recorded, and every patch has its group."""
     from pycaffe_ext.runs import finished
 
     made = finished.load(miniature_run / "runs" / "first")
     assert made is not None
-    probability, label, group = rescoring.of_validation(made, Caffe())
-    assert len(label) == len(group) == made.packed.patches["val"]
-    assert made.application.metric.validation(probability, label) == made.result.best.validation_auc
+    kept = rescoring.kept_validation(made)
+    assert kept is not None, "every run keeps what its best snapshot said of them"
+    assert len(kept.label) == len(kept.group) == made.packed.patches["val"]
+    assert made.application.metric.validation(kept.probability, kept.label) == made.result.best.validation_auc
     patches = {row["group"] for row in pack.read_index(made.packed.index("val"))}
-    assert set(group.tolist()) == patches and len(patches) >= 1
+    assert set(kept.group.tolist()) == patches and len(patches) >= 1
+
+    shutil.copytree(made.folder, tmp_path / "run")  # as of an earlier version, which kept none
+    (tmp_path / "run" / "validation.csv").unlink()
+    earlier = replace(made, folder=tmp_path / "run")
+    assert rescoring.kept_validation(earlier) is None
+    again = rescoring.of_validation(earlier, Caffe())
+    np.testing.assert_array_equal(again.probability, kept.probability)
+    np.testing.assert_array_equal(again.label, kept.label)
+    assert rescoring.kept_validation(earlier) is not None
+    text = (tmp_path / "run" / "validation.csv").read_text()
+    (tmp_path / "run" / "validation.csv").write_text(re.sub(r"^\d+,", "1,", text, flags=re.MULTILINE))
+    assert rescoring.kept_validation(earlier) is None, "it is of another snapshot"

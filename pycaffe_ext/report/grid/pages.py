@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pycaffe_ext.files import write_json, writing, writing_folder
 from pycaffe_ext.report import model, page, provenance
-from pycaffe_ext.report.grid import answer, data_part, paper_part, record_part, results
+from pycaffe_ext.report.grid import answer, data_part, paper_part, procedure_part, record_part, results
 from pycaffe_ext.report.grid.material import Material
 from pycaffe_ext.report.model import Section
 from pycaffe_ext.report.report import RECORD, check_replaceable
@@ -40,6 +40,7 @@ def sections(folder: Path, material: Material) -> list[Section]:
         answer.claims(material),
         *results.figures(folder, material),
         results.learning(folder, material),
+        procedure_part.section(material),
         results.results(material),
         paper_part.section(material),
         data_part.section(material),

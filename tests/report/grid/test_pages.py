@@ -23,6 +23,7 @@ SECTIONS = [
     "Performance by amount of training data",
     "Validation AUC in training",
     "What more data would bring",
+    "The paper's procedure: one layer more at a time",
     "Results of every scheme",
     "The paper's tables",
     "Data",
