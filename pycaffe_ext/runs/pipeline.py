@@ -6,6 +6,7 @@ an interrupted run goes on, and a folder that belongs to other settings is never
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
@@ -31,6 +32,7 @@ from pycaffe_ext.schemes import is_fine_tuning
 from pycaffe_ext.threads import at_most
 from pycaffe_ext.training.command import Caffe
 
+TAKEN = ("data", "studies")  # folders in RUNS that are no runs
 FEATURES = "features"  # beside the packed data: what the embedded engine stores of frozen layers, for all runs
 
 
@@ -49,7 +51,7 @@ def run(
     whatever the stages find wrong.
     """
     application = registry.load(settings.app)
-    folder = runs.absolute() / (name or settings.name())
+    folder = _folder(runs.absolute(), name or settings.name())
     _saved(settings, folder)
     if (folder / records.RESULT).exists():
         say(f"{folder} is finished; remove it to run again")
@@ -63,6 +65,14 @@ def run(
     if outside:
         _test_outside(folder, outside, machine, say)
     return folder
+
+
+def _folder(runs: Path, name: str) -> Path:
+    """Of a run.  Raises UserError for a name that leads out of `runs`, or to what runs share there."""
+    parts = Path(name).parts
+    if not parts or os.path.isabs(name) or ".." in parts or parts[0] in TAKEN:
+        raise UserError(f"RUN={name}: must be a folder in RUNS={runs}, but not {' or '.join(TAKEN)}, which runs share")
+    return runs / name
 
 
 def _saved(settings: Settings, folder: Path) -> RunRecord | None:

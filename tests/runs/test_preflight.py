@@ -54,7 +54,7 @@ WRONG = [
     ({"data": "holiday", "dataset": "kvasir-seg"}, {}, "not the layout of kvasir-seg"),
     ({}, {"runs": "a-file"}, "a-file is not a folder"),
     ({}, {"runs": "a-file/runs"}, "a-file is not a folder"),
-    ({}, {"name": "../a-file"}, "a-file is not a folder"),
+    ({}, {"runs": ".", "name": "a-file"}, "a-file is not a folder"),
     ({}, {"cache_gb": float("nan")}, "cache_gb must be"),
 ]
 
@@ -136,3 +136,12 @@ def test_a_tilde_is_a_home_folder(monkeypatch):
     assert [given[name] for name in ("runs", "data", "weights")] == [f"/home/o'neil/{name}" for name in "rdw"]
     assert given["encoding"] == "~/e"
     assert Caffe.from_setting("~/bin/caffe -v '~'").command == ("/home/o'neil/bin/caffe", "-v", "~")
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/../../x", "/tmp/x", ".", "data", "data/x", "studies/mine"])
+def test_a_run_stays_among_the_runs(tmp_path, name):
+    with pytest.raises(
+        UserError, match="RUN=.*: must be a folder in RUNS=.*, but not data or studies, which runs share"
+    ):
+        pipeline.run(Settings.of("polyp", "ft-fc8"), tmp_path / "runs", name, say=lambda _: None)
+    assert not list(tmp_path.iterdir())
