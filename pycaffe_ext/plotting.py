@@ -87,18 +87,17 @@ def picture(axes: Axes, image: np.ndarray | None = None, **options: Any) -> None
 
 
 def legend_below(figure: Figure, axes: Axes, title: str = "", columns: int = 4) -> None:
-    """One legend under the plots: however many curves there are, it hides none."""
+    """One legend under the plots, in as many columns as there is room for: it hides no curve and is not cut off.
+
+    columns : at most
+    """
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=columns,
-        title=title,
-        fontsize=SMALL,
-        title_fontsize=SMALL,
-        handlelength=2.6,
-    )
+    options = {"loc": "outside lower center", "title": title, "fontsize": SMALL, "title_fontsize": SMALL}
+    for count in range(columns, 0, -1):
+        legend = figure.legend(handles, labels, ncols=count, handlelength=2.6, **options)
+        if count == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def printable(text: str) -> str:

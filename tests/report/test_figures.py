@@ -283,3 +283,14 @@ def test_filters_that_changed_more_than_they_were_are_not_cut_off(tmp_path, draw
         assert np.count_nonzero((inside == 0).all(axis=-1)) == 0, "nothing is clipped to black"
     title = drawn[0].axes[2].get_title()
     assert "reduced 1.5 times" in title and "300 % of the donor's" in title
+
+
+@pytest.mark.parametrize(("length", "columns"), [(4, 4), (24, 3), (60, 1), (200, 1)])
+def test_a_legend_has_as_many_columns_as_fit_the_picture(length, columns):
+    figure, axes = plotting.page(columns=2, height=4.4)
+    for number in range(9):
+        axes[0].plot([0, 1], [0, number], label=f"{number}" + "n" * length)
+    plotting.legend_below(figure, axes[0])
+    (legend,) = figure.legends
+    assert legend._ncols == columns and len(legend.get_texts()) == 9
+    assert length > 60 or legend.get_window_extent().width <= figure.bbox.width

@@ -92,7 +92,7 @@ def roc_figure(
         )
         _bars(axes, curve.points, 0.006 * (i - (len(curves) - 1) / 2), looks[key])
     _square(axes, title)
-    legend_below(figure, axes, note, columns=2 if max(len(curve.label) for curve in curves.values()) > LONG else 4)
+    legend_below(figure, axes, note)
     save(figure, path)
 
 
