@@ -92,9 +92,17 @@ def legend_below(figure: Figure, axes: Axes, title: str = "", columns: int = 4) 
     columns : at most
     """
     handles, labels = axes.get_legend_handles_labels()
-    options = {"loc": "outside lower center", "title": title, "fontsize": SMALL, "title_fontsize": SMALL}
     for count in range(columns, 0, -1):
-        legend = figure.legend(handles, labels, ncols=count, handlelength=2.6, **options)
+        legend = figure.legend(
+            handles,
+            labels,
+            loc="outside lower center",
+            ncols=count,
+            title=title,
+            fontsize=SMALL,
+            title_fontsize=SMALL,
+            handlelength=2.6,
+        )
         if count == 1 or legend.get_window_extent().width <= figure.bbox.width:
             return
         legend.remove()

@@ -30,6 +30,7 @@ FILES = {
     "result.json",
     "train.log",
     "auc.csv",
+    "validation.csv",
     "scores.csv",
     "scores_val.csv",
     "froc.csv",

@@ -68,7 +68,7 @@ def write_run(runs: Path, arch: str = "lenet", transform: Transform | None = Non
     folder, data = runs / settings.name(), runs / DATA
     folder.mkdir(parents=True)
     data.mkdir(parents=True)
-    transform = transform or Transform(nets.architecture(arch).scale, "")
+    transform = transform or Transform(nets.architecture(arch).scale, "", of_data=True)
     transform.write(folder)
     mean_file = transform.mean_file(folder, data / "mean.binaryproto")
     net = nets.NetSpec("polyp", "scratch", 2, arch=arch, mean_file=str(mean_file or ""))

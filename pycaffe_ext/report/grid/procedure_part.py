@@ -72,5 +72,7 @@ def _row(panel: Panel, own: Replays) -> tuple[object, ...]:
 
 def _spread(values: Sequence[float], digits: int = 3) -> str:
     """The mean, and the least and the most where there are several."""
-    ends = f" [{min(values):.{digits}f}, {max(values):.{digits}f}]" if len(values) > 1 else ""
-    return f"{np.mean(values):.{digits}f}{ends}"
+    mean, *ends = (
+        f"{round(float(value), digits) + 0.0:.{digits}f}" for value in (np.mean(values), min(values), max(values))
+    )
+    return f"{mean} [{', '.join(ends)}]" if len(values) > 1 else mean
