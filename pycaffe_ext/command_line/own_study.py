@@ -15,9 +15,9 @@ from pycaffe_ext.command_line.study_file import MARGIN
 from pycaffe_ext.data import fractions
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.files import reading, writing
-from pycaffe_ext.runs.settings import DATA_MEAN, DONOR_MEAN, DataRequest, mean_values
+from pycaffe_ext.runs.settings import DATA_MEAN, DONOR_MEAN, DataRequest, TestSet, mean_values
 from pycaffe_ext.schemes import STAGES, depths
-from pycaffe_ext.studies import study
+from pycaffe_ext.studies import plan, study
 from pycaffe_ext.studies.grid import Cell
 
 HEAD = """\
@@ -75,13 +75,22 @@ def schemes(arch: str) -> tuple[str, ...]:
     return tuned[0], tuned[len(tuned) // 2], tuned[-1], "scratch"
 
 
-def _check(options: Mapping[str, Any]) -> None:
-    """Raise the UserError that `make APP` with these settings would."""
+def check_inputs(options: Mapping[str, Any]) -> None:
+    """Raise UserError, before anything is written, where data or a donor are not there."""
+    if lacking := plan.missing(_check(options), Path(options["runs"])):
+        raise UserError(lacking[0])
+
+
+def _check(options: Mapping[str, Any]) -> list[Cell]:
+    """The runs.   Raises the UserError that `make APP` with these settings would."""
     own = {row.name: options[row.name] for row in SETTINGS if row.name in options and row.name != "fraction"}
     seeds, wanted = study.parse_seeds(options["seeds"]), options["schemes"].split() or schemes(options["arch"])
-    for share in _shares(options["fraction"]):
-        for job in study.jobs(options["app"], list(wanted), seeds, fraction=share, **own):
-            Cell(job, margin=options["margin"])
+    outside = TestSet.given(options["test_data"], options["test_dataset"])
+    return [
+        Cell(job, outside, margin=options["margin"])
+        for share in _shares(options["fraction"])
+        for job in study.jobs(options["app"], list(wanted), seeds, fraction=share, **own)
+    ]
 
 
 def _shares(text: str) -> list[str]:

@@ -12,6 +12,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from pycaffe_ext.command_line import own_study, study_file
     from pycaffe_ext.commands import study_plan
 
+    own_study.check_inputs(options)
     file = own_study.write(options)
     print(f"study file: {file}", flush=True)
     study_plan.show(study_file.read(str(file)), options)

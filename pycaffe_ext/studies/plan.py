@@ -144,7 +144,7 @@ def missing(cells: Sequence[Cell], runs: Path) -> list[str]:
             try:
                 look()
             except UserError as error:
-                found[f"line {cell.line}: {error}"] = None
+                found[f"line {cell.line}: {error}" if cell.line else str(error)] = None
     return list(found)
 
 

@@ -97,12 +97,28 @@ def test_the_same_study_is_found_and_what_was_edited_is_not_lost():
 )
 def test_the_commands_carry_out_and_plan_what_was_written(monkeypatch, capsys, command, does, word):
     done = []
+    Path("my/images").mkdir(parents=True)
     monkeypatch.setattr(f"pycaffe_ext.commands.{does}", lambda *given: done.append(given))
     command.main(["folder", "--data=my/images", "--workers=2", "--threads=1", *([word] if word else [])])
     ((grid, given),) = done
     assert grid.name == "folder-images" and len(grid.cells) == 40
     assert (given["workers"], given["threads"], given.get("address")) == (2, 1, "local" if word else None)
     assert "study file: runs/studies/folder-images.yaml" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["folder", "--data=nowhere"], "DATA=nowhere: no such folder"),
+        (["polyp", "--test-data=nowhere"], "DATA=nowhere: no such folder"),
+        (["polyp", "--weights=nowhere.caffemodel"], "nowhere.caffemodel"),
+    ],
+)
+@pytest.mark.parametrize("command", [own_study_command, own_study_plan])
+def test_what_is_not_there_is_told_before_anything_is_written(command, words, said):
+    with pytest.raises(UserError, match=said) as error:
+        command.main(words)
+    assert "\n" not in str(error.value) and not os.path.exists("runs")
 
 
 @pytest.mark.parametrize(
