@@ -13,6 +13,7 @@ from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.command_line.options import (
     EXTERNAL,
     MACHINE,
+    MARGIN,
     RUN,
     RUNS,
     STUDY,
@@ -96,14 +97,7 @@ OWN_STUDY = (  # of a study of one data set: what it compares unless the user sa
         default="1 1/4",
         group="study",
     ),
-    Option(
-        "margin",
-        "what a recommended scheme may be worse than the best",
-        "m",
-        "float",
-        unset="0.02 of an AUC, 0.02 mm",
-        group="study",
-    ),
+    MARGIN,
     *settings(without=("seed", "fraction")),
     *EXTERNAL,
     WORKERS,

@@ -293,6 +293,14 @@ STUDY = (
     ),
     Option("seeds", "every scheme once with each", "0,1,2", default="0", group="study"),
 )
+MARGIN = Option(  # of a study file, or of a study of one data set
+    "margin",
+    "what a recommended scheme may be worse than the best",
+    "m",
+    "float",
+    unset="0.02 of an AUC, 0.02 mm",
+    group="study",
+)
 
 
 def settings(*, without: tuple[str, ...] = ()) -> tuple[Option, ...]:

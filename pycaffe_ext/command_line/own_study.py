@@ -10,15 +10,16 @@ from typing import Any
 
 import yaml
 
-from pycaffe_ext.command_line.options import EXTERNAL, SETTINGS
-from pycaffe_ext.command_line.study_file import MARGIN
+from pycaffe_ext.command_line import study_file
+from pycaffe_ext.command_line.options import EXTERNAL, MARGIN, SETTINGS
+from pycaffe_ext.command_line.parsing import settings_options
 from pycaffe_ext.data import fractions
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.files import reading, writing
-from pycaffe_ext.runs.settings import DATA_MEAN, DONOR_MEAN, DataRequest, TestSet, mean_values
+from pycaffe_ext.runs.settings import DataRequest, TestSet
 from pycaffe_ext.schemes import STAGES, depths
 from pycaffe_ext.studies import plan, study
-from pycaffe_ext.studies.grid import Cell
+from pycaffe_ext.studies.grid import Cell, Grid
 
 HEAD = """\
 # How deep, with how much data, how sure: written by make {app}-study, and free to be edited. To go on:
@@ -28,6 +29,13 @@ HEAD = """\
 FILLED = ("app", "seeds", "schemes", "fraction", "weights", "mean")  # what `entries` makes in ways of their own
 
 
+def grid(options: Mapping[str, Any]) -> Grid:
+    """The study, written down if it was not.   Raises UserError as `write`, and where data or a donor are not there."""
+    if lacking := plan.missing(_cells(options), Path(options["runs"])):
+        raise UserError(lacking[0])
+    return study_file.read(str(write(options)))
+
+
 def write(options: Mapping[str, Any]) -> Path:
     """Write RUNS/studies/NAME.yaml, or find it as it would be written; return its path.
 
@@ -35,7 +43,7 @@ def write(options: Mapping[str, Any]) -> Path:
     that name with another study.
     """
     file = Path(options["runs"]) / "studies" / f"{_name(options)}.yaml"
-    _check(options)
+    _cells(options)
     made = entries(options, file.parent)
     if file.exists():
         if differing := _differing(file, made):
@@ -51,7 +59,6 @@ def write(options: Mapping[str, Any]) -> Path:
 
 def entries(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Variable of make -> its value in a study file in `folder`; without those that have their defaults."""
-    arch = options["arch"]
     rows = [row for row in (*SETTINGS, *EXTERNAL, MARGIN) if row.name in options and row.name not in FILLED]
     given = {row: options[row.name] for row in rows if options[row.name] not in (None, row.default)}
     found: dict[str, Any] = {"APP": options["app"]}
@@ -61,9 +68,9 @@ def entries(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         donors = {net: _donor(donor, folder) for net, donor in named.items()}
         found["WEIGHTS"] = donors or _donor(options["weights"], folder)
     if options["mean"] is not None:
-        words = options["mean"] in (DONOR_MEAN, DATA_MEAN) or mean_values(options["mean"])
-        found["MEAN"] = options["mean"] if words else _path(options["mean"], folder)
-    found["SCHEMES"] = options["schemes"].split() or list(schemes(arch))
+        mean = options["mean"]
+        found["MEAN"] = _path(mean, folder) if study_file.is_path("mean", mean) else mean
+    found["SCHEMES"] = _asked(options)
     found["FRACTION"] = [int(share) if share.isdecimal() else share for share in _shares(options["fraction"])]
     found["SEEDS"] = list(study.parse_seeds(options["seeds"]))
     return found
@@ -75,21 +82,18 @@ def schemes(arch: str) -> tuple[str, ...]:
     return tuned[0], tuned[len(tuned) // 2], tuned[-1], "scratch"
 
 
-def check_inputs(options: Mapping[str, Any]) -> None:
-    """Raise UserError, before anything is written, where data or a donor are not there."""
-    if lacking := plan.missing(_check(options), Path(options["runs"])):
-        raise UserError(lacking[0])
+def _asked(options: Mapping[str, Any]) -> list[str]:
+    return options["schemes"].split() or list(schemes(options["arch"]))
 
 
-def _check(options: Mapping[str, Any]) -> list[Cell]:
+def _cells(options: Mapping[str, Any]) -> list[Cell]:
     """The runs.   Raises the UserError that `make APP` with these settings would."""
-    own = {row.name: options[row.name] for row in SETTINGS if row.name in options and row.name != "fraction"}
-    seeds, wanted = study.parse_seeds(options["seeds"]), options["schemes"].split() or schemes(options["arch"])
+    own, seeds = settings_options(options), study.parse_seeds(options["seeds"])
     outside = TestSet.given(options["test_data"], options["test_dataset"])
     return [
         Cell(job, outside, margin=options["margin"])
         for share in _shares(options["fraction"])
-        for job in study.jobs(options["app"], list(wanted), seeds, fraction=share, **own)
+        for job in study.jobs(options["app"], _asked(options), seeds, **{**own, "fraction": share})
     ]
 
 

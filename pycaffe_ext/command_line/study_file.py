@@ -25,7 +25,7 @@ from typing import Any
 import yaml
 
 from pycaffe_ext.applications.registry import APPLICATIONS
-from pycaffe_ext.command_line.options import EXTERNAL, MACHINE, RUN, RUNS, STUDY, Option, settings
+from pycaffe_ext.command_line.options import EXTERNAL, MACHINE, MARGIN, RUN, RUNS, STUDY, Option, settings
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.files import reading, user_path
 from pycaffe_ext.runs.settings import DATA_MEAN, DONOR_MEAN, Settings, TestSet, mean_values
@@ -34,7 +34,6 @@ from pycaffe_ext.studies import study
 from pycaffe_ext.studies.grid import Cell, Grid, check_distinct, check_margins
 
 APP = Option("app", "the application, or several", "name")
-MARGIN = Option("margin", "what a recommended scheme may be worse than the best", "m", "float")
 ROWS: dict[str, Option] = {row.variable: row for row in (APP, *STUDY, *settings(without=("seed",)), *EXTERNAL, MARGIN)}
 NO_OPTIONS = ("WEIGHTS", MARGIN.variable)  # of a run, or read apart
 LISTS = ("APP", "ARCH", "FRACTION", "SCHEMES", "SEEDS")  # may have several values
@@ -270,7 +269,7 @@ def _weights(file: _File, common: Entries, own: Entries, arch: str, schemes: Seq
 
 def _path(file: _File, name: str, text: str) -> str:
     """A path from the current folder of one that the file gives from its own; words that are no paths stay."""
-    if name == "mean" and (text in (DONOR_MEAN, DATA_MEAN) or mean_values(text)):
+    if not is_path(name, text):
         return text
     place = Path(os.path.expanduser(text))
     if place.is_absolute():
@@ -279,6 +278,11 @@ def _path(file: _File, name: str, text: str) -> str:
     if name == "weights" and os.sep not in text and not there.exists():
         return text  # the name of a published donor
     return os.path.relpath(there)
+
+
+def is_path(name: str, text: str) -> bool:
+    """Whether the value of a setting of the kind "path" is one; a mean may be words or values."""
+    return name != "mean" or not (text in (DONOR_MEAN, DATA_MEAN) or mean_values(text))
 
 
 def _line_of(error: str, entries: Entries, line: int) -> int:

@@ -9,10 +9,9 @@ from pycaffe_ext.command_line.parsing import parse
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse("own-study", arguments)
-    from pycaffe_ext.command_line import own_study, study_file
+    from pycaffe_ext.command_line import own_study
     from pycaffe_ext.commands import study_run
 
-    own_study.check_inputs(options)
-    file = own_study.write(options)
-    print(f"study file: {file}; make study STUDY={file} goes on with it", flush=True)
-    study_run.carry_out(study_file.read(str(file)), options)
+    grid = own_study.grid(options)
+    print(f"study file: {grid.file}; make study STUDY={grid.file} goes on with it", flush=True)
+    study_run.carry_out(grid, options)

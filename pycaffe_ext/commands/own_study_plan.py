@@ -9,10 +9,9 @@ from pycaffe_ext.command_line.parsing import parse
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse("own-study-plan", arguments)
-    from pycaffe_ext.command_line import own_study, study_file
+    from pycaffe_ext.command_line import own_study
     from pycaffe_ext.commands import study_plan
 
-    own_study.check_inputs(options)
-    file = own_study.write(options)
-    print(f"study file: {file}", flush=True)
-    study_plan.show(study_file.read(str(file)), options)
+    grid = own_study.grid(options)
+    print(f"study file: {grid.file}", flush=True)
+    study_plan.show(grid, options)

@@ -64,11 +64,12 @@ def carry_out(grid: Grid, options: Mapping[str, Any]) -> None:
 def _write_page(grid: Grid, runs: Path, machine: Machine) -> None:
     """What keeps it from being written does not undo what has been run."""
     from pycaffe_ext.errors import UserError
-    from pycaffe_ext.studies import page, validation
+    from pycaffe_ext.studies import evidence, page, validation
 
     try:
-        if scored := validation.keep(grid.cells, runs, machine):
+        loaded = evidence.load(grid.cells, runs)
+        if scored := validation.keep(grid.cells, loaded, machine):
             print(f"scored the validation patches of {scored} runs of an earlier version", flush=True)
-        print(f"page: {page.write(grid, runs)}")
+        print(f"page: {page.write(grid, runs, loaded=loaded)}")
     except UserError as error:
         print(f"no page: {error}")

@@ -19,17 +19,18 @@ from pycaffe_ext.studies.states import FAILED, Place
 FOLDER = "report"  # in that of the study
 
 
-def write(grid: Grid, runs: Path, out: Path | None = None) -> Path:
+def write(grid: Grid, runs: Path, out: Path | None = None, loaded: Mapping[str, RunFiles] | None = None) -> Path:
     """Write the page of the finished runs into a folder, as `report.grid.pages.write`; returns the page.
 
-    out : the folder, None = report/ in the study's.   Raises UserError if no run is finished.
+    out : the folder, None = report/ in the study's.   loaded : as `evidence.load` gives them, None = they are read.
+    Raises UserError if no run is finished.
     """
-    return pages.write(material(grid, runs), out or grid.folder(runs) / FOLDER)
+    return pages.write(material(grid, runs, loaded), out or grid.folder(runs) / FOLDER)
 
 
-def material(grid: Grid, runs: Path) -> Material:
+def material(grid: Grid, runs: Path, loaded: Mapping[str, RunFiles] | None = None) -> Material:
     """What the page is made from.  UserError if no run is finished, and where `studies.evidence` refuses."""
-    loaded = load(grid.cells, runs)
+    loaded = load(grid.cells, runs) if loaded is None else loaded
     if not loaded:
         raise UserError(f"no run of the study {grid.name} is finished; `make study STUDY={grid.file}` runs them")
     with reading(grid.file) as file:

@@ -12,6 +12,7 @@ from pycaffe_ext.runs import rescoring
 from pycaffe_ext.runs.records import read_run, write_run
 from pycaffe_ext.runs.settings import Machine
 from pycaffe_ext.studies import validation
+from pycaffe_ext.studies.evidence import load
 from pycaffe_ext.studies.grid import Cell
 
 FILES = ("run.json", "result.json", "auc.csv", "scores.csv", "validation.csv", "best.caffemodel")
@@ -37,11 +38,11 @@ def cells(miniature_run, tmp_path) -> list[Cell]:
 def test_depths_that_have_not_kept_theirs_are_scored_and_no_others(cells, tmp_path, monkeypatch):
     scored: list[Path] = []
     monkeypatch.setattr(rescoring, "of_validation", lambda run, caffe: scored.append(run.folder))
-    assert validation.keep(cells, tmp_path, Machine()) == 0 and not scored, "all have kept them"
+    assert validation.keep(cells, load(cells, tmp_path), Machine()) == 0 and not scored, "all have kept them"
 
     for cell in cells:
         (cell.folder(tmp_path) / "validation.csv").unlink()
     (cells[1].folder(tmp_path) / "best.caffemodel").unlink()
-    assert validation.keep(cells, tmp_path, Machine()) == 2
+    assert validation.keep(cells, load(cells, tmp_path), Machine()) == 2
     assert scored == [cells[0].folder(tmp_path), cells[2].folder(tmp_path)], "not scratch, nor one without weights"
-    assert validation.keep(cells[1:], tmp_path, Machine()) == 0, "two depths cannot be replayed"
+    assert validation.keep(cells[1:], load(cells[1:], tmp_path), Machine()) == 0, "two depths cannot be replayed"

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.deepening import Step, chosen, growth, procedure
 from pycaffe_ext.report.grid.material import Panel
@@ -68,17 +66,20 @@ def replays(panel: Panel) -> list[Replays]:
 def _at(panel: Panel, fraction: str) -> Replays:
     made, without = [], []
     runs = [run for run in panel.at(fraction) if run.settings.scheme in panel.depths]
-    for trial in sorted({run.settings.trial for run in panel.runs}):
+    for row, trial in enumerate(sorted({run.settings.trial for run in panel.runs})):
         own = [run for run in runs if run.settings.trial == trial]
         try:
-            made.append(_replay(panel, fraction, trial, own))
+            made.append(_replay(panel, fraction, row, own))
         except UserError as error:
             without.append(f"{panel.trial} {trial}: {error}")
     return Replays(fraction, tuple(panel.depths), tuple(made), tuple(without))
 
 
-def _replay(panel: Panel, fraction: str, trial: int, runs: Sequence[RunFiles]) -> Replay:
-    """Raises UserError where a depth has no finished run or no kept scores, or validation too few groups."""
+def _replay(panel: Panel, fraction: str, row: int, runs: Sequence[RunFiles]) -> Replay:
+    """Of the runs of one trial, which has this row in the evidence's figure.
+
+    Raises UserError where a depth has no finished run or no kept scores, or validation too few groups.
+    """
     by_name = {run.settings.scheme: run for run in runs}
     if missing := [name for name in panel.depths if name not in by_name]:
         raise UserError(f"{', '.join(missing)} not finished")
@@ -93,13 +94,6 @@ def _replay(panel: Panel, fraction: str, trial: int, runs: Sequence[RunFiles]) -
     best, choice = max(panel.depths, key=auc.__getitem__), chosen(steps).name
     seconds = {name: spent(by_name[name].record.cost) for name in panel.depths}
     part = sum(seconds[step.name] for step in steps) / (sum(seconds.values()) or 1)
-    tested = [_tested(panel, name, fraction, by_name[name]) for name in (best, choice)]
-    return Replay(trial, steps, best, auc[best] - auc[choice], tested[0] - tested[1], part)
-
-
-def _tested(panel: Panel, scheme: str, fraction: str, run: RunFiles) -> float:
-    """The test's figure of a run, more is better."""
-    trials = sorted({own.settings.trial for own in panel.runs})
-    figure = panel.evidence.figure
-    row = trials.index(run.settings.trial)
-    return float(np.asarray(figure.values)[row, panel.evidence.column(scheme, fraction)])
+    columns = [panel.evidence.column(name, fraction) for name in (best, choice)]
+    of_best, of_choice = panel.evidence.figure.values[row, columns].tolist()
+    return Replay(runs[0].settings.trial, steps, best, auc[best] - auc[choice], of_best - of_choice, part)
