@@ -8,6 +8,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,7 +19,8 @@ Setup = Callable[..., list[list[str]]]
 
 @pytest.fixture
 def setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setup:
-    """Calls tools/setup_venv.py on a folder with its two commands replaced; returns the commands."""
+    """Calls tools/setup_venv.py on a folder and a disk of 100 GB with its two commands replaced; returns the commands."""
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=100e9))
 
     def call(*words: str, index: bool = True, driver: bool = False) -> list[list[str]]:
         ran: list[list[str]] = []
@@ -106,8 +108,8 @@ def test_an_unknown_build_an_old_python_and_a_full_disk_are_reported_in_one_line
     with monkeypatch.context() as patch, pytest.raises(SystemExit, match="Python 3.99 or newer is needed, .* is 3"):
         patch.setattr(setup_venv, "OLDEST", (3, 99))
         setup()
-    monkeypatch.setattr(setup_venv, "BUILDS", {"cpu": (0.4, 1e9), "cuda": (1, 1)})
-    with pytest.raises(SystemExit, match=r"takes 1e\+09 GB with TORCH=cpu, .* GB free; make room or"):
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=1e9))
+    with pytest.raises(SystemExit, match=r"takes 1\.7 GB with TORCH=cpu, .* has 1\.0 GB free; make room or"):
         setup()
     assert not (tmp_path / "venv").exists()
 
