@@ -58,7 +58,9 @@ STAGES = {  # architecture -> its parametrised stages from the input on; the las
     "lenet": ("conv1", "conv2", "ip1", "ip2"),
 }
 
+SAME_WEIGHTS = {"googlenet_112": "googlenet", "squeezenet_centre": "squeezenet"}  # variant -> whose donors it takes
 STAGES["googlenet_torch"], STAGES["resnet50_torch"] = STAGES["googlenet"], STAGES["resnet50"]
+STAGES |= {variant: STAGES[net] for variant, net in SAME_WEIGHTS.items()}
 
 FINE_TUNING = {f"ft-{layer}": layer for layer in LAYERS}  # AlexNet's: scheme -> the shallowest layer that learns
 SCRATCH = {"scratch": None, "scratch-xavier": "xavier", "scratch-msra": "msra"}  # scheme -> filler of all weights

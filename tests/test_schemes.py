@@ -87,5 +87,7 @@ def test_gradual_as_far_as_a_stage_is_known_and_a_wrong_stage_is_not():
     for wrong in ("gradual-fc8", "gradual-conv1", "gradual-fc9"):  # those are ft-fc8 and gradual; there is no fc9
         with pytest.raises(UserError, match="unknown scheme"):
             check(wrong)
-    with pytest.raises(UserError, match="alexnet has no scheme gradual-fire5, ARCH=squeezenet has"):
+    with pytest.raises(
+        UserError, match="alexnet has no scheme gradual-fire5, ARCH=squeezenet or squeezenet_centre has"
+    ):
         check("gradual-fire5")

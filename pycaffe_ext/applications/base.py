@@ -219,18 +219,16 @@ class Application(ABC, Generic[I, E]):
         return ()
 
     @abstractmethod
-    def overlay(self, item: I, places: NDArray[np.float32], probability: Floats, classes: Sequence[str]) -> Picture:
+    def overlay(self, item: I, samples: Samples, probability: Floats, classes: Sequence[str]) -> Picture:
         """The item's picture, (H, W, 3) uint8 BGR, with what a net says of its samples drawn on it.
 
-        places : (m, k).   probability : (m, classes).
+        samples : m, of this item.   probability : (m, classes).
         """
 
-    def overlays(
-        self, item: I, places: NDArray[np.float32], probability: Floats, classes: Sequence[str]
-    ) -> Mapping[str, Picture]:
+    def overlays(self, item: I, samples: Samples, probability: Floats, classes: Sequence[str]) -> Mapping[str, Picture]:
         """What is drawn of an item for `make predict`: name -> picture; "" is a file called as the item, others lie in
         a folder of its name.   Arguments as for `overlay`."""
-        return {"": self.overlay(item, places, probability, classes)}
+        return {"": self.overlay(item, samples, probability, classes)}
 
     def balanced(self, request: DataRequest) -> bool:
         """Whether training and validation patches are as many of each class (the paper) or as the data are."""

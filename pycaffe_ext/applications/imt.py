@@ -121,7 +121,7 @@ class Imt(Application[WallImage, Evaluation]):
     def propose(self, parts: Mapping[str, Sequence[WallImage]], workspace: Path, request: DataRequest) -> Samples:
         """Places around the far wall, where the expert drew; of training and validation only judged columns.
 
-        The baseline's offsets are learnt on the training images and on nothing else.
+        By how much edges lie beside the boundaries is learnt on the training images and on nothing else.
         """
         images = [image for part in parts.values() for image in part]
         part_of = [split for split, part in parts.items() for _ in part]
@@ -179,7 +179,7 @@ class Imt(Application[WallImage, Evaluation]):
         """thickness.csv, a line an image, and curves.csv, a line a column."""
         ends = np.searchsorted(samples.item, np.arange(len(items) + 1)).tolist()
         found = [
-            (item, *self.found(item, samples.place[start:end], probability[start:end]))
+            (item, *self.found(item, samples.chosen(slice(start, end)), probability[start:end]))
             for item, start, end in zip(items, ends, ends[1:], strict=False)
         ]
         return [
@@ -187,20 +187,21 @@ class Imt(Application[WallImage, Evaluation]):
             Table("curves.csv", CURVE_HEADER, [row for each in found for row in _curve_rows(*each)]),
         ]
 
-    def found(self, item: WallImage, places: NDArray[np.float32], probability: Floats) -> tuple[Floats, Floats]:
-        """x (K,) and rows (K, 2) of both boundaries in an image, in pixels.  places : (n, 2)   probability : (n, 3)"""
-        column, row = _places(item, places)
-        edges = wall_places.edges_at(item, *places.astype(np.float64).T)
+    def found(self, item: WallImage, samples: Samples, probability: Floats) -> tuple[Floats, Floats]:
+        """x (K,) and rows (K, 2) of both boundaries in an image, in pixels.
+
+        samples : n, of this item.   probability : (n, 3)
+        """
+        column, row = _places(item, samples.place)
+        edges = wall_places.edges_of(samples)
         rows = (self.metric.finder or maps.Finder()).curves(column, row, probability, edges)
         return np.unique(column) * (lattice.ACROSS * lattice.STEP / item.mm_per_pixel), rows * (
             lattice.STEP / item.mm_per_pixel
         )
 
-    def overlay(
-        self, item: WallImage, places: NDArray[np.float32], probability: Floats, classes: Sequence[str]
-    ) -> Picture:
+    def overlay(self, item: WallImage, samples: Samples, probability: Floats, classes: Sequence[str]) -> Picture:
         """Both curves above the mean thickness."""
-        x, rows = self.found(item, places, probability)
+        x, rows = self.found(item, samples, probability)
         mean = mean_thickness(rows[:, 0], rows[:, 1], item.mm_per_pixel)
         return with_caption(draw_curves(item.picture(), x, rows), [f"mean thickness {mean:.3f} mm"])
 
@@ -208,7 +209,8 @@ class Imt(Application[WallImage, Evaluation]):
         return {MODEL: digest(workspace / MODEL)}
 
     def key(self) -> Mapping[str, Any]:
-        return {"step": lattice.STEP, "across": lattice.ACROSS, "region": (ABOVE, BELOW), "measures": MEASURES}
+        lattices = {"step": lattice.STEP, "across": lattice.ACROSS, "region": (ABOVE, BELOW)}
+        return {**lattices, "measures": MEASURES, "edges": "where their boundaries are"}
 
     def facts(self, items: Parts, samples: Samples, patches: Ints) -> dict[str, Any]:
         """split -> images, groups, and of each class its places and packed patches."""

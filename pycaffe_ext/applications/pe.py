@@ -153,19 +153,17 @@ class Pe(Detecting[Volume]):
         ]
         return [Table("candidates.csv", HEADER, rows)]
 
-    def overlay(
-        self, item: Volume, places: NDArray[np.float32], probability: Floats, classes: Sequence[str]
-    ) -> Picture:
+    def overlay(self, item: Volume, samples: Samples, probability: Floats, classes: Sequence[str]) -> Picture:
         """The slice of the most probable candidate, which is marked."""
         best = np.argsort(-probability[:, 1], kind="stable")[:1]
-        return next(iter(self._marked(item, places[best], probability[best, 1]).values()))
+        return next(iter(self._marked(item, samples.place[best], probability[best, 1]).values()))
 
     def overlays(
-        self, item: Volume, places: NDArray[np.float32], probability: Floats, classes: Sequence[str]
+        self, item: Volume, samples: Samples, probability: Floats, classes: Sequence[str]
     ) -> Mapping[str, Picture]:
         """Slices through the candidates with a probability of SHOWN or more, through the best one in any case."""
         rows = np.flatnonzero(probability[:, 1] >= min(SHOWN, probability[:, 1].max(initial=0)))
-        return self._marked(item, places[rows], probability[rows, 1])
+        return self._marked(item, samples.place[rows], probability[rows, 1])
 
     def _marked(self, item: Volume, places: NDArray[np.float32], score: Floats) -> dict[str, Picture]:
         with on_loan(item) as values:

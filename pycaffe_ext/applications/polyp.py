@@ -127,9 +127,9 @@ class Polyp(Detecting[Frame]):
     def cut(self, item: Frame, places: NDArray[np.float32], views: Ints, size: int) -> Iterator[Picture]:
         return cut_boxes(item.picture(), places, views, size)
 
-    def overlay(self, item: Frame, places: NDArray[np.float32], probability: Floats, classes: Sequence[str]) -> Picture:
+    def overlay(self, item: Frame, samples: Samples, probability: Floats, classes: Sequence[str]) -> Picture:
         """Boxes of the candidates that are polyps with a probability of SHOWN or more, the best one in any case."""
-        return draw_boxes(item.picture(), places, probability[:, 1:].sum(axis=1), SHOWN)
+        return draw_boxes(item.picture(), samples.place, probability[:, 1:].sum(axis=1), SHOWN)
 
     def hits(self, item: Frame, places: NDArray[np.float32]) -> NDArray[np.bool_]:
         return np.asarray(detector.inside(places, frame_files.read_mask(item)))

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from pycaffe_ext.data.boundaries import lattice
 from pycaffe_ext.data.items import Floats
-from pycaffe_ext.detector.walls import maps
+from pycaffe_ext.detector.walls import maps, places
 from pycaffe_ext.detector.walls.maps import Finder
 from pycaffe_ext.evaluation.metrics.base import Metric, PatchScores, TestData
 from pycaffe_ext.evaluation.metrics.boundaries import Boundaries, Evaluation, mean_by_sample, measures_of
 
-MM, EDGES = 4, slice(5, 7)  # columns of MEASURES
+MM = 4  # column of MEASURES
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class WallBoundaries(Boundaries):
             found = _curves(validation, probability, choice)
             return [(rows * lattice.STEP, true * mm) for _, rows, true, mm in found]
 
-        tried = maps.tried(pairs)
-        alone = [one for one in tried if not one.finder.edges]
-        return replace(self, finder=maps.best_finder(tried), net_alone=maps.best_finder(alone))
+        errors = maps.errors(pairs)
+        alone = {finder: error for finder, error in errors.items() if not finder.edges}
+        return replace(self, finder=maps.best(errors), net_alone=maps.best(alone))
 
     def curves(
         self, test: TestData, probability: Floats, alone: bool = False
@@ -68,5 +68,5 @@ def _curves(
         x, y = samples.place[rows].astype(np.float64).T
         column, row = lattice.on_lattice(x, y, mm)
         first = np.unique(column, return_index=True)[1]
-        curves = finder.curves(column, row, probability[rows], measures[rows, EDGES])
+        curves = finder.curves(column, row, probability[rows], measures[rows, places.EDGES])
         yield (image, x[first]), curves, measures[rows][first, :2], mm

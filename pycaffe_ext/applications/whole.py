@@ -76,7 +76,7 @@ class WholePictures(Application[Image, E]):
     def show(self, item: Image) -> Picture:
         return item.pixels()
 
-    def overlay(self, item: Image, places: NDArray[np.float32], probability: Floats, classes: Sequence[str]) -> Picture:
+    def overlay(self, item: Image, samples: Samples, probability: Floats, classes: Sequence[str]) -> Picture:
         """The picture above the names of the most probable classes."""
         (own,) = probability
         best = np.argsort(-own, kind="stable")[:NAMED]

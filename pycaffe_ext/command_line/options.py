@@ -134,8 +134,8 @@ SETTINGS = (  # of a run: what run.json records
     ),
     _of_applications(
         "dense",
-        "1: in the test the net sees whole regions, which is faster, and for nets with padding not quite the same; 0:"
-        " patch by patch",
+        "1: in the test the net sees whole regions, which is faster; only nets that are the same there (lenet,"
+        " squeezenet_centre); 0: patch by patch",
         "0|1",
     ),
     Option(

@@ -73,7 +73,7 @@ class Samples:
     def __len__(self) -> int:
         return len(self.item)
 
-    def chosen(self, rows: Ints) -> Samples:
+    def chosen(self, rows: Ints | slice) -> Samples:
         """The samples in `rows`, of the same items."""
         return Samples(
             self.item[rows],

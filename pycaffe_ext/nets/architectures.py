@@ -157,6 +157,26 @@ ARCHITECTURES = {
             ("fc1000",),
             DEEP_BATCH,
         ),
+        Architecture(
+            "googlenet_112",
+            "GoogLeNet, 112 pixels",
+            googlenet.HALF_INPUT,
+            googlenet.half_layers,
+            googlenet.HEADS,
+            DEEP_BATCH,
+            training_only=googlenet.TRAINING_ONLY,
+            accuracy="loss3/top-1",
+            loss="loss3/loss3",
+        ),
+        Architecture(
+            "squeezenet_centre",
+            "SqueezeNet, centre",
+            squeezenet.INPUT,
+            squeezenet.centre_layers,
+            ("conv10",),
+            DEEP_BATCH,
+            scores=squeezenet.SCORES,
+        ),
     )
 }
 

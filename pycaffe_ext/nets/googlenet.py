@@ -4,6 +4,9 @@ Two auxiliary classifiers add 0.3 of their losses in training and are left out o
 and inner product learn together with the module that they hang on, or, where the donor lacks them as BVLC's does, as a
 new head; all three classifiers are new for an application, and learn in every scheme, so that the logged loss always
 means three trained classifiers.
+
+`half_layers` is a variant for patches of half as many rows and columns, at a quarter of the cost: only the windows of
+the averages are smaller, so donors fit.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from pycaffe_ext.nets.layers import (
 from pycaffe_ext.nets.spec import NetSpec
 from pycaffe_ext.schemes import Spec, param_specs
 
-INPUT = (3, 224, 224)
+INPUT, HALF_INPUT = (3, 224, 224), (3, 112, 112)
 HEADS = ("loss1/classifier", "loss2/classifier", "loss3/classifier")
 AUXILIARY = {"4a": "loss1", "4d": "loss2"}
 AUXILIARY_WEIGHT = 0.3
@@ -52,6 +55,17 @@ MODULES = {  # outputs of: 1x1, 3x3_reduce, 3x3, 5x5_reduce, 5x5, pool_proj
 
 def layers(spec: NetSpec, in_use: bool) -> list[Layer]:
     """From conv1 to the head, reading the blob `data`; the auxiliary classifiers (and `label`) unless `in_use`."""
+    return _layers(spec, in_use, 7, (5, 3))
+
+
+def half_layers(spec: NetSpec, in_use: bool) -> list[Layer]:
+    """The same for HALF_INPUT."""
+    return _layers(spec, in_use, 3, (4, 1))
+
+
+def _layers(spec: NetSpec, in_use: bool, last: int, auxiliary: tuple[int, int]) -> list[Layer]:
+    """last : kernel of the average before the head.   auxiliary : kernel and stride of those that leave 4 by 4 cells to
+    the auxiliary classifiers."""
     rates, weight = param_specs(spec.scheme, spec.arch), weight_filler(spec, scaled_by_fan_in("xavier"))
     made, blob = _stem(weight, rates), "pool2/3x3_s2"
     for module, outputs in MODULES.items():
@@ -59,13 +73,14 @@ def layers(spec: NetSpec, in_use: bool) -> list[Layer]:
         made += _Units(weight, rates[name]).inception(name, blob, outputs)
         blob = f"{name}/output"
         if module in AUXILIARY and not in_use:
-            made += _auxiliary(AUXILIARY[module], blob, spec, weight, rates[name])
+            averaged = average_pooling(f"{AUXILIARY[module]}/ave_pool", blob, *auxiliary)
+            made += [averaged, *_auxiliary(AUXILIARY[module], spec, weight, rates[name])]
         if module in POOLED:
             made.append(max_pooling(POOLED[module], blob, 3, 2))
             blob = POOLED[module]
     return [
         *made,
-        average_pooling("pool5/7x7_s1", blob, 7, 1),
+        average_pooling("pool5/7x7_s1", blob, last, 1),
         dropout("pool5/drop_7x7_s1", "pool5/7x7_s1", spec.dropout(0.4)),
         _classifier(spec.head, "pool5/7x7_s1", spec, weight),
     ]
@@ -112,10 +127,9 @@ def _stem(weight: Filler, rates: dict[str, Spec]) -> list[Layer]:
     ]
 
 
-def _auxiliary(name: str, bottom: str, spec: NetSpec, weight: Filler, rate: Spec) -> list[Layer]:
+def _auxiliary(name: str, spec: NetSpec, weight: Filler, rate: Spec) -> list[Layer]:
     scores, fc = spec.renewed(f"{name}/classifier"), f"{name}/fc"
     return [
-        average_pooling(f"{name}/ave_pool", bottom, 5, 3),
         *_Units(weight, rate)(name, "conv", f"{name}/ave_pool", 128, 1),
         inner_product(fc, f"{name}/conv", 1024, weight, constant(0.2), rate),
         relu(f"{name}/relu_fc", fc),

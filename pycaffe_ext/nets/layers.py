@@ -210,6 +210,20 @@ def concat(name: str, bottoms: Sequence[str]) -> Layer:
     return made
 
 
+def middle(name: str, bottom: str, axis: int, start: int, end: int) -> Layer:
+    """The cells from `start` to before `end` of an axis as the blob NAME; those on either side as NAME_before and
+    NAME_after, for `silence` to take."""
+    made = layer(name, "Slice", [bottom], [f"{name}_before", name, f"{name}_after"])
+    made.slice_param.axis = axis
+    made.slice_param.slice_point.extend([start, end])
+    return made
+
+
+def silence(name: str, bottoms: Sequence[str]) -> Layer:
+    """Takes blobs that are no output of the net."""
+    return layer(name, "Silence", bottoms, [])
+
+
 def eltwise_sum(name: str, bottoms: Sequence[str]) -> Layer:
     made = layer(name, "Eltwise", bottoms, [name])
     made.eltwise_param.operation = caffe_pb2.EltwiseParameter.SUM

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 from pycaffe_ext.errors import UserError
@@ -72,11 +73,15 @@ def _convolution(layer: Any, bottoms: Shapes, _image: Shape) -> tuple[Shapes, Sh
     if p.num_output % p.group or channels % p.group:
         raise UserError(f"layer {layer.name!r}: {channels} -> {p.num_output} channels do not fit {p.group} groups")
     kernel, stride, pad = window(layer, p)
-    dilation = list(p.dilation) or [1]
-    reach = [(k - 1) * d + 1 for k, d in zip(kernel, (dilation[0], dilation[-1]), strict=True)]
-    out = [(x + 2 * b - k) // s + 1 for x, k, s, b in zip(size, reach, stride, pad, strict=True)]
+    out = [(x + 2 * b - k) // s + 1 for x, k, s, b in zip(size, reach(p, kernel), stride, pad, strict=True)]
     weight = (p.num_output, channels // p.group, *kernel)
     return [(n, p.num_output, *out)], [weight] + [(p.num_output,)] * p.bias_term
+
+
+def reach(p: Any, kernel: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns from a dilated kernel's first weight to its last."""
+    dilation = list(p.dilation) or [1]
+    return (kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[-1] + 1
 
 
 def _pooling(layer: Any, bottoms: Shapes, _image: Shape) -> tuple[Shapes, Shapes]:
@@ -132,6 +137,21 @@ def _concat(layer: Any, bottoms: Shapes, _image: Shape) -> tuple[Shapes, Shapes]
     return [(*first[:axis], sum(shape[axis] for shape in bottoms), *first[axis + 1 :])], []
 
 
+def _slice(layer: Any, bottoms: Shapes, _image: Shape) -> tuple[Shapes, Shapes]:
+    p, shape = layer.slice_param, bottoms[0]
+    axis, tops = p.axis % len(shape), len(layer.top)
+    points = list(p.slice_point) or [part * shape[axis] // tops for part in range(1, tops)]
+    ends = [0, *points, shape[axis]]
+    if len(points) != tops - 1 or sorted(set(ends)) != ends or (not p.slice_point and shape[axis] % tops):
+        raise UserError(f"layer {layer.name!r}: slice_point {points} makes no {tops} parts of {shape[axis]}")
+    parts = [end - start for start, end in pairwise(ends)]
+    return [(*shape[:axis], part, *shape[axis + 1 :]) for part in parts], []
+
+
+def _silence(_layer: Any, _bottoms: Shapes, _image: Shape) -> tuple[Shapes, Shapes]:
+    return [], []
+
+
 def _eltwise(layer: Any, bottoms: Shapes, _image: Shape) -> tuple[Shapes, Shapes]:
     if len(set(bottoms)) > 1:
         raise UserError(f"layer {layer.name!r}: {_show(bottoms)} can't be taken element by element")
@@ -160,6 +180,8 @@ RULES: dict[str, Rule] = {
     "BatchNorm": _batch_norm,
     "Scale": _scale,
     "Concat": _concat,
+    "Slice": _slice,
+    "Silence": _silence,
     "Eltwise": _eltwise,
     "ReLU": _same,
     "LRN": _same,

@@ -11,7 +11,7 @@ from pycaffe_ext.schemes import STAGES, links
 
 SCALABLE = "alexnet"  # whose width can be chosen: the embedded donor is a narrow one, the other nets are as published
 CLASSIFIERS = dict.fromkeys(
-    ("googlenet", "googlenet_torch"), "loss3/classifier"
+    ("googlenet", "googlenet_112", "googlenet_torch"), "loss3/classifier"
 )  # published name of the last layer, where the head's stage has another
 
 

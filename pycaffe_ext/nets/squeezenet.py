@@ -3,6 +3,10 @@
 The head is a convolution; its map is averaged, so the scores are those of pool10, (N, classes, 1, 1). The published
 net rectifies the map first. Here it does not: with a few classes instead of a thousand, a new head soon gives all of
 them negative values, and then the patches all score the same and nothing is left to learn from.
+
+`centre_layers` is a variant for scoring every pixel: of the head's map only the middle cell counts, the one that no
+zero of any padding has reached.  So a patch says what is at its centre, and a net over a whole region computes exactly
+the same (`nets.dense`).
 """
 
 from __future__ import annotations
@@ -18,8 +22,10 @@ from pycaffe_ext.nets.layers import (
     gaussian,
     global_average_pooling,
     max_pooling,
+    middle,
     relu,
     scaled_by_fan_in,
+    silence,
     weight_filler,
 )
 from pycaffe_ext.nets.spec import NetSpec
@@ -28,6 +34,7 @@ from pycaffe_ext.schemes import Spec, param_specs
 INPUT = (3, 227, 227)
 SCORES = "pool10"
 FIRES = {2: (16, 64), 3: (16, 64), 4: (32, 128), 5: (32, 128), 6: (48, 192), 7: (48, 192), 8: (64, 256), 9: (64, 256)}
+CENTRE = 6  # of 14 rows and columns of the head's map: it sees 207 pixels, from the patch's 8th on
 POOLED = {1: "conv1", 3: "fire3/concat", 5: "fire5/concat"}  # pool i reads
 
 
@@ -48,6 +55,19 @@ def layers(spec: NetSpec, _in_use: bool) -> list[Layer]:
         dropout("drop9", "fire9/concat", spec.dropout(0.5)),
         convolution(spec.head, "fire9/concat", spec.classes, Window(1), head, zero, rates["conv10"]),
         global_average_pooling(SCORES, spec.head),
+    ]
+
+
+def centre_layers(spec: NetSpec, in_use: bool) -> list[Layer]:
+    """The same net, but pool10 holds the middle cell of the head's map, (N, classes, 1, 1)."""
+    *made, _ = layers(spec, in_use)
+    return [
+        *made,
+        middle("rows10", spec.head, 2, CENTRE, CENTRE + 1),
+        silence("beside_rows10", ["rows10_before", "rows10_after"]),
+        middle("centre10", "rows10", 3, CENTRE, CENTRE + 1),
+        silence("beside_centre10", ["centre10_before", "centre10_after"]),
+        global_average_pooling(SCORES, "centre10"),
     ]
 
 

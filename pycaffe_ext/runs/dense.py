@@ -62,7 +62,7 @@ def probabilities(
     plan = _plan(application, items, samples, net.image[-1], stride)
     places = tiles.extent([tile for _, tile in plan])
     size = dense.region_size(net.image[1], places[0], stride), dense.region_size(net.image[2], places[1], stride)
-    weights = _write(net, patches, folder)
+    weights = _write(net, patches, places, folder)
     raw = np.full((len(samples), net.classes), np.nan)
     for start in bar(range(0, len(plan), CHUNK), "scoring regions", unit="slice", progress=len(plan) > CHUNK):
         chunk = plan[start : start + CHUNK]
@@ -94,10 +94,10 @@ def _plan(
     return found
 
 
-def _write(net: DenseNet, patches: caffe_pb2.NetParameter, folder: Path) -> Path:
+def _write(net: DenseNet, patches: caffe_pb2.NetParameter, places: tuple[int, int], folder: Path) -> Path:
     """score.prototxt and dense.caffemodel; returns the latter's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    made = dense.dense_net(patches, net.image)
+    made = dense.dense_net(patches, net.image, places)
     for layer in made.layer:
         if layer.type == "Data":
             layer.data_param.source = portable(str(database_path(folder, "test")))

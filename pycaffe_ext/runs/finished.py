@@ -48,7 +48,10 @@ class RunFiles:
     @cached_property
     def application(self) -> Application[Any, Any]:
         """With what the run chose on its validation items."""
-        return registry.load(self.settings.app).as_tested(self.result.test)
+        try:
+            return registry.load(self.settings.app).as_tested(self.result.test)
+        except UserError as error:
+            raise UserError(f"{self.folder}: {error}") from None
 
     @cached_property
     def packed(self) -> Packed:
@@ -143,7 +146,11 @@ def load(folder: Path) -> RunFiles | None:
     if not (folder / RESULT).exists():
         return None
     record = read_run(folder)
-    return RunFiles(record.parsed_settings(), folder, read_result(folder), record)
+    try:
+        settings = record.parsed_settings()
+    except UserError as error:
+        raise UserError(f"{folder}: {error}") from None
+    return RunFiles(settings, folder, read_result(folder), record)
 
 
 @lru_cache(maxsize=8)

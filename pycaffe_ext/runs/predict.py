@@ -169,11 +169,11 @@ def _draw(
     drawn = zip(items, own, strict=True)
     shown = bar(drawn, "drawing", len(items), unit="picture")
     if source.video is not None:
-        pictures = (application.overlay(item, samples.place[at], probability[at], classes) for item, at in shown)
+        pictures = (application.overlay(item, samples.chosen(at), probability[at], classes) for item, at in shown)
         write_video(folder / f"{source.video.stem}.mp4", pictures, _rate(source.video))
         return
     for item, at in shown:
-        for name, picture in application.overlays(item, samples.place[at], probability[at], classes).items():
+        for name, picture in application.overlays(item, samples.chosen(at), probability[at], classes).items():
             _write_picture(folder / f"{'/'.join(filter(None, (item.name, name)))}.png", picture)
 
 

@@ -21,6 +21,7 @@ from pycaffe_ext.donor.cards import check_mean_values, check_scale
 from pycaffe_ext.engine.options import FAITHFUL, PRECISIONS
 from pycaffe_ext.errors import UserError, known
 from pycaffe_ext.evaluation.designs import MOST_FOLDS, Trial
+from pycaffe_ext.nets.dense import check_exact
 from pycaffe_ext.nets.spec import check_width, parse_width
 from pycaffe_ext.schemes import BASE_LR, STAGES, check, is_fine_tuning, links
 
@@ -198,7 +199,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Settings:
-    """The identity of a run."""
+    """The identity of a run; UserError for DENSE=1 with a net that is another in a region."""
 
     request: DataRequest
     training: Training
@@ -208,6 +209,8 @@ class Settings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "app", self.request.app)
         object.__setattr__(self, "scheme", self.training.scheme)
+        if dict(self.request.options).get("dense") == "1":
+            check_exact(self.training.arch)
 
     @classmethod
     def of(cls, app: str, scheme: str, **options: Any) -> Settings:

@@ -15,7 +15,7 @@ from pycaffe_ext.report import design_part
 from pycaffe_ext.report.claims import Method, roles
 from pycaffe_ext.runs import finished
 from pycaffe_ext.runs.finished import RunFiles
-from pycaffe_ext.schemes import SCRATCH, depths, is_depth
+from pycaffe_ext.schemes import SAME_WEIGHTS, SCRATCH, depths, is_depth
 from pycaffe_ext.studies.grid import Cell
 
 
@@ -40,6 +40,12 @@ class Question:
             *(Scheme(name, None, chain=True) for name in chains),
             *(Scheme(name, None) for name in scratch),
         )
+
+    @property
+    def family(self) -> str:
+        """What counts as one net in claims over applications: variants that take the same donors do."""
+        arch = self.cells[0].settings.training.arch
+        return SAME_WEIGHTS.get(arch, arch)
 
     @property
     def fractions(self) -> tuple[str, ...]:
@@ -149,6 +155,7 @@ def _evidence(question: Question, loaded: Sequence[RunFiles]) -> Evidence:
         metric.merit_figure(evaluations, group, names, baseline),
         baseline,
         f"{first.settings.app}, {first.settings.request.source}" if first.application.any_task else "",
+        question.family,
     )
 
 

@@ -60,10 +60,9 @@ def verdicts(asked: Sequence[Question]) -> int:
     growing = [one for one in asked if _has_gap(one) and len(one.fractions) > 1]
     nets: dict[str, int] = {}
     for one in asked:
-        arch = one.cells[0].settings.training.arch
-        nets[arch] = nets.get(arch, 0) + 1
-    several = [arch for arch, count in nets.items() if count > 1]
-    means = [a for a in several if sum(one.cells[0].settings.training.arch == a for one in growing) > 1]
+        nets[one.family] = nets.get(one.family, 0) + 1
+    several = [net for net, count in nets.items() if count > 1]
+    means = [net for net in several if sum(one.family == net for one in growing) > 1]
     return sum(map(_at_one_amount, asked)) + len(growing) + len(means) + 2 * len(several)
 
 

@@ -10,7 +10,7 @@ from pycaffe_ext.proto import caffe_pb2
 from pycaffe_ext.records.datum import open_database
 from pycaffe_ext.strings import native, portable
 
-DATA = "Data"
+DATA, SILENCE = "Data", "Silence"
 CLASSIFIERS = ("InnerProduct", "Convolution")
 AFTER_SCORES = ("Softmax", "SoftmaxWithLoss", "Accuracy")
 
@@ -55,13 +55,18 @@ def from_train_val(
 
 
 def _needed(net: caffe_pb2.NetParameter, blob: str) -> list[caffe_pb2.LayerParameter]:
-    """The layers that `blob` comes from, in order."""
-    wanted, found = {blob}, []
+    """The layers that `blob` comes from, and those that silence what else these make, in order."""
+    wanted, made = {blob}, set[str]()
     for layer in reversed(net.layer):
         if wanted.intersection(layer.top):
             wanted.update(layer.bottom)
-            found.append(layer)
-    return found[::-1]
+            made.update(layer.top if layer.type != DATA else [])  # the label is an output
+    rest = made - wanted
+    return [
+        layer
+        for layer in net.layer
+        if wanted.intersection(layer.top) or (layer.type == SILENCE and rest.issuperset(layer.bottom))
+    ]
 
 
 def _scores(net: caffe_pb2.NetParameter, head: caffe_pb2.LayerParameter) -> str:
@@ -69,9 +74,15 @@ def _scores(net: caffe_pb2.NetParameter, head: caffe_pb2.LayerParameter) -> str:
     blob, reached = head.top[0], False
     for layer in net.layer:
         if reached and list(layer.bottom) == [blob] and layer.type not in AFTER_SCORES:
-            blob = layer.top[0]
+            blob = _taken(net, layer)
         reached = reached or layer.name == head.name
     return blob
+
+
+def _taken(net: caffe_pb2.NetParameter, layer: caffe_pb2.LayerParameter) -> str:
+    """Of several tops (of a Slice) the one that a layer reads which makes something of it."""
+    read = {name for other in net.layer if other.type != SILENCE for name in other.bottom}
+    return next((name for name in layer.top if name in read), layer.top[0])
 
 
 def entries(source: Path) -> int:

@@ -22,7 +22,8 @@ SETTINGS = [
     ["polyp", "--arch=squeezenet",
      "--weights=squeezenet=w.caffemodel:alexnet=/far/a.caffemodel", "--mean=m.binaryproto",
      "--fresh=conv10", "--schemes=ft-conv10 alexnet:scratch:base_lr=0.001,epochs=9 scratch"],
-    ["imt", "--patch-mm=2.5", "--dense=1", "--base-lr=1e-05", "--folds=3", "--tuning=0.1", "--weights=bvlc_alexnet"],
+    ["imt", "--patch-mm=2.5", "--dense=1", "--arch=lenet", "--base-lr=1e-05", "--folds=3", "--tuning=0.1",
+     "--weights=w.caffemodel"],
     ["pe", "--data=o'n #1: x", "--test-data=my/others", "--test-dataset=cad-pe", "--encoding=png", "--split-seed=7"],
     ["frames", "--data=\udcff"],
 ]  # fmt: skip

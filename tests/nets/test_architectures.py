@@ -22,7 +22,7 @@ from pycaffe_ext.nets.shapes import blob_shapes, parameter_shapes
 from pycaffe_ext.proto import caffe_pb2, parse, to_text
 from pycaffe_ext.runs import donors, prototxts
 from pycaffe_ext.runs.settings import Settings, parse_name, short_hash
-from pycaffe_ext.schemes import CHAINS, NEW_HEAD, SCRATCH, STAGES, links, param_specs, schemes
+from pycaffe_ext.schemes import CHAINS, NEW_HEAD, SAME_WEIGHTS, SCRATCH, STAGES, links, param_specs, schemes
 from pycaffe_ext.training.score_model import describe, from_train_val
 
 MAKEFILE = Path(__file__).resolve().parents[2] / "Makefile"
@@ -37,6 +37,8 @@ SIZES = {
     "lenet": 28,
     "googlenet_torch": 224,
     "resnet50_torch": 222,
+    "googlenet_112": 112,
+    "squeezenet_centre": 227,
 }
 COUNTS = {  # learned values with 1000 classes, LeNet with 10; of ResNet-50 without the statistics of BatchNorm
     "alexnet": 60_965_224,
@@ -49,6 +51,7 @@ COUNTS = {  # learned values with 1000 classes, LeNet with 10; of ResNet-50 with
     "googlenet_torch": 6_624_904,  # torchvision's, without the auxiliary classifiers
     "resnet50_torch": 25_557_032,
 }
+COUNTS |= {variant: COUNTS[net] for variant, net in SAME_WEIGHTS.items()}
 SHAPES = {  # blobs of one patch, as published
     "caffenet": {"norm1": (96, 27, 27), "norm2": (256, 13, 13), "pool5": (256, 6, 6), "fc7": (4096,)},
     "vgg16": {"conv1_2": (64, 224, 224), "pool3": (256, 28, 28), "conv5_3": (512, 14, 14), "pool5": (512, 7, 7)},
@@ -88,12 +91,19 @@ SHAPES = {  # blobs of one patch, as published
 }
 SHAPES["resnet50_torch"] = {**SHAPES["resnet50"], "conv1": (64, 111, 111)}
 SHAPES["googlenet_torch"] = SHAPES["googlenet"]
+SHAPES["squeezenet_centre"] = {**SHAPES["squeezenet"], "rows10": (2, 1, 14), "centre10": (2, 1, 1)}
+SHAPES["googlenet_112"] = {
+    "pool2/3x3_s2": (192, 14, 14),
+    "inception_4a/output": (512, 7, 7),
+    "pool4/3x3_s2": (832, 3, 3),
+    "pool5/7x7_s1": (1024, 1, 1),
+}
 MODULES = ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
 UNITS = ("2a", "2b", "2c", "3a", "3b", "3c", "3d", "4a", "4b", "4c", "4d", "4e", "4f", "5a", "5b", "5c")
 
 
 def published_names():
-    """Architecture -> names of the layers with blobs in the published caffemodel."""
+    """Architecture -> names of the layers with blobs in the published caffemodel, a variant's in that of its net."""
     alexnet = ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"]
     parts = ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj")
     branches = [
@@ -106,7 +116,7 @@ def published_names():
     normalised += [f"inception_{module}/{part}" for module in MODULES for part in parts]
     residual = ["conv1", "bn_conv1", "scale_conv1", "fc1000"]
     residual += [f"{kind}{branch}" for kind in ("res", "bn", "scale") for branch in branches]
-    return {
+    found = {
         "alexnet": alexnet,
         "caffenet": alexnet,
         "vgg16": [
@@ -138,6 +148,12 @@ def published_names():
         "googlenet_torch": ["loss3/classifier"]
         + [name + part for name in normalised for part in ("", "/bn", "/scale")],
     }
+    return found | {variant: found[net] for variant, net in SAME_WEIGHTS.items()}
+
+
+def net_of(arch):
+    """The net that it is, or is a variant of."""
+    return SAME_WEIGHTS.get(arch, arch)
 
 
 def single(arch):
@@ -184,7 +200,7 @@ def test_googlenet_in_use_has_no_auxiliary_classifier():
 @pytest.mark.parametrize("arch", SHAPES)
 def test_blobs_have_the_published_shapes(arch):
     found = ARCHITECTURES[arch]
-    shapes = blob_shapes(found.deploy(spec_of(arch)))
+    shapes = blob_shapes(found.deploy(spec_of(arch)), image=found.input)
     assert shapes["data"] == (1, *found.input)
     assert {name: shapes[name] for name in SHAPES[arch]} == {name: (1, *s) for name, s in SHAPES[arch].items()}
     trained = blob_shapes(found.train_val(spec_of(arch, batch_size=7)), caffe_pb2.TRAIN, found.input)
@@ -197,7 +213,7 @@ def test_blobs_have_the_published_shapes(arch):
 def test_both_phases_end_in_the_loss_and_the_accuracy(arch):
     net = ARCHITECTURES[arch].train_val(spec_of(arch))
     losses = {layer.top[0]: list(layer.loss_weight) for layer in net.layer if layer.type == "SoftmaxWithLoss"}
-    if arch == "googlenet":
+    if net_of(arch) == "googlenet":
         assert {name: [round(w, 6) for w in weights] for name, weights in losses.items()} == {
             "loss1/loss1": [0.3],
             "loss2/loss2": [0.3],
@@ -290,10 +306,10 @@ def test_fillers_are_the_published_ones_or_the_schemes(arch):
         "squeezenet": {"xavier", "gaussian"},
         "resnet50": {"msra"},
         "resnet50_torch": {"msra"},
-    }.get(arch, {"xavier"})
+    }.get(net_of(arch), {"xavier"})
     for scheme, wanted in (("scratch", kinds), ("scratch-xavier", {"xavier"}), ("scratch-msra", {"msra"})):
         assert {p.weight_filler.type for p in weighted(nets.train_val(spec_of(arch, scheme)))} == wanted
-    biases = {0, {"alexnet": 0.1, "caffenet": 1, "googlenet": 0.2}.get(arch, 0)}
+    biases = {0, {"alexnet": 0.1, "caffenet": 1, "googlenet": 0.2}.get(net_of(arch), 0)}
     found = [p.bias_filler.value for p in weighted(nets.train_val(spec_of(arch))) if p.bias_term]
     assert {round(value, 6) for value in found} == biases
 
@@ -340,6 +356,14 @@ def test_the_score_net_of_a_train_val_net_is_the_generated_one(arch):
     [
         ('type: "Concat" bottom: "a" bottom: "b" top: "c"', "1x2x4x4 and 1x2x5x5 can't be joined along axis 1"),
         ('type: "Eltwise" bottom: "a" bottom: "b" top: "c"', "1x2x4x4 and 1x2x5x5 can't be taken element by element"),
+        (
+            'type: "Slice" bottom: "a" top: "c" top: "d" slice_param { axis: 2 slice_point: 4 }',
+            "slice_point .4. makes no 2 parts of 4",
+        ),
+        (
+            'type: "Slice" bottom: "b" top: "c" top: "d" slice_param { axis: 3 }',
+            "slice_point .2. makes no 2 parts of 5",
+        ),
     ],
 )
 def test_shapes_that_cannot_meet_are_told(text, message):
@@ -348,6 +372,14 @@ def test_shapes_that_cannot_meet_are_told(text, message):
     net = parse(blob.format("a", 4) + blob.format("b", 5) + join, caffe_pb2.NetParameter())
     with pytest.raises(UserError, match=f"layer 'join': {message}"):
         blob_shapes(net)
+
+
+def test_a_slice_has_the_parts_that_are_named_or_equal_ones():
+    text = """layer { name: "a" type: "Input" top: "a" input_param { shape { dim: [1, 6, 4, 4] } } }
+        layer { name: "equal" type: "Slice" bottom: "a" top: "b" top: "c" top: "d" }
+        layer { name: "named" type: "Slice" bottom: "a" top: "e" top: "f" slice_param { axis: -1 slice_point: 1 } }"""
+    found = blob_shapes(parse(text, caffe_pb2.NetParameter()))
+    assert [found[name][1] for name in "bcd"] == [2, 2, 2] and [found[name][3] for name in "ef"] == [1, 3]
 
 
 # Emission
@@ -404,7 +436,7 @@ def test_patches_are_packed_at_the_nets_size_each_size_in_its_folder(tmp_path):
     [
         (
             lambda: Settings.of("polyp", "ft-fire5"),
-            "alexnet has no scheme ft-fire5, ARCH=squeezenet has; .*ft-conv1, .*",
+            "alexnet has no scheme ft-fire5, ARCH=squeezenet or squeezenet_centre has; .*ft-conv1, .*",
         ),
         (
             lambda: Settings.of("polyp", "ft-fc8", arch="lenet"),
@@ -434,7 +466,7 @@ def test_mistakes_are_told_in_one_line(call, message):
 def test_published_donors_say_whose_they_are():
     archs = [source.arch for source in weights.KNOWN.values()]
     imported = {"googlenet_torch", "resnet50_torch"}  # from files that a user has
-    assert set(archs) == set(ARCHITECTURES) - {"lenet"} - imported and len(set(archs)) == len(archs)
+    assert set(archs) == set(ARCHITECTURES) - {"lenet"} - imported - set(SAME_WEIGHTS) and len(set(archs)) == len(archs)
 
 
 def test_a_run_takes_the_nets_own_batch_halved_for_few_patches():

@@ -16,8 +16,10 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.genuine import root
 from pycaffe_ext.nets import dense
 from pycaffe_ext.nets.spec import NetSpec
-from pycaffe_ext.proto import array_to_blob, caffe_pb2, write_text, write_weights
+from pycaffe_ext.nets.squeezenet import CENTRE
+from pycaffe_ext.proto import caffe_pb2, write_text
 from pycaffe_ext.runs.dense import DenseNet, probabilities
+from pycaffe_ext.runs.settings import Settings
 from pycaffe_ext.training.command import EMBEDDED, Caffe
 
 WIDTH = {"alexnet": "1/8"}
@@ -41,16 +43,13 @@ def engine_net(net: caffe_pb2.NetParameter, size: tuple[int, int], folder: Path,
     return caffe.Net(str(path), caffe.TEST)
 
 
-def blobs_of(net: Any) -> dict[str, list[np.ndarray]]:
-    return {name: [blob.data.copy() for blob in own] for name, own in net.params.items()}
-
-
 @pytest.mark.parametrize(
     ("arch", "stride", "last", "first"),
     [
         ("lenet", 4, "ip2_imt", None),
         ("alexnet", 32, "pool1", "conv2"),
         ("squeezenet", 16, "fire2/relu_expand1x1", "fire2/expand3x3"),
+        ("squeezenet_centre", 16, "fire2/relu_expand1x1", "fire2/expand3x3"),
         ("googlenet", 32, None, "conv1/7x7_s2"),
     ],
 )
@@ -125,34 +124,69 @@ def samples_at(places: np.ndarray, item: np.ndarray) -> Any:
 
 
 @pytest.mark.parametrize("command", ENGINES)
-def test_a_net_without_padding_is_equal_at_every_place(command, tmp_path):
-    """LeNet over two pictures, places a pixel apart and scattered, through the caffe command line: within 1e-4."""
+@pytest.mark.parametrize(("arch", "steps"), [("lenet", (4, 1)), ("squeezenet_centre", (32, 8))])
+def test_an_exact_net_is_equal_at_every_place(arch, steps, command, tmp_path):
+    """Over two pictures, places on a grid and scattered, through the caffe command line: within 1e-4."""
     rng = np.random.default_rng(0)
-    pictures = [Picture(rng.integers(0, 256, (3, 60 + 5 * n, 90), np.uint8)) for n in range(2)]
-    grid = np.stack(np.meshgrid(np.arange(3, 40, 4), np.arange(2, 13)), axis=-1).reshape(-1, 2)
+    size = nets.architecture(arch).input[1]
+    pictures = [Picture(rng.integers(0, 256, (3, size + 32 + 5 * n, size + 62), np.uint8)) for n in range(2)]
+    grid = np.stack(np.meshgrid(np.arange(3, 40, steps[0]), np.arange(2, 13, steps[1])), axis=-1).reshape(-1, 2)
     places = np.concatenate([grid, rng.integers(0, 32, (20, 2))])
     item = np.repeat([0, 1], [len(grid), 20])
-    score, spec = nets.score_net(spec_of("lenet"), "x", 1), spec_of("lenet")
+    score, spec = nets.score_net(spec_of(arch), "x", 1), spec_of(arch)
     write_text(tmp_path / "score_net.prototxt", score)
     caffe.set_random_seed(3)
-    patch = engine_net(nets.deploy(spec), (28, 28), tmp_path, "patch")
-    model = caffe_pb2.NetParameter()
-    for name, own in blobs_of(patch).items():
-        layer = model.layer.add(name=name)
-        for blob in own:
-            array_to_blob(blob, layer.blobs.add())
-    write_weights(tmp_path / "w.caffemodel", model)
-    net = DenseNet(tmp_path / "score_net.prototxt", tmp_path / "w.caffemodel", "ip2_imt", 3, (3, 28, 28))
+    patch = engine_net(nets.deploy(spec), (size, size), tmp_path, "patch")
+    patch.params[spec.head][0].data[...] *= 20  # so that places differ
+    patch.save(str(tmp_path / "w.caffemodel"))
+    head = nets.architecture(arch).output(spec)
+    net = DenseNet(tmp_path / "score_net.prototxt", tmp_path / "w.caffemodel", head, 3, (3, size, size))
     found = probabilities(Caffe(command), net, Places(), pictures, samples_at(places, item), tmp_path / "dense")
-    patch.copy_from(str(tmp_path / "w.caffemodel"))
     expected = []
     for (x, y), i in zip(places, item, strict=True):
-        cut = pictures[i].pixels[:, y : y + 28, x : x + 28].astype(np.float32)
+        cut = pictures[i].pixels[:, y : y + size, x : x + size].astype(np.float32)
         patch.blobs["data"].data[...] = (cut - 90) * score.layer[0].transform_param.scale
         expected.append(patch.forward()["prob"].ravel().copy())
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert np.ptp(np.array(expected)[:, 0]) > 0.01, "places differ by more than the tolerance"
     assert not (tmp_path / "dense" / "test_lmdb").exists() and (tmp_path / "dense" / "dense.caffemodel").exists()
+
+
+@pytest.mark.parametrize("arch", sorted(nets.ARCHITECTURES))
+def test_only_exact_nets_may_see_regions(arch):
+    settings = {"scheme": "scratch", "arch": arch, "dense": "1"}
+    if arch in ("lenet", "squeezenet_centre"):
+        assert Settings.of("imt", **settings).training.arch == arch
+        return
+    with pytest.raises(UserError, match=f"in a region {arch} is another net .*ARCH=lenet or squeezenet_centre"):
+        Settings.of("imt", **settings)
+
+
+def test_the_middle_cell_sees_what_no_padding_has_reached(tmp_path):
+    """Of all 14 x 14 cells of SqueezeNet's head only that of squeezenet_centre is the same whatever lies around."""
+    net, image = deploy_of("squeezenet"), (3, 227, 227)
+    spec = spec_of("squeezenet")
+    wide, patch = (engine_net(net, (n, n), tmp_path, str(n)) for n in (227 + 2 * 128, 227))
+    for name, own in patch.params.items():
+        for source, copied in zip(own, wide.params[name], strict=True):
+            copied.data[...] = source.data
+    region = np.random.default_rng(0).normal(0, 40, (3, 483, 483)).astype(np.float32)
+    wide.blobs["data"].data[...], patch.blobs["data"].data[...] = region, region[:, 128:-128, 128:-128]
+    wide.forward(), patch.forward()
+    alone, within = (one.blobs[spec.head].data[0] for one in (patch, wide))
+    same = np.isclose(alone, within[:, 8:22, 8:22], atol=1e-5 * np.abs(alone).max()).all(axis=0)
+    cells = dense.exact_cells(net, image)[spec.head]
+    assert np.argwhere(same).tolist() == [[CENTRE, CENTRE]]
+    assert (cells.start, cells.end) == ((CENTRE, CENTRE), (CENTRE + 1, CENTRE + 1))
+
+
+def test_a_slice_without_a_dense_form_is_refused():
+    net = deploy_of("squeezenet_centre")
+    (rows,) = (layer for layer in net.layer if layer.name == "rows10")
+    rows.slice_param.axis = 1
+    rows.slice_param.slice_point[:] = [1, 2]
+    with pytest.raises(UserError, match="'rows10': only a Slice into three parts of rows or columns has a dense form"):
+        dense.dense_net(net, (3, 227, 227))
 
 
 @pytest.mark.genuine

@@ -9,6 +9,7 @@ import pytest
 from pycaffe_ext.applications.registry import APPLICATIONS
 from pycaffe_ext.command_line import study_file
 from pycaffe_ext.schemes import SCHEMES
+from pycaffe_ext.studies.evidence import questions
 from pycaffe_ext.studies.grid import Grid
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,4 +51,12 @@ def test_the_papers_study_has_every_depth_and_filler_at_five_fractions():
 def test_the_real_study_asks_both_questions():
     found = axes(read("real"))
     assert found["apps"] == {"polyp", "frames", "folder", "imt"} and found["fractions"] == {"1", "1/4", "1/20"}
-    assert len(found["seeds"]) >= 3 and "scratch" in found["schemes"] and found["nets"] == {"squeezenet", "googlenet"}
+    assert len(found["seeds"]) >= 3 and "scratch" in found["schemes"]
+    assert {question.family for question in questions(read("real").cells)} == {"squeezenet", "googlenet"}
+
+
+def test_the_study_of_ultrasound_has_both_donors_and_a_net_from_scratch():
+    found = axes(read("ucy"))
+    assert found["apps"] == {"imt"} and len(found["seeds"]) >= 3
+    assert found["nets"] == {"squeezenet_centre", "googlenet_112", "alexnet"}
+    assert "scratch" in {cell.settings.scheme for cell in read("ucy").cells}

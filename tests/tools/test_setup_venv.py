@@ -19,7 +19,7 @@ Setup = Callable[..., list[list[str]]]
 
 @pytest.fixture
 def setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setup:
-    """Calls tools/setup_venv.py on a folder and a disk of 100 GB with its two commands replaced; returns the commands."""
+    """Calls tools/setup_venv.py on a folder of a disk with room, its two commands replaced; returns the commands."""
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=100e9))
 
     def call(*words: str, index: bool = True, driver: bool = False) -> list[list[str]]:

@@ -8,55 +8,56 @@ contour is, the curves may be drawn to the edges of the image, too: these count 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from pycaffe_ext.data.boundaries.lattice import ACROSS, STEP
 from pycaffe_ext.data.items import Floats, Ints
-from pycaffe_ext.detector.walls.gradients import fitted_offsets
 from pycaffe_ext.detector.walls.regulariser import Regulariser, boundaries_of
+from pycaffe_ext.errors import UserError
 from pycaffe_ext.progress import bar
 
 LEAST = 1e-4  # probability that counts as none
 REGULARISERS = tuple(
-    Regulariser(slope=cost, parallel=cost, smooth=smooth) for cost, smooth in product((0.1, 0.5, 3.0), (0.3, 0.8))
+    Regulariser(slope=cost, parallel=cost, smooth=smooth)
+    for cost, smooth in product((0.1, 0.5, 3.0, 10.0), (0.3, 0.8, 1.6))
 )
-WEIGHTS = (0.0, 1.0, 3.0, 10.0)  # of the image's edges beside the logarithm of a probability
+WEIGHTS = (0.0, 0.3, 1.0, 3.0, 10.0)  # of the image's edges beside the logarithm of a probability
 
 
 @dataclass(frozen=True)
 class Finder:
-    """From probabilities to both boundaries; all parts are chosen on validation images.
+    """From probabilities to both boundaries; both parts are chosen on validation images.
 
-    offsets_mm : to go down from the maps' maxima, of LI and of MA, as the baseline has them too.
     edges : weight of the image's own edges; 0: the net's maps alone.
     """
 
     regulariser: Regulariser = field(default_factory=Regulariser)
-    offsets_mm: tuple[float, float] = (0.0, 0.0)
     edges: float = 0.0
 
     def curves(self, column: Ints, row: Ints, probability: Floats, edges: Floats) -> Floats:
         """(K, 2) rows of the lattice, as `curves_from` gives them.
 
-        probability : (n, 3), class 0 the background.   edges : (n, 2) as `places.edges_at` gives them.
+        probability : (n, 3), class 0 the background.   edges : (n, 2) as `places.Wall` has them.
         """
         evidence = np.log(np.maximum(probability[:, 1:], LEAST)) + self.edges * edges
-        return curves_from(column, row, evidence, self.regulariser) + np.array(self.offsets_mm) / STEP
+        return curves_from(column, row, evidence, self.regulariser)
 
     def record(self) -> dict[str, Any]:
         """JSON-able."""
-        return {**asdict(self.regulariser), "offsets_mm": list(self.offsets_mm), "edges": self.edges}
+        return {**asdict(self.regulariser), "edges": self.edges}
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Finder:
-        """What `record` gave; runs of earlier versions had no offsets, or no edges."""
+        """What `record` gave.   Raises UserError for that of an earlier version, which had offsets of its own."""
         given = dict(record)
-        (li, ma), edges = given.pop("offsets_mm", (0.0, 0.0)), given.pop("edges", 0.0)
-        return cls(Regulariser(**{**given, "thickness": tuple(given["thickness"])}), (li, ma), edges)
+        if "offsets_mm" in given or "edges" not in given:
+            raise UserError("an earlier version found boundaries in another way; remove the run and run it again")
+        edges = given.pop("edges")
+        return cls(Regulariser(**{**given, "thickness": tuple(given["thickness"])}), edges)
 
 
 CHOICES = tuple(Finder(one, edges=weight) for one, weight in product(REGULARISERS, WEIGHTS))
@@ -79,36 +80,17 @@ def curves_from(column: Ints, row: Ints, evidence: Floats, regulariser: Regulari
     return np.column_stack([li[chosen], ma[chosen]]) + top
 
 
-class Tried(NamedTuple):
-    """A finder with the offsets that suit it, and its mean absolute error on the validation images, in mm."""
+def errors(curves: Callable[[Finder], Pairs], choices: Sequence[Finder] = CHOICES) -> dict[Finder, float]:
+    """Of every choice the mean absolute error on the validation images, in mm.
 
-    error: float
-    finder: Finder
-
-
-def tried(curves: Callable[[Finder], Pairs], choices: Sequence[Finder] = CHOICES) -> list[Tried]:
-    """Every choice with the offsets that make the median image's signed error 0, every image counting the same.
-
-    curves : by a finder without offsets.   Raises ValueError if nothing is known.
+    curves : by a finder.   Raises ValueError if nothing is known.
     """
-    found = []
-    for choice in bar(choices, "choosing curves", unit="choice"):
-        pairs = curves(choice)
-        offsets = _offsets(pairs)
-        error = mean_error([(curve + offsets, true) for curve, true in pairs])
-        found.append(Tried(error, replace(choice, offsets_mm=offsets)))
-    return found
+    return {choice: mean_error(curves(choice)) for choice in bar(choices, "choosing curves", unit="choice")}
 
 
-def best_finder(found: Sequence[Tried]) -> Finder:
+def best(found: Mapping[Finder, float]) -> Finder:
     """The one with the least error; the first of equals."""
-    return min(found, key=lambda one: one.error).finder
-
-
-def _offsets(pairs: Pairs) -> tuple[float, float]:
-    away = [found - true for found, true in pairs]
-    known = [(1000 * one[:, 0], 1000 * one[:, 1]) for one in away if np.isfinite(one).any(axis=0).all()]
-    return fitted_offsets(known) if known else (0.0, 0.0)
+    return min(found, key=found.__getitem__)
 
 
 def mean_error(pairs: Pairs) -> float:

@@ -19,6 +19,7 @@ from pycaffe_ext.detector.walls.far_wall import ABOVE, BELOW, FarWall, find_far_
 from pycaffe_ext.errors import UserError
 from pycaffe_ext.evaluation.boundary_errors import column_errors
 
+EDGES = slice(5, 7)  # columns of an image's table
 STRONG, LEAST = 99, 1e-6  # percentile of an image's edges that counts as 1, and what it is at least
 
 
@@ -26,7 +27,8 @@ STRONG, LEAST = 99, 1e-6  # percentile of an image's edges that counts as 1, and
 class Wall:
     """An image's places, and what is known of its columns.
 
-    truth, baseline : (K, 2) rows in pixels.   edges : (K rows, 2) of the places, as `edges_at` gives them.
+    truth, baseline : (K, 2) rows in pixels.   edges : (K rows, 2) how much the image itself looks like the lumen-intima
+    and the media-adventitia boundary at the places; their 99th percentile is 1.
     """
 
     places: Lattice
@@ -45,7 +47,7 @@ def far_wall_of(item: WallImage) -> FarWall:
 
 
 def wall_of(item: WallImage) -> Wall:
-    """The places of an image, in the columns where something was drawn, or in all; the baseline without offsets."""
+    """The places of an image, in the columns where something was drawn, or in all; baseline and edges not `moved`."""
     grey, marks = item.scan()
     wall, mm = far_wall_of(item), item.mm_per_pixel
     places = lattice.lattice_along(wall.x, wall.li, mm, ABOVE, BELOW)
@@ -59,13 +61,6 @@ def wall_of(item: WallImage) -> Wall:
     return Wall(places, lattice.truth_at(curves, x, marks.valid(), mm), np.column_stack(baseline), seen)
 
 
-def edges_at(item: WallImage, x: Floats, y: Floats) -> Floats:
-    """(n, 2) how much the image itself looks like the lumen-intima and the media-adventitia boundary at places in
-    pixels; their 99th percentile is 1."""
-    wall = far_wall_of(item)
-    return _edges_at(gradients.edges_along(item.scan()[0], wall, item.mm_per_pixel), wall, x, y)
-
-
 def _edges_at(edges: tuple[Floats, Floats, Floats], wall: FarWall, x: Floats, y: Floats) -> Floats:
     from scipy.ndimage import map_coordinates  # here: it takes a while to load
 
@@ -73,6 +68,13 @@ def _edges_at(edges: tuple[Floats, Floats, Floats], wall: FarWall, x: Floats, y:
     at = [y - np.interp(x, wall.x, top), x - wall.x[0]]
     found = np.column_stack([map_coordinates(one, at, order=1, mode="nearest") for one in both])
     return np.asarray(found / np.maximum(np.percentile(found, STRONG, axis=0), LEAST), np.float64)
+
+
+def edges_of(samples: Samples) -> Floats:
+    """(n, 2) Wall.edges of samples that `samples_of` made."""
+    if samples.measures is None:
+        raise ValueError("samples without measures")
+    return samples.measures[:, EDGES]
 
 
 def offsets_of(train: Sequence[tuple[WallImage, Wall]]) -> tuple[float, float]:
@@ -92,8 +94,13 @@ def _signed(image: WallImage, wall: Wall) -> tuple[Floats, Floats]:
 
 
 def moved(wall: Wall, offsets: Sequence[float], image: WallImage) -> Wall:
-    """With the baseline's offsets, in mm."""
-    return replace(wall, baseline=wall.baseline + np.array(offsets) / image.mm_per_pixel)
+    """Baseline and edges where the boundaries are that they are signs of: `offsets` mm below."""
+    from scipy.ndimage import shift  # here: it takes a while to load
+
+    by_row = wall.edges.reshape(-1, wall.places.rows, 2)
+    edges = [shift(by_row[..., i], (0, down / lattice.STEP), order=1, mode="nearest") for i, down in enumerate(offsets)]
+    baseline = wall.baseline + np.array(offsets) / image.mm_per_pixel
+    return replace(wall, baseline=baseline, edges=np.stack(edges, axis=-1).reshape(-1, 2))
 
 
 def judged(wall: Wall) -> Wall:

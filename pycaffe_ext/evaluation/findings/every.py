@@ -39,7 +39,7 @@ def findings(
 
 def claims(evidence: Sequence[Evidence], seed: int = 0, others: Sequence[Finding] = ()) -> list[Finding]:
     """Claims 2 and 3 and the others, by number, with Holm's method over all that have a verdict."""
-    nets = dict.fromkeys(own.net for own in evidence)
+    nets = dict.fromkeys(own.family or own.net for own in evidence)
     found = [*others, *(one for own in evidence for one in gaps.by_evidence(own))]
     found += [one for net in nets if (one := gaps.over_applications(evidence, net))]
     found += [one for net in nets for one in depths.findings(evidence, net, seed)]

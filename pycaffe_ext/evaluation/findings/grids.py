@@ -36,14 +36,15 @@ def estimate(evidence: Evidence, cells: Cells) -> Estimate:
 
 
 def one_each(evidence: Sequence[Evidence], net: str) -> tuple[list[Evidence], str]:
-    """The first evidence of each application of a net, for claims over applications; and what is left out, in words.
+    """The first evidence of each application of a net, or family of nets, for claims over applications; and what is
+    left out, in words.
 
     Two donors or two data sets of one application say nothing about another application.
     """
     of_task: dict[str, Evidence] = {}
     left_out = []
     for own in evidence:
-        if own.net == net and of_task.setdefault(own.task or own.application, own) is not own:
+        if (own.family or own.net) == net and of_task.setdefault(own.task or own.application, own) is not own:
             left_out.append(own.title)
     return list(of_task.values()), f"without {', '.join(left_out)}: an application counts once" if left_out else ""
 

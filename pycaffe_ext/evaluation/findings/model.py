@@ -89,6 +89,7 @@ class Evidence:
     baseline : name of the hand-crafted baseline, whose values are the figure's last column; "" where there is none
     task : what counts as one application in claims over several; "" = the application.  Anyone's class folders are a
     task for each data set.
+    family : what counts as one net there; "" = the net.  Variants with the same layers are one.
     """
 
     application: str
@@ -102,6 +103,7 @@ class Evidence:
     figure: Figure
     baseline: str = ""
     task: str = ""
+    family: str = ""
 
     def column(self, scheme: str, fraction: str) -> int:
         """Of the figure: all fractions of the first scheme come first."""

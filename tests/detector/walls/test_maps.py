@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pycaffe_ext.data.boundaries.lattice import ACROSS
+from pycaffe_ext.data.boundaries.image import WallImage
+from pycaffe_ext.data.boundaries.lattice import ACROSS, Lattice
 from pycaffe_ext.detector.walls import maps
+from pycaffe_ext.detector.walls.places import Wall, moved
 from pycaffe_ext.detector.walls.regulariser import Regulariser
+from pycaffe_ext.errors import UserError
 
 ROWS = 30
 
@@ -59,32 +63,22 @@ def test_lines_between_columns():
 
 
 def test_the_finder_with_the_least_error_over_images_is_chosen():
-    """Each choice with its own offsets: a common error of the images costs nothing."""
+    """Every image counts the same, however many of its columns are known."""
     true = np.array([[4.0, 5], [np.nan, np.nan], [4, 5]])
-    errors = {0.1: (0.4, 0.0), 0.5: (0.8, 0.9), 3.0: (0.3, 0.1)}
+    errors = {0.1: (0.4, 0.0), 0.5: (0.8, 0.9), 3.0: (0.1, 0.1), 10.0: (0.3, 0.1)}
 
     def pairs(choice):
-        return [
-            (true + error + image * choice.edges, true) for image, error in enumerate(errors[choice.regulariser.slope])
-        ]
+        few, many = errors[choice.regulariser.slope]
+        return [(true + few + choice.edges, true), (np.tile(true, (9, 1)) - many, np.tile(true, (9, 1)))]
 
-    tried = maps.tried(pairs)
-    chosen = maps.best_finder(tried)
-    assert len(tried) == len(maps.CHOICES)
-    assert (chosen.regulariser.slope, chosen.regulariser.smooth, chosen.edges) == (0.5, 0.3, 0.0)
-    assert chosen.offsets_mm == pytest.approx((-0.85, -0.85))
+    tried = maps.errors(pairs)
+    chosen = maps.best(tried)
+    assert list(tried) == list(maps.CHOICES)
+    assert (chosen.regulariser.slope, chosen.regulariser.smooth, chosen.edges) == (3.0, 0.3, 0.0)
+    assert tried[chosen] == pytest.approx(0.1)
     assert maps.Finder.of(json.loads(json.dumps(chosen.record()))) == chosen
     with pytest.raises(ValueError, match="no column"):
-        maps.tried(lambda choice: [(true, np.full_like(true, np.nan))])
-
-
-def test_offsets_go_down_from_the_maxima_in_mm():
-    column, row, probability = probabilities(scored([40.0, 41], [47.0, 48], [30, 30]))
-    nothing = np.zeros((len(row), 2))
-    plain, moved = (
-        maps.Finder(offsets_mm=away).curves(column, row, probability, nothing) for away in ((0.0, 0.0), (0.05, -0.1))
-    )
-    np.testing.assert_allclose(moved - plain, np.tile([0.5, -1.0], (2, 1)))
+        maps.errors(lambda choice: [(true, np.full_like(true, np.nan))])
 
 
 def probabilities(places):
@@ -105,8 +99,22 @@ def test_curves_go_to_the_images_edges_as_far_as_these_count():
     assert 40 < found[1][0] <= 41 and 47 <= found[1][1] < 48
 
 
-def test_a_run_of_an_earlier_version_has_no_edges():
+def test_what_an_earlier_version_chose_is_refused():
     record = maps.Finder(edges=3.0).record()
     assert maps.Finder.of(record).edges == 3.0
-    del record["edges"]
-    assert maps.Finder.of(record).edges == 0.0
+    for old in ({**record, "offsets_mm": [0.0, 0.1]}, {name: record[name] for name in record if name != "edges"}):
+        with pytest.raises(UserError, match="an earlier version found boundaries in another way; remove the run"):
+            maps.Finder.of(old)
+
+
+def test_edges_move_with_the_baseline():
+    """An edge 2.5 rows above the boundary that it is a sign of."""
+    rows = np.arange(ROWS)
+    peaks = [np.maximum(1 - np.abs(rows - at) / 4, 0) for at in (10, 20)]
+    edges = np.tile(np.column_stack(peaks), (2, 1))
+    baseline = np.array([[100.0, 110], [101, 111]])
+    wall = Wall(Lattice(np.array([3, 4]), np.array([50, 51]), ROWS), np.full((2, 2), np.nan), baseline, edges)
+    found = moved(wall, (0.25, -0.1), WallImage("a", "a", "", Path("a.png"), 0.05))
+    assert found.baseline.tolist() == [[105.0, 108.0], [106.0, 109.0]]
+    li, ma = found.edges.reshape(2, ROWS, 2)[1].T
+    assert li[12] == li[13] == pytest.approx(0.875) and ma.argmax() == 19 and ma[19] == 1

@@ -175,6 +175,16 @@ def test_two_donors_of_one_application_are_no_two_applications():
     assert gaps.over_applications(folders, "alexnet") is not None, "class folders of two data sets are two tasks"
 
 
+def test_variants_of_a_net_are_one_net_in_claims_over_applications():
+    first, second = (drawn(MEANS, application=app, seed=i) for i, app in enumerate(("polyp", "imt")))
+    same = claims([first, second])
+    variant = claims([first, replace(second, net="variant", family=first.net)])
+    assert [(one.claim, one.estimate and one.estimate.value) for one in variant] == [
+        (one.claim, one.estimate and one.estimate.value) for one in same
+    ]
+    assert len(claims([first, replace(second, net="variant")])) < len(same)
+
+
 def test_in_folds_applications_of_one_source_err_alike():
     """All of an estimate's error stands in one part there, cases included."""
     folded = Estimate(0.05, 0.02, 0.0, 1, 40, 0.01, 0.01, 5, 4)
