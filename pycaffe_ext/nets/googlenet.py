@@ -5,8 +5,8 @@ and inner product learn together with the module that they hang on, or, where th
 new head; all three classifiers are new for an application, and learn in every scheme, so that the logged loss always
 means three trained classifiers.
 
-`half_layers` is a variant for patches of half as many rows and columns, at a quarter of the cost: only the windows of
-the averages are smaller, so donors fit.
+`half_layers` is a variant for patches of half as many rows and columns, with a quarter of the computation: only the
+windows of the averages are smaller, so donors fit.
 """
 
 from __future__ import annotations
