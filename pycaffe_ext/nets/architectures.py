@@ -157,28 +157,20 @@ ARCHITECTURES = {
             ("fc1000",),
             DEEP_BATCH,
         ),
-        Architecture(
-            "googlenet_112",
-            "GoogLeNet, 112 pixels",
-            googlenet.HALF_INPUT,
-            googlenet.half_layers,
-            googlenet.HEADS,
-            DEEP_BATCH,
-            training_only=googlenet.TRAINING_ONLY,
-            accuracy="loss3/top-1",
-            loss="loss3/loss3",
-        ),
-        Architecture(
-            "squeezenet_centre",
-            "SqueezeNet, centre",
-            squeezenet.INPUT,
-            squeezenet.centre_layers,
-            ("conv10",),
-            DEEP_BATCH,
-            scores=squeezenet.SCORES,
-        ),
     )
 }
+GOOGLENET, SQUEEZENET = ARCHITECTURES["googlenet"], ARCHITECTURES["squeezenet"]
+VARIANTS = (  # which take their nets' donors (schemes.SAME_WEIGHTS)
+    replace(
+        GOOGLENET,
+        name="googlenet_112",
+        title="GoogLeNet, 112 pixels",
+        input=googlenet.HALF_INPUT,
+        layers=googlenet.half_layers,
+    ),
+    replace(SQUEEZENET, name="squeezenet_centre", title="SqueezeNet, centre", layers=squeezenet.centre_layers),
+)
+ARCHITECTURES |= {arch.name: arch for arch in VARIANTS}
 
 
 def architecture(name: str) -> Architecture:
