@@ -69,6 +69,11 @@ GRADUAL, LP_FT = "gradual", "lp-ft"
 CHAINS = (GRADUAL, LP_FT)  # of every architecture
 
 
+def family(arch: str) -> str:
+    """The net that `arch` is, or whose donors it takes as a variant."""
+    return SAME_WEIGHTS.get(arch, arch)
+
+
 def depths(arch: str) -> tuple[str, ...]:
     """The fine-tunings of an architecture, shallow to deep: ft-STAGE."""
     return tuple(f"ft-{stage}" for stage in reversed(STAGES[known(arch, STAGES, "architecture")]))

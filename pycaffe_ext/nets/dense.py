@@ -12,7 +12,7 @@ AlexNet's products.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -151,7 +151,7 @@ def _cells(
     layer: caffe_pb2.LayerParameter, bottoms: Sequence[Cells], sizes: Mapping[str, tuple[int, ...]]
 ) -> list[Cells]:
     """Exact cells of a layer's tops."""
-    both = Cells(_most(one.start for one in bottoms), _least(one.end for one in bottoms))
+    both = _common(bottoms)
     if layer.type == "Slice":
         return _sliced(layer, both, _spatial(sizes[layer.bottom[0]]))
     if layer.type in POINTWISE or (layer.type == "LRN" and not _within(layer)):
@@ -198,14 +198,14 @@ def _jumps(net: caffe_pb2.NetParameter, image: Image) -> dict[str, tuple[int, in
 
 def _window(layer: caffe_pb2.LayerParameter, sizes: Mapping[str, tuple[int, ...]]) -> Window | None:
     """Of a convolution or pooling; None for other layers."""
-    if layer.type == "Pooling" and layer.pooling_param.global_pooling:
-        return Window(_spatial(sizes[layer.bottom[0]]), (1, 1), (0, 0))
-    if layer.type not in ("Convolution", "Pooling"):
+    if layer.type == "Convolution":
+        kernel, stride, pad = shapes.window(layer, layer.convolution_param)
+        return Window(shapes.reach(layer.convolution_param, kernel), stride, pad)
+    if layer.type != "Pooling":
         return None
-    if layer.type == "Pooling":
-        return Window(*shapes.window(layer, layer.pooling_param))
-    kernel, stride, pad = shapes.window(layer, layer.convolution_param)
-    return Window(shapes.reach(layer.convolution_param, kernel), stride, pad)
+    if layer.pooling_param.global_pooling:
+        return Window(_spatial(sizes[layer.bottom[0]]), (1, 1), (0, 0))
+    return Window(*shapes.window(layer, layer.pooling_param))
 
 
 def _convolve(made: caffe_pb2.LayerParameter, layer: caffe_pb2.LayerParameter, size: tuple[int, int]) -> None:
@@ -229,14 +229,12 @@ def _spatial(shape: Sequence[int]) -> tuple[int, int]:
     return shape[2], shape[3]
 
 
-def _most(values: Iterable[tuple[int, int]]) -> tuple[int, int]:
-    rows, columns = zip(*values, strict=True)
-    return max(rows), max(columns)
-
-
-def _least(values: Iterable[tuple[int, int]]) -> tuple[int, int]:
-    rows, columns = zip(*values, strict=True)
-    return min(rows), min(columns)
+def _common(every: Sequence[Cells]) -> Cells:
+    """The cells that all have."""
+    return Cells(
+        (max(own.start[0] for own in every), max(own.start[1] for own in every)),
+        (min(own.end[0] for own in every), min(own.end[1] for own in every)),
+    )
 
 
 def _within(layer: caffe_pb2.LayerParameter) -> bool:

@@ -13,7 +13,7 @@ from pycaffe_ext.errors import UserError
 from pycaffe_ext.nets.shapes import parameter_shapes
 from pycaffe_ext.nets.spec import SCALABLE
 from pycaffe_ext.runs.settings import Settings
-from pycaffe_ext.schemes import SAME_WEIGHTS, is_fine_tuning, links
+from pycaffe_ext.schemes import family, is_fine_tuning, links
 
 WEIGHTS = Path("weights")  # where downloaded and converted donors lie
 
@@ -58,7 +58,7 @@ def find_donor(settings: Settings) -> Donor:
         card, whose = weights.card_of(given or DONOR, WEIGHTS) or (None, "")
         return Donor(file, blobs, width, not given, card, whose if given else card_path(DONOR).name)
     if is_fine_tuning(settings.scheme, settings.training.arch):
-        net = SAME_WEIGHTS.get(settings.training.arch, settings.training.arch)
+        net = family(settings.training.arch)
         choices = " or ".join([f"a .caffemodel of {net}", *weights.published(net)])
         raise UserError(
             f"{settings.scheme} of {settings.training.arch} needs a donor, and the embedded one is an AlexNet: give"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import groupby
@@ -48,10 +49,8 @@ class RunFiles:
     @cached_property
     def application(self) -> Application[Any, Any]:
         """With what the run chose on its validation items."""
-        try:
+        with _naming(self.folder):
             return registry.load(self.settings.app).as_tested(self.result.test)
-        except UserError as error:
-            raise UserError(f"{self.folder}: {error}") from None
 
     @cached_property
     def packed(self) -> Packed:
@@ -146,11 +145,18 @@ def load(folder: Path) -> RunFiles | None:
     if not (folder / RESULT).exists():
         return None
     record = read_run(folder)
-    try:
+    with _naming(folder):
         settings = record.parsed_settings()
+    return RunFiles(settings, folder, read_result(folder), record)
+
+
+@contextmanager
+def _naming(folder: Path) -> Iterator[None]:
+    """A UserError of the block names the run."""
+    try:
+        yield
     except UserError as error:
         raise UserError(f"{folder}: {error}") from None
-    return RunFiles(settings, folder, read_result(folder), record)
 
 
 @lru_cache(maxsize=8)

@@ -15,7 +15,7 @@ from pycaffe_ext.report import design_part
 from pycaffe_ext.report.claims import Method, roles
 from pycaffe_ext.runs import finished
 from pycaffe_ext.runs.finished import RunFiles
-from pycaffe_ext.schemes import SAME_WEIGHTS, SCRATCH, depths, is_depth
+from pycaffe_ext.schemes import SCRATCH, depths, family, is_depth
 from pycaffe_ext.studies.grid import Cell
 
 
@@ -44,8 +44,7 @@ class Question:
     @property
     def family(self) -> str:
         """What counts as one net in claims over applications: variants that take the same donors do."""
-        arch = self.cells[0].settings.training.arch
-        return SAME_WEIGHTS.get(arch, arch)
+        return family(self.cells[0].settings.training.arch)
 
     @property
     def fractions(self) -> tuple[str, ...]:

@@ -56,16 +56,17 @@ def from_train_val(
 
 def _needed(net: caffe_pb2.NetParameter, blob: str) -> list[caffe_pb2.LayerParameter]:
     """The layers that `blob` comes from, and those that silence what else these make, in order."""
-    wanted, made = {blob}, set[str]()
-    for layer in reversed(net.layer):
+    wanted, needed, made = {blob}, set[int](), set[str]()
+    for place, layer in reversed(list(enumerate(net.layer))):
         if wanted.intersection(layer.top):
             wanted.update(layer.bottom)
+            needed.add(place)
             made.update(layer.top if layer.type != DATA else [])  # the label is an output
     rest = made - wanted
     return [
         layer
-        for layer in net.layer
-        if wanted.intersection(layer.top) or (layer.type == SILENCE and rest.issuperset(layer.bottom))
+        for place, layer in enumerate(net.layer)
+        if place in needed or (layer.type == SILENCE and rest.issuperset(layer.bottom))
     ]
 
 

@@ -22,7 +22,7 @@ from pycaffe_ext.nets.shapes import blob_shapes, parameter_shapes
 from pycaffe_ext.proto import caffe_pb2, parse, to_text
 from pycaffe_ext.runs import donors, prototxts
 from pycaffe_ext.runs.settings import Settings, parse_name, short_hash
-from pycaffe_ext.schemes import CHAINS, NEW_HEAD, SAME_WEIGHTS, SCRATCH, STAGES, links, param_specs, schemes
+from pycaffe_ext.schemes import CHAINS, NEW_HEAD, SAME_WEIGHTS, SCRATCH, STAGES, family, links, param_specs, schemes
 from pycaffe_ext.training.score_model import describe, from_train_val
 
 MAKEFILE = Path(__file__).resolve().parents[2] / "Makefile"
@@ -151,11 +151,6 @@ def published_names():
     return found | {variant: found[net] for variant, net in SAME_WEIGHTS.items()}
 
 
-def net_of(arch):
-    """The net that it is, or is a variant of."""
-    return SAME_WEIGHTS.get(arch, arch)
-
-
 def single(arch):
     """The schemes of one training."""
     return [scheme for scheme in schemes(arch) if scheme not in CHAINS]
@@ -213,7 +208,7 @@ def test_blobs_have_the_published_shapes(arch):
 def test_both_phases_end_in_the_loss_and_the_accuracy(arch):
     net = ARCHITECTURES[arch].train_val(spec_of(arch))
     losses = {layer.top[0]: list(layer.loss_weight) for layer in net.layer if layer.type == "SoftmaxWithLoss"}
-    if net_of(arch) == "googlenet":
+    if family(arch) == "googlenet":
         assert {name: [round(w, 6) for w in weights] for name, weights in losses.items()} == {
             "loss1/loss1": [0.3],
             "loss2/loss2": [0.3],
@@ -306,10 +301,10 @@ def test_fillers_are_the_published_ones_or_the_schemes(arch):
         "squeezenet": {"xavier", "gaussian"},
         "resnet50": {"msra"},
         "resnet50_torch": {"msra"},
-    }.get(net_of(arch), {"xavier"})
+    }.get(family(arch), {"xavier"})
     for scheme, wanted in (("scratch", kinds), ("scratch-xavier", {"xavier"}), ("scratch-msra", {"msra"})):
         assert {p.weight_filler.type for p in weighted(nets.train_val(spec_of(arch, scheme)))} == wanted
-    biases = {0, {"alexnet": 0.1, "caffenet": 1, "googlenet": 0.2}.get(net_of(arch), 0)}
+    biases = {0, {"alexnet": 0.1, "caffenet": 1, "googlenet": 0.2}.get(family(arch), 0)}
     found = [p.bias_filler.value for p in weighted(nets.train_val(spec_of(arch))) if p.bias_term]
     assert {round(value, 6) for value in found} == biases
 
@@ -349,6 +344,17 @@ def test_the_score_net_of_a_train_val_net_is_the_generated_one(arch):
     assert [(layer.name, list(layer.top)) for layer in made.layer] == [(la.name, list(la.top)) for la in wanted.layer]
     about = describe(made)
     assert (about.head, about.classes, about.layer) == (ARCHITECTURES[arch].output(spec), 2, spec.head)
+
+
+def test_a_score_net_has_no_layer_that_the_head_does_not_need():
+    """One that changes a blob after the head has read it, and a silenced label: the label is an output."""
+    text = """layer { name: "data" type: "Data" top: "data" top: "label" data_param { source: "x" batch_size: 2 } }
+        layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" inner_product_param { num_output: 2 } }
+        layer { name: "later" type: "ReLU" bottom: "data" top: "data" }
+        layer { name: "quiet" type: "Silence" bottom: "label" }
+        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }"""
+    made = from_train_val(parse(text, caffe_pb2.NetParameter()), Path("lmdb"))
+    assert [layer.name for layer in made.layer] == ["data", "fc"]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from pycaffe_ext import nets, proto
 from pycaffe_ext.nets import ARCHITECTURES, NetSpec, Schedule, emission, solver
 from pycaffe_ext.nets.shapes import blob_shapes, parameter_shapes
 from pycaffe_ext.proto import caffe_pb2
-from pycaffe_ext.schemes import SAME_WEIGHTS
+from pycaffe_ext.schemes import family
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared"
@@ -144,7 +144,7 @@ def test_one_iteration_and_a_test(arch, caffe, tmp_path):
     path = write_solver(spec_of(arch, tmp_path), tmp_path, snapshot_after_train=False, snapshot=0)
     log = caffe(tmp_path, "train", f"--solver={path}")
     values = {name: float(value) for name, value in re.findall(r"net output #\d+: (\S+) = (\S+)", log)}
-    with_auxiliary = SAME_WEIGHTS.get(arch, arch) == "googlenet"
+    with_auxiliary = family(arch) == "googlenet"
     losses = {"loss1/loss1", "loss2/loss2", "loss3/loss3"} if with_auxiliary else {"loss"}
     assert losses <= set(values) and all(np.isfinite(list(values.values())))
     total = float(re.search(r"Iteration 0.*, loss = (\S+)", log)[1])
