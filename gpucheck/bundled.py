@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
+SAFELY: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.11.4 and newer
 
 
 def main(arguments: list[str]) -> int:
@@ -107,7 +108,7 @@ def sources() -> Path:
         root = HERE / "source"
         shutil.rmtree(root, ignore_errors=True)
         with tarfile.open(HERE / "source.tar.gz") as archive:
-            archive.extractall(root, filter="data")
+            archive.extractall(root, **SAFELY)
     generated = root / "pycaffe_ext" / "proto" / "caffe_pb2.py"
     if not generated.exists():
         shutil.copyfile(HERE / "caffe_pb2.py", generated)

@@ -11,7 +11,8 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from pycaffe_ext import tether
 from pycaffe_ext.errors import UserError
@@ -93,10 +94,13 @@ def _reason(output: str) -> str:
     return next((line for mark in ("E:", "W:") for line in lines if line.startswith(mark)), "no message")
 
 
+SAFELY: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.11.4 and newer
+
+
 def _unpack(archive: Path) -> None:
     try:
         with tarfile.open(archive) as tar, writing_folder(folder()) as part:
-            tar.extractall(part, members=_wanted(tar), filter="data")
+            tar.extractall(part, members=_wanted(tar), **SAFELY)
     except (tarfile.TarError, EOFError) as error:
         raise UserError(f"Caffe's source archive cannot be unpacked ({error}); `make caffe` tries again") from None
 
@@ -105,4 +109,6 @@ def _wanted(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     for member in tar:
         prototxt = member.name.startswith("examples/") and member.name.endswith(".prototxt")
         if member.isfile() and (prototxt or member.name.startswith(KEPT)):
+            if ".." in PurePosixPath(member.name).parts:
+                raise tarfile.TarError(f"{member.name} leads elsewhere")
             yield member
